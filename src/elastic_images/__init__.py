@@ -1,0 +1,1 @@
+"""Elastic Images: an image store whose cache grows and shrinks with its load."""

@@ -1,0 +1,1 @@
+"""Changing the pool: resizes, node providers, the scaling loop."""

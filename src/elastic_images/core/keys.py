@@ -1,0 +1,46 @@
+"""What a key is: the user's name for an image.
+
+1 to 255 characters of Unicode in normal form C, no control characters, no empty, `.` or `..` segment, no slash at
+either end. Keys are compared and sorted by their UTF-8 bytes, on every database, and are never part of a file path.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from urllib.parse import quote
+
+from elastic_images.core.errors import InvalidKey
+
+MAX_KEY_CHARACTERS = 255
+MAX_KEY_BYTES = 4 * MAX_KEY_CHARACTERS
+_REFUSED_CATEGORIES = frozenset({"Cc", "Cs"})
+
+
+def check_key(text: str) -> str:
+    """Give `text` back where it is a key.
+
+    A text that is a key but for its normal form is refused, not repaired: two spellings of one key would otherwise
+    be one image under two addresses.
+
+    Raises:
+        InvalidKey: with the rule that is broken.
+    """
+    if not text:
+        raise InvalidKey("A key has at least 1 character.")
+    if len(text) > MAX_KEY_CHARACTERS:
+        raise InvalidKey(f"A key has at most {MAX_KEY_CHARACTERS} characters; this one has {len(text)}.")
+    if any(unicodedata.category(character) in _REFUSED_CATEGORIES for character in text):
+        raise InvalidKey("A key has no control characters.")
+    if not unicodedata.is_normalized("NFC", text):
+        raise InvalidKey("A key is Unicode in normal form C (NFC).")
+    if text.startswith("/") or text.endswith("/"):
+        raise InvalidKey("A key neither begins nor ends with a slash.")
+    for segment in text.split("/"):
+        if segment in ("", ".", ".."):
+            raise InvalidKey("No segment of a key, between slashes, is empty, '.' or '..'.")
+    return text
+
+
+def quote_key(key: str) -> str:
+    """The key as one or more path segments of a URL: its slashes stay, the rest is percent-encoded."""
+    return quote(key, safe="/")

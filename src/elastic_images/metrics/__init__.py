@@ -1,0 +1,1 @@
+"""Collect, publish and read back figures."""

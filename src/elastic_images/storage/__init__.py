@@ -1,0 +1,1 @@
+"""Images in and out: the write path, the catalog and the object stores."""

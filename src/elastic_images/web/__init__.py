@@ -1,0 +1,1 @@
+"""Pages, public APIs and the image data plane."""
