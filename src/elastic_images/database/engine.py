@@ -1,0 +1,79 @@
+"""A URL picks the database, here and nowhere else."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any
+
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from elastic_images.core.errors import InvalidRequest
+
+_DRIVERS = {
+    "mysql": "mysql+pymysql",
+    "mariadb": "mariadb+pymysql",
+    "postgres": "postgresql+psycopg",
+    "postgresql": "postgresql+psycopg",
+    "sqlite": "sqlite",
+}
+
+
+def normalise_url(text: str) -> URL:
+    """The SQLAlchemy URL for a database URL as people write it: `mysql://` means PyMySQL, `postgres://` psycopg.
+
+    Raises:
+        InvalidRequest: it is no URL, or of a database that is not supported. The message shows no password.
+    """
+    try:
+        url = make_url(text)
+    except ArgumentError:
+        raise InvalidRequest("The database setting is not a URL such as mysql://user:password@host/name.") from None
+    kind = url.drivername.partition("+")[0]
+    if kind not in _DRIVERS:
+        raise InvalidRequest(f"No database of kind {kind!r}: use sqlite, mysql, mariadb or postgresql.")
+    if kind in ("mysql", "mariadb"):
+        url = url.update_query_dict({"charset": "utf8mb4"})
+    return url.set(drivername=_DRIVERS[kind]) if "+" not in url.drivername else url
+
+
+def open_engine(text: str, *, pool_size: int = 8) -> Engine:
+    """An engine for the database at the URL `text`. Connects when it is first used; safe to share between threads.
+
+    On SQLite: WAL, `synchronous=FULL`, foreign keys, 10 s of waiting for another writer, and transactions that begin
+    where they are said to begin, as SQLAlchemy's documentation of the pysqlite driver describes.
+    """
+    url = normalise_url(text)
+    if url.get_backend_name() != "sqlite":
+        return create_engine(
+            url,
+            pool_size=pool_size,
+            max_overflow=pool_size,
+            pool_pre_ping=True,
+            pool_recycle=1800,
+            isolation_level="READ COMMITTED",
+        )
+    engine = create_engine(url, pool_size=pool_size, max_overflow=pool_size, connect_args={"timeout": 10})
+
+    @event.listens_for(engine, "connect")
+    def _on_connect(connection: sqlite3.Connection, _record: Any) -> None:
+        connection.isolation_level = None
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def _on_begin(connection: Any) -> None:
+        # A transaction that reads and then writes would fail with "database is locked" where another wrote between;
+        # `write_transaction` asks for the write lock at its start.
+        connection.exec_driver_sql(connection.get_execution_options().get("sqlite_begin", "BEGIN"))
+
+    return engine
+
+
+def write_transaction(engine: Engine) -> Any:
+    """A context manager that gives a Connection in one transaction meant to write.
+
+    On SQLite it takes the write lock at once (BEGIN IMMEDIATE), elsewhere it is `engine.begin()`.
+    """
+    return engine.execution_options(sqlite_begin="BEGIN IMMEDIATE").begin()
