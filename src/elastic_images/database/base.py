@@ -28,9 +28,11 @@ class KeyText(TypeDecorator[str]):
     cache_ok = True
 
     def process_bind_param(self, value: str | bytes | None, dialect: Any) -> bytes | None:  # noqa: ARG002 - fixed signature
+        """A key as it is stored."""
         return value.encode() if isinstance(value, str) else value
 
     def process_result_value(self, value: Any, dialect: Any) -> str | None:  # noqa: ARG002 - fixed signature
+        """A stored key as it is used."""
         return None if value is None else bytes(value).decode()
 
 
