@@ -1,0 +1,145 @@
+"""The pool in the database: the one place that all processes agree by."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import Connection, Engine, delete, insert, select, update
+
+from elastic_images.core.pool_map import PoolMap
+from elastic_images.database.engine import write_transaction
+from elastic_images.pool.tables import pool_members, pool_state
+from elastic_images.pool.view import DEAD, FENCED, LIVE, Member, PoolView
+
+_FORGET_DEAD_SECONDS = 3600.0
+
+Journal = Callable[[Connection], None]
+"""Writes records of its own in the transaction of the change that they record."""
+
+
+class PoolStore:
+    """Reads and changes the pool map, the members and the pool's configuration.
+
+    Each method is one transaction on the primary database, begun when it is called. Safe to share between threads.
+    Raises SQLAlchemy's errors when the database does not answer.
+    """
+
+    def __init__(self, engine: Engine, clock: Callable[[], float] = time.time) -> None:
+        self._engine = engine
+        self._clock = clock
+
+    def read(self) -> PoolView:
+        """The pool as it is now.
+
+        The state is read before the members: where a change falls between the two, the stamp is the older one, and
+        whoever compares stamps looks once more.
+        """
+        with self._engine.begin() as connection:
+            state = connection.execute(select(pool_state).where(pool_state.c.id == 1)).one()
+            rows = connection.execute(
+                select(pool_members)
+                .where(pool_members.c.state.in_((LIVE, FENCED)))
+                .order_by(pool_members.c.registered_at, pool_members.c.incarnation)
+            ).mappings()
+            members = tuple(Member(**row) for row in rows)
+        return PoolView(
+            map=PoolMap.from_json(json.loads(state.map)) if state.map else None,
+            members=members,
+            config=json.loads(state.config) if state.config else {},
+            stamp=str(state.revision),
+        )
+
+    def stamp(self) -> str:
+        """The stamp alone: one row by its primary key."""
+        with self._engine.begin() as connection:
+            return str(connection.execute(select(pool_state.c.revision).where(pool_state.c.id == 1)).scalar_one())
+
+    def state_of(self, incarnation: str) -> str:
+        """`live`, `fenced`, `dead`, or `unknown`."""
+        with self._engine.begin() as connection:
+            query = select(pool_members.c.state).where(pool_members.c.incarnation == incarnation)
+            return connection.execute(query).scalar_one_or_none() or "unknown"
+
+    def compare_and_set_map(self, expected_epoch: int | None, new: PoolMap, journal: Journal | None = None) -> bool:
+        """Put `new` where the kept map has `expected_epoch` (None: where none is kept). False: it has another one."""
+        with write_transaction(self._engine) as connection:
+            kept = connection.execute(
+                select(pool_state.c.map).where(pool_state.c.id == 1).with_for_update()
+            ).scalar_one()
+            if (json.loads(kept)["epoch"] if kept else None) != expected_epoch:
+                return False
+            self._change_state(connection, map=json.dumps(new.to_json()))
+            if journal is not None:
+                journal(connection)
+            return True
+
+    def set_config(self, config: dict[str, Any], journal: Journal | None = None) -> None:
+        """Keep `config` (plain JSON values) as the pool's configuration."""
+        with write_transaction(self._engine) as connection:
+            self._change_state(connection, config=json.dumps(config))
+            if journal is not None:
+                journal(connection)
+
+    def register(self, member: Member) -> None:
+        """Add an incarnation, live from now on. A repeated call changes nothing; the dead of long ago are forgotten."""
+        now = self._clock()
+        with write_transaction(self._engine) as connection:
+            # Taking the state's row first keeps one order of locks in all writers.
+            self._change_state(connection)
+            known = connection.execute(
+                select(pool_members.c.state).where(pool_members.c.incarnation == member.incarnation)
+            ).scalar_one_or_none()
+            if known is None:
+                connection.execute(
+                    insert(pool_members).values(
+                        incarnation=member.incarnation,
+                        id=member.id,
+                        kind=member.kind,
+                        address=member.address,
+                        data_address=member.data_address,
+                        state=LIVE,
+                        epoch=member.epoch,
+                        registered_at=now,
+                    )
+                )
+            connection.execute(
+                delete(pool_members).where(
+                    pool_members.c.state == DEAD, pool_members.c.registered_at < now - _FORGET_DEAD_SECONDS
+                )
+            )
+
+    def name_epoch(self, incarnation: str, epoch: int) -> None:
+        """Record that a member has taken the map of `epoch` and dropped what it lost. Never goes back."""
+        with write_transaction(self._engine) as connection:
+            connection.execute(
+                update(pool_members)
+                .where(pool_members.c.incarnation == incarnation, pool_members.c.epoch < epoch)
+                .values(epoch=epoch)
+            )
+
+    def fence(self, incarnation: str) -> bool:
+        """Give a live member no more leases. False: it was not live."""
+        return self._move(incarnation, (LIVE,), FENCED)
+
+    def mark_dead(self, incarnation: str) -> bool:
+        """Skip a member from now on. The caller knows that its process is gone or that its last lease is over."""
+        return self._move(incarnation, (LIVE, FENCED), DEAD)
+
+    def _move(self, incarnation: str, states: tuple[str, ...], state: str) -> bool:
+        with write_transaction(self._engine) as connection:
+            self._change_state(connection)
+            moved = connection.execute(
+                update(pool_members)
+                .where(pool_members.c.incarnation == incarnation, pool_members.c.state.in_(states))
+                .values(state=state)
+            )
+            return bool(moved.rowcount)
+
+    @staticmethod
+    def _change_state(connection: Connection, **values: Any) -> None:
+        connection.execute(
+            update(pool_state).where(pool_state.c.id == 1).values(revision=pool_state.c.revision + 1, **values)
+        )
