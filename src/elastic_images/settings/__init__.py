@@ -1,0 +1,11 @@
+"""Every setting of the system, and the only reader of the environment.
+
+`Settings.load` takes a value from the first that has one: flag, environment, `elastic-images.toml`, default.
+"""
+
+from __future__ import annotations
+
+from elastic_images.settings.catalog import SETTINGS, Setting
+from elastic_images.settings.model import Settings
+
+__all__ = ["SETTINGS", "Setting", "Settings"]

@@ -1,0 +1,31 @@
+"""Ports and addresses: which app listens where."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from types import MappingProxyType
+
+BASE_PORTS: Mapping[str, int] = MappingProxyType(
+    {"web": 5000, "storage": 5001, "autoscaler": 5002, "manager": 5003, "memcache": 4000}
+)
+"""The port of each app without an offset; of `memcache` that of slot 0."""
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach a listener bound to `host`."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def reachable_host(host: str) -> str:
+    """The address by which this machine itself reaches a listener bound to `host`, ready for a URL."""
+    if host in ("0.0.0.0", ""):
+        return "127.0.0.1"
+    if host in ("::", "[::]"):
+        return "[::1]"
+    return f"[{host}]" if ":" in host and not host.startswith("[") else host

@@ -1,0 +1,117 @@
+"""What kinds of value a setting may have, and how each is read from a text or a TOML value.
+
+A reader gives the value or raises ValueError with what is wanted instead, as the end of "NAME must be ...".
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+Reader = Callable[[Any], Any]
+
+
+def text(value: Any) -> str:
+    """Any text that is not blank."""
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError("a text")
+    return value.strip()
+
+
+def path(value: Any) -> Path:
+    """A path, made absolute; `~` is the home folder."""
+    return Path(text(value)).expanduser().absolute()
+
+
+def choice(*words: str) -> Reader:
+    """One of the words."""
+
+    def read(value: Any) -> str:
+        if value not in words:
+            raise ValueError(f"one of {', '.join(words)}")
+        return str(value)
+
+    return read
+
+
+def integer(low: int, high: int, *, step: int = 1) -> Reader:
+    """A whole number within the bounds, both included."""
+    wanted = f"a whole number from {low} to {high}" + (f" in steps of {step}" if step > 1 else "")
+
+    def read(value: Any) -> int:
+        try:
+            number = int(value.strip().replace("_", "")) if isinstance(value, str) else value
+        except ValueError:
+            raise ValueError(wanted) from None
+        if isinstance(number, bool) or not isinstance(number, int) or not low <= number <= high or number % step:
+            raise ValueError(wanted)
+        return number
+
+    return read
+
+
+def number(low: float, high: float) -> Reader:
+    """A finite number within the bounds, both included."""
+    wanted = f"a number from {low:g} to {high:g}"
+
+    def read(value: Any) -> float:
+        try:
+            found = math.nan if isinstance(value, bool) else float(value)
+        except (TypeError, ValueError):
+            raise ValueError(wanted) from None
+        if not low <= found <= high:  # false for nan, too
+            raise ValueError(wanted)
+        return found
+
+    return read
+
+
+def url(*schemes: str, also: tuple[str, ...] = ()) -> Reader:
+    """A URL of one of the schemes (`mysql` means `mysql+pymysql`, too), or one of the words in `also`."""
+    wanted = " or ".join([*also, *(f"{scheme}://..." for scheme in schemes)])
+
+    def read(value: Any) -> str:
+        found = text(value) if isinstance(value, str) and value.strip() else ""
+        if found in also:
+            return found
+        scheme, separator, _ = found.partition("://")
+        if not separator or scheme.lower().partition("+")[0] not in schemes:
+            raise ValueError(wanted)
+        return found
+
+    return read
+
+
+def several(item: Reader) -> Reader:
+    """A list: in a text its items stand between commas, in TOML it may be an array."""
+
+    def read(value: Any) -> tuple[Any, ...]:
+        items = value.split(",") if isinstance(value, str) else value
+        if isinstance(items, list | tuple):
+            return tuple(item(one) for one in items if not isinstance(one, str) or one.strip())
+        raise ValueError("a list, its items between commas")
+
+    return read
+
+
+def http_url(value: Any) -> str:
+    """A URL of an HTTP server, without a slash at its end."""
+    found = str(url("http", "https")(value)).rstrip("/")
+    try:
+        parts = urlsplit(found)
+        valid = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        valid = False
+    if not valid:
+        raise ValueError("http://HOST:PORT")
+    return found
+
+
+def as_text(value: Any) -> str:
+    """The text that the value's reader turns back into the value; none is the empty text."""
+    if value is None:
+        return ""
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)

@@ -1,0 +1,45 @@
+"""Secrets that the system makes for itself: files in the data folder that only its user can read."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from pathlib import Path
+
+
+def read_secret(file: Path) -> str | None:
+    """What the file holds, or None where there is no such file (or an empty one). Raises OSError."""
+    try:
+        return file.read_text(encoding="utf-8").strip() or None
+    except FileNotFoundError:
+        return None
+
+
+def read_or_make_secret(file: Path) -> str:
+    """What the file holds; where there is none, a new secret of 256 bits is put there. Safe among processes."""
+    found = read_secret(file)
+    if found is not None:
+        return found
+    made = secrets.token_hex(32)
+    keep_secret(file, made, replace=False)
+    return read_secret(file) or made
+
+
+def keep_secret(file: Path, secret: str, *, replace: bool = True) -> None:
+    """Write a file of mode 600, whole or not at all. With `replace` false a file that is there stays."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    temporary = file.with_name(f".{file.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            stream.write(secret + "\n")
+            stream.flush()
+            os.fsync(stream.fileno())
+        if replace:
+            temporary.replace(file)
+        else:
+            with contextlib.suppress(FileExistsError):
+                os.link(temporary, file)  # fails where another process was first
+    finally:
+        temporary.unlink(missing_ok=True)
