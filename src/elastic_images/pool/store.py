@@ -83,8 +83,12 @@ class PoolStore:
             if journal is not None:
                 journal(connection)
 
-    def register(self, member: Member) -> None:
-        """Add an incarnation, live from now on. A repeated call changes nothing; the dead of long ago are forgotten."""
+    def register(self, member: Member, *, sole: bool = False) -> None:
+        """Add an incarnation, live from now on. A repeated call changes nothing; the dead of long ago are forgotten.
+
+        `sole`: the caller has proof that every earlier incarnation of this id is gone, as a process has that holds
+        the lock of its id, or that registers anew after it cleared; they are marked dead at once.
+        """
         now = self._clock()
         with write_transaction(self._engine) as connection:
             # Taking the state's row first keeps one order of locks in all writers.
@@ -104,6 +108,12 @@ class PoolStore:
                         epoch=member.epoch,
                         registered_at=now,
                     )
+                )
+            if sole:
+                connection.execute(
+                    update(pool_members)
+                    .where(pool_members.c.id == member.id, pool_members.c.incarnation != member.incarnation)
+                    .values(state=DEAD)
                 )
             connection.execute(
                 delete(pool_members).where(

@@ -17,7 +17,7 @@ pool_state = Table(
 """Row 1 is the pool. `revision` grows with each change of the map, the members or the configuration."""
 
 FIRST_ROW = "INSERT INTO pool_state (id, revision) VALUES (1, 0)"
-event.listen(pool_state, "after_create", DDL(FIRST_ROW))
+event.listen(pool_state, "after_create", DDL(FIRST_ROW))  # type: ignore[no-untyped-call]
 
 pool_members = Table(
     "pool_members",

@@ -1,0 +1,120 @@
+"""Calls between our own processes: HTTP with the shared token, our errors on both ends."""
+
+from __future__ import annotations
+
+import json as json_module
+from collections.abc import Iterable, Mapping
+from typing import IO, Any
+
+import urllib3
+
+from elastic_images.core import errors
+from elastic_images.core.errors import ElasticImagesError, Unavailable
+
+PROBLEM_TYPE_PREFIX = "https://elastic-images.example/problems/"
+"""The `type` of a problem document is this and the error's slug: a name, not an address to fetch (RFC 9457, 3.1.1)."""
+
+_BY_SLUG: dict[str, type[ElasticImagesError]] = {
+    kind.slug: kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, ElasticImagesError)
+}
+
+
+class InternalHttp:
+    """A client with kept-alive connections. Safe to share between threads.
+
+    No call is repeated here: whoever calls knows whether repeating is harmless.
+    """
+
+    def __init__(self, token: str, *, connections: int = 32) -> None:
+        self._authorization = {"Authorization": f"Bearer {token}"}
+        self._pool = urllib3.PoolManager(num_pools=32, maxsize=connections, block=False, retries=False)
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        json: Any = None,
+        body: bytes | IO[bytes] | Iterable[bytes] | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout_seconds: float = 5.0,
+        stream: bool = False,
+    ) -> urllib3.BaseHTTPResponse:
+        """The answer, when its status is below 400.
+
+        `timeout_seconds` bounds the connecting and each wait for bytes. With `stream` the body is read by the
+        caller, who then calls `release_conn`, or `close` when he leaves it unread.
+
+        Raises:
+            ElasticImagesError: what the other side said in its problem document.
+            Unavailable: no connection, no answer in time, or an answer that is none of ours.
+        """
+        sent = {**self._authorization, **(headers or {})}
+        if json is not None:
+            body = json_module.dumps(json).encode()
+            sent["Content-Type"] = "application/json"
+        try:
+            answer = self._pool.request(
+                method,
+                url,
+                body=body,
+                headers=sent,
+                timeout=urllib3.Timeout(connect=min(timeout_seconds, 2.0), read=timeout_seconds),
+                preload_content=not stream,
+                redirect=False,
+            )
+            if answer.status < 400:
+                return answer
+            raise _error_from(answer)
+        except urllib3.exceptions.HTTPError as error:
+            raise Unavailable(f"{_place(url)} does not answer.") from error
+
+    def get_json(self, url: str, *, timeout_seconds: float = 5.0) -> Any:
+        """GET, and the JSON of the answer. Raises as `request`."""
+        return decoded(self.request("GET", url, timeout_seconds=timeout_seconds))
+
+    def post_json(self, url: str, value: Any, *, timeout_seconds: float = 5.0) -> Any:
+        """POST `value` as JSON, and the JSON of the answer. Raises as `request`."""
+        return decoded(self.request("POST", url, json=value, timeout_seconds=timeout_seconds))
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        self._pool.clear()
+
+
+def decoded(answer: urllib3.BaseHTTPResponse) -> Any:
+    """The JSON of an answer; None where it has no body. Raises Unavailable where it is no JSON."""
+    try:
+        return json_module.loads(answer.data) if answer.data else None
+    except ValueError as error:
+        raise Unavailable("The answer of another process cannot be read.") from error
+
+
+def problem(error: ElasticImagesError, *, instance: str | None = None) -> dict[str, Any]:
+    """The problem document (RFC 9457) for an error."""
+    document: dict[str, Any] = {
+        "type": PROBLEM_TYPE_PREFIX + error.slug,
+        "title": error.title,
+        "status": error.status,
+        "detail": str(error),
+    }
+    if instance:
+        document["instance"] = instance
+    return document
+
+
+def _error_from(answer: urllib3.BaseHTTPResponse) -> ElasticImagesError:
+    retry_after = answer.headers.get("Retry-After", "")
+    seconds = int(retry_after) if retry_after.isdecimal() else None
+    try:
+        document = json_module.loads(answer.data)
+        kind = _BY_SLUG[str(document["type"]).removeprefix(PROBLEM_TYPE_PREFIX)]
+        message = str(document["detail"])
+    except (ValueError, KeyError, TypeError):
+        return Unavailable(f"Another process answered {answer.status}.")
+    return kind(message, retry_after_seconds=seconds)
+
+
+def _place(url: str) -> str:
+    parts = urllib3.util.parse_url(url)
+    return f"{parts.host}:{parts.port}"

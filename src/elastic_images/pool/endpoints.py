@@ -1,0 +1,103 @@
+"""Where members register and poll. Storage and the autoscaler both answer, from the same database."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from flask import Blueprint, jsonify, request
+from flask.typing import ResponseReturnValue
+
+from elastic_images.core.errors import InvalidRequest
+from elastic_images.pool.store import PoolStore
+from elastic_images.pool.view import Member
+
+MAX_WAIT_SECONDS = 2.0
+_WATCH_SECONDS = 0.03
+
+
+class ChangeWatch:
+    """Waits for the pool to change: however many wait, one of them asks the database, 33 times a second.
+
+    Safe to share between threads. Nothing runs while nobody waits.
+    """
+
+    def __init__(self, stamp: Callable[[], str], clock: Callable[[], float] = time.monotonic) -> None:
+        self._stamp = stamp
+        self._clock = clock
+        self._condition = threading.Condition()
+        self._watching = False
+        self._last = ""
+
+    def wait(self, seen: str, seconds: float) -> None:
+        """Return when the stamp is no longer `seen`, or after `seconds`. Raises what `stamp` raises."""
+        deadline = self._clock() + seconds
+        while (left := deadline - self._clock()) > 0:
+            with self._condition:
+                if self._watching:
+                    self._condition.wait(min(left, _WATCH_SECONDS))
+                    if self._last not in ("", seen):
+                        return
+                    continue
+                self._watching = True
+            try:
+                current = self._stamp()
+            finally:
+                with self._condition:
+                    self._watching = False
+            with self._condition:
+                self._last = current
+                self._condition.notify_all()
+                if current != seen:
+                    return
+                self._condition.wait(min(left, _WATCH_SECONDS))
+
+
+def pool_blueprint(store: PoolStore) -> Blueprint:
+    """The routes `/internal/pool/register` and `/internal/pool/poll` (docs/architecture.md)."""
+    blueprint = Blueprint("pool", __name__, url_prefix="/internal/pool")
+    watch = ChangeWatch(store.stamp)
+
+    @blueprint.post("/register")
+    def register() -> ResponseReturnValue:
+        body = _body()
+        try:
+            member = Member(**body["member"])
+            known = member.kind in ("node", "web") and len(member.incarnation) == 32
+        except (KeyError, TypeError):
+            known = False
+        if not known:
+            raise InvalidRequest("A member names its id, kind, incarnation, address and data_address.")
+        store.register(member, sole=body.get("sole") is True)
+        return jsonify({"state": store.state_of(member.incarnation), **store.read().to_json()})
+
+    @blueprint.post("/poll")
+    def poll() -> ResponseReturnValue:
+        body = _body()
+        incarnation, epoch, seen = body.get("incarnation"), body.get("epoch"), str(body.get("stamp"))
+        if incarnation and isinstance(epoch, int) and epoch > 0:
+            known = store.read().find(incarnation)
+            if known is not None and known.epoch < epoch:
+                store.name_epoch(incarnation, epoch)
+        watch.wait(seen, _wait_seconds(body))
+        # The state and the view are read after the wait: they are what renews the lease.
+        state = store.state_of(incarnation) if incarnation else "guest"
+        return jsonify({"state": state, **store.read().to_json()})
+
+    return blueprint
+
+
+def _body() -> dict[str, Any]:
+    body = request.get_json(silent=True)
+    if not isinstance(body, dict):
+        raise InvalidRequest("The body is no JSON object.")
+    return body
+
+
+def _wait_seconds(body: dict[str, Any]) -> float:
+    wait = body.get("wait", 0.0)
+    if not isinstance(wait, int | float) or not 0 <= wait <= MAX_WAIT_SECONDS:
+        raise InvalidRequest(f"wait is 0 to {MAX_WAIT_SECONDS:.0f} seconds.")
+    return float(wait)
