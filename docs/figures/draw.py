@@ -231,8 +231,8 @@ def architecture() -> str:
         645,
         "The five apps and what each talks to",
         "web reads from the cache nodes and writes through storage; nodes fill from storage; storage keeps bytes in "
-        "the object store and metadata in the database, and invalidates nodes; the autoscaler starts and stops nodes and "
-        "keeps pool map and metrics; the manager talks to autoscaler and storage.",
+        "the object store and metadata in the database, and invalidates nodes; the autoscaler starts and stops nodes "
+        "and keeps pool map and metrics; the manager talks to autoscaler and storage.",
         parts,
     )
 
