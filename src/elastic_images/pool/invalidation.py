@@ -106,7 +106,7 @@ class Invalidator:
         """Tell `member`, or fence it and wait until it is dead. An answer at any time is as good as its death."""
         patience_ends = self._clock() + PATIENCE_SECONDS
         dead_at: float | None = None
-        while not self._told(member, keys):
+        while not self._told(member, keys, (dead_at or patience_ends) - self._clock()):
             state = self._store.state_of(member.incarnation)
             now = self._clock()
             if state not in (LIVE, FENCED):
@@ -122,9 +122,9 @@ class Invalidator:
                 raise Unavailable("A cache node does not answer; the change is kept and will be finished.")
             self._sleep(_PAUSE_SECONDS)
 
-    def _told(self, member: Member, keys: Sequence[str]) -> bool:
+    def _told(self, member: Member, keys: Sequence[str], seconds: float) -> bool:
         try:
-            self._channel.invalidate(member, keys, PATIENCE_SECONDS)
+            self._channel.invalidate(member, keys, min(max(seconds, _PAUSE_SECONDS), PATIENCE_SECONDS))
         except (Unavailable, Conflict, Unauthenticated):
             return False
         return True

@@ -1,0 +1,287 @@
+"""The fill rule: how a cache that is filled and invalidated at once never keeps old bytes.
+
+The ownership check, the look-up and the registration of a fill are one critical section; so are the check for
+spoiling and the insertion; both share a lock with invalidation and with taking a new map. A fill is registered before
+it reads its source. A spoiled fill leaves the table: its bytes may answer the requests that joined it before, later
+requests start their own. Nothing but a fill inserts. docs/protocol.md says why this is right.
+
+A node's cache and a web process's near cache are the same class under the same rules.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from elastic_images.core.cache import ByteCache
+from elastic_images.core.entry import Entry
+from elastic_images.core.errors import Conflict, Unavailable
+from elastic_images.core.partitions import PARTITIONS, partition_of
+from elastic_images.core.pool_map import PoolMap
+
+ALL_PARTITIONS = frozenset(range(PARTITIONS))
+
+
+class Refusal(Enum):
+    """Why a cache does not answer."""
+
+    NOT_MINE = auto()
+    """Its own map gives it no part in the partition."""
+    DARK = auto()
+    """Its lease is over: it may have missed an invalidation."""
+
+
+class Fill:
+    """One fetch of an entry on its way in, which any number of requests wait for.
+
+    Made by `CoherentCache.begin`; whoever started it ends it by `complete` or `fail`, whatever happens.
+    """
+
+    __slots__ = ("_done", "_entry", "_error", "from_previous", "key", "partition", "spoiled")
+
+    def __init__(self, key: str, partition: int) -> None:
+        self.key = key
+        self.partition = partition
+        self.spoiled = False
+        self.from_previous = False
+        """The bytes came from the partition's previous owner: this counts as a hit."""
+        self._done = threading.Event()
+        self._entry: Entry | None = None
+        self._error: Exception | None = None
+
+    def wait(self, seconds: float) -> Entry:
+        """The entry, when it is there.
+
+        Raises:
+            Exception: the fill's own error, the same for all who wait.
+            Unavailable: it took longer than `seconds`.
+        """
+        if not self._done.wait(seconds):
+            raise Unavailable("Fetching the image took too long.")
+        if self._error is not None:
+            raise self._error
+        assert self._entry is not None  # noqa: S101 - a fill ends with one of the two
+        return self._entry
+
+    def end(self, entry: Entry | None, error: Exception | None) -> None:
+        """Free those who wait. For `CoherentCache` alone."""
+        self._entry, self._error = entry, error
+        self._done.set()
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """What a request is to do about an entry that is not there: fetch it (`leader`), or wait for whoever does."""
+
+    fill: Fill
+    leader: bool
+
+
+class CoherentCache:
+    """A cache that takes part in the protocol. Safe to share between threads; only ever waits for its lock.
+
+    `clock` counts the time that the machine is suspended, too. Before the first `renew` the cache is dark.
+    """
+
+    def __init__(
+        self,
+        cache: ByteCache,
+        clock: Callable[[], float],
+        *,
+        slot: int | None,
+    ) -> None:
+        """`slot` is a node's; None means a near cache, which may keep any partition."""
+        self._lock = threading.Lock()
+        self._cache = cache
+        self._clock = clock
+        self._slot = slot
+        self._served: frozenset[int] = frozenset()
+        self._lease_until = float("-inf")
+        self._fills: dict[str, Fill] = {}
+        self._map: PoolMap | None = None
+        self.incarnation = ""
+        self.invalidations = 0
+
+    # --- reading
+
+    def begin(self, key: str) -> Entry | Begun | Refusal:
+        """Look `key` up, and register a fill where it is not there: one critical section."""
+        partition = partition_of(key)
+        with self._lock:
+            if self._clock() >= self._lease_until:
+                return Refusal.DARK
+            if partition not in self._served:
+                return Refusal.NOT_MINE
+            entry = self._cache.get(key)
+            if entry is not None:
+                return entry
+            fill = self._fills.get(key)
+            if fill is not None:
+                return Begun(fill, leader=False)
+            return Begun(self._register(key, partition), leader=True)
+
+    def lookup(self, key: str) -> Entry | Refusal | None:
+        """Look `key` up in memory alone, as for a peer; None where it is not there. Not a use of it."""
+        partition = partition_of(key)
+        with self._lock:
+            if self._clock() >= self._lease_until:
+                return Refusal.DARK
+            if partition not in self._served:
+                return Refusal.NOT_MINE
+            return self._cache.peek(key)
+
+    def hit(self, key: str) -> Entry | None:
+        """The entry where it is in memory and may be answered, and nothing else: the near cache's hot path."""
+        with self._lock:
+            return self._cache.get(key) if self._clock() < self._lease_until else None
+
+    def stale(self, key: str) -> Entry | None:
+        """The entry whatever the lease says, for answers that are marked stale."""
+        with self._lock:
+            return self._cache.peek(key)
+
+    def begin_pull(self, key: str) -> Fill | None:
+        """Register a fill for a key that nobody asked for; None where it is there, on its way, or not ours."""
+        begun = self.begin(key) if self.lookup(key) is None else None
+        return begun.fill if isinstance(begun, Begun) and begun.leader else None
+
+    def complete(self, fill: Fill, entry: Entry) -> bool:
+        """End a fill with its entry. False: it was spoiled or did not fit, and the entry is not kept."""
+        with self._lock:
+            kept = not fill.spoiled and self._cache.put(entry)
+            self._leave(fill)
+        fill.end(entry, None)
+        return kept
+
+    def fail(self, fill: Fill, error: Exception) -> None:
+        """End a fill with an error, which all who wait for it get."""
+        with self._lock:
+            self._leave(fill)
+        fill.end(None, error)
+
+    # --- coherence
+
+    def invalidate(self, incarnation: str, keys: Iterable[str]) -> int:
+        """Drop the entries of `keys` and spoil their fills, lease or no lease. How many entries were dropped.
+
+        Raises:
+            Conflict: this is another incarnation now; nothing changed.
+        """
+        with self._lock:
+            self._check(incarnation)
+            dropped = 0
+            for key in keys:
+                dropped += self._cache.remove(key)
+                self._spoil(key)
+            self.invalidations += dropped
+            return dropped
+
+    def clear(self, incarnation: str) -> int:
+        """Drop every entry and spoil every fill. How many entries were dropped. Raises Conflict as `invalidate`."""
+        with self._lock:
+            self._check(incarnation)
+            return self._empty(lambda _partition: True)
+
+    def take_map(self, pool_map: PoolMap | None) -> None:
+        """Obey a newer map: drop and spoil what is no longer ours. An older one changes nothing.
+
+        When this returns, the map's epoch may be named.
+        """
+        if pool_map is None:
+            return
+        with self._lock:
+            if self._map is not None and pool_map.epoch <= self._map.epoch:
+                return
+            self._map = pool_map
+            served = ALL_PARTITIONS if self._slot is None else pool_map.served_by(self._slot)
+            if self._served - served:
+                self._empty(lambda partition: partition not in served)
+            self._served = served
+
+    def renew(self, until: float) -> None:
+        """Answer until that time of the clock, which is `LEASE_SECONDS` after the poll was sent."""
+        with self._lock:
+            self._lease_until = max(self._lease_until, until)
+
+    def reborn(self, incarnation: str) -> None:
+        """Begin a new life: dark, empty, with no map, every fill spoiled."""
+        with self._lock:
+            self.incarnation = incarnation
+            self._lease_until = float("-inf")
+            self._map = None
+            self._served = ALL_PARTITIONS if self._slot is None else frozenset()
+            self._empty(lambda _partition: True)
+
+    # --- about it
+
+    @property
+    def pool_map(self) -> PoolMap | None:
+        """The map that it obeys."""
+        return self._map
+
+    @property
+    def epoch(self) -> int:
+        """The epoch to name: 0 before the first map."""
+        pool_map = self._map
+        return pool_map.epoch if pool_map else 0
+
+    @property
+    def dark(self) -> bool:
+        """Whether the lease is over."""
+        return self._clock() >= self._lease_until
+
+    def configure(self, capacity_bytes: int, policy: str) -> None:
+        """Change capacity and policy by evicting to fit. Raises InvalidRequest, and then nothing changed."""
+        with self._lock:
+            if (capacity_bytes, policy) != (self._cache.capacity_bytes, self._cache.policy):
+                self._cache.configure(capacity_bytes, policy)
+
+    def statistics(self) -> dict[str, int | str]:
+        """Items, bytes, capacity, policy, evictions, invalidations and fills under way, at one moment."""
+        with self._lock:
+            return {
+                "items": len(self._cache),
+                "bytes": self._cache.used_bytes,
+                "capacity_bytes": self._cache.capacity_bytes,
+                "policy": self._cache.policy,
+                "evictions": self._cache.evictions,
+                "invalidations": self.invalidations,
+                "fills": len(self._fills),
+            }
+
+    def entries(self, partitions: frozenset[int], limit: int) -> list[Entry]:
+        """Up to `limit` entries of `partitions`, hottest first."""
+        found: list[Entry] = []
+        with self._lock:
+            for entry in self._cache.hottest_first():
+                if len(found) == limit:
+                    break
+                if partition_of(entry.key) in partitions:
+                    found.append(entry)
+        return found
+
+    # --- under the lock
+
+    def _register(self, key: str, partition: int) -> Fill:
+        fill = self._fills[key] = Fill(key, partition)
+        return fill
+
+    def _leave(self, fill: Fill) -> None:
+        if self._fills.get(fill.key) is fill:
+            del self._fills[fill.key]
+
+    def _spoil(self, key: str) -> None:
+        fill = self._fills.pop(key, None)
+        if fill is not None:
+            fill.spoiled = True
+
+    def _empty(self, lost: Callable[[int], bool]) -> int:
+        for fill in [fill for fill in self._fills.values() if lost(fill.partition)]:
+            self._spoil(fill.key)
+        return self._cache.remove_where(lambda key: lost(partition_of(key)))
+
+    def _check(self, incarnation: str) -> None:
+        if incarnation != self.incarnation:
+            raise Conflict("This is another incarnation.")

@@ -1,0 +1,99 @@
+"""Which entry leaves first: the order that a cache keeps its keys in."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from random import Random
+from typing import Protocol
+
+from elastic_images.core.errors import InvalidRequest
+
+
+class EvictionOrder(Protocol):
+    """The keys of a cache, in an order of its own. Not safe for concurrent access."""
+
+    def add(self, key: str) -> None:
+        """A key that is not there comes in."""
+
+    def touch(self, key: str) -> None:
+        """A key that is there was read."""
+
+    def remove(self, key: str) -> None:
+        """A key that is there goes."""
+
+    def victim(self) -> str:
+        """The key to evict next. Raises KeyError where there is none."""
+
+    def hottest_first(self) -> Iterator[str]:
+        """The keys, those worth most first, as far as the order knows."""
+
+
+class LruOrder:
+    """Least recently used leaves first."""
+
+    def __init__(self) -> None:
+        self._keys: OrderedDict[str, None] = OrderedDict()
+        self.touch = self._keys.move_to_end
+
+    def add(self, key: str) -> None:
+        """See `EvictionOrder`."""
+        self._keys[key] = None
+
+    def remove(self, key: str) -> None:
+        """See `EvictionOrder`."""
+        del self._keys[key]
+
+    def victim(self) -> str:
+        """See `EvictionOrder`."""
+        return next(iter(self._keys))
+
+    def hottest_first(self) -> Iterator[str]:
+        """See `EvictionOrder`."""
+        return reversed(self._keys)
+
+
+class RandomOrder:
+    """Any key may leave, each as likely as the other."""
+
+    def __init__(self, random: Random) -> None:
+        self._random = random
+        self._keys: list[str] = []
+        self._places: dict[str, int] = {}
+
+    def add(self, key: str) -> None:
+        """See `EvictionOrder`."""
+        self._places[key] = len(self._keys)
+        self._keys.append(key)
+
+    def touch(self, key: str) -> None:
+        """Nothing: having been read does not save a key."""
+
+    def remove(self, key: str) -> None:
+        """The last key takes the place of the one that goes, so that every removal costs the same."""
+        place = self._places.pop(key)
+        last = self._keys.pop()
+        if last != key:
+            self._keys[place] = last
+            self._places[last] = place
+
+    def victim(self) -> str:
+        """See `EvictionOrder`."""
+        if not self._keys:
+            raise KeyError("no key to evict")
+        return self._random.choice(self._keys)
+
+    def hottest_first(self) -> Iterator[str]:
+        """In no particular order."""
+        return iter(self._keys)
+
+
+POLICIES: dict[str, Callable[[Random], EvictionOrder]] = {"LRU": lambda _random: LruOrder(), "RR": RandomOrder}
+"""The policies by the names that people use: least recently used, random replacement."""
+
+
+def eviction_order(policy: str, random: Random) -> EvictionOrder:
+    """An empty order for `policy`. Raises InvalidRequest where there is no such policy."""
+    if policy not in POLICIES:
+        raise InvalidRequest(f"No replacement policy {policy!r}: use {' or '.join(POLICIES)}.")
+    return POLICIES[policy](random)

@@ -1,0 +1,108 @@
+"""How an entry answers a GET or HEAD: conditions and ranges by RFC 9110, sections 13 and 14."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from werkzeug.http import parse_date, parse_etags, parse_if_range_header, parse_range_header, unquote_etag
+
+from elastic_images.core.entry import Entry, Headers
+
+CONDITIONAL_HEADERS = (
+    "HTTP_IF_NONE_MATCH",
+    "HTTP_IF_MODIFIED_SINCE",
+    "HTTP_RANGE",
+    "HTTP_IF_RANGE",
+    "HTTP_IF_MATCH",
+    "HTTP_IF_UNMODIFIED_SINCE",
+)
+"""The request headers that make an answer other than the whole entry, as the WSGI environment spells them."""
+
+_NOT_IN_304 = frozenset({"Content-Length", "Content-Type", "Accept-Ranges"})
+
+
+class Answer(NamedTuple):
+    """Status, headers and body of an answer. The headers are shared and must not be changed."""
+
+    status: str
+    headers: Headers
+    body: bytes
+
+
+def whole(entry: Entry, now: float) -> Answer:
+    """The entry as it is, at the time `now` (seconds since the epoch)."""
+    return Answer("200 OK", entry.headers_at(now), entry.body)
+
+
+def is_conditional(environ: Mapping[str, object]) -> bool:
+    """Whether the request has a header that makes the answer depend on more than the key."""
+    return any(name in environ for name in CONDITIONAL_HEADERS)
+
+
+def answer(entry: Entry, environ: Mapping[str, object], now: float) -> Answer:
+    """What the request in the WSGI environment gets of `entry`; for HEAD the body is still there.
+
+    Precedence as in RFC 9110, section 13.2.2. A range of several parts gives the whole, which section 14.2 allows.
+    """
+    settled = now >= entry.settled_at
+    if not _still_matches(entry, environ, settled):
+        return Answer("412 Precondition Failed", [("Content-Length", "0"), ("ETag", entry.etag)], b"")
+    if _client_has_it(entry, environ, settled):
+        kept = [header for header in entry.headers_at(now) if header[0] not in _NOT_IN_304]
+        return Answer("304 Not Modified", kept, b"")
+    wanted = _text(environ, "HTTP_RANGE")
+    if wanted is None or environ.get("REQUEST_METHOD") != "GET" or not _range_applies(entry, environ, settled):
+        return whole(entry, now)
+    return _ranged(entry, wanted, now)
+
+
+def _text(environ: Mapping[str, object], name: str) -> str | None:
+    value = environ.get(name)
+    return value if isinstance(value, str) else None
+
+
+def _still_matches(entry: Entry, environ: Mapping[str, object], settled: bool) -> bool:
+    if (match := _text(environ, "HTTP_IF_MATCH")) is not None:
+        tags = parse_etags(match)
+        return tags.star_tag or tags.is_strong(_bare(entry))
+    since = parse_date(_text(environ, "HTTP_IF_UNMODIFIED_SINCE"))
+    return since is None or (settled and int(entry.updated_at) <= since.timestamp())
+
+
+def _client_has_it(entry: Entry, environ: Mapping[str, object], settled: bool) -> bool:
+    if (none_match := _text(environ, "HTTP_IF_NONE_MATCH")) is not None:
+        tags = parse_etags(none_match)
+        return tags.star_tag or tags.contains_weak(_bare(entry))
+    since = parse_date(_text(environ, "HTTP_IF_MODIFIED_SINCE"))
+    return since is not None and settled and int(entry.updated_at) <= since.timestamp()
+
+
+def _range_applies(entry: Entry, environ: Mapping[str, object], settled: bool) -> bool:
+    condition = _text(environ, "HTTP_IF_RANGE")
+    if condition is None:
+        return True
+    parsed = parse_if_range_header(condition)
+    if parsed.date is not None:
+        return settled and int(entry.updated_at) == parsed.date.timestamp()
+    # A weak tag never holds here (section 13.1.5).
+    return not condition.startswith("W/") and parsed.etag == _bare(entry)
+
+
+def _ranged(entry: Entry, wanted: str, now: float) -> Answer:
+    size = len(entry.body)
+    parsed = parse_range_header(wanted)
+    if parsed is None or parsed.units != "bytes" or len(parsed.ranges) != 1:
+        return whole(entry, now)
+    span = parsed.range_for_length(size)
+    if span is None:
+        headers = [("Content-Range", f"bytes */{size}"), ("Content-Length", "0"), ("ETag", entry.etag)]
+        return Answer("416 Range Not Satisfiable", headers, b"")
+    start, stop = span
+    headers = [header for header in entry.headers_at(now) if header[0] != "Content-Length"]
+    headers += [("Content-Length", str(stop - start)), ("Content-Range", f"bytes {start}-{stop - 1}/{size}")]
+    return Answer("206 Partial Content", headers, entry.body[start:stop])
+
+
+def _bare(entry: Entry) -> str:
+    return unquote_etag(entry.etag)[0] or ""
