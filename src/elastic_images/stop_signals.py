@@ -1,0 +1,74 @@
+"""Signals that ask a process to stop: the handlers only set a flag, somebody else acts on it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+from types import FrameType, TracebackType
+from typing import Any
+
+_STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
+class StopSignals:
+    """While entered, SIGTERM, SIGINT and SIGHUP set a flag that `wait` waits for. Enter it in the main thread.
+
+    It is a pipe and no Event: a handler runs in the main thread, between any two steps of it, and an Event that is
+    set while the same thread is inside its `wait` may lock up.
+    """
+
+    def __init__(self) -> None:
+        self._previous: dict[signal.Signals, Any] = {}
+        self._count = 0
+
+    def __enter__(self) -> StopSignals:
+        self._reader, self._writer = os.pipe()
+        os.set_blocking(self._writer, False)
+        os.set_blocking(self._reader, False)
+        for number in _STOPPING:
+            self._previous[number] = signal.signal(number, self._handle)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+        os.close(self._reader)
+        os.close(self._writer)
+
+    @property
+    def count(self) -> int:
+        """How many such signals came."""
+        return self._count
+
+    def wake(self) -> None:
+        """End a `wait` that is under way, or the next one, without asking to stop. From any thread."""
+        with contextlib.suppress(BlockingIOError):  # full: it will wake anyhow
+            os.write(self._writer, b".")
+
+    def wait(self, timeout_seconds: float | None = None) -> bool:
+        """Wait for a signal, a `wake` or the end of the time. True where a signal came, now or before."""
+        if self._count == 0:
+            select.select([self._reader], [], [], timeout_seconds)
+        self.drain()
+        return self._count > 0
+
+    def pause(self, seconds: float) -> None:
+        """Wait for a further signal or `wake`, at most so long."""
+        select.select([self._reader], [], [], seconds)
+        self.drain()
+
+    def drain(self) -> None:
+        """Forget the wakes that came."""
+        try:
+            while os.read(self._reader, 1024):
+                pass
+        except BlockingIOError:
+            pass
+
+    def _handle(self, _number: int, _frame: FrameType | None) -> None:
+        self._count += 1
+        self.wake()
