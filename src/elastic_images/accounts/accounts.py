@@ -1,0 +1,94 @@
+"""The room's door: everything about users, sessions and tokens that an app or the command line needs."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+
+from sqlalchemy import Engine, select, update
+
+from elastic_images.accounts.database import Transactions
+from elastic_images.accounts.limits import LoginAttempts, LoginLimits
+from elastic_images.accounts.names import fold_name
+from elastic_images.accounts.passwords import Passwords
+from elastic_images.accounts.principal import Principal
+from elastic_images.accounts.sessions import NewSession, Session, Sessions
+from elastic_images.accounts.tables import users
+from elastic_images.accounts.tokens import Tokens
+from elastic_images.accounts.users import Users
+from elastic_images.core.errors import Unauthenticated
+from elastic_images.database.engine import open_engine
+from elastic_images.settings import Settings
+
+_log = logging.getLogger(__name__)
+
+
+class Accounts:
+    """Users, sessions and tokens, kept in one database. Safe to share between threads.
+
+    Attributes:
+        users: create and change users.
+        sessions: list and end sessions.
+        tokens: create, list and revoke API tokens.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        session_seconds: float,
+        clock: Callable[[], float] = time.time,
+        passwords: Passwords | None = None,
+        limits: LoginLimits | None = None,
+    ) -> None:
+        self._transactions = Transactions(engine)
+        self._passwords = passwords or Passwords()
+        self._attempts = LoginAttempts(self._transactions, clock, limits)
+        self.users = Users(self._transactions, self._passwords, clock)
+        self.sessions = Sessions(self._transactions, clock, session_seconds)
+        self.tokens = Tokens(self._transactions, clock)
+
+    def log_in(self, name: str, password: str, *, address: str = "", user_agent: str = "") -> NewSession:
+        """Begin a session. A wrong name, a wrong password and a disabled user look alike, in words and in time.
+
+        Raises:
+            Unauthenticated: one of these three.
+            TooManyRequests: too many attempts failed for this account or this address.
+            Unavailable: the database does not answer, or too many people log in at once.
+        """
+        self._attempts.begin(name, address)
+        with self._transactions.read() as connection:
+            row = connection.execute(select(users).where(users.c.folded_name == fold_name(name))).one_or_none()
+        right = self._passwords.verify(row.password_hash if row else None, password)
+        if row is None or not right or row.disabled:
+            _log.info("login refused: user %s, from %s", row.id if row else "unknown", address)
+            raise Unauthenticated("Wrong name or password.")
+        self._attempts.succeeded(name, address)
+        if self._passwords.needs_rehash(row.password_hash):
+            self._keep_hash(row.id, row.password_hash, self._passwords.hash(password))
+        return self.sessions.start(row.id, address, user_agent)
+
+    def of_session(self, secret: str) -> tuple[Session, Principal] | None:
+        """Who has the session behind a cookie; None where it is none."""
+        return self.sessions.find(secret)
+
+    def of_token(self, secret: str) -> Principal | None:
+        """Who has an API token; None where it is none."""
+        return self.tokens.find(secret)
+
+    def close(self) -> None:
+        """Close the connections to the database."""
+        self._transactions.engine.dispose()
+
+    def _keep_hash(self, user_id: int, old: str, new: str) -> None:
+        # Only over the hash that was checked: the password may have been changed meanwhile.
+        with self._transactions.write() as connection:
+            connection.execute(
+                update(users).where(users.c.id == user_id, users.c.password_hash == old).values(password_hash=new)
+            )
+
+
+def open_accounts(settings: Settings) -> Accounts:
+    """The accounts of an installation. Connects to the database when it is first asked; `close` it at the end."""
+    return Accounts(open_engine(settings.database, pool_size=4), session_seconds=settings.session_hours * 3600.0)

@@ -1,0 +1,128 @@
+"""Sessions: rows of the database, so that they can be listed and ended."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from sqlalchemy import RowMapping, delete, insert, select, update
+
+from elastic_images.accounts.database import Transactions
+from elastic_images.accounts.digests import digest, new_secret
+from elastic_images.accounts.principal import Principal, scopes_of_role
+from elastic_images.accounts.tables import sessions, users
+from elastic_images.core.errors import NotFound, Unavailable
+
+_SEEN_EVERY_SECONDS = 60.0
+_AGENT_CHARACTERS = 255
+_ADDRESS_CHARACTERS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A login. `form_token` proves that a form was ours where the browser says nothing else (`cross_site`)."""
+
+    id: int
+    user_id: int
+    user_name: str
+    form_token: str = field(repr=False)
+    created_at: float
+    last_seen_at: float
+    expires_at: float
+    address: str
+    user_agent: str
+
+
+@dataclass(frozen=True, slots=True)
+class NewSession:
+    """A session just begun, with the secret for the cookie. It is not kept anywhere else."""
+
+    secret: str = field(repr=False)
+    session: Session
+    principal: Principal
+
+
+class Sessions:
+    """Begins, finds and ends sessions. Safe to share between threads.
+
+    A session ends `lifetime_seconds` after the login, whatever happens in between. All methods raise Unavailable
+    where the database does not answer.
+    """
+
+    def __init__(self, transactions: Transactions, clock: Callable[[], float], lifetime_seconds: float) -> None:
+        self._transactions = transactions
+        self._clock = clock
+        self._lifetime_seconds = lifetime_seconds
+
+    def start(self, user_id: int, address: str = "", user_agent: str = "") -> NewSession:
+        """Begin a session for a user whose password was right. Sessions that are over are swept away."""
+        secret, now = new_secret(), self._clock()
+        with self._transactions.write() as connection:
+            connection.execute(delete(sessions).where(sessions.c.expires_at <= now))
+            connection.execute(
+                insert(sessions).values(
+                    digest=digest(secret),
+                    user_id=user_id,
+                    form_token=new_secret(),
+                    created_at=now,
+                    last_seen_at=now,
+                    expires_at=now + self._lifetime_seconds,
+                    address=_printable(address)[:_ADDRESS_CHARACTERS],
+                    user_agent=_printable(user_agent)[:_AGENT_CHARACTERS],
+                )
+            )
+        found = self.find(secret)
+        if found is None:
+            raise NotFound("The user is gone or disabled.")
+        session, principal = found
+        return NewSession(secret, session, principal)
+
+    def find(self, secret: str) -> tuple[Session, Principal] | None:
+        """The session behind a cookie, and who has it; None where it is over, revoked, or its user disabled."""
+        now = self._clock()
+        query = _SESSIONS.add_columns(users.c.role).where(
+            sessions.c.digest == digest(secret), sessions.c.expires_at > now, users.c.disabled.is_(False)
+        )
+        with self._transactions.read() as connection:
+            row = connection.execute(query).mappings().one_or_none()
+        if row is None:
+            return None
+        if now - row["last_seen_at"] >= _SEEN_EVERY_SECONDS:
+            # A convenience for people; nobody is refused because it could not be noted.
+            with contextlib.suppress(Unavailable), self._transactions.write() as connection:
+                connection.execute(update(sessions).where(sessions.c.id == row["id"]).values(last_seen_at=now))
+        return _session(row), Principal(row["user_id"], row["user_name"], scopes_of_role(row["role"]), "session")
+
+    def list(self, user_id: int) -> tuple[Session, ...]:
+        """A user's sessions that are not over, newest first."""
+        query = _SESSIONS.where(sessions.c.user_id == user_id, sessions.c.expires_at > self._clock())
+        with self._transactions.read() as connection:
+            rows = connection.execute(query.order_by(sessions.c.id.desc())).mappings()
+            return tuple(_session(row) for row in rows)
+
+    def revoke(self, session_id: int, user_id: int) -> None:
+        """End one session of a user. Raises NotFound where he has none of that id."""
+        with self._transactions.write() as connection:
+            ended = connection.execute(
+                delete(sessions).where(sessions.c.id == session_id, sessions.c.user_id == user_id)
+            )
+        if not ended.rowcount:
+            raise NotFound("There is no such session.")
+
+    def end(self, secret: str) -> None:
+        """End the session behind a cookie, if there is one."""
+        with self._transactions.write() as connection:
+            connection.execute(delete(sessions).where(sessions.c.digest == digest(secret)))
+
+
+_SESSIONS = select(sessions, users.c.name.label("user_name")).join(users, users.c.id == sessions.c.user_id)
+
+
+def _session(row: RowMapping) -> Session:
+    return Session(**{name: row[name] for name in Session.__dataclass_fields__})
+
+
+def _printable(text: str) -> str:
+    """Without control characters and lone surrogates: some databases refuse them, and people read this in a list."""
+    return "".join(character if character.isprintable() else " " for character in text)

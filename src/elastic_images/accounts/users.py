@@ -1,0 +1,142 @@
+"""The users, kept in the database."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, RowMapping, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from elastic_images.accounts.database import Transactions
+from elastic_images.accounts.names import check_name, fold_name
+from elastic_images.accounts.passwords import Passwords
+from elastic_images.accounts.principal import ROLES, Role
+from elastic_images.accounts.tables import sessions, tokens, users
+from elastic_images.core.errors import Conflict, InvalidRequest, NotFound
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """A user, without his password."""
+
+    id: int
+    name: str
+    role: Role
+    disabled: bool
+    created_at: float
+
+
+class Users:
+    """Creates and changes users. Safe to share between threads; every method is one transaction.
+
+    Names are found whatever the case of their letters (`names.fold_name`). All methods raise NotFound for a name that
+    nobody has, and Unavailable where the database does not answer.
+    """
+
+    def __init__(self, transactions: Transactions, passwords: Passwords, clock: Callable[[], float]) -> None:
+        self._transactions = transactions
+        self._passwords = passwords
+        self._clock = clock
+
+    def add(self, name: str, password: str, role: str = "user") -> User:
+        """Create a user.
+
+        Raises:
+            InvalidRequest: the name, the password or the role is none.
+            Conflict: somebody has that name, or one that differs only in the case of its letters.
+        """
+        values = {
+            "name": check_name(name),
+            "folded_name": fold_name(name),
+            "password_hash": self._passwords.hash(password),
+            "role": check_role(role),
+            "disabled": False,
+            "created_at": self._clock(),
+        }
+        try:
+            with self._transactions.write() as connection:
+                connection.execute(insert(users).values(values))
+                return _find(connection, name)
+        except IntegrityError:
+            raise Conflict(f"There is a user {name!r} already.") from None
+
+    def list(self) -> tuple[User, ...]:
+        """All users, by name."""
+        with self._transactions.read() as connection:
+            rows = connection.execute(select(users).order_by(users.c.folded_name)).mappings()
+            return tuple(_user(row) for row in rows)
+
+    def get(self, name: str) -> User:
+        """The user of that name."""
+        with self._transactions.read() as connection:
+            return _find(connection, name)
+
+    def set_password(self, name: str, password: str) -> User:
+        """Give a user another password; all his sessions end, his tokens stay. Raises InvalidRequest, too."""
+        kept = self._passwords.hash(password)
+        with self._transactions.write() as connection:
+            user = _find(connection, name)
+            connection.execute(update(users).where(users.c.id == user.id).values(password_hash=kept))
+            connection.execute(delete(sessions).where(sessions.c.user_id == user.id))
+            return user
+
+    def set_role(self, name: str, role: str) -> User:
+        """Make a user an administrator or a plain user. Raises Conflict for the last administrator."""
+        return self._change(name, {"role": check_role(role)})
+
+    def disable(self, name: str) -> User:
+        """Lock a user out: all his sessions end, his tokens are revoked. Raises Conflict for the last administrator."""
+        return self._change(name, {"disabled": True})
+
+    def enable(self, name: str) -> User:
+        """Let a disabled user log in again; what was revoked stays so."""
+        return self._change(name, {"disabled": False})
+
+    def revoke_all(self, name: str) -> User:
+        """End all sessions of a user and revoke all his tokens."""
+        with self._transactions.write() as connection:
+            user = _find(connection, name)
+            self._revoke(connection, user.id)
+            return user
+
+    def _change(self, name: str, values: dict[str, object]) -> User:
+        with self._transactions.write() as connection:
+            # All administrators are locked, so that two who disable each other at once cannot both succeed.
+            admins = select(users.c.id).where(users.c.role == "admin", users.c.disabled.is_(False)).order_by(users.c.id)
+            active = list(connection.execute(admins.with_for_update()).scalars())
+            user = _find(connection, name)
+            loses_admin = values.get("disabled") or values.get("role") == "user"
+            if loses_admin and active == [user.id]:
+                raise Conflict(f"{user.name!r} is the last administrator.")
+            connection.execute(update(users).where(users.c.id == user.id).values(values))
+            if values.get("disabled"):
+                self._revoke(connection, user.id)
+            return _find(connection, name)
+
+    def _revoke(self, connection: Connection, user_id: int) -> None:
+        connection.execute(delete(sessions).where(sessions.c.user_id == user_id))
+        connection.execute(
+            update(tokens)
+            .where(tokens.c.user_id == user_id, tokens.c.revoked_at.is_(None))
+            .values(revoked_at=self._clock())
+        )
+
+
+def check_role(role: str) -> Role:
+    """Give the role back where it is one. Raises InvalidRequest."""
+    for known in ROLES:
+        if role == known:
+            return known
+    raise InvalidRequest(f"A role is {' or '.join(ROLES)}, not {role[:40]!r}.")
+
+
+def _find(connection: Connection, name: str) -> User:
+    row = connection.execute(select(users).where(users.c.folded_name == fold_name(name))).mappings().one_or_none()
+    if row is None:
+        raise NotFound(f"There is no user {name[:64]!r}.")
+    return _user(row)
+
+
+def _user(row: RowMapping) -> User:
+    return User(row["id"], row["name"], row["role"], bool(row["disabled"]), row["created_at"])
