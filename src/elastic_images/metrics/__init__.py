@@ -1,1 +1,1 @@
-"""Collect, publish and read back figures."""
+"""What is counted and kept: counters, samples, the publisher, the stores. README.md is the guide."""

@@ -1,0 +1,76 @@
+"""Every figure there is: its name here, its name for Prometheus, and what it means.
+
+A counter or gauge that is not in this table cannot be made, and README.md lists the table (a test compares them), so
+that no figure is without its documentation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """One figure."""
+
+    name: str
+    kind: Literal["counter", "gauge"]
+    family: str
+    """The name for Prometheus, with its unit and without the `_total` that a counter gets there."""
+    text: str
+    """The HELP text."""
+
+    @property
+    def exposed(self) -> str:
+        """The name as `/metrics` shows it."""
+        return f"{self.family}_total" if self.kind == "counter" else self.family
+
+
+def _counter(name: str, family: str, text: str) -> Definition:
+    return Definition(name, "counter", f"elastic_images_{family}", text)
+
+
+def _gauge(name: str, family: str, text: str) -> Definition:
+    return Definition(name, "gauge", f"elastic_images_{family}", text)
+
+
+_ALL = (
+    _counter("requests", "cache_requests", "Reads that this process counts for the pool: hits and misses."),
+    _counter("hits", "cache_hits", "Reads that needed no storage."),
+    _counter("misses", "cache_misses", "Reads that needed storage, bypasses among them."),
+    _counter("bypasses", "cache_bypasses", "Reads that went past the pool to storage."),
+    _counter("evictions", "cache_evictions", "Entries dropped for room."),
+    _counter("invalidations", "cache_invalidations", "Entries dropped because their key changed."),
+    _counter("oversized", "cache_oversized", "Entries served and not kept, being larger than the cache."),
+    _counter("stale", "stale_reads", "Reads answered out of lease, marked stale."),
+    _counter("errors", "errors", "Reads that ended in an error of ours."),
+    _counter("relayed_hits", "web_relayed_hits", "Reads that web passed on to a node which had the image."),
+    _counter("relayed_misses", "web_relayed_misses", "Reads that web passed on to a node which asked storage."),
+    _counter("node_failures", "web_node_failures", "Calls to a node that failed or took too long."),
+    _counter("uploads", "storage_uploads", "Images written."),
+    _counter("upload_bytes", "storage_upload_bytes", "Bytes of images written."),
+    _counter("rejected_uploads", "storage_rejected_uploads", "Uploads refused."),
+    _counter("deletes", "storage_deletes", "Images deleted."),
+    _counter("reads", "storage_reads", "Images read from the object store."),
+    _counter("fences", "storage_fences", "Members fenced because they did not answer an invalidation."),
+    _counter("decisions", "autoscaler_decisions", "Decisions taken by the scaling loop."),
+    _counter("resizes", "autoscaler_resizes", "Resizes finished."),
+    _counter("aborted_resizes", "autoscaler_aborted_resizes", "Resizes undone."),
+    _counter("samples_received", "metrics_samples_received", "Samples taken in from other processes."),
+    _counter("publish_failures", "metrics_publish_failures", "Attempts to publish samples that failed."),
+    _counter("samples_dropped", "metrics_samples_dropped", "Samples given up, refused or too many to keep waiting."),
+    _gauge("samples_waiting", "metrics_samples_waiting", "Samples not published yet."),
+    _gauge("items", "cache_items", "Entries in memory."),
+    _gauge("bytes", "cache_bytes", "Bytes of entries in memory."),
+    _gauge("capacity_bytes", "cache_capacity_bytes", "Most bytes of entries that are kept in memory."),
+    _gauge("fills", "cache_fills", "Fills under way."),
+    _gauge("epoch", "pool_epoch", "Epoch of the pool map that this process obeys."),
+    _gauge("nodes", "pool_nodes", "Nodes in the pool."),
+    _gauge("wanted_nodes", "pool_wanted_nodes", "Nodes that the pool should have."),
+)
+
+DEFINITIONS: Mapping[str, Definition] = MappingProxyType({definition.name: definition for definition in _ALL})
+"""By name, in the order in which they are shown."""

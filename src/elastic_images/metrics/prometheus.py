@@ -1,0 +1,42 @@
+"""The figures of a process as `/metrics` shows them, in a registry of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from elastic_images.metrics.counters import Counters
+from elastic_images.metrics.definitions import DEFINITIONS
+
+
+def registry_for(app: str, counters: Counters, *, version: str, source: str = "") -> CollectorRegistry:
+    """A registry for `base_app(..., registry=...)`, nothing in it shared with another.
+
+    It shows what `counters` knows when it is asked, who counts (`app`, the member's id as `source`, the version), and
+    the process's own CPU time, memory and open files (on Linux).
+    """
+    registry = CollectorRegistry()
+    registry.register(_CountersCollector(app, counters, version, source))
+    ProcessCollector(registry=registry)
+    return registry
+
+
+class _CountersCollector(Collector):
+    """Reads the counters at each scrape; keeps nothing."""
+
+    def __init__(self, app: str, counters: Counters, version: str, source: str) -> None:
+        self._counters = counters
+        self._about = {"app": app, "source": source, "version": version}
+
+    def collect(self) -> Iterator[Metric]:
+        """The families that this process has figures for."""
+        yield InfoMetricFamily("elastic_images", "Which app, which member, which version.", value=self._about)
+        figures = self._counters.read()
+        for definition in DEFINITIONS.values():
+            if definition.name in figures:
+                family = CounterMetricFamily if definition.kind == "counter" else GaugeMetricFamily
+                yield family(definition.family, definition.text, value=figures[definition.name])

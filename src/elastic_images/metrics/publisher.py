@@ -1,0 +1,104 @@
+"""Publishes a sample every few seconds, from a thread of its own."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+
+from elastic_images.core.errors import ElasticImagesError, InvalidRequest
+from elastic_images.metrics.collector import Collector, Origin
+from elastic_images.metrics.counters import Counters
+from elastic_images.metrics.sample import Sample
+from elastic_images.metrics.store import MetricSink
+
+_log = logging.getLogger(__name__)
+
+INTERVAL_SECONDS = 5.0
+BACKLOG_SAMPLES = 600
+"""50 minutes of samples wait for a receiver that is down; it takes in none that is older than an hour."""
+_BATCH_SAMPLES = 100
+
+
+class Publisher:
+    """Takes the delta of `counters` every `interval_seconds` and publishes it; no request ever waits for it.
+
+    While the sink does not answer, samples wait, the newest `BACKLOG_SAMPLES` of them. `start` and `stop` are called
+    once each, from one thread.
+    """
+
+    def __init__(
+        self,
+        sink: MetricSink,
+        counters: Counters,
+        origin: Origin,
+        *,
+        clock: Callable[[], float] = time.time,
+        interval_seconds: float = INTERVAL_SECONDS,
+        wait: Callable[[float], bool] | None = None,
+    ) -> None:
+        """`wait` sleeps for so many seconds at most, and tells whether to stop."""
+        self._sink = sink
+        self._clock = clock
+        self._interval_seconds = interval_seconds
+        self._stopping = threading.Event()
+        self._wait = wait or self._stopping.wait
+        self._waiting: deque[Sample] = deque(maxlen=BACKLOG_SAMPLES)
+        self._failing = False
+        self._failures = counters.counter("publish_failures")
+        self._dropped = counters.counter("samples_dropped")
+        counters.follow(lambda: {"samples_waiting": len(self._waiting)})
+        self._collector = Collector(counters.read, origin, clock())
+        self._thread = threading.Thread(target=self._run, name="metrics-publisher", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def stop(self, timeout_seconds: float = 5.0) -> None:
+        """Publish what is left, in one attempt, and end the thread. Does nothing where it was never started."""
+        self._stopping.set()
+        if self._thread.ident is not None:
+            self._thread.join(timeout_seconds)
+
+    def publish_now(self) -> None:
+        """Take a sample and publish it with those that wait. For the thread, and for tests in its place."""
+        if len(self._waiting) == BACKLOG_SAMPLES:
+            self._dropped.increment()
+        self._waiting.append(self._collector.collect(self._clock()))
+        while self._waiting:
+            batch = list(self._waiting)[:_BATCH_SAMPLES]
+            if not self._publish(batch):
+                return
+            for _ in batch:
+                self._waiting.popleft()
+
+    def _run(self) -> None:
+        stopping = False
+        while not stopping:
+            stopping = self._wait(self._interval_seconds)
+            try:
+                self.publish_now()
+            except Exception:  # noqa: BLE001 - logged; the next sample has what this one should have had
+                _log.exception("no sample was taken")
+
+    def _publish(self, batch: list[Sample]) -> bool:
+        """Whether the batch is off our hands."""
+        try:
+            self._sink.publish(batch)
+        except InvalidRequest as error:
+            # Sending it again would get the same answer, and hold up all that come after it.
+            self._dropped.add(len(batch))
+            _log.warning("samples were refused: %s", error)
+        except ElasticImagesError as error:
+            self._failures.increment()
+            if not self._failing:
+                _log.warning("samples wait to be published: %s", error)
+            self._failing = True
+            return False
+        if self._failing:
+            _log.info("samples are published again")
+        self._failing = False
+        return True

@@ -1,0 +1,101 @@
+"""A sample: what one process counted between two moments. A value, with its JSON both ways."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal, cast
+
+from elastic_images.core.assignment import MAX_NODES
+from elastic_images.core.errors import InvalidRequest
+
+Kind = Literal["node", "web"]
+
+MAX_SAMPLES_IN_A_BATCH = 1000
+_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+_LARGEST_COUNT = 2**53 - 1
+_LATEST_TIME = 1e11
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Counts are of the time after `started_at` up to `ended_at` (seconds since the epoch), gauges of its end."""
+
+    id: str
+    """Unique: a sample that is published twice counts once."""
+    source: str
+    """`node-<slot>` or `web-<random>`, the member's id."""
+    kind: Kind
+    slot: int | None
+    started_at: float
+    ended_at: float
+    requests: int = 0
+    hits: int = 0
+    misses: int = 0
+    evictions: int = 0
+    bypasses: int = 0
+    items: int = 0
+    used_bytes: int = 0
+    capacity_bytes: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain JSON values; `from_json` reads it back."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: object) -> Sample:
+        """Read what `to_json` gave, from a process that may not be of our version.
+
+        Raises:
+            InvalidRequest: a field is missing, unknown or makes no sense.
+        """
+        if not isinstance(value, Mapping) or value.keys() != _CHECKS.keys():
+            raise InvalidRequest(f"A sample has the fields {', '.join(_CHECKS)}, and no others.")
+        for name, is_right in _CHECKS.items():
+            if not is_right(value[name]):
+                raise InvalidRequest(f"The sample's {name} makes no sense.")
+        if value["ended_at"] < value["started_at"]:
+            raise InvalidRequest("The sample ends before it starts.")
+        return cls(**cast("dict[str, Any]", value))
+
+
+def batch_to_json(samples: Sequence[Sample]) -> dict[str, Any]:
+    """The body of `POST /internal/metrics`."""
+    return {"samples": [sample.to_json() for sample in samples]}
+
+
+def batch_from_json(value: object) -> list[Sample]:
+    """The samples in the body of `POST /internal/metrics`. Raises InvalidRequest: no batch, or one bad sample."""
+    found = value.get("samples") if isinstance(value, Mapping) else None
+    if not isinstance(found, list) or len(found) > MAX_SAMPLES_IN_A_BATCH:
+        raise InvalidRequest(f'A batch is {{"samples": [...]}} with at most {MAX_SAMPLES_IN_A_BATCH} samples.')
+    return [Sample.from_json(sample) for sample in found]
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and _NAME.fullmatch(value) is not None
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _LARGEST_COUNT
+
+
+def _is_time(value: object) -> bool:
+    plain = isinstance(value, int | float) and not isinstance(value, bool)
+    return plain and math.isfinite(cast("float", value)) and 0 <= cast("float", value) <= _LATEST_TIME
+
+
+def _is_slot(value: object) -> bool:
+    return value is None or (_is_count(value) and cast("int", value) < MAX_NODES)
+
+
+_CHECKS: Mapping[str, Callable[[object], bool]] = {field.name: _is_count for field in fields(Sample)} | {
+    "id": _is_name,
+    "source": _is_name,
+    "kind": lambda value: value in ("node", "web"),
+    "slot": _is_slot,
+    "started_at": _is_time,
+    "ended_at": _is_time,
+}
