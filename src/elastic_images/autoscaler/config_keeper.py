@@ -1,0 +1,90 @@
+"""The pool's settings: kept in the database with the pool, from where nodes get them with their polls."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import fields, replace
+from typing import Any
+
+from elastic_images.autoscaler.journal import Event, Journal
+from elastic_images.core.assignment import MAX_NODES, MIN_NODES
+from elastic_images.core.pool_config import ScalingConfig
+from elastic_images.pool.store import PoolStore
+
+_log = logging.getLogger(__name__)
+
+
+class ConfigKeeper:
+    """Reads and changes the kept settings. Safe to share between threads; the only writer of them.
+
+    Args:
+        first: what is kept where nothing is.
+        on_change: called after each change, when it is kept.
+    """
+
+    def __init__(
+        self, store: PoolStore, journal: Journal, first: ScalingConfig, on_change: Callable[[], None] = lambda: None
+    ) -> None:
+        self._store = store
+        self._journal = journal
+        self._first = first
+        self._on_change = on_change
+        self._lock = threading.Lock()
+
+    def current(self) -> ScalingConfig:
+        """The kept settings. Raises SQLAlchemy's errors."""
+        return kept_config(self._store.read().config, self._first)
+
+    def of(self, kept: Mapping[str, Any]) -> ScalingConfig:
+        """The settings in a `PoolView.config`."""
+        return kept_config(kept, self._first)
+
+    def keep_first(self) -> None:
+        """Keep the first settings where none are kept."""
+        with self._lock:
+            if not self._store.read().config:
+                self._keep(self._first, "The first settings are kept")
+
+    def update(self, changes: Mapping[str, object], reason: str = "The settings were changed") -> ScalingConfig:
+        """Change some settings, all or nothing, and give the whole.
+
+        Raises:
+            InvalidRequest: see `ScalingConfig.merge`; nothing has changed.
+        """
+        with self._lock:
+            before = self.current()
+            after = before.merge(changes)
+            if after == before:
+                return before
+            changed = {name: value for name, value in after.to_json().items() if value != before.to_json()[name]}
+            told = ", ".join(f"{name} = {value}" for name, value in changed.items())
+            self._keep(after, f"{reason}: {told}")
+        self._on_change()
+        return after
+
+    def _keep(self, config: ScalingConfig, message: str) -> None:
+        event = Event("config-changed", message)
+        self._store.set_config(
+            {**config.to_json(), "cache_bytes": config.cache_bytes},
+            lambda connection: self._journal.add(connection, [event]),
+        )
+
+
+def kept_config(kept: Mapping[str, Any], first: ScalingConfig) -> ScalingConfig:
+    """The settings as they are kept, read leniently: what cannot be a value of its kind is taken from `first`.
+
+    The loops live on it whatever somebody wrote into the database by hand. A nan stays one: the scaling policy says
+    that it makes no sense. The size is always 1 to 8.
+    """
+    values: dict[str, Any] = {}
+    for setting in fields(ScalingConfig):
+        default = getattr(first, setting.name)
+        try:
+            values[setting.name] = type(default)(kept.get(setting.name, default))
+        except (TypeError, ValueError, OverflowError):
+            _log.warning("the kept setting %s is unreadable; %r is used", setting.name, default)
+            values[setting.name] = default
+    config = replace(first, **values)
+    return replace(config, num_nodes=min(max(config.num_nodes, MIN_NODES), MAX_NODES))

@@ -1,0 +1,1 @@
+"""Where cache nodes come from: processes on this machine, or instances elsewhere."""

@@ -1,0 +1,153 @@
+"""Nodes as processes of this machine. Their lives are tied to the supervisor's lifeline, not to ours."""
+
+from __future__ import annotations
+
+import json
+import logging
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from elastic_images.autoscaler.nodes.process_id import ProcessId
+from elastic_images.autoscaler.nodes.slot_lock import is_held, lock_path
+from elastic_images.core.assignment import MAX_NODES
+from elastic_images.core.errors import Unavailable
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Stopping:
+    kill_at: float
+    killed: bool = False
+
+
+class LocalNodeProvider:
+    """A `NodeProvider` of local processes.
+
+    A node is alive while it is a child of ours that has not ended, or while its slot's lock is held. Its process is
+    remembered in a file beside the lock, so that a restarted autoscaler can stop it too.
+
+    Args:
+        command: gives the command line for a slot.
+        run_folder: where the locks are; made when it is missing.
+        environ: the nodes' environment.
+        lifeline_fd: the read end of the supervisor's lifeline, passed on to each node under the same number.
+        clock: seconds, never set back.
+    """
+
+    def __init__(
+        self,
+        command: Callable[[int], Sequence[str]],
+        *,
+        run_folder: Path,
+        environ: Mapping[str, str],
+        lifeline_fd: int | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._command = command
+        self._run_folder = run_folder
+        self._environ = dict(environ)
+        self._lifeline_fd = lifeline_fd
+        self._clock = clock
+        self._children: dict[int, subprocess.Popen[bytes]] = {}
+        self._stopping: dict[int, _Stopping] = {}
+
+    def adopt(self) -> frozenset[int]:
+        """See `NodeProvider`."""
+        self._run_folder.mkdir(parents=True, exist_ok=True)
+        return self.alive()
+
+    def launch(self, slot: int) -> None:
+        """See `NodeProvider`. The node has a session of its own: Ctrl-C reaches it through the supervisor alone."""
+        if slot in self.alive():
+            return
+        kept = () if self._lifeline_fd is None else (self._lifeline_fd,)
+        try:
+            self._run_folder.mkdir(parents=True, exist_ok=True)
+            child = subprocess.Popen(  # noqa: S603 - the command is ours
+                list(self._command(slot)),
+                env=self._environ,
+                stdin=subprocess.DEVNULL,
+                pass_fds=kept,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise Unavailable(f"The process of node {slot} cannot be started: {error.strerror}.") from error
+        self._children[slot] = child
+        self._remember(slot, ProcessId.of(child.pid))
+
+    def terminate(self, slot: int, drain_seconds: float) -> None:
+        """See `NodeProvider`: SIGTERM, then SIGKILL."""
+        if slot not in self.alive():
+            return
+        kill_at = self._clock() + drain_seconds
+        known = self._stopping.get(slot)
+        if known is None:
+            self._stopping[slot] = _Stopping(kill_at)
+            self._signal(slot, signal.SIGTERM)
+        else:
+            known.kill_at = min(known.kill_at, kill_at)
+        self._kill_overdue()
+
+    def alive(self) -> frozenset[int]:
+        """See `NodeProvider`. Reaps children, and ends those whose time to drain is over."""
+        alive = frozenset(slot for slot in range(MAX_NODES) if self._is_alive(slot))
+        self._stopping = {slot: stopping for slot, stopping in self._stopping.items() if slot in alive}
+        self._kill_overdue()
+        return alive
+
+    def close(self) -> None:
+        """See `NodeProvider`."""
+        for child in self._children.values():
+            # Somebody else will see its end; a Popen that is dropped without having seen it complains.
+            child.returncode = 0 if child.poll() is None else child.returncode
+        self._children.clear()
+
+    def _is_alive(self, slot: int) -> bool:
+        child = self._children.get(slot)
+        if child is not None:
+            if child.poll() is None:
+                return True
+            _log.info("the process of node %d ended with %s", slot, child.returncode)
+            del self._children[slot]
+        try:
+            return is_held(lock_path(self._run_folder, slot))
+        except OSError as error:
+            _log.warning("nothing is known of node %d: %s", slot, error)
+            return True
+
+    def _kill_overdue(self) -> None:
+        for slot, stopping in self._stopping.items():
+            if not stopping.killed and self._clock() >= stopping.kill_at:
+                stopping.killed = True
+                self._signal(slot, signal.SIGKILL)
+
+    def _signal(self, slot: int, number: int) -> None:
+        child = self._children.get(slot)
+        if child is not None:
+            child.send_signal(number)
+            return
+        process = self._remembered(slot)
+        if process is None or not process.signal(number):
+            _log.warning("node %d is alive, but who its process is is not known: it cannot be stopped", slot)
+
+    def _remember(self, slot: int, process: ProcessId | None) -> None:
+        if process is None:
+            return
+        path = self._run_folder / f"slot-{slot}.json"
+        fresh = path.with_suffix(".new")
+        try:
+            fresh.write_text(json.dumps(process.to_json()))
+            fresh.replace(path)
+        except OSError as error:
+            _log.warning("the process of node %d cannot be remembered: %s", slot, error)
+
+    def _remembered(self, slot: int) -> ProcessId | None:
+        try:
+            return ProcessId(**json.loads((self._run_folder / f"slot-{slot}.json").read_text()))
+        except (OSError, ValueError, TypeError):
+            return None

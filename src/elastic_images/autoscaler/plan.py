@@ -1,0 +1,156 @@
+"""What to do next with the pool: facts in, a plan out. Pure; the resizer acts on it.
+
+The map and the processes are looked at afresh each time, so whatever state a crash left behind, the next plan goes on
+from there. One change of the map is planned at a time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from elastic_images.core.assignment import Assignment, alternating, deal
+from elastic_images.core.pool_map import PoolMap, abort_resize, close_resize, fail_over, first_map, open_resize, settle
+
+ChangeKind = Literal["first", "open", "close", "abort", "settle", "fail-over"]
+_NONE: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """How the pool stands. Numbers are slots."""
+
+    map: PoolMap | None
+    wanted: int
+    """The wanted size: slots 0 to wanted - 1 shall serve."""
+    ready: frozenset[int] = _NONE
+    """A live and healthy member that is not being stopped."""
+    doubtful: frozenset[int] = _NONE
+    """Not ready, but an incarnation may still answer from memory: fenced, not healthy, or being stopped."""
+    unnamed: frozenset[int] = _NONE
+    """An incarnation that may still answer has not named the map's epoch."""
+    processes: frozenset[int] = _NONE
+    """There is a process, or no proof that there is none."""
+    startable: frozenset[int] = _NONE
+    """No process, and its next start is due."""
+    awaited: frozenset[int] = _NONE
+    """Not ready, but likely to be soon: it has not yet failed twice in a row."""
+    stopping: frozenset[int] = _NONE
+    """Told to stop."""
+    cold: bool = False
+    """No node served when this began, so that those which are being started are waited for."""
+    warmed: bool = True
+    """The resize under way may be closed."""
+    resize_wanted: int | None = None
+    """The wanted size that the resize under way was opened for."""
+
+    @property
+    def slots(self) -> frozenset[int]:
+        """The slots that shall serve."""
+        return frozenset(range(self.wanted))
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A change of the map: the next map, and why."""
+
+    kind: ChangeKind
+    new: PoolMap
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to do now; `waiting` where more is to come by itself."""
+
+    launch: frozenset[int] = _NONE
+    retire: frozenset[int] = _NONE
+    """Serves nothing and is not wanted: may be stopped after a while."""
+    change: Change | None = None
+    waiting: bool = False
+
+
+def plan(facts: Facts) -> Plan:
+    """The next step from `facts` towards a settled map on the wanted slots."""
+    in_map = facts.map.slots if facts.map else _NONE
+    change = _change(facts)
+    return Plan(
+        launch=facts.slots & facts.startable - facts.processes,
+        retire=facts.processes - facts.slots - in_map - facts.stopping,
+        change=change,
+        waiting=change is not None or _waits(facts),
+    )
+
+
+def _change(facts: Facts) -> Change | None:
+    if facts.map is None:
+        return _first(facts)
+    return _rescue(facts, facts.map) or _advance(facts, facts.map)
+
+
+def _waits(facts: Facts) -> bool:
+    unsettled = facts.map is None or facts.map.phase != "settled"
+    return unsettled or bool(facts.slots & (facts.awaited | facts.doubtful))
+
+
+def _first(facts: Facts) -> Change | None:
+    target = target_assignment(facts, alternating(facts.wanted))
+    if target is None:
+        return None
+    return Change("first", first_map(target), "The pool is new.")
+
+
+def _rescue(facts: Facts, current: PoolMap) -> Change | None:
+    """Give the partitions of nodes that are gone to those that serve."""
+    readers = {slot for state in current.partitions for slot in state.readers}
+    gone = readers - facts.ready - facts.doubtful
+    if not gone or not facts.ready or (facts.cold and facts.slots & facts.awaited):
+        return None
+    survivors = (facts.ready & facts.slots) or facts.ready
+    heirs = deal(current.assignment, tuple(sorted(survivors)))
+    return Change("fail-over", fail_over(current, gone, heirs), f"{_named(gone)} died.")
+
+
+def _advance(facts: Facts, current: PoolMap) -> Change | None:
+    if current.phase == "open":
+        if facts.warmed:
+            return Change("close", close_resize(current), "The new owners are warm.")
+        if facts.resize_wanted not in (None, facts.wanted):
+            return Change("abort", abort_resize(current), f"{facts.wanted} nodes are wanted now.")
+        return None
+    if current.phase == "closing":
+        if unsettled_slots(current) & facts.unnamed:
+            return None
+        return Change("settle", settle(current), "Every copy is dropped or dead.")
+    return _open(facts, current)
+
+
+def _open(facts: Facts, current: PoolMap) -> Change | None:
+    target = target_assignment(facts, current.assignment)
+    if target is None or target == current.assignment:
+        return None
+    if facts.slots <= facts.ready:
+        reason = f"The wanted size is {facts.wanted}."
+    else:
+        reason = f"The wanted size is {facts.wanted}, and {_named(facts.slots - facts.ready)} cannot be started."
+    return Change("open", open_resize(current, target), reason)
+
+
+def unsettled_slots(current: PoolMap) -> frozenset[int]:
+    """Every slot in the copies of a partition that has more than one: all must name the epoch before it settles."""
+    return frozenset(slot for state in current.partitions if len(state.copies) > 1 for slot in state.copies)
+
+
+def target_assignment(facts: Facts, current: Assignment) -> Assignment | None:
+    """Who shall own what, given who is ready; None: wait, or leave all as it is."""
+    serving = facts.slots & facts.ready
+    if serving == facts.slots:
+        return alternating(facts.wanted)
+    if not serving or (facts.slots - serving) & (facts.awaited | facts.doubtful):
+        return None
+    return deal(current, tuple(sorted(serving)))
+
+
+def _named(slots: set[int] | frozenset[int]) -> str:
+    names = [f"node {slot}" for slot in sorted(slots)]
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

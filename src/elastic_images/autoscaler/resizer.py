@@ -1,0 +1,283 @@
+"""The loop that makes the pool what it is wanted to be: reads how it stands, plans, takes a step, looks again."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from elastic_images.autoscaler.config_keeper import ConfigKeeper
+from elastic_images.autoscaler.health import HealthWatch
+from elastic_images.autoscaler.journal import Event, Journal
+from elastic_images.autoscaler.node_lives import Happening, NodeLives
+from elastic_images.autoscaler.nodes.provider import NodeProvider
+from elastic_images.autoscaler.patience import Patience
+from elastic_images.autoscaler.plan import Change, Facts, Plan, plan, unsettled_slots
+from elastic_images.autoscaler.warming import Warmer
+from elastic_images.core.errors import ElasticImagesError
+from elastic_images.pool.store import PoolStore
+from elastic_images.pool.view import Member, PoolView
+
+_log = logging.getLogger(__name__)
+DRAIN_SECONDS = 5.0
+_BUSY_PAUSE_SECONDS = 0.03
+_IDLE_PAUSE_SECONDS = 0.25
+_TROUBLE_PAUSE_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class ResizerStatus:
+    """How things stood after the last step. Numbers are slots."""
+
+    running: frozenset[int] = frozenset()
+    ready: frozenset[int] = frozenset()
+    stopping: frozenset[int] = frozenset()
+    busy: bool = True
+    """Something is under way or waited for."""
+
+
+@dataclass(slots=True)
+class _Resize:
+    """What is remembered of the resize under way, for as long as the map has its epoch."""
+
+    epoch: int
+    seen_at: float
+    wanted: int | None
+
+
+class Resizer:
+    """Reconciles the pool with its wanted size.
+
+    `step` does one round and may be called by a test in place of `start`; it is not safe for concurrent access. All
+    that must outlive this process is in the map and the journal, so that a new Resizer goes on where one was killed.
+
+    Args:
+        store: the map and the members.
+        keeper: the wanted size.
+        provider: nodes.
+        health: who answers.
+        warmer: when an open resize may be closed.
+        on_change: told of every change of the map, when it is made.
+        clock: seconds, never set back.
+    """
+
+    def __init__(
+        self,
+        store: PoolStore,
+        keeper: ConfigKeeper,
+        journal: Journal,
+        provider: NodeProvider,
+        health: HealthWatch,
+        warmer: Warmer,
+        *,
+        lives: NodeLives | None = None,
+        patience: Patience | None = None,
+        on_change: Callable[[Change], None] = lambda _change: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._store = store
+        self._keeper = keeper
+        self._journal = journal
+        self._provider = provider
+        self._health = health
+        self._warmer = warmer
+        self._lives = lives or NodeLives()
+        self._patience = patience or Patience()
+        self._on_change = on_change
+        self._clock = clock
+        self._cold = True
+        self._resize: _Resize | None = None
+        self._status = ResizerStatus()
+        self._wish = threading.Event()
+        self._wake = threading.Event()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="resizer", daemon=True)
+
+    @property
+    def status(self) -> ResizerStatus:
+        """How things stood after the last step. Safe to read from any thread."""
+        return self._status
+
+    def start(self) -> None:
+        """Adopt the nodes that are alive and start the thread."""
+        adopted = self._provider.adopt()
+        if adopted:
+            _log.info("nodes adopted: %s", ", ".join(str(slot) for slot in sorted(adopted)))
+        self._thread.start()
+
+    def stop(self, timeout_seconds: float = 2.0) -> None:
+        """End the thread; nodes go on living. Does nothing where it was never started."""
+        self._stopping.set()
+        self._wake.set()
+        if self._thread.ident is not None:
+            self._thread.join(timeout_seconds)
+
+    def wish(self) -> None:
+        """The wanted size was changed: look at once, and start what is due later. Safe from any thread."""
+        self._wish.set()
+        self._wake.set()
+
+    def wake(self) -> None:
+        """Look again at once. Safe from any thread."""
+        self._wake.set()
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                pause = 0.0 if self.step() else (_BUSY_PAUSE_SECONDS if self._status.busy else _IDLE_PAUSE_SECONDS)
+            except Exception as error:  # noqa: BLE001 - whatever one round meets, the loop goes on
+                _log.warning("a round of the resizer failed: %s", error, exc_info=not _is_ours(error))
+                pause = _TROUBLE_PAUSE_SECONDS
+            if pause:
+                self._wake.wait(pause)
+            self._wake.clear()
+
+    def step(self) -> bool:
+        """Do what is to be done now. True: something was done, and there may be more. Raises SQLAlchemy's errors."""
+        if self._wish.is_set():
+            self._wish.clear()
+            self._lives.pardon()
+        # The members are read first: one that is in the view and whose slot is then proven empty is dead.
+        view = self._store.read()
+        alive = self._provider.alive()
+        now = self._clock()
+        if self._bury(view, alive) or self._judge(view, now):
+            return True
+        self._observe(view, alive, now)
+        facts = self._facts(view, alive, now)
+        planned = plan(facts)
+        self._status = ResizerStatus(alive, facts.ready, facts.stopping, planned.waiting)
+        done = self._handle_processes(planned, now)
+        return (planned.change is not None and self._apply(planned.change, view, facts.wanted)) or done
+
+    # ---- members
+
+    def _bury(self, view: PoolView, alive: frozenset[int]) -> bool:
+        """Mark the members dead whose process is proven to be gone."""
+        dead = [member for member in view.members if member.slot is not None and member.slot not in alive]
+        for member in dead:
+            self._store.mark_dead(member.incarnation)
+        self._journal.note(*(_event("node-dead", member, "Its process is gone") for member in dead))
+        return bool(dead)
+
+    def _judge(self, view: PoolView, now: float) -> bool:
+        """Fence who keeps the pool waiting, and give up who was fenced long enough ago."""
+        nodes = [member for member in view.members if member.slot is not None]
+        self._health.observe(nodes)
+        closing = view.map is not None and view.map.phase == "closing"
+        verdict = self._patience.judge(
+            nodes,
+            epoch=view.map.epoch if view.map else 0,
+            must_name=unsettled_slots(view.map) if view.map and closing else frozenset(),
+            suspects=self._health.suspects(),
+            now=now,
+        )
+        events = [
+            _event("node-fenced", member, "It does not answer")
+            for member in verdict.fence
+            if self._store.fence(member.incarnation)
+        ]
+        events += [
+            _event("node-dead", member, "It was fenced, and its last lease is over")
+            for member in verdict.dead
+            if self._store.mark_dead(member.incarnation)
+        ]
+        self._journal.note(*events)
+        return bool(events)
+
+    def _observe(self, view: PoolView, alive: frozenset[int], now: float) -> None:
+        live = {slot: member for slot in alive if (member := view.live_node(slot))}
+        healthy = {slot for slot, member in live.items() if self._health.healthy(member.incarnation)}
+        happenings = self._lives.observe(alive, live.keys(), healthy, now)
+        self._journal.note(*(_told(happening) for happening in happenings))
+
+    # ---- facts
+
+    def _facts(self, view: PoolView, alive: frozenset[int], now: float) -> Facts:
+        stopping = self._lives.stopping()
+        ready = self._lives.ready()
+        nodes = [member for member in view.members if member.slot is not None]
+        epoch = view.map.epoch if view.map else 0
+        wanted = self._keeper.of(view.config).num_nodes
+        resize = self._remember_resize(view, now)
+        awaited = self._lives.awaited() - ready
+        self._cold = not ready or (self._cold and bool(frozenset(range(wanted)) & awaited))
+        return Facts(
+            map=view.map,
+            wanted=wanted,
+            ready=ready,
+            doubtful=frozenset(member.slot for member in nodes if member.slot is not None) - ready,
+            unnamed=frozenset(member.slot for member in nodes if member.slot is not None and member.epoch < epoch),
+            processes=alive,
+            startable=self._lives.startable(now),
+            awaited=awaited,
+            stopping=stopping,
+            cold=self._cold,
+            warmed=resize is None or self._warmer.warmed(view, now - resize.seen_at),
+            resize_wanted=resize.wanted if resize else None,
+        )
+
+    def _remember_resize(self, view: PoolView, now: float) -> _Resize | None:
+        if view.map is None or view.map.phase != "open":
+            self._resize = None
+        elif self._resize is None or self._resize.epoch != view.map.epoch:
+            row = self._journal.under_way()
+            self._resize = _Resize(view.map.epoch, now, row["wanted"] if row else None)
+        return self._resize
+
+    # ---- deeds
+
+    def _handle_processes(self, planned: Plan, now: float) -> bool:
+        for slot in sorted(self._lives.overdue(now)):
+            self._kill(slot)
+        retired = self._lives.lingered(planned.retire, now)
+        for slot in sorted(retired):
+            self._retire(slot)
+        for slot in sorted(planned.launch):
+            self._launch(slot, now)
+        return bool(retired or planned.launch)
+
+    def _launch(self, slot: int, now: float) -> None:
+        try:
+            self._provider.launch(slot)
+        except ElasticImagesError as error:
+            self._lives.not_launched(slot, now)
+            self._journal.note(Event("node-not-launched", f"Node {slot} cannot be started: {error}", slot))
+            return
+        self._lives.launched(slot, now)
+        self._journal.note(Event("node-launched", f"Node {slot} is started", slot))
+
+    def _retire(self, slot: int) -> None:
+        self._provider.terminate(slot, DRAIN_SECONDS)
+        self._lives.told_to_stop(slot)
+        self._journal.note(Event("node-stopping", f"Node {slot} is not wanted any more and is stopped", slot))
+
+    def _kill(self, slot: int) -> None:
+        self._provider.terminate(slot, 0)
+        self._lives.killed(slot)
+        self._journal.note(Event("node-killed", f"Node {slot} was not heard of for too long and is killed", slot))
+
+    def _apply(self, change: Change, view: PoolView, wanted: int) -> bool:
+        expected = view.map.epoch if view.map else None
+        journal = self._journal.record(change, view.map, wanted)
+        if not self._store.compare_and_set_map(expected, change.new, journal):
+            _log.warning("the pool map was changed by somebody else; looking again")
+            return True
+        _log.info("epoch %d, %s: %s", change.new.epoch, change.kind, change.reason)
+        self._on_change(change)
+        return True
+
+
+def _event(kind: str, member: Member, why: str) -> Event:
+    return Event(kind, f"{why}: {member.id}, incarnation {member.incarnation}", member.slot)
+
+
+def _told(happening: Happening) -> Event:
+    messages = {"node-ready": "is ready", "node-died": "has ended"}
+    return Event(happening.kind, f"Node {happening.slot} {messages[happening.kind]}", happening.slot)
+
+
+def _is_ours(error: Exception) -> bool:
+    return isinstance(error, ElasticImagesError)
