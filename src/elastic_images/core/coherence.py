@@ -137,10 +137,10 @@ class CoherentCache:
         with self._lock:
             return self._cache.get(key) if self._clock() < self._lease_until else None
 
-    def stale(self, key: str) -> Entry | None:
-        """The entry whatever the lease says, for answers that are marked stale."""
+    def stale(self, key: str, seconds: float) -> Entry | None:
+        """The entry where the lease ended less than `seconds` ago, for answers that are marked stale."""
         with self._lock:
-            return self._cache.peek(key)
+            return self._cache.peek(key) if self._clock() < self._lease_until + seconds else None
 
     def begin_pull(self, key: str) -> Fill | None:
         """Register a fill for a key that nobody asked for; None where it is there, on its way, or not ours."""
@@ -154,6 +154,12 @@ class CoherentCache:
             self._leave(fill)
         fill.end(entry, None)
         return kept
+
+    def pass_on(self, fill: Fill, entry: Entry) -> None:
+        """End a fill with an entry that is not to be kept."""
+        with self._lock:
+            self._leave(fill)
+        fill.end(entry, None)
 
     def fail(self, fill: Fill, error: Exception) -> None:
         """End a fill with an error, which all who wait for it get."""

@@ -57,8 +57,6 @@ class Entry:
             ("Content-Length", str(len(body))),
             ("ETag", etag),
             ("Accept-Ranges", "bytes"),
-            ("X-Image-Version", str(version)),
-            ("X-Image-Updated", repr(updated_at)),
             *(extra_headers or []),
         ]
         self.settled_headers: Headers = [*self.headers, ("Last-Modified", formatdate(int(updated_at), usegmt=True))]

@@ -1,0 +1,90 @@
+"""The node's control API on Flask; images are answered in front of it by `plane.NodePlane`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Flask, jsonify, request
+from flask.typing import ResponseReturnValue
+from prometheus_client import CollectorRegistry
+
+from elastic_images.apps import base_app
+from elastic_images.core.coherence import ALL_PARTITIONS
+from elastic_images.core.errors import InvalidRequest, Unavailable
+from elastic_images.core.partitions import PARTITIONS
+from elastic_images.memcache.node import CacheNode
+from elastic_images.memcache.plane import NodePlane
+from elastic_images.settings import Settings
+
+MAX_KEYS = 10_000
+
+
+@dataclass(frozen=True)
+class NodeServices:
+    """What a node's app works with."""
+
+    node: CacheNode
+    figures: Callable[[], dict[str, Any]]
+    """Totals since the start and gauges, by name."""
+    registry: CollectorRegistry
+    started_at: float
+
+
+def create_app(services: NodeServices, settings: Settings, slot: int) -> Flask:
+    """The app of the node in `slot`. Starts nothing."""
+    cache = services.node.cache
+
+    def ready() -> None:
+        if cache.dark:
+            raise Unavailable("This node has no lease.")
+
+    app = base_app(__name__, internal_token=settings.internal_token, ready=ready, registry=services.registry)
+
+    @app.get("/stats")
+    def stats() -> ResponseReturnValue:
+        return jsonify(
+            {
+                "slot": slot,
+                "incarnation": cache.incarnation,
+                "epoch": cache.epoch,
+                "started_at": services.started_at,
+                **cache.statistics(),
+                **services.figures(),
+            }
+        )
+
+    @app.get("/keys")
+    def keys() -> ResponseReturnValue:
+        limit, cursor = _number("limit", 1000, 1, MAX_KEYS), _number("cursor", 0, 0, 1 << 62)
+        found = cache.entries(_partitions(), cursor + limit)[cursor:]
+        more = len(found) == limit
+        return jsonify(
+            {
+                "keys": [{"key": entry.key, "size_bytes": entry.size_bytes} for entry in found],
+                "next": cursor + limit if more else None,
+            }
+        )
+
+    app.wsgi_app = NodePlane(  # type: ignore[method-assign]  # Flask documents this for middleware
+        services.node, settings.internal_token, app.wsgi_app, serve_stale_seconds=settings.serve_stale
+    )
+    return app
+
+
+def _number(name: str, default: int, least: int, most: int) -> int:
+    text = request.args.get(name, str(default))
+    if not text.isdecimal() or not least <= int(text) <= most:
+        raise InvalidRequest(f"{name} is a whole number from {least} to {most}.")
+    return int(text)
+
+
+def _partitions() -> frozenset[int]:
+    text = request.args.get("partitions")
+    if text is None:
+        return ALL_PARTITIONS
+    numbers = text.split(",")
+    if not all(number.isdecimal() and int(number) < PARTITIONS for number in numbers):
+        raise InvalidRequest(f"partitions are numbers below {PARTITIONS}, separated by commas.")
+    return frozenset(map(int, numbers))

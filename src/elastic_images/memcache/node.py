@@ -1,0 +1,88 @@
+"""One cache node: answers from memory, or fills and answers."""
+
+from __future__ import annotations
+
+import threading
+from typing import NamedTuple
+
+from elastic_images.core.coherence import Begun, CoherentCache, Fill, Refusal
+from elastic_images.core.entry import Entry
+from elastic_images.core.errors import NotMine, Unavailable
+from elastic_images.memcache.sources import Source
+from elastic_images.metrics.counters import Counters
+
+FILL_PLACES = 16
+"""Fills under way against storage, at the most (I7): a lost node or a cleared cache must not become a storm."""
+_PLACE_SECONDS = 0.5
+_FILL_SECONDS = 2.2
+"""Below web's patience with a node: a slow storage must not make the node look broken, whose hits go on."""
+
+
+class Found(NamedTuple):
+    """An entry, and whether it was found without storage."""
+
+    entry: Entry
+    hit: bool
+
+
+class CacheNode:
+    """A read-through cache. Safe to share between threads.
+
+    One fill for a key at a time; whoever asks meanwhile waits for it, and a failed fill frees them with its error.
+    """
+
+    def __init__(self, cache: CoherentCache, source: Source, counters: Counters, *, places: int = FILL_PLACES) -> None:
+        self.cache = cache
+        self._source = source
+        self._hit = counters.counter("hits").increment
+        self._miss = counters.counter("misses").increment
+        self._places = threading.BoundedSemaphore(places)
+
+    def get(self, key: str) -> Found:
+        """The entry of `key`.
+
+        Raises:
+            NotMine: by this node's map the partition is another's, or its lease is over.
+            NotFound: there is no such image.
+            Unavailable: storage does not answer, or all places for fills were taken for too long.
+        """
+        begun = self.cache.begin(key)
+        if isinstance(begun, Entry):
+            self._hit()
+            return Found(begun, hit=True)
+        if isinstance(begun, Refusal):
+            raise NotMine(f"Not mine: {begun.name.lower()} at epoch {self.cache.epoch}.")
+        try:
+            entry = self._fill(begun.fill) if begun.leader else begun.fill.wait(_FILL_SECONDS)
+        finally:
+            self._count(begun)
+        return Found(entry, hit=begun.fill.from_previous)
+
+    def fill(self, fill: Fill) -> Entry:
+        """Carry out a fill that was registered; it ends whatever happens. Raises as `get`."""
+        return self._fill(fill)
+
+    def _fill(self, fill: Fill) -> Entry:
+        try:
+            entry = self._fetch(fill)
+        except BaseException as error:
+            # Whatever it was, those who wait must not wait for ever.
+            self.cache.fail(fill, error if isinstance(error, Exception) else Unavailable("The fill was given up."))
+            raise
+        self.cache.complete(fill, entry)
+        return entry
+
+    def _fetch(self, fill: Fill) -> Entry:
+        if not self._places.acquire(timeout=_PLACE_SECONDS):
+            raise Unavailable("Too many images are being fetched from storage.")
+        try:
+            entry, fill.from_previous = self._source.fetch(fill.key, fill.partition)
+            return entry
+        finally:
+            self._places.release()
+
+    def _count(self, begun: Begun) -> None:
+        if begun.fill.from_previous:
+            self._hit()
+        else:
+            self._miss()

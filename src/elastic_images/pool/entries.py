@@ -1,0 +1,36 @@
+"""Entries as they travel between processes: the bytes as the body, the facts as headers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from elastic_images.core.entry import Entry, Headers
+from elastic_images.core.errors import Unavailable
+
+
+def fact_headers(version: int, updated_at: float) -> Headers:
+    """What an answer between our processes carries beside the public headers."""
+    return [("X-Image-Version", str(version)), ("X-Image-Updated", repr(updated_at))]
+
+
+def entry_from_answer(
+    key: str, headers: Mapping[str, str], body: bytes, public_headers: Headers | None = None
+) -> Entry:
+    """The entry that another process of ours answered with.
+
+    It goes out with `public_headers`; without them with the facts, as to another process of ours. `headers` may be
+    asked for lower-case names. Raises Unavailable where a fact is missing.
+    """
+    try:
+        version, updated_at = int(headers["x-image-version"]), float(headers["x-image-updated"])
+        return Entry(
+            key,
+            body,
+            content_type=headers["content-type"],
+            etag=headers["etag"],
+            version=version,
+            updated_at=updated_at,
+            extra_headers=fact_headers(version, updated_at) if public_headers is None else public_headers,
+        )
+    except (KeyError, ValueError) as error:
+        raise Unavailable("Another process answered without the facts of the image.") from error

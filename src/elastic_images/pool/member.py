@@ -1,0 +1,167 @@
+"""A process's part in the pool: it registers, polls, obeys the map and keeps its lease."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from elastic_images.core.coherence import CoherentCache
+from elastic_images.core.errors import ElasticImagesError, Unavailable
+from elastic_images.internal_http import InternalHttp, decoded
+from elastic_images.pool.lease_clock import lease_clock
+from elastic_images.pool.view import LEASE_SECONDS, LIVE, Member, PoolView
+
+_log = logging.getLogger(__name__)
+POLL_SECONDS = 1.0
+_ANSWER_SECONDS = 0.6
+"""How much longer than the poll itself its answer may take; after that another address still fits in the lease."""
+_PAUSE_SECONDS = 0.2
+_REFRESH_SECONDS = 0.05
+
+
+class PoolMember:
+    """Polls the pool on a thread of its own.
+
+    With a cache it is a member: it registers an incarnation, gives the cache each map and each lease, and starts a
+    new life when it finds itself fenced. Without one it is a guest and only learns the map. `view` may be read from
+    any thread; it is replaced whole.
+    """
+
+    def __init__(
+        self,
+        http: InternalHttp,
+        urls: Sequence[str],
+        cache: CoherentCache | None = None,
+        *,
+        member_id: str = "",
+        kind: str = "web",
+        sole: bool = False,
+        clock: Callable[[], float] = lease_clock,
+        on_view: Callable[[PoolView], None] = lambda _view: None,
+    ) -> None:
+        """`urls`: storage processes and the autoscaler, any of which answers. `sole`: see `PoolStore.register`."""
+        self._http = http
+        self._urls = list(urls)
+        self._cache = cache
+        self._member_id = member_id
+        self._kind = kind
+        self._sole = sole
+        self._clock = clock
+        self._on_view = on_view
+        self._addresses = ("", "")
+        self._stopping = threading.Event()
+        self._refreshing = threading.Lock()
+        self._registered = cache is None
+        self._hurry = False
+        self._refreshed_at = float("-inf")
+        self._thread = threading.Thread(target=self._run, name="pool-member", daemon=True)
+        self.view = PoolView()
+
+    def start(self, address: str, data_address: str = "") -> None:
+        """Begin to poll. `address` is the control listener's, `data_address` where a node answers reads."""
+        self._addresses = (address, data_address)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread; a poll that is under way is not waited for longer than it may take."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join(POLL_SECONDS + _ANSWER_SECONDS)
+
+    def refresh(self) -> PoolView:
+        """Ask for the view now, as a guest; whoever comes while somebody asks gets the same answer.
+
+        The old view when nobody answers, or when it was asked for a moment ago.
+        """
+        before = self.view
+        with self._refreshing:
+            if self.view is before and self._clock() >= self._refreshed_at + _REFRESH_SECONDS:
+                self._refreshed_at = self._clock()
+                body = {"incarnation": None, "epoch": 0, "stamp": "", "wait": 0}
+                try:
+                    self._see(PoolView.from_json(self._ask("poll", body, _ANSWER_SECONDS)))
+                except Unavailable:
+                    _log.debug("no answer to a refresh of the pool map")
+            return self.view
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                if self._registered:
+                    self._poll()
+                else:
+                    self._register()
+                self._hurry = False
+            except ElasticImagesError as error:
+                _log.debug("poll failed: %s", error)
+                self._pause()
+            except Exception:  # noqa: BLE001 - the loop goes on, or the lease would never be renewed again
+                _log.exception("polling the pool failed")
+                self._pause()
+
+    def _pause(self) -> None:
+        self._hurry = True
+        self._stopping.wait(_PAUSE_SECONDS)
+
+    def _register(self) -> None:
+        cache = self._cache
+        if cache is None:
+            return
+        incarnation = uuid.uuid4().hex
+        cache.reborn(incarnation)
+        member = Member(incarnation, self._member_id, self._kind, *self._addresses)
+        sent = self._clock()
+        answer = self._ask("register", {"member": asdict(member), "sole": self._sole}, POLL_SECONDS)
+        self._registered = True
+        _log.info("registered as %s, incarnation %s", self._member_id, incarnation)
+        self._obey(answer, sent)
+
+    def _poll(self) -> None:
+        cache = self._cache
+        body = {
+            "incarnation": cache.incarnation if cache else None,
+            "epoch": cache.epoch if cache else 0,
+            "stamp": self.view.stamp,
+            # After a failure the rest of the lease is too short for a long poll.
+            "wait": 0.0 if self._hurry else POLL_SECONDS,
+        }
+        sent = self._clock()
+        self._obey(self._ask("poll", body, POLL_SECONDS + _ANSWER_SECONDS), sent)
+
+    def _obey(self, answer: dict[str, Any], sent: float) -> None:
+        view = PoolView.from_json(answer)
+        if self._cache is not None:
+            if answer["state"] != LIVE:
+                _log.warning("%s is %s and starts a new life", self._member_id, answer["state"])
+                self._registered = False
+                return
+            # The map comes before the lease: a longer lease must not serve an older map.
+            self._cache.take_map(view.map)
+            if view.map is None or view.map.epoch >= self._cache.epoch:
+                self._cache.renew(sent + LEASE_SECONDS)
+        self._see(view)
+
+    def _see(self, view: PoolView) -> None:
+        known = self.view.map
+        if known is not None and (view.map is None or view.map.epoch < known.epoch):
+            return
+        self.view = view
+        self._on_view(view)
+
+    def _ask(self, call: str, body: dict[str, Any], timeout_seconds: float) -> dict[str, Any]:
+        """Ask the address that answered last; one that fails goes to the end of the list."""
+        url = self._urls[0]
+        try:
+            answer = decoded(
+                self._http.request("POST", f"{url}/internal/pool/{call}", json=body, timeout_seconds=timeout_seconds)
+            )
+        except ElasticImagesError:
+            self._urls.append(self._urls.pop(0))
+            raise
+        if not isinstance(answer, dict):
+            raise Unavailable("A poll was answered with something else.")
+        return answer

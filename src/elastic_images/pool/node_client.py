@@ -1,0 +1,157 @@
+"""A lean HTTP client for one purpose: GET from our own nodes, on kept-alive blocking sockets.
+
+It is on the path of every read that a near cache does not answer. Measured with one relaying process, 16 connections
+and 10 KB: 9.0k reads a second with blocking sockets, 2.5k with urllib3. It speaks to our own server only, which always
+sends a Content-Length; anything else is an error here.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+import threading
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from elastic_images.core.errors import Unavailable
+
+_CONNECT_SECONDS = 0.5
+_IDLE_CONNECTIONS = 64
+_FIRST_READ_BYTES = 65536
+_MAX_HEAD_BYTES = 65536
+
+
+class NodeAnswer(NamedTuple):
+    """What a node said: the status number, the headers by lower-case name, the body."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+class NodeClient:
+    """Keeps connections to any number of nodes. Safe to share between threads.
+
+    `answer_seconds` bounds each wait for bytes of a node.
+    """
+
+    def __init__(self, token: str, *, answer_seconds: float = 2.5) -> None:
+        self._authorization = f"Authorization: Bearer {token}\r\n"
+        self._timeval = struct.pack("ll", int(answer_seconds), int(answer_seconds % 1 * 1e6))
+        self._idle: dict[str, list[socket.socket]] = {}
+        self._lock = threading.Lock()
+
+    def get(self, address: str, path: str, headers: Mapping[str, str], *, head: bool = False) -> NodeAnswer:
+        """GET (or HEAD) `path`, percent-encoded, from the node at `address` (`host:port`).
+
+        A kept-alive connection that the node had closed meanwhile is replaced, once.
+
+        Raises:
+            Unavailable: no connection, no whole answer in time, or no HTTP.
+        """
+        request = self._request(address, path, headers, head=head)
+        kept = self._take(address)
+        if kept is not None:
+            try:
+                return self._exchange(address, kept, request, head=head)
+            except _ClosedWhileIdle:
+                pass
+        try:
+            return self._exchange(address, self._connect(address), request, head=head)
+        except (OSError, _ClosedWhileIdle) as error:
+            raise Unavailable(f"The node at {address} cannot be reached.") from error
+
+    def close(self) -> None:
+        """Close all idle connections."""
+        with self._lock:
+            sockets = [kept for idle in self._idle.values() for kept in idle]
+            self._idle.clear()
+        for kept in sockets:
+            kept.close()
+
+    def _request(self, address: str, path: str, headers: Mapping[str, str], *, head: bool) -> bytes:
+        extra = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        method = "HEAD" if head else "GET"
+        return f"{method} {path} HTTP/1.1\r\nHost: {address}\r\n{self._authorization}{extra}\r\n".encode("latin-1")
+
+    def _take(self, address: str) -> socket.socket | None:
+        with self._lock:
+            idle = self._idle.get(address)
+            return idle.pop() if idle else None
+
+    def _give_back(self, address: str, kept: socket.socket) -> None:
+        with self._lock:
+            idle = self._idle.setdefault(address, [])
+            if len(idle) < _IDLE_CONNECTIONS:
+                idle.append(kept)
+                return
+        kept.close()
+
+    def _connect(self, address: str) -> socket.socket:
+        host, _, port = address.rpartition(":")
+        made = socket.create_connection((host.strip("[]"), int(port)), _CONNECT_SECONDS)
+        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        # The kernel's own time limits, with the socket left blocking: Python's would add a poll() to every call.
+        made.settimeout(None)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, self._timeval)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, self._timeval)
+        return made
+
+    def _exchange(self, address: str, connection: socket.socket, request: bytes, *, head: bool) -> NodeAnswer:
+        try:
+            answer, reusable = _exchange(connection, request, head=head)
+        except _ClosedWhileIdle:
+            connection.close()
+            raise
+        except (OSError, ValueError, IndexError) as error:
+            connection.close()
+            raise Unavailable(f"The node at {address} did not answer in time.") from error
+        if reusable:
+            self._give_back(address, connection)
+        else:
+            connection.close()
+        return answer
+
+
+class _ClosedWhileIdle(Exception):
+    """The other side had closed the connection before it saw this request."""
+
+
+def _exchange(connection: socket.socket, request: bytes, *, head: bool) -> tuple[NodeAnswer, bool]:
+    try:
+        connection.sendall(request)
+        data = connection.recv(_FIRST_READ_BYTES)
+    except (BrokenPipeError, ConnectionResetError) as error:
+        raise _ClosedWhileIdle from error
+    if not data:
+        raise _ClosedWhileIdle
+    while (end := data.find(b"\r\n\r\n")) < 0:
+        more = connection.recv(_FIRST_READ_BYTES)
+        if not more or len(data) > _MAX_HEAD_BYTES:
+            raise ValueError("no HTTP answer")
+        data += more
+    lines = data[:end].decode("latin-1").split("\r\n")
+    status = int(lines[0].split(" ", 2)[1])
+    headers = {}
+    for line in lines[1:]:
+        name, _, value = line.partition(":")
+        headers[name.lower()] = value.strip()
+    empty = head or status in (204, 304)
+    length = 0 if empty else int(headers["content-length"])
+    body = _body(connection, data[end + 4 :], length)
+    return NodeAnswer(status, headers, body), headers.get("connection", "").lower() != "close"
+
+
+def _body(connection: socket.socket, start: bytes, length: int) -> bytes:
+    if len(start) >= length:
+        return start
+    # One call into the kernel for the rest, however many segments it comes in.
+    parts = [start]
+    left = length - len(start)
+    while left:
+        part = connection.recv(left, socket.MSG_WAITALL)
+        if not part:
+            raise ValueError("the answer was cut off")
+        parts.append(part)
+        left -= len(part)
+    return b"".join(parts)

@@ -1,0 +1,83 @@
+"""From a key to the node that owns it, and to that node's answer."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+
+from elastic_images.core.errors import Unavailable
+from elastic_images.core.keys import quote_key
+from elastic_images.core.partitions import partition_of
+from elastic_images.pool.breaker import Breakers
+from elastic_images.pool.node_client import NodeAnswer, NodeClient
+from elastic_images.pool.view import PoolView
+
+_NOT_MINE, _OTHER_INCARNATION = 421, 409
+
+
+class PoolRouter:
+    """Reads images from the pool. Safe to share between threads."""
+
+    def __init__(
+        self,
+        view: Callable[[], PoolView],
+        refresh: Callable[[], PoolView],
+        client: NodeClient,
+        *,
+        on_failure: Callable[[], object] = lambda: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`refresh` asks for a newer view; `on_failure` is called for each node that failed or took too long."""
+        self._view = view
+        self._refresh = refresh
+        self._client = client
+        self._on_failure = on_failure
+        self._breakers = Breakers(clock)
+
+    def locate(self, key: str) -> tuple[int, int | None]:
+        """The key's partition (0 to 15) and its owner's slot, None while no pool is known."""
+        partition = partition_of(key)
+        pool_map = self._view().map
+        return partition, pool_map.partitions[partition].owner if pool_map else None
+
+    def get(self, key: str, headers: Mapping[str, str], *, head: bool = False) -> tuple[NodeAnswer, int] | None:
+        """The owner's answer, of any status, and its slot. None: the pool cannot be used, ask storage.
+
+        A node that says "not mine" is believed: the map is asked for again, and once more the owner.
+        """
+        path = f"/images/{quote_key(key)}"
+        answered = self._ask(self._view(), key, path, headers, head=head)
+        if answered is None or answered[0].status in (_NOT_MINE, _OTHER_INCARNATION):
+            before = self._view()
+            after = self._refresh()
+            if after is before:
+                return None
+            answered = self._ask(after, key, path, headers, head=head)
+        if answered is None or answered[0].status in (_NOT_MINE, _OTHER_INCARNATION):
+            return None
+        return answered
+
+    def ask_stale(self, key: str) -> NodeAnswer | None:
+        """What the owner has in memory although its lease is over; None where it has or allows nothing."""
+        answered = self._ask(self._view(), key, f"/images/{quote_key(key)}", {"X-Stale": "1"}, head=False)
+        return answered[0] if answered is not None and answered[0].status == 200 else None
+
+    def _ask(
+        self, view: PoolView, key: str, path: str, headers: Mapping[str, str], *, head: bool
+    ) -> tuple[NodeAnswer, int] | None:
+        if view.map is None:
+            return None
+        slot = view.map.partitions[partition_of(key)].owner
+        node = view.live_node(slot)
+        if node is None or not self._breakers.allows(node.incarnation):
+            return None
+        try:
+            answer = self._client.get(
+                node.data_address, path, {"X-Incarnation": node.incarnation, **headers}, head=head
+            )
+        except Unavailable:
+            self._breakers.failed(node.incarnation)
+            self._on_failure()
+            return None
+        self._breakers.succeeded(node.incarnation)
+        return answer, slot

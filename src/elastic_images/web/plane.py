@@ -1,0 +1,242 @@
+"""The image data plane of web: `GET|HEAD /images/<key>` from memory, from the owner node, or from storage.
+
+It stands in front of Flask's dispatch and answers what needs no session. The order is: the near cache; the key's owner
+node, over one kept-alive connection; storage, when the pool cannot be used, keeping nothing of what it says.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol
+
+from elastic_images.apps_wsgi import error_answer
+from elastic_images.core.coherence import Begun, Fill, Refusal
+from elastic_images.core.entry import Entry, Headers
+from elastic_images.core.errors import ElasticImagesError, NotFound, Unavailable
+from elastic_images.core.serving import CONDITIONAL_HEADERS, Answer, answer, is_conditional, whole
+from elastic_images.metrics.counters import Counters
+from elastic_images.pool.entries import entry_from_answer
+from elastic_images.pool.node_client import NodeAnswer
+from elastic_images.pool.router import PoolRouter
+from elastic_images.web.near_cache import NearCache
+from elastic_images.web.request_path import key_in_path
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+IMAGES = "/images/"
+_RELAYED = ("content-type", "content-length", "etag", "accept-ranges", "last-modified", "content-range")
+_NAMES = {name: name[5:].replace("_", "-").title() for name in CONDITIONAL_HEADERS}
+_FILL_SECONDS = 10.0
+_RELAYS = 96
+_WAITING = 64
+_PLACE_SECONDS = 0.25
+
+
+class EntryReader(Protocol):
+    """The part of the storage client that a bypass needs."""
+
+    def get_entry(self, key: str) -> Entry:
+        """The image, read by a fresh transaction. Raises NotFound, Unavailable."""
+
+
+class _PoolUnused(ElasticImagesError):
+    """A near fill could not use the pool: whoever waited for it asks storage himself."""
+
+
+class ImagePlane:
+    """Reads images for web's clients. Safe to share between threads."""
+
+    def __init__(
+        self,
+        router: PoolRouter,
+        storage: EntryReader,
+        counters: Counters,
+        near: NearCache | None,
+        *,
+        public: bool,
+        serve_stale_seconds: float = 0.0,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """`public`: whether answers may be kept by shared caches, as they may where anyone may read."""
+        self._router = router
+        self._storage = storage
+        self._near = near
+        self._clock = clock
+        self._serve_stale_seconds = serve_stale_seconds
+        self._hit = counters.counter("hits").increment
+        self._bypassed = counters.counter("bypasses").increment
+        self._relayed_hit = counters.counter("relayed_hits").increment
+        self._relayed_miss = counters.counter("relayed_misses").increment
+        self._relays = threading.BoundedSemaphore(_RELAYS)
+        self._waiting = threading.BoundedSemaphore(_WAITING)
+        self._public_headers: Headers = [
+            # A max-age would let a client show what was replaced since (I2).
+            ("Cache-Control", f"{'public' if public else 'private'}, no-cache"),
+            ("X-Content-Type-Options", "nosniff"),
+            ("Content-Security-Policy", "default-src 'none'; sandbox"),
+        ]
+        self._near_headers: Headers = [*self._public_headers, ("X-Cache", "HIT-NEAR")]
+
+    def in_front_of(self, behind: WSGIApplication, may_answer: Callable[[WSGIEnvironment], bool]) -> WSGIApplication:
+        """WSGI that answers reads of images where `may_answer`, and leaves everything else to `behind`."""
+
+        def plane(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+            method = environ["REQUEST_METHOD"]
+            if method not in ("GET", "HEAD") or not environ["PATH_INFO"].startswith(IMAGES) or not may_answer(environ):
+                return behind(environ, start_response)
+            status, headers, body = self.respond(environ)
+            start_response(status, headers)
+            return [] if method == "HEAD" else [body]
+
+        return plane
+
+    def respond(self, environ: WSGIEnvironment) -> Answer:
+        """The answer to a GET or HEAD of `/images/<key>`, errors included; for HEAD its body is to be left out."""
+        try:
+            return self._image(key_in_path(environ, IMAGES), environ)
+        except ElasticImagesError as error:
+            return error_answer(error)
+
+    def read(self, key: str) -> Answer:
+        """The whole image, counted as a read. Raises NotFound, Unavailable."""
+        return self._image(key, {"REQUEST_METHOD": "GET"})
+
+    def locate(self, key: str) -> tuple[int, int | None]:
+        """The key's partition (0 to 15) and its owner's slot, None while no pool is known."""
+        return self._router.locate(key)
+
+    # --- the near cache
+
+    def _image(self, key: str, environ: Mapping[str, object]) -> Answer:
+        near = self._near
+        if near is None:
+            return self._from_pool(key, environ)
+        entry = near.cache.hit(key)
+        if entry is not None:
+            self._hit()
+            return self._of_entry(entry, environ)
+        if not near.wants(key):
+            return self._from_pool(key, environ)
+        begun = near.cache.begin(key)
+        if isinstance(begun, Begun):
+            return self._near_fill(near, begun.fill, environ) if begun.leader else self._joined(begun.fill, environ)
+        if isinstance(begun, Refusal):
+            return self._from_pool(key, environ)
+        self._hit()
+        return self._of_entry(begun, environ)
+
+    def _of_entry(self, entry: Entry, environ: Mapping[str, object]) -> Answer:
+        now = self._clock()
+        return answer(entry, environ, now) if is_conditional(environ) else whole(entry, now)
+
+    def _near_fill(self, near: NearCache, fill: Fill, environ: Mapping[str, object]) -> Answer:
+        """Fetch the whole image from its owner and keep it. The fill was registered before the owner is asked."""
+        got = entry = None
+        try:
+            with self._place(self._relays):
+                got = self._router.get(fill.key, {"X-Whole": "1"})
+            if got is not None and got[0].status == 200:
+                entry = entry_from_answer(fill.key, got[0].headers, got[0].body, self._near_headers)
+        finally:
+            if entry is None:
+                near.cache.fail(fill, _PoolUnused("The pool cannot be used."))
+        if got is None or entry is None:
+            return self._from_answer(fill.key, got, environ)
+        node_answer, slot = got
+        if near.fits(len(entry.body)):
+            near.cache.complete(fill, entry)
+        else:
+            near.cache.pass_on(fill, entry)
+        self._count_relayed(node_answer)
+        return self._named(self._of_entry(entry, environ), node_answer.headers.get("x-cache", ""), slot)
+
+    def _joined(self, fill: Fill, environ: Mapping[str, object]) -> Answer:
+        try:
+            entry = fill.wait(_FILL_SECONDS)
+        except _PoolUnused:
+            return self._from_pool(fill.key, environ)
+        self._hit()
+        return self._of_entry(entry, environ)
+
+    @staticmethod
+    def _named(given: Answer, cache: str, slot: int) -> Answer:
+        headers = [header for header in given.headers if header[0] != "X-Cache"]
+        return Answer(given.status, [*headers, ("X-Cache", cache), ("X-Cache-Node", str(slot))], given.body)
+
+    # --- the owner node
+
+    def _from_pool(self, key: str, environ: Mapping[str, object]) -> Answer:
+        headers = {_NAMES[name]: str(environ[name]) for name in CONDITIONAL_HEADERS if name in environ}
+        with self._place(self._relays):
+            got = self._router.get(key, headers, head=environ["REQUEST_METHOD"] == "HEAD")
+        return self._from_answer(key, got, environ)
+
+    def _from_answer(self, key: str, got: tuple[NodeAnswer, int] | None, environ: Mapping[str, object]) -> Answer:
+        if got is None or got[0].status >= 500:
+            return self._bypass(key, environ)
+        node_answer, slot = got
+        if node_answer.status == 404:
+            raise NotFound("There is no image with this key.")
+        self._count_relayed(node_answer)
+        told = node_answer.headers
+        headers = [(name.title() if name != "etag" else "ETag", told[name]) for name in _RELAYED if name in told]
+        headers += self._public_headers
+        headers += [("X-Cache", told.get("x-cache", "")), ("X-Cache-Node", str(slot))]
+        return Answer(_STATUS.get(node_answer.status, f"{node_answer.status} "), headers, node_answer.body)
+
+    def _count_relayed(self, node_answer: NodeAnswer) -> None:
+        # For our own /metrics; the pool's figures come from the node, which counted it.
+        if node_answer.headers.get("x-cache") == "HIT":
+            self._relayed_hit()
+        else:
+            self._relayed_miss()
+
+    # --- storage
+
+    def _bypass(self, key: str, environ: Mapping[str, object]) -> Answer:
+        self._bypassed()
+        try:
+            with self._place(self._waiting):
+                entry = self._storage.get_entry(key)
+        except Unavailable:
+            stale = self._stale(key) if self._serve_stale_seconds else None
+            if stale is None:
+                raise
+            return stale
+        given = self._of_entry(entry, environ)
+        return Answer(given.status, [*given.headers, *self._public_headers, ("X-Cache", "BYPASS")], given.body)
+
+    def _stale(self, key: str) -> Answer | None:
+        """What a cache that is out of lease still has, marked as such; the database is down and the user allowed it."""
+        entry = self._near.cache.stale(key, self._serve_stale_seconds) if self._near else None
+        if entry is None:
+            answered = self._router.ask_stale(key)
+            if answered is None:
+                return None
+            entry = entry_from_answer(key, answered.headers, answered.body, self._public_headers)
+        given = whole(entry, self._clock())
+        headers = [header for header in given.headers if header[0] != "X-Cache"]
+        return Answer(given.status, [*headers, ("X-Cache", "STALE")], given.body)
+
+    @contextmanager
+    def _place(self, places: threading.BoundedSemaphore) -> Iterator[None]:
+        """Hold one of the places, so that hits and `/healthz` always find a thread. Raises Unavailable."""
+        if not places.acquire(blocking=False) and not places.acquire(timeout=_PLACE_SECONDS):
+            raise Unavailable("Too many reads are under way; try again in a moment.")
+        try:
+            yield
+        finally:
+            places.release()
+
+
+_STATUS = {
+    200: "200 OK",
+    206: "206 Partial Content",
+    304: "304 Not Modified",
+    412: "412 Precondition Failed",
+    416: "416 Range Not Satisfiable",
+}
