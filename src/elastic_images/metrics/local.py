@@ -68,7 +68,7 @@ class LocalMetricStore:
     def publish(self, samples: Sequence[Sample]) -> None:
         """Take the samples in, all or none (see `MetricSink.publish`).
 
-        A sample older than an hour is left out, for it can no longer be told from a repeated one; so is one of the future.
+        A sample older than an hour is left out, as it can no longer be told from a repeated one; so is a future one.
         Every ten minutes this does the maintenance, too.
         """
         now = self._clock()

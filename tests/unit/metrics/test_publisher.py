@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+
+import pytest
+
+from elastic_images.core.errors import InvalidRequest, Unavailable
+from elastic_images.metrics.collector import Origin
+from elastic_images.metrics.counters import Counters
+from elastic_images.metrics.publisher import BACKLOG_SAMPLES, Publisher
+from elastic_images.metrics.sample import Sample
+
+
+class RecordingSink:
+    """Keeps what it is given; raises `error` instead while there is one."""
+
+    def __init__(self) -> None:
+        self.error: Exception | None = None
+        self.samples: list[Sample] = []
+        self.batches: list[int] = []
+
+    def publish(self, samples: Sequence[Sample]) -> None:
+        if self.error is not None:
+            raise self.error
+        self.samples += samples
+        self.batches.append(len(samples))
+
+
+class Setup:
+    def __init__(self) -> None:
+        self.sink, self.counters, self.now = RecordingSink(), Counters(), 1000.0
+        self.hits = self.counters.counter("hits")
+        self.publisher = Publisher(self.sink, self.counters, Origin("node-1", "node", 1), clock=lambda: self.now)
+
+    def pass_interval(self, hits: int = 1) -> None:
+        self.hits.add(hits)
+        self.now += 5
+        self.publisher.publish_now()
+
+
+@pytest.fixture
+def setup() -> Setup:
+    return Setup()
+
+
+def test_each_interval_gives_one_sample(setup: Setup) -> None:
+    for hits in (1, 2, 0):
+        setup.pass_interval(hits)
+    assert [sample.hits for sample in setup.sink.samples] == [1, 2, 0]
+    assert [(sample.started_at, sample.ended_at) for sample in setup.sink.samples] == [
+        (1000, 1005),
+        (1005, 1010),
+        (1010, 1015),
+    ]
+
+
+def test_samples_wait_while_the_sink_is_down_and_come_in_order(setup: Setup) -> None:
+    setup.sink.error = Unavailable("down")
+    for _ in range(250):
+        setup.pass_interval()
+    assert setup.counters.read()["samples_waiting"] == 250
+    assert setup.counters.read()["publish_failures"] == 250
+    setup.sink.error = None
+    setup.pass_interval()
+    assert setup.sink.batches == [100, 100, 51]
+    assert [sample.ended_at for sample in setup.sink.samples] == [1005 + 5 * number for number in range(251)]
+    assert setup.counters.read()["samples_waiting"] == 0
+
+
+def test_the_backlog_is_bounded_and_loses_the_oldest(setup: Setup) -> None:
+    setup.sink.error = Unavailable("down")
+    for _ in range(BACKLOG_SAMPLES + 3):
+        setup.pass_interval()
+    setup.sink.error = None
+    setup.publisher.publish_now()
+    assert setup.counters.read()["samples_dropped"] == 4
+    assert len(setup.sink.samples) == BACKLOG_SAMPLES
+    assert setup.sink.samples[0].ended_at == 1025
+
+
+def test_refused_samples_do_not_hold_up_those_after_them(setup: Setup) -> None:
+    setup.sink.error = InvalidRequest("no")
+    setup.pass_interval()
+    setup.sink.error = None
+    setup.pass_interval(hits=7)
+    assert [sample.hits for sample in setup.sink.samples] == [7]
+    assert setup.counters.read()["samples_dropped"] == 1
+
+
+def test_the_thread_publishes_at_each_wake_up_and_once_more_at_stop() -> None:
+    sink, counters, now = RecordingSink(), Counters(), iter(range(100))
+    wake_ups, waited = threading.Semaphore(0), []
+    stop = threading.Event()
+
+    def wait(seconds: float) -> bool:
+        waited.append(seconds)
+        wake_ups.acquire()
+        return stop.is_set()
+
+    publisher = Publisher(
+        sink, counters, Origin("web-1", "web"), clock=lambda: next(now), interval_seconds=3, wait=wait
+    )
+    publisher.start()
+    wake_ups.release(2)
+    stop.set()
+    wake_ups.release()
+    publisher.stop()
+    assert set(waited) == {3}
+    assert 1 <= len(sink.samples) <= 3
+    assert not [thread for thread in threading.enumerate() if thread.name == "metrics-publisher"]
+
+
+def test_stop_flushes_at_once_whatever_the_interval() -> None:
+    sink, counters = RecordingSink(), Counters()
+    publisher = Publisher(sink, counters, Origin("node-0", "node", 0), interval_seconds=3600)
+    publisher.start()
+    counters.counter("misses").add(9)
+    publisher.stop()
+    assert [sample.misses for sample in sink.samples] == [9]
+
+
+def test_stop_without_start_does_nothing() -> None:
+    Setup().publisher.stop()
+
+
+def test_an_unexpected_error_does_not_end_the_thread(caplog: pytest.LogCaptureFixture) -> None:
+    sink, counters = RecordingSink(), Counters()
+    failed, healed = threading.Event(), threading.Event()
+    broken = False
+
+    def read() -> dict[str, int]:
+        if broken and not healed.is_set():
+            failed.set()
+            raise RuntimeError("no figures")
+        return {}
+
+    counters.follow(read)
+    publisher = Publisher(sink, counters, Origin("node-0", "node", 0), interval_seconds=0.001)
+    broken = True
+    publisher.start()
+    assert failed.wait(10)
+    healed.set()
+    publisher.stop()
+    assert sink.samples
+    assert "no sample was taken" in caplog.text
