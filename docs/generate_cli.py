@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import click
+
 from elastic_images.cli import main as cli
 
 PAGE = Path(__file__).parent / "cli.md"

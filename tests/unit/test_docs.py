@@ -6,6 +6,7 @@ import importlib.util
 import os
 import re
 import shlex
+import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from types import ModuleType
 
 import click
 import pytest
+
 from elastic_images.cli import main
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -24,10 +26,11 @@ TABLE_ROW = re.compile(r"^\| ([A-Za-z0-9_.-]+) \|", re.MULTILINE)
 
 def load(path: Path) -> ModuleType:
     """A script of the documentation as a module."""
-    spec = importlib.util.spec_from_file_location(path.stem, path)
+    spec = importlib.util.spec_from_file_location(f"docs_{path.stem}", path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up
     spec.loader.exec_module(module)
     return module
 
@@ -93,7 +96,7 @@ def check_cli(words: list[str]) -> None:
 
 def option_names(command: click.Command) -> set[str]:
     names = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}
-    return names | {"--help"}
+    return names | {"--help", "-h"}
 
 
 def test_every_command_is_documented_as_it_is() -> None:

@@ -1,0 +1,91 @@
+"""Starting and stopping: nothing is left, nothing is shared, and a start that cannot work says why."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+from tests.photographs import Photograph
+from tests.system.conftest import StartSystem
+from tests.system.harness import COMMAND, System, environment, free_offset
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_leaves_no_process(
+    start_system: StartSystem, few: tuple[Photograph, ...], number: signal.Signals
+) -> None:
+    system = start_system(nodes=2)
+    assert system.admin().put("k1", few[0].body).status == 201
+    with socket.create_connection(("127.0.0.1", system.port()), timeout=5) as slow:
+        # An upload that never ends must not hold the exit.
+        slow.sendall(b"PUT /api/images/slow HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\nhalf")
+        assert system.stop(number) == 0
+
+
+def test_what_was_stored_is_there_after_a_restart(start_system: StartSystem, few: tuple[Photograph, ...]) -> None:
+    system = start_system(nodes=2)
+    for photograph in few:
+        assert system.admin().put(photograph.name, photograph.body).status == 201
+    system.scale(3)
+    token = system.admin().token
+    system.stop()
+    system.start()
+    assert system.admin().token == token
+    system.wait_settled(3)
+    for photograph in few:
+        assert system.client().get(photograph.name).body == photograph.body
+
+
+def test_two_systems_side_by_side(start_system: StartSystem, few: tuple[Photograph, ...]) -> None:
+    one, other = start_system(), start_system()
+    assert one.offset != other.offset
+    assert one.admin().put("k1", few[0].body).status == 201
+    assert other.client().get("k1").status == 404
+    assert other.admin().put("k1", few[1].body).status == 201
+    assert one.client().get("k1").body == few[0].body
+    assert other.client().get("k1").body == few[1].body
+    # The token of one opens nothing in the other.
+    assert other.client(one.admin().token).put("k2", few[0].body).status == 401
+    one.stop()
+    assert other.client().get("k1").body == few[1].body
+
+
+def failed_start(data: Path, offset: int) -> str:
+    """What `up` says when it refuses to start."""
+    done = subprocess.run(
+        [str(COMMAND), "up"],
+        env=environment({"data": data, "port_offset": offset}),
+        cwd=data.parent if data.parent.is_dir() else None,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode not in (0, 70)
+    assert "Traceback" not in done.stderr
+    return done.stderr
+
+
+@pytest.mark.parametrize("base", [5000, 5001, 5003, 4000, 4003])
+def test_a_taken_port_is_named_with_a_free_offset(tmp_path: Path, base: int) -> None:
+    with free_offset() as offset, socket.create_server(("127.0.0.1", base + offset)):
+        message = failed_start(tmp_path / "data", offset)
+    assert str(base + offset) in message
+    assert "--port-offset" in message
+
+
+def test_a_data_folder_in_use_is_refused(system: System) -> None:
+    with free_offset() as offset:
+        message = failed_start(system.data, offset)
+    assert str(system.data) in message
+    assert system.client().readyz() == 200
+
+
+def test_a_data_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    with free_offset() as offset:
+        message = failed_start(tmp_path / "file" / "data", offset)
+    assert "file" in message
