@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
-import json
-import os
 import time
-from pathlib import Path
 from typing import IO
 
+from elastic_images import __version__
 from elastic_images.core.cache import ByteCache
 from elastic_images.core.coherence import CoherentCache
-from elastic_images.core.errors import Conflict
 from elastic_images.internal_http import InternalHttp
 from elastic_images.memcache.app import NodeServices, create_app
 from elastic_images.memcache.node import CacheNode
@@ -19,10 +15,11 @@ from elastic_images.memcache.sources import PoolSource
 from elastic_images.metrics.backends import open_metric_sink
 from elastic_images.metrics.collector import Origin
 from elastic_images.metrics.counters import Counters
-from elastic_images.metrics.prometheus import make_registry
+from elastic_images.metrics.prometheus import registry_for
 from elastic_images.metrics.publisher import Publisher
 from elastic_images.pool.control import ControlListener
 from elastic_images.pool.lease_clock import lease_clock
+from elastic_images.pool.life_lock import hold, node_lock_path
 from elastic_images.pool.member import PoolMember
 from elastic_images.pool.view import PoolView, node_id
 from elastic_images.server import Bound
@@ -32,11 +29,6 @@ from elastic_images.storage.client import StorageClient
 
 MEGABYTE = 1_000_000
 _STORAGE_SECONDS = 1.2
-
-
-def lock_path(data: Path, slot: int) -> Path:
-    """The file whose lock a node holds all its life: whoever gets it has proof that the node is dead."""
-    return data / "run" / "nodes" / f"slot-{slot}.lock"
 
 
 class MemcacheService:
@@ -53,7 +45,12 @@ class MemcacheService:
         storage = StorageClient(self._http, settings.storage_urls)
         source = PoolSource(slot, lambda: self._member.view, self._http, storage)
         node = CacheNode(self._cache, source, counters)
-        services = NodeServices(node, counters.read, make_registry(counters), time.time())
+        services = NodeServices(
+            node,
+            counters.read,
+            registry_for("memcache", counters, version=__version__, source=node_id(slot)),
+            time.time(),
+        )
         self.wsgi = create_app(services, settings, slot)
         self._control = ControlListener(settings.internal_host, 0, settings.internal_token, self._cache)
         self.control_port = self._control.port
@@ -74,7 +71,7 @@ class MemcacheService:
 
     def start(self, bound: Bound) -> None:
         """See `server.Service`. Raises Conflict where the slot's node is alive."""
-        self._lock = _locked(lock_path(self._settings.data, self._slot), bound.port)
+        self._lock = hold(node_lock_path(self._settings.data, self._slot))
         self._control.start()
         host = reachable_host(self._settings.advertise or self._settings.internal_host)
         self._member.start(f"{host}:{self._control.port}", bound.address)
@@ -96,17 +93,3 @@ class MemcacheService:
 def build(settings: Settings, slot: int) -> MemcacheService:
     """The service of the node in `slot`, 0 to 7."""
     return MemcacheService(settings, slot)
-
-
-def _locked(path: Path, port: int) -> IO[str]:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    file = path.open("a+", encoding="utf-8")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        file.close()
-        raise Conflict(f"A node runs in this slot already ({path.name} is locked).") from None
-    file.truncate(0)
-    file.write(json.dumps({"pid": os.getpid(), "port": port}))
-    file.flush()
-    return file

@@ -1,0 +1,103 @@
+"""Web's part in the pool: the near cache as a member, the way to the nodes, and the data plane on both."""
+
+from __future__ import annotations
+
+import socket
+from hashlib import sha256
+from pathlib import Path
+from typing import IO
+
+from elastic_images.core.errors import Conflict, Unavailable
+from elastic_images.internal_http import InternalHttp
+from elastic_images.metrics.backends import open_metric_sink
+from elastic_images.metrics.collector import Origin
+from elastic_images.metrics.counters import Counters
+from elastic_images.metrics.publisher import Publisher
+from elastic_images.pool.control import ControlListener
+from elastic_images.pool.life_lock import hold
+from elastic_images.pool.member import PoolMember
+from elastic_images.pool.node_client import NodeClient
+from elastic_images.pool.router import PoolRouter
+from elastic_images.settings import Settings
+from elastic_images.settings.addresses import reachable_host
+from elastic_images.web.near_cache import NearCache
+from elastic_images.web.plane import EntryReader, ImagePlane
+
+MEGABYTE = 1_000_000
+_MOST_PROCESSES = 256
+
+
+class WebPool:
+    """Makes the data plane and what it stands on. `start` and `stop` are called once each."""
+
+    def __init__(self, settings: Settings, http: InternalHttp, storage: EntryReader, counters: Counters) -> None:
+        self.member_id, self._lock = _take_id(settings.data)
+        near = NearCache(settings.near_cache_mb * MEGABYTE) if settings.near_cache_mb else None
+        self._control: ControlListener | None = None
+        if near is not None:
+            counters.follow(near.cache.statistics)
+            self._control = ControlListener(settings.internal_host, 0, settings.internal_token, near.cache)
+        self._host = reachable_host(settings.advertise or settings.internal_host)
+        self._member = PoolMember(
+            http,
+            [*settings.storage_urls, settings.autoscaler_url],
+            near.cache if near else None,
+            member_id=self.member_id,
+            kind="web",
+            sole=True,
+        )
+        self._client = NodeClient(settings.internal_token)
+        router = PoolRouter(
+            lambda: self._member.view,
+            self._member.refresh,
+            self._client,
+            on_failure=counters.counter("node_failures").increment,
+        )
+        self.plane = ImagePlane(
+            router,
+            storage,
+            counters,
+            near,
+            public=settings.anonymous != "none",
+            serve_stale_seconds=settings.serve_stale,
+        )
+        self._publisher = Publisher(
+            open_metric_sink(settings.metrics, http, settings.autoscaler_url),
+            counters,
+            Origin(self.member_id, "web"),
+        )
+
+    @property
+    def control_port(self) -> int | None:
+        """Where invalidations arrive; None without a near cache."""
+        return self._control.port if self._control else None
+
+    def start(self) -> None:
+        """Begin to obey invalidations, to poll and to publish."""
+        if self._control is not None:
+            self._control.start()
+        self._member.start(f"{self._host}:{self.control_port or 0}")
+        self._publisher.start()
+
+    def stop(self) -> None:
+        """End the threads and close the connections."""
+        self._member.stop()
+        if self._control is not None:
+            self._control.stop()
+        self._publisher.stop()
+        self._client.close()
+        self._lock.close()
+
+
+def _take_id(data: Path) -> tuple[str, IO[str]]:
+    """A member id that no living process has, and the lock that keeps it: an id whose lock is free has no one alive.
+
+    The part behind the number tells apart the machines, and the data folders of one machine.
+    """
+    place = sha256(f"{socket.gethostname()} {data.resolve()}".encode()).hexdigest()[:8]
+    for number in range(_MOST_PROCESSES):
+        try:
+            return f"web-{number}-{place}", hold(data / "run" / "web" / f"{number}.lock")
+        except Conflict:
+            continue
+    raise Unavailable(f"{_MOST_PROCESSES} web processes run on this data folder already.")
