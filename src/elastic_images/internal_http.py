@@ -25,8 +25,8 @@ class InternalHttp:
     No call is repeated here: whoever calls knows whether repeating is harmless.
     """
 
-    def __init__(self, token: str, *, connections: int = 32) -> None:
-        self._authorization = {"Authorization": f"Bearer {token}"}
+    def __init__(self, token: str | None, *, connections: int = 32) -> None:
+        self._authorization = {} if token is None else {"Authorization": f"Bearer {token}"}
         self._pool = urllib3.PoolManager(num_pools=32, maxsize=connections, block=False, retries=False)
 
     def request(

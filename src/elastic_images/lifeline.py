@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import threading
@@ -22,8 +23,10 @@ def watch(descriptor: int, stop: Callable[[], None], *, leave: Callable[[int], o
     """
 
     def wait() -> None:
-        while os.read(descriptor, 1):
-            pass  # nobody writes to it; what comes anyhow means nothing
+        # A reset connection is an end, too; what is read means nothing.
+        with contextlib.suppress(OSError):
+            while os.read(descriptor, 1):
+                pass
         _log.warning("the supervisor is gone; leaving")
         helper = threading.Thread(target=stop, name="lifeline-stop", daemon=True)
         helper.start()

@@ -15,11 +15,14 @@ _STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 class StopSignals:
     """While entered, SIGTERM, SIGINT and SIGHUP set a flag that `wait` waits for. Enter it in the main thread.
 
+    With `children`, the end of a child process is a wake.
+
     It is a pipe and no Event: a handler runs in the main thread, between any two steps of it, and an Event that is
     set while the same thread is inside its `wait` may lock up.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, children: bool = False) -> None:
+        self._children = children
         self._previous: dict[signal.Signals, Any] = {}
         self._count = 0
 
@@ -29,6 +32,8 @@ class StopSignals:
         os.set_blocking(self._reader, False)
         for number in _STOPPING:
             self._previous[number] = signal.signal(number, self._handle)
+        if self._children:
+            self._previous[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, lambda _number, _frame: self.wake())
         return self
 
     def __exit__(
@@ -43,6 +48,10 @@ class StopSignals:
     def count(self) -> int:
         """How many such signals came."""
         return self._count
+
+    def fileno(self) -> int:
+        """Readable after a signal or a `wake`, until `drain`: for select."""
+        return self._reader
 
     def wake(self) -> None:
         """End a `wait` that is under way, or the next one, without asking to stop. From any thread."""

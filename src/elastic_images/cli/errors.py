@@ -1,0 +1,70 @@
+"""How a command fails: a plain line on standard error and an exit code that a script can use."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import IO, Any
+
+import click
+
+from elastic_images.core.errors import (
+    Conflict,
+    ElasticImagesError,
+    Forbidden,
+    InvalidRequest,
+    NotFound,
+    PreconditionFailed,
+    TooManyRequests,
+    Unauthenticated,
+    Unavailable,
+)
+
+FAILED, USAGE, NOT_FOUND, REFUSED, UNAVAILABLE, CONFLICT, NOT_ACCEPTED = range(1, 8)
+_CODES: tuple[tuple[type[ElasticImagesError], int], ...] = (
+    (NotFound, NOT_FOUND),
+    (Unauthenticated, REFUSED),
+    (Forbidden, REFUSED),
+    (Unavailable, UNAVAILABLE),
+    (TooManyRequests, UNAVAILABLE),
+    (Conflict, CONFLICT),
+    (PreconditionFailed, CONFLICT),
+)
+_NOT_ACCEPTED_STATUSES = (413, 415, 422)
+
+
+def exit_code_of(error: ElasticImagesError) -> int:
+    """The exit code for an error of ours."""
+    for kind, code in _CODES:
+        if isinstance(error, kind):
+            return code
+    if error.status in _NOT_ACCEPTED_STATUSES or error.slug in ("empty-body", "incomplete-body"):
+        return NOT_ACCEPTED
+    return USAGE if isinstance(error, InvalidRequest) else FAILED
+
+
+class Failure(click.ClickException):
+    """Ends a command with a message and an exit code."""
+
+    def __init__(self, message: str, code: int) -> None:
+        super().__init__(message)
+        self.exit_code = code  # type: ignore[misc]  # one class for all codes
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """Print the message on standard error."""
+        click.echo(f"elastic-images: {self.format_message()}", file=file or sys.stderr)
+
+
+class Program(click.Group):
+    """The whole command line: an error of ours ends it as its class says."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command."""
+        try:
+            return super().invoke(ctx)
+        except ElasticImagesError as error:
+            raise Failure(str(error), exit_code_of(error)) from error
+        except BrokenPipeError:
+            # Who reads our output has seen enough, `| head` for example. Python would complain at its exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            ctx.exit(0)

@@ -1,0 +1,190 @@
+"""`upload`, `get`, `ls` and `rm`: images, by web's REST API."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import unicodedata
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import click
+
+from elastic_images.cli.errors import FAILED, Failure, exit_code_of
+from elastic_images.cli.options import json_option
+from elastic_images.cli.output import amount, moment, print_json, print_table, printable
+from elastic_images.cli.remote import Remote, remote_options
+from elastic_images.core.errors import ElasticImagesError, InvalidRequest
+
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one file or key."""
+
+    subject: dict[str, str]
+    value: dict[str, Any] | None = None
+    error: ElasticImagesError | None = None
+
+    def failure(self) -> dict[str, Any]:
+        """It as JSON, where it failed."""
+        return {**self.subject, "error": self.error.slug if self.error else None, "detail": str(self.error)}
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False))
+@click.option("--key", help="The key, for a single file. [default: the file's name]")
+@click.option("--prefix", default="", help="Put before each key that is a file's name, 'holidays/' for example.")
+@click.option("--jobs", type=click.IntRange(1, 32), default=4, show_default=True, help="Uploads at a time.")
+@json_option
+@remote_options("web")
+def upload(files: tuple[str, ...], key: str | None, prefix: str, jobs: int, as_json: bool, remote: Remote) -> None:
+    """Upload image FILES, each under its name as key.
+
+    A key that exists gets the new image. Where some files fail, the others are uploaded all the same; the exit code is
+    that of the failure, or 1 where there were several kinds.
+
+    JSON: {"uploaded": [{"file", "created", "image": metadata}], "failed": [{"file", "key", "error", "detail"}]}
+    """
+    if key is not None and len(files) > 1:
+        raise click.UsageError("--key is for a single file.")
+    pairs = [(file, key if key is not None else prefix + _key_of(file)) for file in files]
+
+    def one(pair: tuple[str, str]) -> Outcome:
+        file, wanted = pair
+        subject = {"file": file, "key": wanted}
+        try:
+            with Path(file).open("rb") as stream:
+                created, metadata = remote.upload(wanted, stream, os.fstat(stream.fileno()).st_size)
+        except OSError as error:
+            return Outcome(subject, error=InvalidRequest(f"{file} cannot be read: {error.strerror}."))
+        except ElasticImagesError as error:
+            return Outcome(subject, error=error)
+        return Outcome(subject, {"file": file, "created": created, "image": metadata})
+
+    outcomes = _in_parallel(one, pairs, jobs, "Uploading")
+    _report(outcomes, "uploaded", as_json, lambda value: f"{value['image']['key']}  {value['image']['sha256'][:12]}")
+
+
+@click.command()
+@click.argument("key")
+@click.option("--output", "-o", type=click.Path(dir_okay=False), help="The file to write; '-' is standard output.")
+@remote_options("web")
+def get(key: str, output: str | None, remote: Remote) -> None:
+    """Fetch the image under KEY, into a file or to standard output.
+
+    A file is replaced only once all bytes are there.
+    """
+    if output in (None, "-") and sys.stdout.isatty():
+        raise click.UsageError("These are bytes of an image: name a file with --output.")
+    answer = remote.fetch(key)
+    with contextlib.closing(answer):
+        try:
+            if output in (None, "-"):
+                _copy(answer.stream(_CHUNK), sys.stdout.buffer)
+            else:
+                _replace(Path(str(output)), answer.stream(_CHUNK))
+        except OSError as error:
+            if isinstance(error, BrokenPipeError):
+                raise
+            raise Failure(f"{output} cannot be written: {error.strerror}.", FAILED) from error
+
+
+@click.command()
+@click.argument("prefix", default="")
+@click.option("--long", "-l", "long", is_flag=True, help="With size, format, dimensions, time and owner.")
+@json_option
+@remote_options("web")
+def ls(prefix: str, long: bool, as_json: bool, remote: Remote) -> None:
+    """List the keys, all or those that begin with PREFIX.
+
+    JSON: {"images": [metadata]}
+    """
+    images = remote.images(prefix)
+    if as_json:
+        print_json({"images": list(images)})
+    elif long:
+        print_table(("KEY", "SIZE", "FORMAT", "PIXELS", "CHANGED (UTC)", "OWNER"), map(_long, images))
+    else:
+        for image in images:
+            click.echo(printable(image["key"]))
+
+
+@click.command()
+@click.argument("keys", nargs=-1, required=True)
+@json_option
+@remote_options("web")
+def rm(keys: tuple[str, ...], as_json: bool, remote: Remote) -> None:
+    """Delete the images under KEYS.
+
+    JSON: {"deleted": [{"key"}], "failed": [{"key", "error", "detail"}]}
+    """
+
+    def one(key: str) -> Outcome:
+        try:
+            remote.delete(key)
+        except ElasticImagesError as error:
+            return Outcome({"key": key}, error=error)
+        return Outcome({"key": key}, {"key": key})
+
+    outcomes = _in_parallel(one, list(dict.fromkeys(keys)), 4, "Deleting")
+    _report(outcomes, "deleted", as_json, lambda value: str(value["key"]))
+
+
+def _key_of(file: str) -> str:
+    # macOS gives names in another normal form than keys have.
+    return unicodedata.normalize("NFC", Path(file).name)
+
+
+def _in_parallel(one: Callable[[Any], Outcome], items: Sequence[Any], jobs: int, label: str) -> list[Outcome]:
+    """The outcome of each item, in order, with a progress bar for many of them on a terminal."""
+    with ThreadPoolExecutor(max_workers=min(jobs, len(items))) as executor:
+        results = executor.map(one, items)
+        if len(items) == 1 or not sys.stderr.isatty():
+            return list(results)
+        with click.progressbar(results, length=len(items), label=label, file=sys.stderr) as shown:
+            return list(shown)
+
+
+def _report(outcomes: list[Outcome], done: str, as_json: bool, line: Callable[[dict[str, Any]], str]) -> None:
+    """Print what was done and what failed, and end with the exit code of the failures."""
+    failed = [outcome for outcome in outcomes if outcome.error is not None]
+    values = [outcome.value for outcome in outcomes if outcome.value is not None]
+    if as_json:
+        print_json({done: values, "failed": [outcome.failure() for outcome in failed]})
+    else:
+        for value in values:
+            click.echo(printable(line(value)))
+    for outcome in failed:
+        name = next(iter(outcome.subject.values()))
+        click.echo(f"elastic-images: {printable(name)}: {outcome.error}", err=True)
+    codes = {exit_code_of(outcome.error) for outcome in failed if outcome.error is not None}
+    if codes:
+        sys.exit(codes.pop() if len(codes) == 1 else FAILED)
+
+
+def _long(image: dict[str, Any]) -> tuple[Any, ...]:
+    pixels = f"{image['width']}x{image['height']}"
+    changed = moment(image["updated_at"])
+    return (image["key"], amount(image["size_bytes"]), image["format"], pixels, changed, image["owner"])
+
+
+def _copy(chunks: Iterator[bytes], target: IO[bytes]) -> None:
+    for chunk in chunks:
+        target.write(chunk)
+    target.flush()
+
+
+def _replace(file: Path, chunks: Iterator[bytes]) -> None:
+    temporary = file.with_name(f".{file.name}.{os.getpid()}.part")
+    try:
+        with temporary.open("wb") as target:
+            _copy(chunks, target)
+        temporary.replace(file)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,44 @@
+"""How commands print: JSON for scripts, tables for people."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on standard output."""
+    click.echo(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def print_table(headings: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """A table with a heading; nothing below it where there are no rows."""
+    texts = [[printable(cell) for cell in row] for row in rows]
+    widths = [max(len(row[column]) for row in [list(headings), *texts]) for column in range(len(headings))]
+    for row in [list(headings), *texts]:
+        click.echo("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
+
+
+def printable(value: Any) -> str:
+    """A cell's text, without control characters that would play tricks on a terminal."""
+    text = "" if value is None else str(value)
+    return "".join(character if character.isprintable() else "\ufffd" for character in text)
+
+
+def moment(seconds: float | None) -> str:
+    """A time as people here read it, in UTC; nothing for None."""
+    return "" if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M")
+
+
+def amount(count: int) -> str:
+    """A number of bytes for people, in decimal units."""
+    size = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} TB"

@@ -1,0 +1,104 @@
+"""`pool`: the cache nodes, by the manager's API."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from elastic_images.cli.options import json_option
+from elastic_images.cli.output import amount, print_json, print_table
+from elastic_images.cli.remote import Remote, remote_options
+from elastic_images.core.assignment import MAX_NODES, MIN_NODES
+
+
+@click.group()
+def pool() -> None:
+    """See and change the pool of cache nodes."""
+
+
+@pool.command()
+@json_option
+@remote_options("manager")
+def status(as_json: bool, remote: Remote) -> None:
+    """Show the pool: its mode, its size, and each node with its partitions (1 to 16).
+
+    JSON: what the manager answers to GET /api/pool.
+    """
+    found = remote.get("/api/pool")
+    if as_json:
+        print_json(found)
+        return
+    resize = "a resize is under way" if found.get("resize") else "no resize is under way"
+    click.echo(f"{found['mode']} mode, {found['wanted']} wanted, epoch {found['map']['epoch']}, {resize}")
+    print_table(
+        ("NODE", "STATE", "ADDRESS", "PARTITIONS", "IMAGES", "BYTES", "HITS", "MISSES"),
+        [_node_row(node) for node in found["nodes"]],
+    )
+
+
+@pool.command()
+@click.argument("n", type=click.IntRange(MIN_NODES, MAX_NODES))
+@json_option
+@remote_options("manager")
+def scale(n: int, as_json: bool, remote: Remote) -> None:
+    """Wish for a pool of N nodes, 1 to 8. Answers at once; the resize follows, and a newer wish overtakes it.
+
+    In automatic mode the scaling policy goes on from there; `pool mode manual` keeps the size.
+
+    JSON: the configuration after it.
+    """
+    _print_config(remote.patch("/api/config", {"num_nodes": n}), as_json)
+
+
+@pool.command()
+@click.argument("mode", type=click.Choice(["auto", "manual"]))
+@json_option
+@remote_options("manager")
+def mode(mode: str, as_json: bool, remote: Remote) -> None:
+    """Let the miss rate decide the size (auto), or you (manual).
+
+    JSON: the configuration after it.
+    """
+    _print_config(remote.patch("/api/config", {"mode": mode}), as_json)
+
+
+@pool.command()
+@click.option("--cache-mb", type=int, help="The capacity of each node, in megabytes.")
+@click.option("--policy", type=click.Choice(["LRU", "RR"]), help="What a full node evicts: LRU, or RR (random).")
+@click.option("--expand-ratio", type=float, help="What the size is multiplied by when too much misses; above 1.")
+@click.option("--shrink-ratio", type=float, help="What it is multiplied by when little misses; below 1.")
+@click.option("--max-miss", type=float, help="The miss rate, 0 to 1, above which the pool grows.")
+@click.option("--min-miss", type=float, help="The miss rate, 0 to 1, below which it shrinks.")
+@json_option
+@remote_options("manager")
+def config(as_json: bool, remote: Remote, **given: Any) -> None:
+    """Show the pool's configuration; with options, change these parts of it, all or none.
+
+    JSON: the configuration after it.
+    """
+    changes = {name: value for name, value in given.items() if value is not None}
+    _print_config(remote.patch("/api/config", changes) if changes else remote.get("/api/config"), as_json)
+
+
+def _print_config(found: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        print_json(found)
+        return
+    for name, value in found.items():
+        click.echo(f"{name.replace('_', '-'):<14}{value}")
+
+
+def _node_row(node: dict[str, Any]) -> tuple[Any, ...]:
+    stats = node.get("stats") or {}
+    held = stats.get("bytes")
+    return (
+        node["slot"],
+        node["state"],
+        node["address"],
+        " ".join(map(str, node["partitions"])),
+        stats.get("items"),
+        None if held is None else amount(held),
+        stats.get("hits"),
+        stats.get("misses"),
+    )

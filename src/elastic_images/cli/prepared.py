@@ -1,0 +1,37 @@
+"""Whether there is a database to work on."""
+
+from __future__ import annotations
+
+from elastic_images.core.errors import NotFound
+from elastic_images.settings import Settings
+
+
+def require_prepared(settings: Settings) -> None:
+    """Nothing where the database has our tables.
+
+    Raises:
+        NotFound: it has none, because no system was ever started on it. It is not made here: whoever mistyped
+            `--data` would get an empty system.
+        Unavailable: it does not answer.
+    """
+    from pathlib import Path
+
+    from sqlalchemy import inspect
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from elastic_images.core.errors import Unavailable
+    from elastic_images.database.engine import normalise_url, open_engine
+
+    url = make_url(normalise_url(settings.database))
+    nothing = NotFound(f"No system was ever started on {settings.data}: start one, or name its folder with --data.")
+    if url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file():
+        raise nothing
+    engine = open_engine(settings.database)
+    try:
+        if not inspect(engine).has_table("users"):
+            raise nothing
+    except SQLAlchemyError as error:
+        raise Unavailable("The database does not answer.") from error
+    finally:
+        engine.dispose()

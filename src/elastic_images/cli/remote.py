@@ -1,0 +1,119 @@
+"""Calls to a running system: which address, which token."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import IO, Any
+from urllib.parse import urlencode, urlsplit
+
+import click
+import urllib3
+
+from elastic_images.cli.options import settings_options
+from elastic_images.core.errors import InvalidRequest
+from elastic_images.core.keys import check_key, quote_key
+from elastic_images.internal_http import InternalHttp, decoded
+from elastic_images.settings import Settings
+from elastic_images.settings.addresses import is_loopback
+from elastic_images.settings.secret_files import read_secret
+
+_TRANSFER_SECONDS = 120.0
+_PAGE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """A running system's web app or manager. Safe to share between threads."""
+
+    http: InternalHttp
+    url: str
+
+    def upload(self, key: str, body: IO[bytes], size_bytes: int) -> tuple[bool, dict[str, Any]]:
+        """Whether the image is new under its key, and its metadata."""
+        answer = self.http.request(
+            "PUT",
+            self._address(key),
+            body=body,
+            headers={"Content-Length": str(size_bytes), "Content-Type": "application/octet-stream"},
+            timeout_seconds=_TRANSFER_SECONDS,
+        )
+        return answer.status == 201, decoded(answer)
+
+    def fetch(self, key: str) -> urllib3.BaseHTTPResponse:
+        """The image; its bytes are yet to be read."""
+        return self.http.request(
+            "GET", f"{self.url}/images/{quote_key(check_key(key))}", timeout_seconds=_TRANSFER_SECONDS, stream=True
+        )
+
+    def delete(self, key: str) -> None:
+        """Delete an image."""
+        self.http.request("DELETE", self._address(key), timeout_seconds=_TRANSFER_SECONDS)
+
+    def images(self, prefix: str) -> Iterator[dict[str, Any]]:
+        """The metadata of all images whose key begins so, in the order of their keys."""
+        cursor: str | None = None
+        while True:
+            query = {"prefix": prefix, "limit": str(_PAGE)} | ({"cursor": cursor} if cursor else {})
+            page = self.http.get_json(f"{self.url}/api/images?{urlencode(query)}", timeout_seconds=30)
+            yield from page["images"]
+            cursor = page["next"]
+            if cursor is None:
+                return
+
+    def get(self, path: str) -> Any:
+        """The JSON at a path."""
+        return self.http.get_json(self.url + path, timeout_seconds=30)
+
+    def patch(self, path: str, value: Any) -> Any:
+        """Change what is at a path, and its JSON after that."""
+        return decoded(self.http.request("PATCH", self.url + path, json=value, timeout_seconds=30))
+
+    def _address(self, key: str) -> str:
+        return f"{self.url}/api/images/{quote_key(check_key(key))}"
+
+
+def remote_options(app: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """`--url` and `--token`, and the settings by which both are found; the command gets `remote`."""
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(command)
+        def run(*args: Any, url: str | None, token: str | None, settings: Settings, **given: Any) -> Any:
+            address = _checked(url or settings.url(app))
+            remote = Remote(InternalHttp(token or _kept_token(settings, address)), address)
+            try:
+                return command(*args, remote=remote, **given)
+            finally:
+                remote.http.close()
+
+        variable = "ELASTIC_IMAGES_URL" if app == "web" else "ELASTIC_IMAGES_MANAGER_URL"
+        wrapped: Callable[..., Any] = settings_options("data", "port_offset", "host")(run)
+        wrapped = click.option(
+            "--token",
+            envvar="ELASTIC_IMAGES_TOKEN",
+            show_envvar=True,
+            help="An API token. [default: the one in the data folder]",
+        )(wrapped)
+        return click.option(
+            "--url", envvar=variable, show_envvar=True, help=f"Where {app} is. [default: on this machine]"
+        )(wrapped)
+
+    return decorate
+
+
+def _kept_token(settings: Settings, address: str) -> str | None:
+    """The token in the data folder. It is for this machine: no other is shown it."""
+    ours = (settings.url("web"), settings.url("manager"))
+    if not is_loopback(urlsplit(address).hostname or "") and address not in ours:
+        return None
+    try:
+        return read_secret(settings.data / "cli-token")
+    except OSError:
+        return None  # another user's: the call goes without a token
+
+
+def _checked(url: str) -> str:
+    if not url.startswith(("http://", "https://")):
+        raise InvalidRequest(f"--url must be http://HOST:PORT, not {url!r}.")
+    return url.rstrip("/")

@@ -1,0 +1,48 @@
+"""What is done before the apps start, in a process of its own: secrets, the database's schema, the administrator."""
+
+from __future__ import annotations
+
+import json
+import logging
+import subprocess
+from dataclasses import dataclass
+
+from elastic_images.core.errors import ElasticImagesError
+from elastic_images.settings import Settings
+from elastic_images.supervisor.processes import command
+
+_log = logging.getLogger(__name__)
+
+
+class NotPrepared(ElasticImagesError):
+    """The preparing process failed; it has said why."""
+
+    slug, title = "not-prepared", "Not prepared"
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What the preparing process did."""
+
+    administrator: str
+    """The first administrator's name."""
+    first_start: bool
+    """Whether it made him just now."""
+
+
+def prepare(settings: Settings) -> Prepared:
+    """Run `elastic-images prepare` on these settings and wait for its end.
+
+    Raises:
+        NotPrepared: it failed.
+    """
+    environ = settings.to_environ()
+    if settings.admin_password:
+        environ["ELASTIC_IMAGES_ADMIN_PASSWORD"] = settings.admin_password
+    process = subprocess.run(  # noqa: S603  (our own program)
+        command("prepare"), env=environ, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=False
+    )
+    if process.returncode != 0:
+        raise NotPrepared("The system cannot start: its database could not be prepared.")
+    told = json.loads(process.stdout)
+    return Prepared(administrator=told["administrator"], first_start=told["first_start"])

@@ -1,0 +1,123 @@
+"""One process that shall run: how it is started, when it is ready, when it may be started again."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+STEADY_SECONDS = 10.0
+"""Who lived so long starts with a clean slate after its next death."""
+_FIRST_DELAY_SECONDS = 0.5
+_LONGEST_DELAY_SECONDS = 10.0
+
+
+def restart_delay_seconds(deaths: int) -> float:
+    """How long to wait before the restart after so many deaths in a row: nothing at first, then doubling to 10 s."""
+    if deaths <= 1:
+        return 0.0
+    return float(min(_FIRST_DELAY_SECONDS * 2 ** (deaths - 2), _LONGEST_DELAY_SECONDS))
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A process that shall run."""
+
+    name: str
+    """For people: `web`, or `web 2` where there are several."""
+    app: str
+    arguments: tuple[str, ...] = ()
+    """Further arguments of `elastic-images serve`. Never a secret."""
+
+
+class Managed:
+    """A wanted process and what it is at present. For one thread."""
+
+    def __init__(
+        self, wanted: Wanted, *, environ: Mapping[str, str], lifeline: int, clock: Callable[[], float]
+    ) -> None:
+        self.wanted = wanted
+        self.ready = False
+        self._environ = environ
+        self._lifeline = lifeline
+        self._clock = clock
+        self._process: subprocess.Popen[bytes] | None = None
+        self._ready_fd: int | None = None
+        self._started_at = 0.0
+        self._deaths = 0
+        self._next_start_at = 0.0
+
+    @property
+    def pid(self) -> int | None:
+        """Its process id while it lives."""
+        return self._process.pid if self._process is not None else None
+
+    @property
+    def ready_fd(self) -> int | None:
+        """Readable once it is ready or gone; None where there is nothing to wait for."""
+        return self._ready_fd
+
+    @property
+    def next_start_at(self) -> float:
+        """When it may be started again, by the clock."""
+        return self._next_start_at
+
+    def start(self) -> None:
+        """Start it, in a session of its own: Ctrl-C in the terminal reaches the supervisor alone."""
+        reader, writer = os.pipe()
+        os.set_blocking(reader, False)
+        try:
+            self._process = subprocess.Popen(  # noqa: S603  (our own program)
+                [*command("serve", self.wanted.app, *self.wanted.arguments), "--ready-fd", str(writer)],
+                env=dict(self._environ),
+                pass_fds=(writer, self._lifeline),
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        finally:
+            os.close(writer)
+        self._ready_fd = reader
+        self.ready = False
+        self._started_at = self._clock()
+
+    def read_ready(self) -> None:
+        """Take note of its ready line, where one came."""
+        if self._ready_fd is None:
+            return
+        try:
+            line = os.read(self._ready_fd, 4096)
+        except BlockingIOError:
+            return
+        self.ready = bool(line)
+        self._close_ready_fd()
+
+    def reap(self) -> int | None:
+        """Its exit code where it died since the last call (below zero: by that signal), and plan its next start."""
+        if self._process is None or self._process.poll() is None:
+            return None
+        code = self._process.returncode
+        self._process = None
+        self.read_ready()
+        self._close_ready_fd()
+        self.ready = False
+        now = self._clock()
+        self._deaths = 1 if now - self._started_at >= STEADY_SECONDS else self._deaths + 1
+        self._next_start_at = now + restart_delay_seconds(self._deaths)
+        return code
+
+    def signal(self, number: int) -> None:
+        """Send it a signal, where it lives."""
+        if self._process is not None:
+            self._process.send_signal(number)
+
+    def _close_ready_fd(self) -> None:
+        if self._ready_fd is not None:
+            os.close(self._ready_fd)
+            self._ready_fd = None
+
+
+def command(*arguments: str) -> Sequence[str]:
+    """How to run a command of ours: with this very Python, whatever the PATH says."""
+    return [sys.executable, "-m", "elastic_images", *arguments]

@@ -1,0 +1,129 @@
+"""The whole system on this machine, in the foreground, until a signal asks to stop."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from elastic_images.core.errors import ElasticImagesError
+from elastic_images.ports import check_free
+from elastic_images.settings import Settings
+from elastic_images.settings.addresses import is_loopback
+from elastic_images.stop_signals import StopSignals
+from elastic_images.supervisor.data_folder import locked, make_writable
+from elastic_images.supervisor.leftovers import kill_nodes
+from elastic_images.supervisor.lifeline_pair import Lifeline
+from elastic_images.supervisor.loop import Supervisor
+from elastic_images.supervisor.preparing import Prepared, prepare
+from elastic_images.supervisor.processes import Managed, Wanted
+
+_log = logging.getLogger(__name__)
+_STOP_ORDER = (("web", "manager"), ("autoscaler",), ("storage",))
+_LEFTOVER_SECONDS = 3.0
+Say = Callable[[str], None]
+
+
+def up(settings: Settings, say: Say) -> int:
+    """Run the system. Gives the exit code once everything is stopped; no process is left.
+
+    Args:
+        settings: as they were loaded; secrets that are missing are made.
+        say: prints one line for the person who started it.
+
+    Raises:
+        ElasticImagesError: the system cannot start; the message says why.
+    """
+    started_at = time.monotonic()
+    for warning in settings.warnings():
+        _warn_loudly(warning, say)
+    make_writable(settings.data)
+    with StopSignals(children=True) as signals, locked(settings.data) as orderly:
+        settings = settings.with_secrets()
+        _check_ports(settings, patience_seconds=0.0 if orderly else 3.0)
+        prepared = prepare(settings)
+        with Lifeline() as lifeline:
+            environ = replace(settings, lifeline_fd=lifeline.descriptor).to_environ()
+            processes = [
+                Managed(wanted, environ=environ, lifeline=lifeline.descriptor, clock=time.monotonic)
+                for wanted in wanted_processes(settings)
+            ]
+            supervisor = Supervisor(processes, signals)
+            with _stopping(supervisor, lifeline, settings, say):
+                if supervisor.start(lambda process: say(f"  {process.wanted.name} is ready")):
+                    _greet(settings, prepared, time.monotonic() - started_at, say)
+                    supervisor.keep_running()
+    return 0
+
+
+def wanted_processes(settings: Settings) -> list[Wanted]:
+    """Everything that the supervisor starts; the nodes are the autoscaler's."""
+    counts = {
+        "storage": settings.storage_processes,
+        "autoscaler": 1,
+        "web": settings.web_processes,
+        "manager": 1,
+    }
+    return [
+        Wanted(name=app if count == 1 else f"{app} {number}", app=app)
+        for app, count in counts.items()
+        for number in range(1, count + 1)
+    ]
+
+
+def _check_ports(settings: Settings, *, patience_seconds: float) -> None:
+    """Raise PortTaken for the first taken port. After a crash its old processes get a moment to leave."""
+    deadline = time.monotonic() + patience_seconds
+    while True:
+        try:
+            check_free(settings.host, [settings.port("web"), settings.port("manager")])
+            inner = [settings.port("storage"), settings.port("autoscaler")]
+            nodes = [settings.port("memcache", slot) for slot in range(8)] if settings.node_provider == "local" else []
+            check_free(settings.internal_host, inner + nodes)
+        except ElasticImagesError:
+            if time.monotonic() >= deadline:
+                raise
+            time.sleep(0.1)
+        else:
+            return
+
+
+@contextlib.contextmanager
+def _stopping(supervisor: Supervisor, lifeline: Lifeline, settings: Settings, say: Say) -> Iterator[None]:
+    """However the block ends, nothing that was started is left after it."""
+    try:
+        yield
+    finally:
+        say("Stopping.")
+        supervisor.stop(_STOP_ORDER)
+        lifeline.cut()  # the nodes leave
+        if not lifeline.wait_until_alone(_LEFTOVER_SECONDS):
+            kill_nodes(settings.data)
+            if not lifeline.wait_until_alone(_LEFTOVER_SECONDS):
+                _log.error("a process that the system started does not end")
+        say("Stopped.")
+
+
+def _greet(settings: Settings, prepared: Prepared, seconds: float, say: Say) -> None:
+    say(f"Elastic Images is up after {seconds:.1f} s.")
+    say(f"  images    {settings.url('web')}")
+    say(f"  manager   {settings.url('manager')}")
+    say(f"  data      {settings.data}")
+    if prepared.first_start:
+        say(f"  first administrator: {prepared.administrator}")
+        password_file = settings.data / "admin-password"
+        if settings.admin_password:
+            say("  password: the one that ELASTIC_IMAGES_ADMIN_PASSWORD gave")
+        else:
+            say(f"  password: {password_file.read_text(encoding='utf-8').strip()}   (kept in {password_file})")
+    if not is_loopback(settings.host):
+        say(f"  Other machines can reach it: it listens on {settings.host}.")
+    say("Ctrl-C stops it.")
+
+
+def _warn_loudly(warning: str, say: Say) -> None:
+    say("*" * 78)
+    say(f"WARNING: {warning}")
+    say("*" * 78)
