@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# Starts the whole of Elastic Images on this machine; Ctrl-C stops it. The first run installs it into .venv.
+# Arguments go to `elastic-images up`: ./run_main.sh --help shows them.
+#
+# Settings: take the # from a line and put your value behind the :- ; what the environment says wins over it.
+# docs/settings.md explains them all.
+
+# Where the image bytes are (Amazon S3; not there yet, see README.md).
+# export ELASTIC_IMAGES_OBJECT_STORE="${ELASTIC_IMAGES_OBJECT_STORE:-s3://my-bucket/images}"
+
+# Keys, metadata, accounts and configuration (Amazon RDS, or any MySQL, MariaDB or PostgreSQL).
+# export ELASTIC_IMAGES_DATABASE="${ELASTIC_IMAGES_DATABASE:-mysql://user:password@my-database.rds.amazonaws.com/elastic_images}"
+# export ELASTIC_IMAGES_DATABASE="${ELASTIC_IMAGES_DATABASE:-postgresql://user:password@my-database.rds.amazonaws.com/elastic_images}"
+
+# Figures (Amazon CloudWatch; not there yet, see README.md).
+# export ELASTIC_IMAGES_METRICS="${ELASTIC_IMAGES_METRICS:-cloudwatch://ElasticImages}"
+
+# Cache nodes (Amazon EC2; not there yet, see README.md).
+# export ELASTIC_IMAGES_NODE_PROVIDER="${ELASTIC_IMAGES_NODE_PROVIDER:-ec2://...}"
+
+# The credentials for AWS, where the machine has no role.
+# export AWS_ACCESS_KEY_ID="${AWS_ACCESS_KEY_ID:-}"
+# export AWS_SECRET_ACCESS_KEY="${AWS_SECRET_ACCESS_KEY:-}"
+# export AWS_DEFAULT_REGION="${AWS_DEFAULT_REGION:-us-east-1}"
+
+# The data folder, and what is added to every port.
+# export ELASTIC_IMAGES_DATA="${ELASTIC_IMAGES_DATA:-./data}"
+# export ELASTIC_IMAGES_PORT_OFFSET="${ELASTIC_IMAGES_PORT_OFFSET:-0}"
+
+# The address that people reach it by: 0.0.0.0 lets other machines in.
+# export ELASTIC_IMAGES_HOST="${ELASTIC_IMAGES_HOST:-127.0.0.1}"
+# export ELASTIC_IMAGES_ALLOWED_HOSTS="${ELASTIC_IMAGES_ALLOWED_HOSTS:-images.example.com}"
+
+# What a visitor without an account may do: none, read, write, admin (everything open: for demonstrations only).
+# export ELASTIC_IMAGES_ANONYMOUS="${ELASTIC_IMAGES_ANONYMOUS:-read}"
+
+# The first administrator's password; generated and printed on first start where it is not set.
+# export ELASTIC_IMAGES_ADMIN_PASSWORD="${ELASTIC_IMAGES_ADMIN_PASSWORD:-}"
+
+# The first size of the pool, 1 to 8.
+# export ELASTIC_IMAGES_NODES="${ELASTIC_IMAGES_NODES:-1}"
+
+set -u
+root=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd -P) || exit 1
+# shellcheck source=scripts/environment.sh
+. "$root/scripts/environment.sh"
+make_environment "$root" "" || exit 1
+exec "$root/.venv/bin/python" -m elastic_images up "$@"
