@@ -28,27 +28,60 @@ class ByteCache:
     def __len__(self) -> int:
         return len(self._entries)
 
-    def get(self, key: str) -> Entry | None:
-        """The entry, which counts as a use of it."""
+    def get(self, key: str, now: float = 0.0) -> Entry | None:
+        """The entry, which counts as a use of it at the time `now`."""
         entry = self._entries.get(key)
         if entry is not None:
-            self._order.touch(key)
+            self._order.touch(key, now)
         return entry
 
     def peek(self, key: str) -> Entry | None:
         """The entry, without counting as a use of it."""
         return self._entries.get(key)
 
-    def put(self, entry: Entry) -> bool:
+    def put(self, entry: Entry, now: float = 0.0) -> bool:
         """Keep `entry`, evicting what it takes. False: it is larger than the cache and is not kept."""
         self.remove(entry.key)
         if entry.size_bytes > self.capacity_bytes:
             return False
         self._make_room(entry.size_bytes)
-        self._entries[entry.key] = entry
-        self._order.add(entry.key)
-        self.used_bytes += entry.size_bytes
+        self._insert(entry, now)
         return True
+
+    def put_older(self, entry: Entry, used_at: float) -> bool:
+        """Keep an entry that was last used at `used_at`, for which only colder entries may be evicted.
+
+        False: there is no room among the hotter ones. `sort` is to be called after a row of these.
+        """
+        self.remove(entry.key)
+        victims = self._colder(entry.size_bytes, used_at)
+        if victims is None:
+            return False
+        for key in victims:
+            self.remove(key)
+            self.evictions += 1
+        self._insert(entry, used_at)
+        return True
+
+    def has_room(self, size_bytes: int, used_at: float) -> bool:
+        """Whether `put_older` would keep an entry of that size."""
+        return self._colder(size_bytes, used_at) is not None
+
+    def _colder(self, size_bytes: int, used_at: float) -> list[str] | None:
+        """The entries, all last used before `used_at`, whose eviction gives room; None where that is not enough."""
+        order = self._order.coldest_first()
+        room, victims = self.capacity_bytes - self.used_bytes, []
+        while room < size_bytes:
+            key, its_use = next(order, (None, 0.0))
+            if key is None or its_use >= used_at:
+                return None
+            victims.append(key)
+            room += self._entries[key].size_bytes
+        return victims
+
+    def sort(self) -> None:
+        """Bring the order of eviction in line with when entries were last used."""
+        self._order.sort()
 
     def remove(self, key: str) -> bool:
         """Drop an entry. False: there was none."""
@@ -76,15 +109,20 @@ class ByteCache:
             raise InvalidRequest("A capacity is not negative.")
         if policy != self.policy:
             order = eviction_order(policy, self._random)
-            for key in reversed(list(self._order.hottest_first())):
-                order.add(key)
+            for key, used_at in reversed(list(self._order.hottest_first())):
+                order.add(key, used_at)
             self._order, self.policy = order, policy
         self.capacity_bytes = capacity_bytes
         self._make_room(0)
 
-    def hottest_first(self) -> Iterator[Entry]:
-        """The entries, those worth most first. The cache must not change meanwhile."""
-        return (self._entries[key] for key in self._order.hottest_first())
+    def hottest_first(self) -> Iterator[tuple[Entry, float]]:
+        """The entries, those worth most first, and when each was last used. The cache must not change meanwhile."""
+        return ((self._entries[key], used_at) for key, used_at in self._order.hottest_first())
+
+    def _insert(self, entry: Entry, used_at: float) -> None:
+        self._entries[entry.key] = entry
+        self._order.add(entry.key, used_at)
+        self.used_bytes += entry.size_bytes
 
     def _make_room(self, size_bytes: int) -> None:
         while self.used_bytes + size_bytes > self.capacity_bytes:

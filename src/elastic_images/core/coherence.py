@@ -110,11 +110,12 @@ class CoherentCache:
         """Look `key` up, and register a fill where it is not there: one critical section."""
         partition = partition_of(key)
         with self._lock:
-            if self._clock() >= self._lease_until:
+            now = self._clock()
+            if now >= self._lease_until:
                 return Refusal.DARK
             if partition not in self._served:
                 return Refusal.NOT_MINE
-            entry = self._cache.get(key)
+            entry = self._cache.get(key, now)
             if entry is not None:
                 return entry
             fill = self._fills.get(key)
@@ -135,7 +136,8 @@ class CoherentCache:
     def hit(self, key: str) -> Entry | None:
         """The entry where it is in memory and may be answered, and nothing else: the near cache's hot path."""
         with self._lock:
-            return self._cache.get(key) if self._clock() < self._lease_until else None
+            now = self._clock()
+            return self._cache.get(key, now) if now < self._lease_until else None
 
     def stale(self, key: str, seconds: float) -> Entry | None:
         """The entry where the lease ended less than `seconds` ago, for answers that are marked stale."""
@@ -150,10 +152,31 @@ class CoherentCache:
     def complete(self, fill: Fill, entry: Entry) -> bool:
         """End a fill with its entry. False: it was spoiled or did not fit, and the entry is not kept."""
         with self._lock:
-            kept = not fill.spoiled and self._cache.put(entry)
+            kept = not fill.spoiled and self._cache.put(entry, self._clock())
             self._leave(fill)
         fill.end(entry, None)
         return kept
+
+    def would_keep(self, size_bytes: int, age_seconds: float) -> bool:
+        """Whether `complete_pull` would keep such an entry now: a look that saves fetching what does not fit."""
+        with self._lock:
+            return self._cache.has_room(size_bytes, self._clock() - age_seconds)
+
+    def complete_pull(self, fill: Fill, entry: Entry, age_seconds: float) -> bool:
+        """End a fill that nobody asked for, with an entry last used so long ago. False: it is not kept.
+
+        What is hotter stays. `sort` is to be called after a row of these.
+        """
+        with self._lock:
+            kept = not fill.spoiled and self._cache.put_older(entry, self._clock() - age_seconds)
+            self._leave(fill)
+        fill.end(entry, None)
+        return kept
+
+    def sort(self) -> None:
+        """Bring the order of eviction in line with when entries were last used, after a row of `complete_pull`."""
+        with self._lock:
+            self._cache.sort()
 
     def pass_on(self, fill: Fill, entry: Entry) -> None:
         """End a fill with an entry that is not to be kept."""
@@ -257,15 +280,16 @@ class CoherentCache:
                 "fills": len(self._fills),
             }
 
-    def entries(self, partitions: frozenset[int], limit: int) -> list[Entry]:
-        """Up to `limit` entries of `partitions`, hottest first."""
-        found: list[Entry] = []
+    def entries(self, partitions: frozenset[int], limit: int) -> list[tuple[Entry, float]]:
+        """Up to `limit` entries of `partitions`, hottest first, each with its age: seconds since it was used."""
+        found: list[tuple[Entry, float]] = []
         with self._lock:
-            for entry in self._cache.hottest_first():
+            now = self._clock()
+            for entry, used_at in self._cache.hottest_first():
                 if len(found) == limit:
                     break
                 if partition_of(entry.key) in partitions:
-                    found.append(entry)
+                    found.append((entry, max(0.0, now - used_at)))
         return found
 
     # --- under the lock

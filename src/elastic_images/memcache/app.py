@@ -26,6 +26,8 @@ class NodeServices:
     """What a node's app works with."""
 
     node: CacheNode
+    pull: Callable[[], dict[str, Any]]
+    """The progress of the pull that warms this node."""
     figures: Callable[[], dict[str, Any]]
     """Totals since the start and gauges, by name."""
     registry: CollectorRegistry
@@ -52,6 +54,7 @@ def create_app(services: NodeServices, settings: Settings, slot: int) -> Flask:
                 "started_at": services.started_at,
                 **cache.statistics(),
                 **services.figures(),
+                "pull": services.pull(),
             }
         )
 
@@ -62,7 +65,9 @@ def create_app(services: NodeServices, settings: Settings, slot: int) -> Flask:
         more = len(found) == limit
         return jsonify(
             {
-                "keys": [{"key": entry.key, "size_bytes": entry.size_bytes} for entry in found],
+                "keys": [
+                    {"key": entry.key, "size_bytes": entry.size_bytes, "age_seconds": age} for entry, age in found
+                ],
                 "next": cursor + limit if more else None,
             }
         )

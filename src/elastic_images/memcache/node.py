@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from elastic_images.core.coherence import Begun, CoherentCache, Fill, Refusal
 from elastic_images.core.entry import Entry
-from elastic_images.core.errors import NotMine, Unavailable
+from elastic_images.core.errors import ElasticImagesError, NotMine, Unavailable
 from elastic_images.memcache.sources import Source
 from elastic_images.metrics.counters import Counters
 
@@ -16,6 +16,10 @@ FILL_PLACES = 16
 _PLACE_SECONDS = 0.5
 _FILL_SECONDS = 2.2
 """Below web's patience with a node: a slow storage must not make the node look broken, whose hits go on."""
+
+
+class PullGivenUp(ElasticImagesError):
+    """A fill that nobody asked for ended without bytes: whoever joined it starts his own."""
 
 
 class Found(NamedTuple):
@@ -46,21 +50,28 @@ class CacheNode:
             NotFound: there is no such image.
             Unavailable: storage does not answer, or all places for fills were taken for too long.
         """
-        begun = self.cache.begin(key)
-        if isinstance(begun, Entry):
-            self._hit()
-            return Found(begun, hit=True)
-        if isinstance(begun, Refusal):
-            raise NotMine(f"Not mine: {begun.name.lower()} at epoch {self.cache.epoch}.")
+        while True:
+            begun = self.cache.begin(key)
+            if isinstance(begun, Entry):
+                self._hit()
+                return Found(begun, hit=True)
+            if isinstance(begun, Refusal):
+                raise NotMine(f"Not mine: {begun.name.lower()} at epoch {self.cache.epoch}.")
+            try:
+                return self._finish(begun)
+            except PullGivenUp:
+                continue
+
+    def _finish(self, begun: Begun) -> Found:
         try:
             entry = self._fill(begun.fill) if begun.leader else begun.fill.wait(_FILL_SECONDS)
-        finally:
+        except PullGivenUp:
+            raise
+        except ElasticImagesError:
             self._count(begun)
+            raise
+        self._count(begun)
         return Found(entry, hit=begun.fill.from_previous)
-
-    def fill(self, fill: Fill) -> Entry:
-        """Carry out a fill that was registered; it ends whatever happens. Raises as `get`."""
-        return self._fill(fill)
 
     def _fill(self, fill: Fill) -> Entry:
         try:

@@ -11,6 +11,7 @@ from elastic_images.core.coherence import CoherentCache
 from elastic_images.internal_http import InternalHttp
 from elastic_images.memcache.app import NodeServices, create_app
 from elastic_images.memcache.node import CacheNode
+from elastic_images.memcache.pull import Puller
 from elastic_images.memcache.sources import PoolSource
 from elastic_images.metrics.backends import open_metric_sink
 from elastic_images.metrics.collector import Origin
@@ -21,6 +22,7 @@ from elastic_images.pool.control import ControlListener
 from elastic_images.pool.lease_clock import lease_clock
 from elastic_images.pool.life_lock import hold, node_lock_path
 from elastic_images.pool.member import PoolMember
+from elastic_images.pool.node_client import NodeClient
 from elastic_images.pool.view import PoolView, node_id
 from elastic_images.server import Bound
 from elastic_images.settings import Settings
@@ -29,6 +31,7 @@ from elastic_images.storage.client import StorageClient
 
 MEGABYTE = 1_000_000
 _STORAGE_SECONDS = 1.2
+_PULL_BYTES_PER_SECOND = 100 * MEGABYTE
 
 
 class MemcacheService:
@@ -45,8 +48,11 @@ class MemcacheService:
         storage = StorageClient(self._http, settings.storage_urls)
         source = PoolSource(slot, lambda: self._member.view, self._http, storage)
         node = CacheNode(self._cache, source, counters)
+        self._client = NodeClient(settings.internal_token)
+        self._puller = Puller(slot, self._cache, self._client, bytes_per_second=_PULL_BYTES_PER_SECOND)
         services = NodeServices(
             node,
+            self._puller.figures,
             counters.read,
             registry_for("memcache", counters, version=__version__, source=node_id(slot)),
             time.time(),
@@ -61,7 +67,7 @@ class MemcacheService:
             member_id=node_id(slot),
             kind="node",
             sole=True,
-            on_view=self._configure,
+            on_view=self._see,
         )
         self._publisher = Publisher(
             open_metric_sink(settings.metrics, self._http, settings.autoscaler_url),
@@ -75,16 +81,20 @@ class MemcacheService:
         self._control.start()
         host = reachable_host(self._settings.advertise or self._settings.internal_host)
         self._member.start(f"{host}:{self._control.port}", bound.address)
+        self._puller.start()
         self._publisher.start()
 
     def stop(self) -> None:
         """See `server.Service`."""
         self._member.stop()
+        self._puller.stop()
         self._control.stop()
         self._publisher.stop()
+        self._client.close()
         self._http.close()
 
-    def _configure(self, view: PoolView) -> None:
+    def _see(self, view: PoolView) -> None:
+        self._puller.consider(view)
         config = view.config
         if "cache_mb" in config and "policy" in config:
             self._cache.configure(int(config["cache_mb"]) * MEGABYTE, str(config["policy"]))
