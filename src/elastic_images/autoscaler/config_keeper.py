@@ -30,7 +30,7 @@ class ConfigKeeper:
         self._store = store
         self._journal = journal
         self._first = first
-        self._on_change = on_change
+        self.on_change = on_change
         self._lock = threading.Lock()
 
     def current(self) -> ScalingConfig:
@@ -61,7 +61,7 @@ class ConfigKeeper:
             changed = {name: value for name, value in after.to_json().items() if value != before.to_json()[name]}
             told = ", ".join(f"{name} = {value}" for name, value in changed.items())
             self._keep(after, f"{reason}: {told}")
-        self._on_change()
+        self.on_change()
         return after
 
     def _keep(self, config: ScalingConfig, message: str) -> None:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Protocol
 
 from elastic_images.core.errors import ElasticImagesError
 from elastic_images.internal_http import InternalHttp
@@ -32,12 +33,25 @@ class HttpProbe:
         self._timeout_seconds = timeout_seconds
 
     def __call__(self, member: Member) -> bool:
-        """See `Probe`."""
+        """See `Probe`. Another incarnation's answer is none."""
         try:
-            self._http.request("GET", f"http://{member.address}/healthz", timeout_seconds=self._timeout_seconds)
+            answer = self._http.get_json(f"http://{member.address}/healthz", timeout_seconds=self._timeout_seconds)
         except ElasticImagesError:
             return False
-        return True
+        return isinstance(answer, dict) and answer.get("incarnation") == member.incarnation
+
+
+class Health(Protocol):
+    """What the resizer asks about nodes. Never waits."""
+
+    def observe(self, members: Iterable[Member]) -> None:
+        """Watch these, and forget all others."""
+
+    def healthy(self, incarnation: str) -> bool:
+        """It has answered, and is no suspect."""
+
+    def suspects(self) -> frozenset[str]:
+        """Incarnations that have not answered for several seconds."""
 
 
 @dataclass(slots=True)
@@ -49,7 +63,7 @@ class _Patient:
 
 
 class HealthWatch:
-    """Keeps asking the members it is told of. Safe to share between threads.
+    """Keeps asking the members it is told of: a `Health`. Safe to share between threads.
 
     Args:
         probe: how one is asked.
@@ -89,13 +103,13 @@ class HealthWatch:
                     self._workers.submit(self._ask, member, patient)
 
     def healthy(self, incarnation: str) -> bool:
-        """It has answered, and is no suspect."""
+        """See `Health`."""
         with self._lock:
             patient = self._patients.get(incarnation)
             return patient is not None and patient.answered and not self._suspect(patient)
 
     def suspects(self) -> frozenset[str]:
-        """Incarnations that have not answered for several seconds."""
+        """See `Health`."""
         with self._lock:
             return frozenset(name for name, patient in self._patients.items() if self._suspect(patient))
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from elastic_images.autoscaler.config_keeper import ConfigKeeper
-from elastic_images.autoscaler.health import HealthWatch
+from elastic_images.autoscaler.health import Health
 from elastic_images.autoscaler.journal import Event, Journal
 from elastic_images.autoscaler.node_lives import Happening, NodeLives
 from elastic_images.autoscaler.nodes.provider import NodeProvider
@@ -69,7 +69,7 @@ class Resizer:
         keeper: ConfigKeeper,
         journal: Journal,
         provider: NodeProvider,
-        health: HealthWatch,
+        health: Health,
         warmer: Warmer,
         *,
         lives: NodeLives | None = None,

@@ -65,3 +65,11 @@ def is_held(path: Path) -> bool:
         return False
     finally:
         os.close(descriptor)
+
+
+def holder(path: Path) -> int | None:
+    """The id of the process that holds the lock; None where none does, or it has not said so yet."""
+    try:
+        return int(json.loads(path.read_text(encoding="utf-8"))["pid"]) if is_held(path) else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import logging
+import os
 import signal
 import subprocess
 import time
@@ -11,10 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from elastic_images.autoscaler.nodes.process_id import ProcessId
-from elastic_images.autoscaler.nodes.slot_lock import is_held, lock_path
 from elastic_images.core.assignment import MAX_NODES
 from elastic_images.core.errors import Unavailable
+from elastic_images.pool.life_lock import holder, is_held, node_lock_path
 
 _log = logging.getLogger(__name__)
 
@@ -28,12 +27,12 @@ class _Stopping:
 class LocalNodeProvider:
     """A `NodeProvider` of local processes.
 
-    A node is alive while it is a child of ours that has not ended, or while its slot's lock is held. Its process is
-    remembered in a file beside the lock, so that a restarted autoscaler can stop it too.
+    A node is alive while it is a child of ours that has not ended, or while its slot's lock is held. The lock file
+    names the process, so that a restarted autoscaler can stop it too.
 
     Args:
         command: gives the command line for a slot.
-        run_folder: where the locks are; made when it is missing.
+        data: the data folder, where the locks are.
         environ: the nodes' environment.
         lifeline_fd: the read end of the supervisor's lifeline, passed on to each node under the same number.
         clock: seconds, never set back.
@@ -43,13 +42,13 @@ class LocalNodeProvider:
         self,
         command: Callable[[int], Sequence[str]],
         *,
-        run_folder: Path,
+        data: Path,
         environ: Mapping[str, str],
         lifeline_fd: int | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._command = command
-        self._run_folder = run_folder
+        self._data = data
         self._environ = dict(environ)
         self._lifeline_fd = lifeline_fd
         self._clock = clock
@@ -58,7 +57,6 @@ class LocalNodeProvider:
 
     def adopt(self) -> frozenset[int]:
         """See `NodeProvider`."""
-        self._run_folder.mkdir(parents=True, exist_ok=True)
         return self.alive()
 
     def launch(self, slot: int) -> None:
@@ -67,7 +65,6 @@ class LocalNodeProvider:
             return
         kept = () if self._lifeline_fd is None else (self._lifeline_fd,)
         try:
-            self._run_folder.mkdir(parents=True, exist_ok=True)
             child = subprocess.Popen(  # noqa: S603 - the command is ours
                 list(self._command(slot)),
                 env=self._environ,
@@ -78,7 +75,6 @@ class LocalNodeProvider:
         except OSError as error:
             raise Unavailable(f"The process of node {slot} cannot be started: {error.strerror}.") from error
         self._children[slot] = child
-        self._remember(slot, ProcessId.of(child.pid))
 
     def terminate(self, slot: int, drain_seconds: float) -> None:
         """See `NodeProvider`: SIGTERM, then SIGKILL."""
@@ -88,7 +84,8 @@ class LocalNodeProvider:
         known = self._stopping.get(slot)
         if known is None:
             self._stopping[slot] = _Stopping(kill_at)
-            self._signal(slot, signal.SIGTERM)
+            if not self._signal(slot, signal.SIGTERM):
+                _log.warning("node %d is alive, but its process cannot be told to stop", slot)
         else:
             known.kill_at = min(known.kill_at, kill_at)
         self._kill_overdue()
@@ -115,7 +112,7 @@ class LocalNodeProvider:
             _log.info("the process of node %d ended with %s", slot, child.returncode)
             del self._children[slot]
         try:
-            return is_held(lock_path(self._run_folder, slot))
+            return is_held(node_lock_path(self._data, slot))
         except OSError as error:
             _log.warning("nothing is known of node %d: %s", slot, error)
             return True
@@ -123,31 +120,19 @@ class LocalNodeProvider:
     def _kill_overdue(self) -> None:
         for slot, stopping in self._stopping.items():
             if not stopping.killed and self._clock() >= stopping.kill_at:
-                stopping.killed = True
-                self._signal(slot, signal.SIGKILL)
+                stopping.killed = self._signal(slot, signal.SIGKILL)
 
-    def _signal(self, slot: int, number: int) -> None:
+    def _signal(self, slot: int, number: int) -> bool:
+        """Send a signal to the slot's process. False: it is not known, or gone."""
         child = self._children.get(slot)
         if child is not None:
             child.send_signal(number)
-            return
-        process = self._remembered(slot)
-        if process is None or not process.signal(number):
-            _log.warning("node %d is alive, but who its process is is not known: it cannot be stopped", slot)
-
-    def _remember(self, slot: int, process: ProcessId | None) -> None:
+            return True
+        process = holder(node_lock_path(self._data, slot))
         if process is None:
-            return
-        path = self._run_folder / f"slot-{slot}.json"
-        fresh = path.with_suffix(".new")
+            return False
         try:
-            fresh.write_text(json.dumps(process.to_json()))
-            fresh.replace(path)
-        except OSError as error:
-            _log.warning("the process of node %d cannot be remembered: %s", slot, error)
-
-    def _remembered(self, slot: int) -> ProcessId | None:
-        try:
-            return ProcessId(**json.loads((self._run_folder / f"slot-{slot}.json").read_text()))
-        except (OSError, ValueError, TypeError):
-            return None
+            os.kill(process, number)
+        except (ProcessLookupError, PermissionError):
+            return False
+        return True

@@ -20,7 +20,7 @@ def open_node_provider(settings: Settings) -> NodeProvider:
     if setting == "local":
         return LocalNodeProvider(
             lambda slot: [sys.executable, "-m", "elastic_images", "serve", "memcache", "--slot", str(slot)],
-            run_folder=settings.data / "run" / "nodes",
+            data=settings.data,
             environ=settings.to_environ(),
             lifeline_fd=settings.lifeline_fd,
         )

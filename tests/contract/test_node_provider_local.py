@@ -1,0 +1,80 @@
+"""What LocalNodeProvider promises beyond the contract: lives tied to the lifeline, sessions of their own."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.contract.node_processes import LocalNodes
+from tests.contract.test_node_provider import wait_until
+
+from elastic_images.autoscaler.nodes.local import LocalNodeProvider
+from elastic_images.autoscaler.nodes.opening import open_node_provider
+from elastic_images.core.errors import InvalidRequest, Unavailable
+from elastic_images.pool.life_lock import hold, node_lock_path
+from elastic_images.settings import Settings
+
+
+@pytest.fixture
+def nodes(tmp_path: Path) -> Iterator[LocalNodes]:
+    made = LocalNodes(tmp_path, sys.executable)
+    yield made
+    made.close()
+
+
+def test_nodes_end_with_the_lifeline_and_are_adopted_until_then(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    nodes = LocalNodes(tmp_path, sys.executable, lifeline_fd=reading)
+    try:
+        nodes.provider.launch(0)
+        nodes.provider.launch(1)
+        for slot in (0, 1):
+            nodes.pid(slot)
+        adopting = nodes.restart_provider()
+        assert adopting.adopt() == {0, 1}
+        os.close(writing)
+        wait_until(lambda: adopting.alive() == frozenset())
+    finally:
+        nodes.close()
+        os.close(reading)
+
+
+def test_a_node_has_a_session_of_its_own(nodes: LocalNodes) -> None:
+    nodes.provider.launch(0)
+    assert os.getsid(nodes.pid(0)) == nodes.pid(0) != os.getsid(0)
+
+
+def test_a_node_that_somebody_started_by_hand_counts(nodes: LocalNodes, tmp_path: Path) -> None:
+    with hold(node_lock_path(tmp_path, 5)):
+        assert nodes.provider.adopt() == {5}
+        nodes.provider.launch(5)
+        assert not nodes.provider._children
+    assert nodes.provider.alive() == frozenset()
+
+
+def test_a_lock_that_cannot_be_looked_at_is_no_proof_of_death(nodes: LocalNodes, tmp_path: Path) -> None:
+    node_lock_path(tmp_path, 2).mkdir(parents=True)
+    assert nodes.provider.alive() == {2}
+
+
+def test_a_command_that_is_not_there_is_unavailable(tmp_path: Path) -> None:
+    provider = LocalNodeProvider(lambda _slot: [str(tmp_path / "nothing")], data=tmp_path, environ={})
+    with pytest.raises(Unavailable, match="node 3 cannot be started"):
+        provider.launch(3)
+    assert provider.alive() == frozenset()
+
+
+def test_the_setting_picks_the_provider(tmp_path: Path) -> None:
+    provider = open_node_provider(Settings.for_tests(tmp_path))
+    assert isinstance(provider, LocalNodeProvider)
+    command = list(provider._command(6))
+    assert command == [sys.executable, "-m", "elastic_images", "serve", "memcache", "--slot", "6"]
+
+
+@pytest.mark.parametrize(("setting", "message"), [("ec2://eu-west-1", "not supported yet"), ("other", "is local or")])
+def test_another_provider_is_refused(tmp_path: Path, setting: str, message: str) -> None:
+    with pytest.raises(InvalidRequest, match=message):
+        open_node_provider(Settings.for_tests(tmp_path, node_provider=setting))
