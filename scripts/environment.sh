@@ -63,7 +63,7 @@ $root"
     "$python" -m venv "$venv" || return 1
   fi
   rm -f "$venv"/.elastic-images*
-  if ! "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --editable "$root${extra:+[$extra]}"; then
+  if ! "$venv/bin/python" -m pip install -qq --disable-pip-version-check --editable "$root${extra:+[$extra]}"; then
     echo "The installation failed; the lines above say why. Start this again to repeat it." >&2
     return 1
   fi

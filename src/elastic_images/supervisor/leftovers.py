@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import signal
 from pathlib import Path
 
+from elastic_images.core.assignment import MAX_NODES
+from elastic_images.pool.life_lock import holder, node_lock_path
+
 
 def kill_nodes(data: Path) -> None:
-    """Kill every node of the data folder that still holds its slot's lock; the lock file names its process id."""
-    for file in (data / "run" / "nodes").glob("slot-*.lock"):
-        with contextlib.suppress(OSError, ValueError), file.open("r", encoding="utf-8") as stream:
-            try:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                os.kill(int(stream.read().split()[0]), signal.SIGKILL)
+    """Kill every node of the data folder that still lives, as its slot's lock says."""
+    for slot in range(MAX_NODES):
+        pid = holder(node_lock_path(data, slot))
+        if pid is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
