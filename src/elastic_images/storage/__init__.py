@@ -1,1 +1,1 @@
-"""Images in and out: the write path, the catalog and the object stores."""
+"""Images in and out: the write path, the catalog, the object stores. The only writer of both."""

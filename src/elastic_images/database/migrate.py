@@ -1,0 +1,85 @@
+"""Brings a database to the newest schema, once, however many processes ask at a time."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+from collections.abc import Iterator
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, Engine, text
+
+from elastic_images.core.errors import Unavailable
+
+_MIGRATIONS = Path(__file__).parent / "migrations"
+_LOCK_NAME = "elastic-images-migrate"
+_LOCK_NUMBER = 7_161_520_260
+_WAIT_SECONDS = 120
+
+
+def migrate(engine: Engine) -> None:
+    """Run the migrations that the database lacks, under a lock; a database that is up to date is left alone.
+
+    Raises:
+        Unavailable: somebody else has been migrating for two minutes.
+    """
+    with _locked(engine), engine.connect() as connection:
+        command.upgrade(alembic_config(connection), "head")
+        connection.commit()
+
+
+def alembic_config(connection: Connection) -> Config:
+    """Alembic's configuration, made here: there is no ini file, and its commands work on `connection`."""
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    return config
+
+
+def _locked(engine: Engine) -> contextlib.AbstractContextManager[None]:
+    locks = {"sqlite": _locked_file, "mysql": _locked_mysql, "mariadb": _locked_mysql, "postgresql": _locked_postgres}
+    return locks[engine.dialect.name](engine)
+
+
+@contextlib.contextmanager
+def _locked_file(engine: Engine) -> Iterator[None]:
+    """A lock file beside the database; it stays, since whoever removed it could free a lock that is held."""
+    path = engine.url.database
+    if not path or path == ":memory:":
+        yield
+        return
+    lock = Path(f"{path}.migrate-lock")
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@contextlib.contextmanager
+def _locked_mysql(engine: Engine) -> Iterator[None]:
+    """A named lock, by database: the server's names are common to all of its databases. It ends with its session."""
+    name = f"{_LOCK_NAME}:{engine.url.database}"[:64]
+    with engine.connect() as connection:
+        got = connection.execute(text("SELECT GET_LOCK(:name, :wait)"), {"name": name, "wait": _WAIT_SECONDS})
+        if got.scalar() != 1:
+            raise Unavailable("Another process is migrating the database.")
+        try:
+            yield
+        finally:
+            connection.execute(text("SELECT RELEASE_LOCK(:name)"), {"name": name})
+
+
+@contextlib.contextmanager
+def _locked_postgres(engine: Engine) -> Iterator[None]:
+    """An advisory lock, of this database; it ends with its session."""
+    with engine.connect() as connection:
+        connection.execute(text(f"SET lock_timeout = '{_WAIT_SECONDS}s'"))
+        connection.execute(text("SELECT pg_advisory_lock(:number)"), {"number": _LOCK_NUMBER})
+        try:
+            yield
+        finally:
+            connection.execute(text("SELECT pg_advisory_unlock(:number)"), {"number": _LOCK_NUMBER})
+            connection.execute(text("SET lock_timeout = 0"))

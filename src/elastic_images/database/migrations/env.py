@@ -1,0 +1,16 @@
+"""What Alembic runs to migrate: `database.migrate` gives it the connection."""
+
+from __future__ import annotations
+
+from alembic import context
+
+from elastic_images.database.tables import import_all
+
+connection = context.config.attributes["connection"]
+context.configure(
+    connection=connection,
+    target_metadata=import_all() if context.config.attributes.get("compare") else None,
+    render_as_batch=connection.dialect.name == "sqlite",
+)
+with context.begin_transaction():
+    context.run_migrations()

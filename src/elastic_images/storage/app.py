@@ -1,0 +1,212 @@
+"""Storage's internal API on Flask (docs/architecture.md, "Storage")."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from email.utils import formatdate
+from typing import IO, get_args
+
+from flask import Blueprint, Flask, Response, jsonify, request
+from flask.typing import ResponseReturnValue
+from prometheus_client import CollectorRegistry
+
+from elastic_images.apps import base_app
+from elastic_images.core.errors import ElasticImagesError, InvalidRequest
+from elastic_images.core.keys import check_key
+from elastic_images.pool.entries import fact_headers
+from elastic_images.settings import Settings
+from elastic_images.storage.catalog import Catalog
+from elastic_images.storage.conditions import Conditions
+from elastic_images.storage.facts import Actor, ImageFacts
+from elastic_images.storage.listing import DEFAULT_LIMIT, Order
+from elastic_images.storage.objects.base import CHUNK_BYTES, OpenObject
+from elastic_images.storage.reading import ImageReader
+from elastic_images.storage.spool import DIGEST_CHARACTERS
+from elastic_images.storage.write_path import WritePath
+
+_log = logging.getLogger(__name__)
+_WRITE_ID = re.compile(r"[0-9a-f]{32}")
+_MAX_DIGITS = 18
+
+
+@dataclass(frozen=True)
+class StorageServices:
+    """What the storage app works with."""
+
+    catalog: Catalog
+    reader: ImageReader
+    writes: WritePath
+    check: Callable[[], None]
+    """Returns where database and object store work; raises otherwise."""
+    pool: Blueprint
+    """Where members of the pool register and poll (`pool.endpoints`)."""
+    registry: CollectorRegistry
+
+
+def create_app(services: StorageServices, settings: Settings) -> Flask:
+    """The storage app. Starts nothing."""
+    app = base_app(__name__, internal_token=settings.internal_token, ready=services.check, registry=services.registry)
+    app.url_map.merge_slashes = False
+    app.register_blueprint(services.pool)
+    _read_routes(app, services)
+    _list_routes(app, services.catalog, services.reader)
+    _write_routes(app, services.writes, settings.max_image_bytes)
+    return app
+
+
+def _read_routes(app: Flask, services: StorageServices) -> None:
+    @app.get("/internal/images/<path:key>")
+    def get_image(key: str) -> ResponseReturnValue:
+        if request.method == "HEAD":
+            return Response(headers=_headers(services.reader.facts(check_key(key))))
+        facts, found = services.reader.open(check_key(key))
+        if facts.size_bytes <= CHUNK_BYTES:
+            with found:
+                return Response(found.read(), headers=_headers(facts))
+        return Response(_Chunks(found), headers=_headers(facts), direct_passthrough=True)
+
+
+def _list_routes(app: Flask, catalog: Catalog, reader: ImageReader) -> None:
+    @app.get("/internal/metadata/<path:key>")
+    def get_metadata(key: str) -> ResponseReturnValue:
+        return jsonify(reader.facts(check_key(key)).to_json())
+
+    @app.get("/internal/metadata")
+    def list_metadata() -> ResponseReturnValue:
+        page = catalog.list_page(
+            order=_order(request.args.get("order", "key")),
+            prefix=request.args.get("prefix", ""),
+            limit=_number("limit", request.args.get("limit", str(DEFAULT_LIMIT))),
+            cursor=request.args.get("cursor"),
+        )
+        return jsonify(page.to_json())
+
+    @app.get("/internal/usage")
+    def usage() -> ResponseReturnValue:
+        return jsonify(catalog.usage().to_json())
+
+
+def _write_routes(app: Flask, writes: WritePath, max_image_bytes: int) -> None:
+    @app.put("/internal/images/<path:key>")
+    def put_image(key: str) -> ResponseReturnValue:
+        length = _number("X-Image-Length", request.headers.get("X-Image-Length", ""))
+        announced = length + DIGEST_CHARACTERS
+        body = _Body(request.environ["wsgi.input"], announced)
+        try:
+            if request.content_length not in (None, announced):
+                raise InvalidRequest("Content-Length is the image's length and 64 digits.")
+            facts, created = writes.put(
+                check_key(key), body, length, write_id=_write_id(), actor=_actor(), conditions=_conditions()
+            )
+        except ElasticImagesError:
+            # The sender reads the answer when its whole body is gone.
+            body.drain(max_image_bytes + DIGEST_CHARACTERS)
+            raise
+        return jsonify(facts.to_json()), 201 if created else 200
+
+    @app.delete("/internal/images/<path:key>")
+    def delete_image(key: str) -> ResponseReturnValue:
+        writes.delete(check_key(key), write_id=_write_id(), actor=_actor(), conditions=_conditions())
+        return Response(status=204)
+
+    @app.post("/internal/delete_all")
+    def delete_all() -> ResponseReturnValue:
+        return Response(_progress(writes.delete_all(_actor())), mimetype="application/x-ndjson")
+
+
+def _progress(batches: Iterator[int]) -> Iterator[str]:
+    """A line of JSON a batch. The status is sent by then, so an error is a line of its own, and the last."""
+    deleted = 0
+    try:
+        for deleted in batches:
+            yield json.dumps({"deleted": deleted}) + "\n"
+    except Exception as error:  # noqa: BLE001 - behind the headers nobody else can answer it
+        _log.warning("deleting all images stopped after %d: %r", deleted, error)
+        told = str(error) if isinstance(error, ElasticImagesError) else "Deleting stopped; the log says why."
+        yield json.dumps({"deleted": deleted, "error": told}) + "\n"
+    else:
+        yield json.dumps({"deleted": deleted, "done": True}) + "\n"
+
+
+class _Body:
+    """What is left of a request's body, `length` bytes at most; never asks for more, which could block."""
+
+    def __init__(self, stream: IO[bytes], length: int) -> None:
+        self._stream = stream
+        self._left = length
+
+    def read(self, size: int, /) -> bytes:
+        chunk = self._stream.read(min(size, self._left))
+        self._left = self._left - len(chunk) if chunk else 0
+        return chunk
+
+    def drain(self, limit: int) -> None:
+        """Read what is left and throw it away, where that is at most `limit` bytes."""
+        try:
+            while 0 < self._left <= limit and self.read(CHUNK_BYTES):
+                pass
+        except OSError:
+            self._left = 0
+
+
+class _Chunks:
+    """An object's bytes as a WSGI answer that closes it."""
+
+    def __init__(self, found: OpenObject) -> None:
+        self._found = found
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(lambda: self._found.read(CHUNK_BYTES), b"")
+
+    def close(self) -> None:
+        self._found.close()
+
+
+def _headers(facts: ImageFacts) -> list[tuple[str, str]]:
+    return [
+        ("Content-Type", facts.content_type),
+        ("Content-Length", str(facts.size_bytes)),
+        ("ETag", facts.etag),
+        ("Last-Modified", formatdate(facts.updated_at, usegmt=True)),
+        *fact_headers(facts.version, facts.updated_at),
+    ]
+
+
+def _number(name: str, text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS):
+        raise InvalidRequest(f"{name} is a whole number.")
+    return int(text)
+
+
+def _order(text: str) -> Order:
+    for order in get_args(Order):
+        if text == order:
+            return text  # type: ignore[return-value]  # it is one of the literals
+    raise InvalidRequest("order is key or newest.")
+
+
+def _write_id() -> str:
+    text = request.headers.get("X-Write-Id", "")
+    if not _WRITE_ID.fullmatch(text):
+        raise InvalidRequest("X-Write-Id is 32 hexadecimal digits.")
+    return text
+
+
+def _conditions() -> Conditions:
+    return Conditions.parse(request.headers.get("If-Match"), request.headers.get("If-None-Match"))
+
+
+def _actor() -> Actor:
+    try:
+        value = json.loads(request.headers.get("X-Actor", ""))
+        user, name, admin = value["user"], value["name"], value["admin"]
+        fits = isinstance(user, int | None) and isinstance(name, str) and isinstance(admin, bool)
+    except (ValueError, KeyError, TypeError):
+        fits = False
+    if not fits:
+        raise InvalidRequest('X-Actor is JSON: {"user": id or null, "name": text, "admin": bool}.')
+    return Actor(user, name, admin)

@@ -1,0 +1,202 @@
+"""How other apps call storage. Imports neither database nor Pillow: web, nodes and manager may import it."""
+
+from __future__ import annotations
+
+import hashlib
+import json as json_module
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Protocol, TypeVar
+from urllib.parse import urlencode
+
+from elastic_images.core.entry import Entry
+from elastic_images.core.errors import ElasticImagesError, IncompleteBody, Unavailable
+from elastic_images.core.keys import check_key, quote_key
+from elastic_images.internal_http import InternalHttp, decoded
+from elastic_images.pool.entries import entry_from_answer
+
+Json = dict[str, Any]
+Actor = Mapping[str, Any]
+"""`{"user": id or None, "name": ..., "admin": bool}`."""
+T = TypeVar("T")
+
+_CHUNK_BYTES = 256 * 1024
+_WRITE_SECONDS = 60.0
+"""A write waits for a place to decode, for the decoding, and up to 10 s for the caches."""
+
+
+class Body(Protocol):
+    """A stream of bytes, read once."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Up to `size` bytes; b"" at the end."""
+
+
+class StorageClient:
+    """The storage apps' calls (docs/architecture.md). Safe to share between threads.
+
+    Of several storage apps the first that answers is used. Every method raises Unavailable where none does, and
+    InvalidKey for a text that is no key.
+    """
+
+    def __init__(
+        self,
+        http: InternalHttp,
+        urls: Sequence[str],
+        *,
+        timeout_seconds: float = 5.0,
+        make_id: Callable[[], str] = lambda: uuid.uuid4().hex,
+    ) -> None:
+        """`timeout_seconds` is for reads."""
+        self._http = http
+        self._urls = [url.rstrip("/") for url in urls]
+        self._timeout_seconds = timeout_seconds
+        self._make_id = make_id
+
+    def get_entry(self, key: str) -> Entry:
+        """The image, read by a fresh transaction. Raises NotFound."""
+        path = f"/internal/images/{quote_key(check_key(key))}"
+        answer = self._first(lambda url: self._http.request("GET", url + path, timeout_seconds=self._timeout_seconds))
+        return entry_from_answer(key, answer.headers, answer.data)
+
+    def put(
+        self,
+        key: str,
+        body: Body,
+        length_bytes: int,
+        *,
+        actor: Actor,
+        if_match: str | None = None,
+        if_none_match: str | None = None,
+    ) -> tuple[bool, Json]:
+        """Store the next `length_bytes` of `body` under `key`: whether the key is new, and the metadata.
+
+        The body is passed on as it comes and cannot be sent twice: another storage app is tried only while none of
+        it was read. What `body.read` raises comes through, and storage keeps nothing then.
+
+        Raises:
+            IncompleteBody: `body` ended early.
+            EmptyBody, TooLarge, NotAnImage, BrokenImage, Forbidden, PreconditionFailed, OutOfSpace: nothing changed.
+            Unavailable: as well where a cache does not answer; the image may be stored then.
+        """
+        headers = {
+            "X-Image-Length": str(length_bytes),
+            "Content-Length": str(length_bytes + hashlib.sha256().digest_size * 2),
+            "Content-Type": "application/octet-stream",
+        }
+        headers |= self._write_headers(actor, if_match, if_none_match)
+        sending = _Sending(body, length_bytes)
+        path = f"/internal/images/{quote_key(check_key(key))}"
+
+        def send(url: str) -> tuple[bool, Json]:
+            answer = self._http.request(
+                "PUT", url + path, body=sending, headers=headers, timeout_seconds=_WRITE_SECONDS
+            )
+            return answer.status == 201, dict(decoded(answer))
+
+        return self._first(send, go_on=lambda: not sending.begun)
+
+    def delete(self, key: str, *, actor: Actor, if_match: str | None = None) -> None:
+        """Delete an image. Raises NotFound, Forbidden, PreconditionFailed. A repetition takes effect once."""
+        headers = self._write_headers(actor, if_match, None)
+        path = f"/internal/images/{quote_key(check_key(key))}"
+        self._first(lambda url: self._http.request("DELETE", url + path, headers=headers, timeout_seconds=30.0))
+
+    def metadata(self, key: str) -> Json:
+        """What is known of an image. Raises NotFound."""
+        return self._get(f"/internal/metadata/{quote_key(check_key(key))}")
+
+    def page(self, *, prefix: str = "", limit: int = 100, cursor: str | None = None, order: str = "key") -> Json:
+        """`{"images": [metadata...], "next": cursor or None}`; `order` is `key` or `newest`.
+
+        Raises InvalidRequest for a bad limit or cursor, and for a prefix with `newest`.
+        """
+        query = {"prefix": prefix, "limit": limit, "order": order} | ({"cursor": cursor} if cursor else {})
+        return self._get("/internal/metadata?" + urlencode(query))
+
+    def usage(self) -> Json:
+        """`{"images": n, "bytes": n}`."""
+        return self._get("/internal/usage")
+
+    def delete_all(self, *, actor: Actor) -> int:
+        """Delete every image; how many there were. Raises as `delete_all_progress`."""
+        return max(self.delete_all_progress(actor=actor), default=0)
+
+    def delete_all_progress(self, *, actor: Actor) -> Iterator[int]:
+        """Delete every image, yielding how many are gone so far.
+
+        Raises:
+            Forbidden: the actor is no administrator.
+            Unavailable: it stopped on the way; the rest is still there, and asking again goes on.
+        """
+        answer = self._first(
+            lambda url: self._http.request(
+                "POST",
+                f"{url}/internal/delete_all",
+                headers={"X-Actor": json_module.dumps(dict(actor))},
+                timeout_seconds=_WRITE_SECONDS,
+                stream=True,
+            )
+        )
+        try:
+            for line in _lines(answer.stream(_CHUNK_BYTES)):
+                if "error" in line:
+                    raise Unavailable(str(line["error"]))
+                yield int(line["deleted"])
+                if line.get("done"):
+                    return
+            raise Unavailable("Storage stopped before all images were deleted.")
+        finally:
+            answer.close()
+
+    def _get(self, path: str) -> Json:
+        return dict(self._first(lambda url: self._http.get_json(url + path, timeout_seconds=self._timeout_seconds)))
+
+    def _first(self, ask: Callable[[str], T], *, go_on: Callable[[], bool] = lambda: True) -> T:
+        """The answer of the first storage app that is available."""
+        trouble: ElasticImagesError = Unavailable("No storage app is known.")
+        for url in self._urls:
+            try:
+                return ask(url)
+            except Unavailable as error:
+                trouble = error
+                if not go_on():
+                    break
+        raise trouble
+
+    def _write_headers(self, actor: Actor, if_match: str | None, if_none_match: str | None) -> dict[str, str]:
+        headers = {"X-Write-Id": self._make_id(), "X-Actor": json_module.dumps(dict(actor))}
+        if if_match is not None:
+            headers["If-Match"] = if_match
+        if if_none_match is not None:
+            headers["If-None-Match"] = if_none_match
+        return headers
+
+
+class _Sending:
+    """The body as it is sent: its bytes, and their SHA-256 behind them. Iterated once."""
+
+    def __init__(self, body: Body, length_bytes: int) -> None:
+        self._body = body
+        self._length_bytes = length_bytes
+        self.begun = False
+
+    def __iter__(self) -> Iterator[bytes]:
+        self.begun = True
+        digest, left = hashlib.sha256(), self._length_bytes
+        while left:
+            chunk = self._body.read(min(left, _CHUNK_BYTES))
+            if not chunk:
+                raise IncompleteBody(f"The body ended {left:,} bytes before its announced length.")
+            digest.update(chunk)
+            left -= len(chunk)
+            yield chunk
+        yield digest.hexdigest().encode()
+
+
+def _lines(chunks: Iterator[bytes]) -> Iterator[Json]:
+    rest = b""
+    for chunk in chunks:
+        *whole, rest = (rest + chunk).split(b"\n")
+        for line in whole:
+            yield json_module.loads(line)

@@ -1,0 +1,93 @@
+"""Puts the storage app together and starts its threads."""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+
+from elastic_images import __version__
+from elastic_images.database.engine import open_engine
+from elastic_images.internal_http import InternalHttp
+from elastic_images.metrics.counters import Counters
+from elastic_images.metrics.prometheus import registry_for
+from elastic_images.pool.endpoints import pool_blueprint
+from elastic_images.pool.invalidation import HttpInvalidationChannel, Invalidator
+from elastic_images.pool.store import PoolStore
+from elastic_images.server import Bound
+from elastic_images.settings import Settings
+from elastic_images.storage.acknowledge import TAKE_UP_SECONDS, Acknowledger
+from elastic_images.storage.app import StorageServices, create_app
+from elastic_images.storage.catalog import Catalog
+from elastic_images.storage.changes import ChangeLog
+from elastic_images.storage.collector import ObjectCollector
+from elastic_images.storage.images import ImageInspector
+from elastic_images.storage.loop import Loop
+from elastic_images.storage.objects.opening import open_object_store
+from elastic_images.storage.reading import ImageReader
+from elastic_images.storage.spool import Spool
+from elastic_images.storage.steps import Step, no_step
+from elastic_images.storage.write_path import WritePath
+
+_CONNECTIONS = 16
+_KEEP_SECONDS = 0.5
+_COLLECT_SECONDS = 60.0
+_STOP_SECONDS = 1.0
+
+
+class StorageService:
+    """A storage app with its collaborators (`server.Service`)."""
+
+    def __init__(self, settings: Settings, *, step: Step = no_step) -> None:
+        self._engine = open_engine(settings.database, pool_size=_CONNECTIONS)
+        self._store = open_object_store(settings.object_store, step=step)
+        self._http = InternalHttp(settings.internal_token)
+        pool = PoolStore(self._engine)
+        self._invalidator = Invalidator(pool, HttpInvalidationChannel(self._http))
+        catalog, changes = Catalog(self._engine), ChangeLog(self._engine)
+        self._acknowledger = Acknowledger(changes, self._invalidator, step=step)
+        inspector = ImageInspector(max_pixels=settings.max_image_pixels, max_decodes=settings.max_decodes)
+        writes = WritePath(
+            catalog,
+            self._store,
+            Spool(settings.data / "spool"),
+            inspector,
+            self._acknowledger,
+            max_bytes=settings.max_image_bytes,
+            step=step,
+        )
+        registry = registry_for("storage", Counters(), version=__version__)
+        reader = ImageReader(catalog, self._store)
+        services = StorageServices(catalog, reader, writes, self._check, pool_blueprint(pool), registry)
+        self.wsgi = create_app(services, settings)
+        self._take_up_seconds = 0.0
+        self._keeper = Loop("change-keeper", self._keep, _KEEP_SECONDS)
+        self._collector = Loop("object-collector", ObjectCollector(changes, self._store).collect, _COLLECT_SECONDS)
+
+    def start(self, bound: Bound) -> None:  # noqa: ARG002 - nobody needs to be told where storage is
+        """See `server.Service`. Raises Unavailable where the object store cannot be written."""
+        self._store.check()
+        self._keeper.start()
+        self._collector.start()
+
+    def stop(self) -> None:
+        """See `server.Service`. What was acknowledged and is not marked yet is marked now, or taken up later."""
+        self._keeper.stop(_STOP_SECONDS)
+        self._collector.stop(_STOP_SECONDS)
+        self._acknowledger.mark_done()
+        self._invalidator.close()
+        self._http.close()
+        self._engine.dispose()
+
+    def _keep(self) -> None:
+        """Finish what was left pending: everything in the first round, what is 5 s old in later ones."""
+        self._acknowledger.take_up(self._take_up_seconds)
+        self._take_up_seconds = TAKE_UP_SECONDS
+
+    def _check(self) -> None:
+        with self._engine.begin() as connection:
+            connection.execute(select(1))
+        self._store.check()
+
+
+def build(settings: Settings) -> StorageService:
+    """The service of a storage app. The database must be migrated before it starts."""
+    return StorageService(settings)

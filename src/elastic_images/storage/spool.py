@@ -1,0 +1,111 @@
+"""A body on its way in: written to a file without a name, which vanishes with the process however that ends."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import hmac
+import mmap
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Protocol
+
+from elastic_images.core.errors import EmptyBody, IncompleteBody, OutOfSpace, Unavailable
+from elastic_images.storage.objects.base import CHUNK_BYTES
+
+DIGEST_CHARACTERS = 64
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+class Source(Protocol):
+    """Where a body is read from."""
+
+    def read(self, size: int, /) -> bytes:
+        """Up to `size` bytes; none at the end."""
+
+
+class Spooled:
+    """A body that came whole. For one thread."""
+
+    def __init__(self, data: mmap.mmap, sha256: str) -> None:
+        self.data = data
+        self.sha256 = sha256
+
+    @property
+    def size_bytes(self) -> int:
+        """Its length."""
+        return len(self.data)
+
+    def chunks(self) -> Iterator[bytes]:
+        """Its bytes, in pieces."""
+        for start in range(0, len(self.data), CHUNK_BYTES):
+            yield self.data[start : start + CHUNK_BYTES]
+
+
+class Spool:
+    """Receives bodies in a folder, made when it is first used. Safe to share between threads."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    @contextmanager
+    def receive(self, source: Source, length: int) -> Iterator[Spooled]:
+        """The next `length` bytes of `source`, where the 64 hexadecimal digits behind them are their SHA-256.
+
+        Raises:
+            EmptyBody: the length is 0.
+            IncompleteBody: fewer bytes came, or others.
+            OutOfSpace, Unavailable: the folder has no room or cannot be written.
+        """
+        if length == 0:
+            raise EmptyBody("The upload is empty.")
+        with _disk_errors():
+            self._folder.mkdir(parents=True, exist_ok=True)
+            file = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115 - closed below
+        with file:
+            with _disk_errors():
+                sha256 = _copy(source, file, length)
+                file.flush()
+            announced = _read_all(source, DIGEST_CHARACTERS)
+            if not hmac.compare_digest(announced, sha256.encode()):
+                raise IncompleteBody("The upload's SHA-256 is another one than announced, or is missing.")
+            with mmap.mmap(file.fileno(), length, access=mmap.ACCESS_READ) as data:
+                yield Spooled(data, sha256)
+
+
+def _copy(source: Source, file: IO[bytes], length: int) -> str:
+    digest, left = hashlib.sha256(), length
+    while left:
+        chunk = _read(source, min(left, CHUNK_BYTES))
+        if not chunk:
+            raise IncompleteBody(f"The upload ended after {length - left:,} of {length:,} bytes.")
+        file.write(chunk)
+        digest.update(chunk)
+        left -= len(chunk)
+    return digest.hexdigest()
+
+
+def _read_all(source: Source, length: int) -> bytes:
+    found = b""
+    while len(found) < length and (chunk := _read(source, length - len(found))):
+        found += chunk
+    return found
+
+
+def _read(source: Source, size: int) -> bytes:
+    try:
+        return source.read(size)
+    except OSError as error:
+        raise IncompleteBody("The upload was cut off.") from error
+
+
+@contextmanager
+def _disk_errors() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _NO_ROOM:
+            raise OutOfSpace("There is no room to receive the upload.") from error
+        raise Unavailable(f"Uploads cannot be received: {error.strerror or error}.") from error

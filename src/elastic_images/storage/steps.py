@@ -1,0 +1,25 @@
+"""Named points in a write at which a test may stop the process. In production they do nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+Step = Callable[[str], None]
+
+STEPS = (
+    "received",
+    "checked",
+    "object-written",
+    "object-flushed",
+    "object-renamed",
+    "stored",
+    "before-commit",
+    "committed",
+    "invalidated",
+    "acknowledged",
+)
+"""All of them, in the order in which a write passes them; a deletion begins at `before-commit`."""
+
+
+def no_step(name: str) -> None:
+    """Go on."""

@@ -1,0 +1,140 @@
+"""What the first bytes of a file say, and whether its structure ends where it must.
+
+Pillow decides what an image is by decoding it. It stops reading when it has all pixels, and so it lets pass what is
+cut off behind them; for the formats where that was seen, the end is looked for here.
+"""
+
+from __future__ import annotations
+
+import mmap
+import re
+import struct
+
+Buffer = bytes | mmap.mmap
+
+FORMATS = {
+    "JPEG": "image/jpeg",
+    "PNG": "image/png",
+    "GIF": "image/gif",
+    "WEBP": "image/webp",
+    "AVIF": "image/avif",
+    "TIFF": "image/tiff",
+    "BMP": "image/bmp",
+}
+"""Every format that is stored, by Pillow's name, with its content type."""
+
+_TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_BMP_HEADER_SIZES = frozenset({12, 40, 52, 56, 64, 108, 124})
+_AVIF_BRANDS = frozenset({b"avif", b"avis"})
+_BMP_FIELDS = struct.Struct("<10xI4xii2xHI")
+_BMP_CORE_HEADER = 12
+_BMP_CORE_BYTES = 26
+_BMP_PLAIN = (0, 3)
+# The marker after entropy-coded bytes: FF 00 is a data byte, FF D0 to FF D7 are restarts, FF FF is padding.
+_NEXT_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
+
+
+def sniff(data: Buffer) -> str | None:
+    """The format whose mark the bytes carry; None where it is none of `FORMATS`."""
+    start = data[:16]
+    if start.startswith(b"\xff\xd8\xff"):
+        return "JPEG"
+    if start.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "PNG"
+    if start.startswith((b"GIF87a", b"GIF89a")):
+        return "GIF"
+    if start.startswith(b"RIFF") and start[8:12] == b"WEBP":
+        return "WEBP"
+    if start.startswith(_TIFF_STARTS):
+        return "TIFF"
+    if start[4:8] == b"ftyp" and _AVIF_BRANDS & _brands(data):
+        return "AVIF"
+    if start.startswith(b"BM") and int.from_bytes(data[14:18], "little") in _BMP_HEADER_SIZES:
+        return "BMP"
+    return None
+
+
+def gif_frames(data: Buffer) -> int | None:
+    """How many frames the blocks of a GIF (GIF89a, section 12) have; None where they do not reach the trailer."""
+    try:
+        position = 13 + _table_bytes(data[10])
+        frames = 0
+        while (block := data[position]) != 0x3B:
+            if block == 0x2C:
+                frames += 1
+                position += 11 + _table_bytes(data[position + 9])
+            elif block == 0x21:
+                position += 2
+            else:
+                return None
+            while count := data[position]:
+                position += count + 1
+            position += 1
+    except IndexError:
+        return None
+    return frames
+
+
+def is_whole(kind: str, data: Buffer) -> bool:
+    """Whether the structure of a file of this format reaches its end. True where the decoder sees to that itself."""
+    return kind not in _WHOLE or _WHOLE[kind](data)
+
+
+def _jpeg_is_whole(data: Buffer) -> bool:
+    """Whether the segments of a JPEG (ITU-T T.81, B.1) reach its end marker."""
+    position, size = 2, len(data)
+    while position + 4 <= size or data[position : position + 2] == b"\xff\xd9":
+        marker = data[position + 1]
+        if data[position] != 0xFF:
+            return False
+        if marker == 0xFF:
+            position += 1
+            continue
+        if marker == 0xD9:
+            return True
+        if marker == 0x01 or 0xD0 <= marker <= 0xD8:
+            position += 2
+            continue
+        position += 2 + int.from_bytes(data[position + 2 : position + 4], "big")
+        if marker == 0xDA:
+            found = _NEXT_MARKER.search(data, position)
+            if found is None:
+                return False
+            position = found.start()
+    return False
+
+
+def _png_is_whole(data: Buffer) -> bool:
+    """Whether the chunks of a PNG (ISO/IEC 15948, 5.3) reach the end of its IEND."""
+    position, size = 8, len(data)
+    while position + 12 <= size:
+        kind = data[position + 4 : position + 8]
+        position += 12 + int.from_bytes(data[position : position + 4], "big")
+        if kind == b"IEND":
+            return position <= size
+    return False
+
+
+def _bmp_is_whole(data: Buffer) -> bool:
+    """Whether a bitmap without compression has all its rows, the last one's padding among them."""
+    if len(data) < _BMP_FIELDS.size or int.from_bytes(data[14:18], "little") == _BMP_CORE_HEADER:
+        return len(data) >= _BMP_CORE_BYTES
+    offset, width, height, bits, compression = _BMP_FIELDS.unpack_from(data)
+    if compression not in _BMP_PLAIN:
+        return True
+    row_bytes = (abs(width) * bits + 31) // 32 * 4
+    return int(offset + row_bytes * abs(height)) <= len(data)
+
+
+_WHOLE = {"JPEG": _jpeg_is_whole, "PNG": _png_is_whole, "BMP": _bmp_is_whole}
+
+
+def _table_bytes(flags: int) -> int:
+    return 3 << ((flags & 7) + 1) if flags & 0x80 else 0
+
+
+def _brands(data: Buffer) -> frozenset[bytes]:
+    """Major and compatible brands of a file type box (ISO/IEC 14496-12, 4.3)."""
+    end = min(int.from_bytes(data[:4], "big"), 512)
+    box = bytes(data[8:end])
+    return frozenset(box[place : place + 4] for place in range(0, len(box), 4) if place != 4)

@@ -1,0 +1,158 @@
+"""Real MariaDB and PostgreSQL servers for tests, on private folders and Unix sockets: no port to collide on."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import create_engine, text
+
+_START_SECONDS = 60.0
+_READY = ("ready for connections", "ready to accept connections")
+
+
+class DatabaseServer:
+    """A running server; `fresh_url` gives a new, empty database on it."""
+
+    def __init__(self, admin_url: str, database_url: Callable[[str], str]) -> None:
+        self._database_url = database_url
+        self._engine = create_engine(admin_url, isolation_level="AUTOCOMMIT", pool_size=1)
+        self._made = 0
+
+    @contextmanager
+    def fresh_url(self) -> Iterator[str]:
+        """The URL of a database that is dropped afterwards."""
+        self._made += 1
+        name = f"test_{self._made}"
+        self._execute(f"CREATE DATABASE {name}")
+        try:
+            yield self._database_url(name)
+        finally:
+            forced = " WITH (FORCE)" if self._engine.dialect.name == "postgresql" else ""
+            self._execute(f"DROP DATABASE {name}{forced}")
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    def _execute(self, statement: str) -> None:
+        with self._engine.connect() as connection:
+            connection.execute(text(statement))
+
+
+@contextmanager
+def mariadb() -> Iterator[DatabaseServer]:
+    """A MariaDB server; the package is `mariadb-server`."""
+    user = _server_user("mysql")
+    with _folder(user) as folder:
+        log, data, socket = folder / "log", folder / "data", folder / "s"
+        common = ["--no-defaults", f"--datadir={data}", *([f"--user={user}"] if user else [])]
+        _run(["mariadb-install-db", *common, "--auth-root-authentication-method=normal", "--skip-test-db"], log)
+        server = shutil.which("mariadbd") or "/usr/sbin/mariadbd"
+        command = [
+            server,
+            *common,
+            f"--socket={socket}",
+            f"--pid-file={folder / 'pid'}",
+            "--skip-networking",
+            "--innodb-buffer-pool-size=32M",
+            "--innodb-flush-log-at-trx-commit=0",
+            "--skip-log-bin",
+        ]
+
+        def url(name: str) -> str:
+            return f"mariadb+pymysql://root@localhost/{name}?unix_socket={socket}&charset=utf8mb4"
+
+        with _running(command, log, None, DatabaseServer(url(""), url)) as running:
+            yield running
+
+
+@contextmanager
+def postgresql() -> Iterator[DatabaseServer]:
+    """A PostgreSQL server; the package is `postgresql`."""
+    binaries = postgresql_binaries()
+    assert binaries is not None
+    user = _server_user("postgres")
+    with _folder(user) as folder:
+        log, data = folder / "log", folder / "data"
+        initdb = [str(binaries / "initdb"), "-D", str(data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync"]
+        _run([*initdb, "--locale=C.UTF-8"], log, user)
+        options = ["-c", "listen_addresses=", "-c", "fsync=off", "-c", "max_connections=200"]
+        command = [str(binaries / "postgres"), "-D", str(data), "-k", str(folder), *options]
+
+        def url(name: str) -> str:
+            return f"postgresql+psycopg://postgres@/{name}?host={folder}"
+
+        with _running(command, log, user, DatabaseServer(url("postgres"), url)) as running:
+            yield running
+
+
+def mariadb_installed() -> bool:
+    """Whether the package `mariadb-server` is here."""
+    return shutil.which("mariadb-install-db") is not None
+
+
+def postgresql_binaries() -> Path | None:
+    """Where Debian keeps the newest server, or None."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"), key=lambda path: int(path.parts[-3]))
+    if found:
+        return found[-1].parent
+    on_path = shutil.which("postgres")
+    return Path(on_path).parent if on_path else None
+
+
+def _server_user(name: str) -> str | None:
+    """Whom the server runs as: both refuse to run as root."""
+    return name if os.geteuid() == 0 else None
+
+
+@contextmanager
+def _folder(user: str | None) -> Iterator[Path]:
+    # Not in pytest's own folders, which another user may not enter; short, since a socket's path is bounded.
+    folder = Path(tempfile.mkdtemp(prefix="eidb-"))
+    try:
+        if user is not None:
+            entry = pwd.getpwnam(user)
+            os.chown(folder, entry.pw_uid, entry.pw_gid)
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _run(command: list[str], log: Path, user: str | None = None) -> None:
+    done = subprocess.run(command, user=user, cwd="/", capture_output=True, check=False)
+    assert done.returncode == 0, f"{command[0]} failed:\n{(done.stdout + done.stderr).decode()}"
+    log.touch()
+
+
+def _wait_until_ready(process: subprocess.Popen[bytes], log: Path) -> None:
+    # Told by the log: PyMySQL leaves its socket open when it is refused.
+    deadline = time.monotonic() + _START_SECONDS
+    while not any(words in log.read_text() for words in _READY):
+        assert process.poll() is None, f"the server did not start:\n{log.read_text()}"
+        assert time.monotonic() < deadline, f"the server did not start in time:\n{log.read_text()}"
+        time.sleep(0.05)
+
+
+@contextmanager
+def _running(command: list[str], log: Path, user: str | None, server: DatabaseServer) -> Iterator[DatabaseServer]:
+    with log.open("ab") as output:
+        process = subprocess.Popen(command, user=user, cwd="/", stdout=output, stderr=output)
+    try:
+        _wait_until_ready(process, log)
+        yield server
+    finally:
+        server.close()
+        # PostgreSQL takes it for a fast shutdown, which does not wait for its clients; MariaDB for a normal one.
+        process.send_signal(2 if "postgres" in command[0] else 15)
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
