@@ -45,7 +45,7 @@ class MemcacheService:
         self._cache = CoherentCache(ByteCache(settings.cache_mb * MEGABYTE), lease_clock, slot=slot)
         counters = Counters()
         counters.follow(self._cache.statistics)
-        storage = StorageClient(self._http, settings.storage_urls)
+        storage = StorageClient(self._http, settings.storage_urls, timeout_seconds=_STORAGE_SECONDS)
         source = PoolSource(slot, lambda: self._member.view, self._http, storage)
         node = CacheNode(self._cache, source, counters)
         self._client = NodeClient(settings.internal_token)
