@@ -1,0 +1,80 @@
+"""The web app: what it answers, put together. Starts nothing and opens nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from flask import Flask, Response, jsonify
+from prometheus_client import CollectorRegistry
+
+from elastic_images.accounts.flask_guard import Guard, rule
+from elastic_images.apps import base_app
+from elastic_images.settings import Settings
+from elastic_images.web import pages
+from elastic_images.web.admission import admit_requests
+from elastic_images.web.course import course_api
+from elastic_images.web.drain import DrainBodies
+from elastic_images.web.error_pages import render_error
+from elastic_images.web.images_route import images_route
+from elastic_images.web.openapi import openapi_document
+from elastic_images.web.pages.look import dress
+from elastic_images.web.places import Bounds, default_bounds
+from elastic_images.web.request_path import RestConverter
+from elastic_images.web.rest import rest_api
+from elastic_images.web.services import Images, Plane, PoolControl
+
+_MAX_SMALL_FORM_BYTES = 1_000_000
+_DRAINED_IMAGES = 4
+
+
+@dataclass(frozen=True)
+class WebServices:
+    """What the app works with."""
+
+    images: Images
+    pool: PoolControl
+    plane: Plane
+    guard: Guard
+    bounds: Bounds = field(default_factory=default_bounds)
+    registry: CollectorRegistry = field(default_factory=CollectorRegistry)
+    ready: Callable[[], None] = lambda: None
+
+
+def create_app(services: WebServices, settings: Settings) -> Flask:
+    """The app. `ImagePlane.wrap(app.wsgi_app)` puts the data plane in front of it."""
+    app = base_app("elastic_images.web", ready=services.ready, registry=services.registry, render_error=render_error)
+    # A key is exact: nothing of a path is merged, redirected or guessed at.
+    app.url_map.merge_slashes = False
+    app.url_map.redirect_defaults = False
+    app.url_map.converters["rest"] = RestConverter
+    # For the small forms that Flask itself reads; uploads are read and bounded by their own routes.
+    app.config.update(MAX_CONTENT_LENGTH=_MAX_SMALL_FORM_BYTES, MAX_FORM_PARTS=100)
+    admit_requests(app, services.bounds)
+    services.guard.install(app)
+    dress(app)
+    _register(app, services, settings.max_image_bytes)
+    app.wsgi_app = DrainBodies(  # type: ignore[method-assign]  # Flask's documented place for middleware
+        app.wsgi_app, services.bounds.drains, _DRAINED_IMAGES * settings.max_image_bytes
+    )
+    return app
+
+
+def _register(app: Flask, services: WebServices, max_image_bytes: int) -> None:
+    images, plane, guard = services.images, services.plane, services.guard
+    for blueprint in (
+        images_route(plane),
+        rest_api(images, plane, max_image_bytes),
+        course_api(images, services.pool, plane, max_image_bytes),
+        pages.gallery_pages(images),
+        pages.upload_pages(images, max_image_bytes),
+        pages.image_pages(images, plane, max_image_bytes),
+        pages.login_pages(guard),
+        pages.account_pages(guard),
+    ):
+        app.register_blueprint(blueprint)
+
+    @app.get("/openapi.json")
+    @rule("public")
+    def openapi() -> Response:
+        return jsonify(openapi_document())

@@ -1,0 +1,75 @@
+"""What is left of a refused upload is read and thrown away, so that its sender gets to see the answer.
+
+Many clients send their whole body before they look for an answer. Where the server closes the connection on them they
+report a broken pipe instead of 401 or 413.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from elastic_images.web.places import Places
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import InputStream, StartResponse, WSGIApplication, WSGIEnvironment
+
+_CHUNK_BYTES = 64 * 1024
+_MAX_DIGITS = 20
+
+
+class DrainBodies:
+    """WSGI middleware: behind an answer it reads what is left of the request's body, up to `limit_bytes`.
+
+    A body that says that it is longer is cut off, and so is one that finds no place.
+    """
+
+    def __init__(self, app: WSGIApplication, places: Places, limit_bytes: int) -> None:
+        self._app = app
+        self._places = places
+        self._limit_bytes = limit_bytes
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer as the wrapped application does."""
+        answer = self._app(environ, start_response)
+        if not self._worth_draining(environ):
+            return answer
+        return _DrainingAnswer(answer, environ["wsgi.input"], self._places, self._limit_bytes)
+
+    def _worth_draining(self, environ: WSGIEnvironment) -> bool:
+        if "HTTP_TRANSFER_ENCODING" in environ:
+            return True
+        length = environ.get("CONTENT_LENGTH") or "0"
+        return length.isdigit() and len(length) < _MAX_DIGITS and 0 < int(length) <= self._limit_bytes
+
+
+class _DrainingAnswer:
+    """The answer's chunks, and behind them nothing but the reading of what is left."""
+
+    def __init__(self, answer: Iterable[bytes], stream: InputStream, places: Places, limit_bytes: int) -> None:
+        self._answer = answer
+        self._stream = stream
+        self._places = places
+        self._limit_bytes = limit_bytes
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield from self._answer
+        if not self._places.try_take():
+            return
+        try:
+            self._drain()
+        finally:
+            self._places.give_back()
+
+    def close(self) -> None:
+        """Close the wrapped answer."""
+        close = getattr(self._answer, "close", None)
+        if close is not None:
+            close()
+
+    def _drain(self) -> None:
+        left = self._limit_bytes
+        with contextlib.suppress(OSError):  # the client is gone
+            while left > 0 and (data := self._stream.read(min(_CHUNK_BYTES, left))):
+                left -= len(data)

@@ -1,0 +1,67 @@
+"""The document as a whole."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Any
+
+from elastic_images.web.openapi.course_paths import course_paths
+from elastic_images.web.openapi.image_paths import image_paths
+from elastic_images.web.openapi.parts import json_content, parameter
+from elastic_images.web.openapi.schemas import SCHEMAS
+
+
+def openapi_document() -> dict[str, Any]:
+    """The document, as plain JSON values; a new one at each call."""
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Elastic Images",
+            "version": version("elastic-images"),
+            "summary": "Images under keys, served from an elastic pool of cache nodes",
+            "license": {"name": "MIT", "identifier": "MIT"},
+        },
+        "servers": [{"url": "/"}],
+        "security": [{"token": []}, {}],
+        "tags": [
+            {"name": "images", "description": "Images as HTTP resources. Errors are problem documents (RFC 9457)."},
+            {"name": "course", "description": "The course API: POST, errors in the body with status 200."},
+            {"name": "about", "description": "This document."},
+        ],
+        "paths": {**image_paths(), **course_paths(), **_about_paths()},
+        "components": {
+            "schemas": SCHEMAS,
+            "parameters": {"Key": _key_parameter()},
+            "securitySchemes": {
+                "token": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "An API token. ELASTIC_IMAGES_ANONYMOUS says what is open without one.",
+                }
+            },
+        },
+    }
+
+
+def _key_parameter() -> dict[str, Any]:
+    return parameter(
+        "key",
+        "path",
+        {"$ref": "#/components/schemas/Key"},
+        "Percent-encoded UTF-8. Slashes may stand as they are; `%2F` is the same as `/`.",
+        required=True,
+    )
+
+
+def _about_paths() -> dict[str, Any]:
+    return {
+        "/openapi.json": {
+            "get": {
+                "tags": ["about"],
+                "operationId": "getOpenapi",
+                "summary": "This document",
+                "security": [],
+                "responses": {"200": {"description": "OpenAPI 3.1", "content": json_content({"type": "object"})}},
+            }
+        }
+    }

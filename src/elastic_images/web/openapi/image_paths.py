@@ -1,0 +1,127 @@
+"""The routes of the REST API, and the image itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from elastic_images.core.keys import MAX_KEY_CHARACTERS
+from elastic_images.web.openapi.parts import header, json_content, parameter, problems, ref
+from elastic_images.web.rest import DEFAULT_LIMIT, MAX_LIMIT
+
+Json = dict[str, Any]
+
+_KEY = {"$ref": "#/components/parameters/Key"}
+_ETAG = {"ETag": header("Of the image's bytes")}
+_IF_MATCH = parameter("If-Match", "header", {"type": "string"}, "Only where the image has this ETag; else 412")
+_IMAGE_HEADERS = {
+    "X-Cache": header("Where it came from", {"enum": ["HIT", "HIT-NEAR", "MISS", "BYPASS", "STALE"]}),
+    "X-Cache-Node": header("The node that answered"),
+    "ETag": header("Strong: the SHA-256 of the bytes"),
+    "Last-Modified": header("Left out within 2 seconds of a change"),
+    "Accept-Ranges": header("`bytes`"),
+    "Cache-Control": header("`no-cache`, with `public` or `private`"),
+}
+
+
+def image_paths() -> Json:
+    """Paths of tag `images`."""
+    return {
+        "/images/{key}": {
+            "parameters": [_KEY],
+            "get": _read("getImage", "The image's bytes"),
+            "head": _read("headImage", "What `GET` answers, without the bytes"),
+        },
+        "/api/images": {"get": _list_images()},
+        "/api/images/{key}": {
+            "parameters": [_KEY],
+            "get": _metadata("getMetadata", "The image's metadata"),
+            "head": _metadata("headMetadata", "Whether there is such an image, and its ETag"),
+            "put": _put(),
+            "delete": _delete(),
+        },
+    }
+
+
+def _read(operation: str, summary: str) -> Json:
+    conditions = ("If-None-Match", "If-Modified-Since", "If-Match", "If-Unmodified-Since", "Range", "If-Range")
+    image = {"description": "The image, exactly as it was uploaded", "headers": _IMAGE_HEADERS}
+    part = {"description": "The range that was asked for", "headers": _IMAGE_HEADERS}
+    return {
+        "tags": ["images"],
+        "operationId": operation,
+        "summary": summary,
+        "parameters": [parameter(name, "header", {"type": "string"}) for name in conditions],
+        "responses": {
+            "200": image | {"content": {"image/*": {}}},
+            "206": part | {"content": {"image/*": {}}},
+            "304": {"description": "The caller has it already"},
+            "412": {"description": "A condition did not hold"},
+            "416": {"description": "The image has no such range"},
+            **problems(400, 401, 403, 404, 503),
+        },
+    }
+
+
+def _list_images() -> Json:
+    limit = {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT}
+    prefix = {"type": "string", "maxLength": MAX_KEY_CHARACTERS}
+    return {
+        "tags": ["images"],
+        "operationId": "listImages",
+        "summary": "Metadata of many images, sorted by the bytes of their keys",
+        "parameters": [
+            parameter("prefix", "query", prefix, "Only keys that begin so"),
+            parameter("limit", "query", limit),
+            parameter("cursor", "query", {"type": "string"}, "`next` of the page before"),
+        ],
+        "responses": {
+            "200": {"description": "A page", "content": json_content(ref("ImageList"))},
+            **problems(400, 401, 403, 503),
+        },
+    }
+
+
+def _metadata(operation: str, summary: str) -> Json:
+    return {
+        "tags": ["images"],
+        "operationId": operation,
+        "summary": summary,
+        "responses": {
+            "200": {"description": "Metadata", "headers": _ETAG, "content": json_content(ref("Image"))},
+            **problems(400, 401, 403, 404, 503),
+        },
+    }
+
+
+def _put() -> Json:
+    stored = {
+        "headers": _ETAG | {"Location": header("The stable address of the image's bytes")},
+        "content": json_content(ref("Image")),
+    }
+    return {
+        "tags": ["images"],
+        "operationId": "putImage",
+        "summary": "Store the body under the key",
+        "description": "JPEG, PNG, GIF, WebP, AVIF, TIFF or BMP, found by decoding every frame; a Content-Type is "
+        "ignored. A Content-Length is needed, and as many bytes.",
+        "parameters": [
+            _IF_MATCH,
+            parameter("If-None-Match", "header", {"const": "*"}, "Only where there is no such image yet; else 412"),
+        ],
+        "requestBody": {"required": True, "content": {"application/octet-stream": {}, "image/*": {}}},
+        "responses": {
+            "201": stored | {"description": "The key is new"},
+            "200": stored | {"description": "The image was replaced"},
+            **problems(400, 401, 403, 411, 412, 413, 415, 422, 503, 507),
+        },
+    }
+
+
+def _delete() -> Json:
+    return {
+        "tags": ["images"],
+        "operationId": "deleteImage",
+        "summary": "Delete the image",
+        "parameters": [_IF_MATCH],
+        "responses": {"204": {"description": "It is gone"}, **problems(400, 401, 403, 404, 412, 503)},
+    }

@@ -1,0 +1,106 @@
+"""The schemas: what keys, metadata and errors look like."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from elastic_images.core.keys import MAX_KEY_CHARACTERS
+from elastic_images.web.openapi.parts import ref
+
+Json = dict[str, Any]
+
+_TIME = {"type": "number", "description": "Seconds since 1970-01-01 UTC"}
+
+
+def _object(properties: Json, *, optional: tuple[str, ...] = (), description: str = "") -> Json:
+    found: Json = {
+        "type": "object",
+        "properties": properties,
+        "required": [name for name in properties if name not in optional],
+        "additionalProperties": False,
+    }
+    return found | ({"description": description} if description else {})
+
+
+def _course_answer(**facts: Json) -> Json:
+    """An answer of the course API: success with `facts`, or failure."""
+    success = _object({"success": {"const": "true"}, **facts})
+    return {"oneOf": [success, ref("CourseError")]}
+
+
+_METADATA: Json = {
+    "key": ref("Key"),
+    "size_bytes": {"type": "integer", "minimum": 1},
+    "content_type": {"type": "string", "pattern": "^image/"},
+    "format": {"enum": ["JPEG", "PNG", "GIF", "WEBP", "AVIF", "TIFF", "BMP"]},
+    "width": {"type": "integer", "minimum": 1},
+    "height": {"type": "integer", "minimum": 1},
+    "frames": {"type": "integer", "minimum": 1},
+    "sha256": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
+    "etag": {"type": "string", "pattern": '^"[^"]+"$'},
+    "version": {"type": "integer", "minimum": 1, "description": "Grows with each change of the key"},
+    "owner": {"type": ["string", "null"], "description": "The user who uploaded it"},
+    "created_at": _TIME,
+    "updated_at": _TIME,
+    "partition": {"type": "integer", "minimum": 1, "maximum": 16, "description": "The range of the key's hash"},
+    "node": {
+        "type": ["integer", "null"],
+        "minimum": 0,
+        "maximum": 7,
+        "description": "The slot of the cache node that owns the partition; null while no pool is known",
+    },
+    "url": {"type": "string", "description": "Where its bytes are, on this host"},
+}
+
+SCHEMAS: Json = {
+    "Key": {
+        "type": "string",
+        "minLength": 1,
+        "maxLength": MAX_KEY_CHARACTERS,
+        "description": "Unicode in normal form C; no control characters; no empty, `.` or `..` segment between its "
+        "slashes; no slash at either end",
+    },
+    "Image": _object(_METADATA, description="What is known of an image"),
+    "ImageList": _object(
+        {
+            "images": {"type": "array", "items": ref("Image")},
+            "next": {"type": ["string", "null"], "description": "The cursor of the next page; null on the last"},
+        }
+    ),
+    "Problem": {
+        "type": "object",
+        "description": "A problem document (RFC 9457). The last part of `type` is a stable word for scripts.",
+        "properties": {
+            "type": {"type": "string", "format": "uri-reference"},
+            "title": {"type": "string"},
+            "status": {"type": "integer", "minimum": 400, "maximum": 599},
+            "detail": {"type": "string"},
+            "instance": {"type": "string", "description": "Names the request in our log"},
+        },
+        "required": ["type", "title", "status", "detail"],
+    },
+    "CourseError": _object(
+        {
+            "success": {"const": "false"},
+            "error": _object({"code": {"type": "integer"}, "message": {"type": "string"}}),
+        }
+    ),
+    "CourseDone": _course_answer(),
+    "CourseKey": _course_answer(key=ref("Key")),
+    "CourseKeys": _course_answer(keys={"type": "array", "items": ref("Key")}),
+    "CourseContent": _course_answer(key=ref("Key"), content={"type": "string", "contentEncoding": "base64"}),
+    "CourseConfig": _course_answer(
+        mode={"enum": ["manual", "auto"]},
+        numNodes={"type": "integer", "minimum": 1, "maximum": 8},
+        cacheSize={"type": "integer", "minimum": 1},
+        policy={"enum": ["RR", "LRU"]},
+    ),
+    "CourseNumNodes": _course_answer(numNodes={"type": "integer", "minimum": 1, "maximum": 8}),
+    "CourseRate": _course_answer(
+        rate={"enum": ["hit", "miss"]},
+        value={
+            "anyOf": [{"type": "number", "minimum": 0, "maximum": 1}, {"const": -1}],
+            "description": "Over the last minute; -1 where nothing was asked for",
+        },
+    ),
+}

@@ -1,0 +1,98 @@
+"""A person's own account: password, API tokens, sessions."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from flask import Blueprint, g, redirect, render_template, request
+from werkzeug.wrappers import Response
+
+from elastic_images.accounts.flask_guard import Guard, current_principal, rule
+from elastic_images.accounts.principal import SCOPES, scopes_of_role
+from elastic_images.core.errors import ElasticImagesError, Forbidden, InvalidRequest, Unauthenticated
+
+_DAY_SECONDS = 86_400.0
+_LIFETIMES = {"": None, "30": 30 * _DAY_SECONDS, "365": 365 * _DAY_SECONDS}
+
+
+def account_pages(guard: Guard) -> Blueprint:
+    """The routes."""
+    pages = Blueprint("account", __name__)
+    accounts = guard.accounts
+
+    @pages.get("/account")
+    @rule("account")
+    def account() -> str:
+        return _page(guard)
+
+    @pages.post("/account/password")
+    @rule("account")
+    def change_password() -> Response | tuple[str, int]:
+        me, new = current_principal().name, request.form.get("new", "")
+        try:
+            if new != request.form.get("again", ""):
+                raise InvalidRequest("The new password was typed in two ways.")
+            _check_password(guard, request.form.get("current", ""))
+            accounts.users.set_password(me, new)
+        except ElasticImagesError as error:
+            return _page(guard, password_error=error), error.status
+        response = redirect("/account?done=password", 303)
+        guard.log_in(response, me, new)
+        return response
+
+    @pages.post("/account/tokens")
+    @rule("account")
+    def create_token() -> str | tuple[str, int]:
+        lifetime = request.form.get("days", "")
+        try:
+            if lifetime not in _LIFETIMES:
+                raise InvalidRequest(
+                    f"A token lives {', '.join(filter(None, _LIFETIMES))} days, or until it is revoked."
+                )
+            token, secret = accounts.tokens.create(
+                current_principal().name,
+                request.form.get("label", ""),
+                request.form.getlist("scope"),
+                _LIFETIMES[lifetime],
+            )
+        except ElasticImagesError as error:
+            return _page(guard, token_error=error), error.status
+        # Not redirected: the secret is shown this once, and must be in no address.
+        return _page(guard, new_token=token, secret=secret)
+
+    @pages.post("/account/tokens/<int:token_id>/revoke")
+    @rule("account")
+    def revoke_token(token_id: int) -> Response:
+        accounts.tokens.revoke(token_id, user_id=current_principal().user_id)
+        return redirect("/account?done=revoked", 303)
+
+    @pages.post("/account/sessions/<int:session_id>/end")
+    @rule("account")
+    def end_session(session_id: int) -> Response:
+        accounts.sessions.revoke(session_id, g.session.user_id)
+        return redirect("/account?done=ended", 303)
+
+    return pages
+
+
+def _page(guard: Guard, **extra: Any) -> str:
+    accounts, me, now = guard.accounts, current_principal(), time.time()
+    role = accounts.users.get(me.name).role
+    return render_template(
+        "account.html",
+        role=role,
+        scopes=[scope for scope in SCOPES if scope in scopes_of_role(role)],
+        tokens=[token for token in accounts.tokens.list(me.name) if token.is_active(now)],
+        sessions=accounts.sessions.list(g.session.user_id),
+        this_session=g.session.id,
+        **extra,
+    )
+
+
+def _check_password(guard: Guard, password: str) -> None:
+    """Raises Forbidden where it is not the password of who asks; counted as a login, against guessing."""
+    try:
+        guard.accounts.log_in(current_principal().name, password, address=g.client.address)
+    except Unauthenticated:
+        raise Forbidden("That is not your current password.") from None

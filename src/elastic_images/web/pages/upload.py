@@ -1,0 +1,103 @@
+"""Uploading files from a browser: as many as are chosen, each stored when it has arrived."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from flask import Blueprint, redirect, render_template, request
+from werkzeug.wrappers import Response
+
+from elastic_images.accounts.flask_guard import current_principal, rule
+from elastic_images.core.errors import ElasticImagesError, EmptyBody, InvalidRequest
+from elastic_images.core.keys import check_key, quote_key
+from elastic_images.web import multipart
+from elastic_images.web.services import Images
+
+MAX_FILES = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """What became of one file: `error` is None where it is stored."""
+
+    name: str
+    key: str
+    error: ElasticImagesError | None
+
+
+def upload_pages(images: Images, max_image_bytes: int) -> Blueprint:
+    """The routes."""
+    pages = Blueprint("upload", __name__)
+
+    @pages.get("/upload")
+    @rule("write")
+    def form() -> str:
+        return render_template("upload.html", uploads=[], max_image_bytes=max_image_bytes)
+
+    @pages.post("/upload")
+    @rule("write")
+    def upload() -> Response | tuple[str, int]:
+        with multipart.parts(
+            request,
+            max_body_bytes=MAX_FILES * max_image_bytes,
+            max_file_bytes=max_image_bytes,
+            max_parts=MAX_FILES + 8,
+        ) as parts:
+            uploads = list(_store_each(images, parts))
+        if not uploads:
+            raise InvalidRequest("Choose a file first.")
+        errors = [upload.error for upload in uploads if upload.error]
+        if errors:
+            page = render_template("upload.html", uploads=uploads, max_image_bytes=max_image_bytes)
+            return page, errors[0].status
+        if len(uploads) == 1:
+            return redirect(f"/view/{quote_key(uploads[0].key)}?done=stored", 303)
+        return redirect("/?done=uploaded", 303)
+
+    return pages
+
+
+def key_for(filename: str, folder: str, name: str) -> str:
+    """The key of an uploaded file: `name` where the form gives one, else the file's own name, in `folder`.
+
+    File names come in any normal form (macOS: decomposed), so they are composed here.
+
+    Raises:
+        InvalidKey: what comes out is no key.
+    """
+    last = name.strip() or filename.replace("\\", "/").rpartition("/")[2]
+    folder = folder.strip().strip("/")
+    return check_key(unicodedata.normalize("NFC", f"{folder}/{last}" if folder else last))
+
+
+def _store_each(images: Images, parts: Iterator[multipart.Part]) -> Iterator[Upload]:
+    """Store the files as they arrive. The form's fields stand before its files."""
+    fields: dict[str, str] = {}
+    for part in parts:
+        if isinstance(part, multipart.FieldPart):
+            fields[part.name] = part.value
+            continue
+        with part.stream:
+            # A form without a chosen file sends one without name and bytes.
+            if part.filename or part.size_bytes:
+                yield _store(images, part, fields)
+
+
+def _store(images: Images, file: multipart.FilePart, fields: dict[str, str]) -> Upload:
+    key = ""
+    try:
+        key = key_for(file.filename, fields.get("folder", ""), fields.get("name", ""))
+        if file.size_bytes == 0:
+            raise EmptyBody("The file has no bytes.")
+        images.put(
+            key,
+            file.stream,
+            file.size_bytes,
+            actor=current_principal().actor(),
+            if_none_match=None if fields.get("replace") else "*",
+        )
+    except ElasticImagesError as error:
+        return Upload(file.filename, key, error)
+    return Upload(file.filename, key, None)

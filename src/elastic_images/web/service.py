@@ -1,0 +1,70 @@
+"""Puts the web app together: accounts, the clients of storage and autoscaler, the data plane in front."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from elastic_images import __version__
+from elastic_images.accounts.accounts import open_accounts
+from elastic_images.accounts.flask_guard import Guard
+from elastic_images.autoscaler.client import AutoscalerClient
+from elastic_images.internal_http import InternalHttp
+from elastic_images.metrics.counters import Counters
+from elastic_images.metrics.prometheus import registry_for
+from elastic_images.server import Bound
+from elastic_images.settings import Settings
+from elastic_images.storage.client import StorageClient
+from elastic_images.web.app import WebServices, create_app
+from elastic_images.web.places import MAX_BODIES, MAX_WAITING
+from elastic_images.web.pool_side import WebPool
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
+
+class WebService:
+    """The web app with its collaborators (`server.Service`)."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._http = InternalHttp(settings.internal_token, connections=MAX_BODIES + MAX_WAITING)
+        self._accounts = open_accounts(settings)
+        self._guard = Guard(self._accounts, settings)
+        self._storage = StorageClient(self._http, settings.storage_urls)
+        counters = Counters()
+        self._pool = WebPool(settings, self._http, self._storage, counters)
+        services = WebServices(
+            images=self._storage,
+            pool=AutoscalerClient(self._http, settings.autoscaler_url),
+            plane=self._pool.plane,
+            guard=self._guard,
+            registry=registry_for("web", counters, version=__version__, source=self._pool.member_id),
+            ready=self._check,
+        )
+        self.wsgi = self._pool.plane.in_front_of(create_app(services, settings).wsgi_app, self._may_answer)
+
+    @property
+    def control_port(self) -> int | None:
+        """Where invalidations arrive; None without a near cache."""
+        return self._pool.control_port
+
+    def start(self, bound: Bound) -> None:  # noqa: ARG002 - only the control listener's address is told to others
+        """See `server.Service`."""
+        self._pool.start()
+
+    def stop(self) -> None:
+        """See `server.Service`."""
+        self._pool.stop()
+        self._http.close()
+        self._accounts.close()
+
+    def _may_answer(self, environ: WSGIEnvironment) -> bool:
+        """Whether the data plane answers a read: nobody needs to be known, and the Host is ours. Else Flask does."""
+        return self._guard.images_are_open and self._guard.host_allowed(environ)
+
+    def _check(self) -> None:
+        self._storage.page(limit=1)
+
+
+def build(settings: Settings) -> WebService:
+    """The service of a web app. The database must be migrated before it starts."""
+    return WebService(settings)

@@ -1,0 +1,284 @@
+"""The web app with stand-ins for storage, autoscaler and data plane; accounts are real."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from argon2 import PasswordHasher
+from flask import Flask
+from flask.testing import FlaskClient
+from PIL import Image
+
+from elastic_images.accounts.accounts import Accounts
+from elastic_images.accounts.flask_guard import Guard
+from elastic_images.accounts.passwords import Passwords
+from elastic_images.accounts.tables import login_attempts, sessions, tokens, users
+from elastic_images.apps_wsgi import error_answer
+from elastic_images.core.errors import (
+    ElasticImagesError,
+    Forbidden,
+    IncompleteBody,
+    InvalidRequest,
+    NotAnImage,
+    NotFound,
+    PreconditionFailed,
+)
+from elastic_images.core.partitions import partition_of
+from elastic_images.core.pool_config import ScalingConfig
+from elastic_images.core.serving import Answer
+from elastic_images.database.base import metadata
+from elastic_images.database.engine import open_engine
+from elastic_images.settings import Settings
+from elastic_images.web.app import WebServices, create_app
+from elastic_images.web.places import Bounds, default_bounds
+from elastic_images.web.request_path import key_in_path
+from elastic_images.web.services import Body
+
+PASSWORD = "correct horse"
+LIMIT = 100_000
+BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+
+
+def picture(shade: int = 128, format_: str = "PNG") -> bytes:
+    """A small real image; another one for each shade."""
+    buffer = io.BytesIO()
+    Image.new("RGB", (8, 6), (shade, 255 - shade, 0)).save(buffer, format_)
+    return buffer.getvalue()
+
+
+@dataclass
+class Stored:
+    """An image and whose it is."""
+
+    metadata: dict[str, Any]
+    body: bytes
+    owner_id: int | None
+
+
+class FakeImages:
+    """Storage in memory. `fail` is raised by every call; `gate`, where set, is waited for."""
+
+    def __init__(self) -> None:
+        self.stored: dict[str, Stored] = {}
+        self.fail: ElasticImagesError | None = None
+        self.gate: threading.Event | None = None
+        self.waiting = threading.Semaphore(0)
+        self.largest_read = 0
+        self._lock = threading.Lock()
+
+    def put(
+        self,
+        key: str,
+        body: Body,
+        length_bytes: int,
+        *,
+        actor: Mapping[str, Any],
+        if_match: str | None = None,
+        if_none_match: str | None = None,
+    ) -> tuple[bool, dict[str, Any]]:
+        self._enter()
+        data = self._read(body, length_bytes)
+        if not data.startswith((b"\x89PNG", b"\xff\xd8", b"GIF8")):
+            raise NotAnImage("These bytes are no image.")
+        with self._lock:
+            old = self.stored.get(key)
+            self._check(old, actor, if_match, if_none_match)
+            version = old.metadata["version"] + 1 if old else 1
+            digest = hashlib.sha256(data).hexdigest()
+            facts = {
+                "key": key, "size_bytes": len(data), "content_type": "image/png", "format": "PNG", "width": 8,
+                "height": 6, "frames": 1, "sha256": digest, "etag": f'"{digest}"', "version": version,
+                "owner": None if actor["user"] is None else actor["name"], "created_at": 1_790_000_000.5,
+                "updated_at": 1_790_000_000.5 + version,
+            }  # fmt: skip
+            self.stored[key] = Stored(facts, data, actor["user"])
+            return old is None, facts
+
+    def delete(self, key: str, *, actor: Mapping[str, Any], if_match: str | None = None) -> None:
+        self._enter()
+        with self._lock:
+            old = self.stored.get(key)
+            if old is None:
+                raise NotFound("There is no image with this key.")
+            self._check(old, actor, if_match, None)
+            del self.stored[key]
+
+    def metadata(self, key: str) -> dict[str, Any]:
+        self._enter()
+        if key not in self.stored:
+            raise NotFound("There is no image with this key.")
+        return self.stored[key].metadata
+
+    def page(
+        self, *, prefix: str = "", limit: int = 100, cursor: str | None = None, order: str = "key"
+    ) -> dict[str, Any]:
+        self._enter()
+        if cursor is not None and not cursor.startswith("after:"):
+            raise InvalidRequest("This cursor is none that a listing gave.")
+        keys = sorted((key for key in self.stored if key.startswith(prefix)), key=str.encode)
+        if order == "newest":
+            keys.reverse()
+        start = keys.index(cursor.removeprefix("after:")) + 1 if cursor else 0
+        chosen = keys[start : start + limit]
+        more = start + limit < len(keys)
+        images = [self.stored[key].metadata for key in chosen]
+        return {"images": images, "next": f"after:{chosen[-1]}" if more else None}
+
+    def delete_all(self, *, actor: Mapping[str, Any]) -> int:
+        self._enter()
+        if not actor["admin"]:
+            raise Forbidden("Only an administrator deletes everything.")
+        count = len(self.stored)
+        self.stored.clear()
+        return count
+
+    def _enter(self) -> None:
+        self.waiting.release()
+        if self.gate is not None:
+            assert self.gate.wait(20)
+        if self.fail is not None:
+            raise self.fail
+
+    def _read(self, body: Body, length_bytes: int) -> bytes:
+        chunks = []
+        while chunk := body.read(64 * 1024):
+            self.largest_read = max(self.largest_read, len(chunk))
+            chunks.append(chunk)
+        data = b"".join(chunks)
+        if len(data) != length_bytes:
+            raise IncompleteBody("Short.")
+        return data
+
+    def _check(
+        self, old: Stored | None, actor: Mapping[str, Any], if_match: str | None, if_none_match: str | None
+    ) -> None:
+        etag = old.metadata["etag"] if old else None
+        if (if_match is not None and (etag is None or if_match not in ("*", etag))) or (if_none_match == "*" and old):
+            raise PreconditionFailed("A condition does not hold.")
+        if old is not None and not actor["admin"] and old.owner_id != actor["user"]:
+            raise Forbidden("This image belongs to somebody else.")
+
+
+class FakePool:
+    """An autoscaler that keeps a config and a rate."""
+
+    def __init__(self) -> None:
+        self.kept = ScalingConfig()
+        self.rates: dict[str, Any] = {"requests": 0, "hits": 0, "misses": 0, "miss_rate": None, "hit_rate": None}
+        self.fail: ElasticImagesError | None = None
+
+    def config(self) -> dict[str, Any]:
+        if self.fail is not None:
+            raise self.fail
+        return self.kept.to_json()
+
+    def update_config(self, changes: Mapping[str, object]) -> dict[str, Any]:
+        self.kept = self.kept.merge(changes)
+        return self.config()
+
+    def rate(self, window_seconds: float = 60) -> dict[str, Any]:
+        assert window_seconds == 60
+        if self.fail is not None:
+            raise self.fail
+        return self.rates
+
+
+class FakePlane:
+    """A data plane that reads the fake storage; two nodes."""
+
+    def __init__(self, images: FakeImages) -> None:
+        self._images = images
+        self.reads = 0
+
+    def read(self, key: str) -> Answer:
+        if self._images.fail is not None:
+            raise self._images.fail
+        if key not in self._images.stored:
+            raise NotFound("There is no image with this key.")
+        self.reads += 1
+        found = self._images.stored[key]
+        headers = [("Content-Type", "image/png"), ("ETag", found.metadata["etag"]), ("X-Cache", "HIT")]
+        return Answer("200 OK", headers, found.body)
+
+    def respond(self, environ: dict[str, Any]) -> Answer:
+        try:
+            return self.read(key_in_path(environ, "/images/"))
+        except ElasticImagesError as error:
+            return error_answer(error)
+
+    def locate(self, key: str) -> tuple[int, int | None]:
+        return partition_of(key), partition_of(key) % 2
+
+
+@dataclass
+class Web:
+    """The app and what stands behind it."""
+
+    app: Flask
+    accounts: Accounts
+    guard: Guard
+    images: FakeImages
+    pool: FakePool
+    plane: FakePlane
+    _tokens: dict[tuple[str, str], str] = field(default_factory=dict)
+
+    def client(self) -> FlaskClient:
+        """A caller without credentials."""
+        return self.app.test_client()
+
+    def auth(self, user: str = "ann", scope: str = "write") -> dict[str, str]:
+        """Headers of a script of `user` (`ann`, `bob` or the administrator `root`)."""
+        if (user, scope) not in self._tokens:
+            self._tokens[user, scope] = self.accounts.tokens.create(user, f"{scope} for tests", [scope])[1]
+        return {"Authorization": f"Bearer {self._tokens[user, scope]}"}
+
+    @property
+    def admin(self) -> dict[str, str]:
+        """Headers of an administrator's script."""
+        return self.auth("root", "admin")
+
+    def browser(self, user: str = "ann") -> FlaskClient:
+        """A browser that is logged in."""
+        client = self.client()
+        client.environ_base.update({"HTTP_ACCEPT": BROWSER["Accept"], "HTTP_ORIGIN": "http://localhost"})
+        answer = client.post("/login", data={"name": user, "password": PASSWORD})
+        assert answer.status_code == 303, answer.text
+        return client
+
+
+def web_settings(data: Path, **overrides: Any) -> Settings:
+    """Settings with a small limit for images."""
+    return Settings.for_tests(data=data, **({"max_image_bytes": LIMIT} | overrides))
+
+
+@contextmanager
+def open_accounts_for_tests(folder: Path) -> Iterator[Accounts]:
+    """Accounts of `ann`, `bob` and the administrator `root`, with cheap password hashes."""
+    engine = open_engine(f"sqlite:///{folder}/accounts.db")
+    metadata.create_all(engine, tables=[users, sessions, tokens, login_attempts])
+    fast = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+    accounts = Accounts(engine, session_seconds=3600, passwords=Passwords(fast))
+    for name, role in (("ann", "user"), ("bob", "user"), ("root", "admin")):
+        accounts.users.add(name, PASSWORD, role)
+    try:
+        yield accounts
+    finally:
+        accounts.close()
+
+
+@contextmanager
+def open_web(folder: Path, *, bounds: Bounds | None = None, **overrides: Any) -> Iterator[Web]:
+    """A web app; `overrides` are settings."""
+    settings = web_settings(folder, **overrides)
+    with open_accounts_for_tests(folder) as accounts:
+        images, pool, guard = FakeImages(), FakePool(), Guard(accounts, settings)
+        plane = FakePlane(images)
+        services = WebServices(images=images, pool=pool, plane=plane, guard=guard, bounds=bounds or default_bounds())
+        yield Web(create_app(services, settings), accounts, guard, images, pool, plane)
