@@ -48,7 +48,9 @@ class Bound:
 class Service(Protocol):
     """What an app's `service.py` builds: the app with its collaborators, and their life."""
 
-    wsgi: WSGIApplication
+    @property
+    def wsgi(self) -> WSGIApplication:
+        """The app."""
 
     def start(self, bound: Bound) -> None:
         """Start the threads. Called once, when the port is ours and before the first request is answered."""

@@ -80,10 +80,10 @@ class Supervisor:
         """Stop the apps, group after group, by SIGTERM and after 8 s, or at a further signal, by SIGKILL."""
         for group in order:
             members = [process for process in self._processes if process.wanted.app in group]
-            for process in members:
-                process.signal(signal.SIGTERM)
             deadline = self._clock() + STOP_SECONDS
             patience = self._signals.count + 1
+            for process in members:
+                process.signal(signal.SIGTERM)
             while self._alive(members) and self._clock() < deadline and self._signals.count < patience:
                 self._signals.pause(min(0.2, max(0.0, deadline - self._clock())))
             for process in self._alive(members):

@@ -28,8 +28,8 @@ class Wanted:
     name: str
     """For people: `web`, or `web 2` where there are several."""
     app: str
-    arguments: tuple[str, ...] = ()
-    """Further arguments of `elastic-images serve`. Never a secret."""
+    command: Sequence[str]
+    """How to start it, but for `--ready-fd`. It holds no secret: the environment does."""
 
 
 class Managed:
@@ -70,7 +70,7 @@ class Managed:
         os.set_blocking(reader, False)
         try:
             self._process = subprocess.Popen(  # noqa: S603  (our own program)
-                [*command("serve", self.wanted.app, *self.wanted.arguments), "--ready-fd", str(writer)],
+                [*self.wanted.command, "--ready-fd", str(writer)],
                 env=dict(self._environ),
                 pass_fds=(writer, self._lifeline),
                 stdin=subprocess.DEVNULL,

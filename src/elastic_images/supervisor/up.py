@@ -18,7 +18,7 @@ from elastic_images.supervisor.leftovers import kill_nodes
 from elastic_images.supervisor.lifeline_pair import Lifeline
 from elastic_images.supervisor.loop import Supervisor
 from elastic_images.supervisor.preparing import Prepared, prepare
-from elastic_images.supervisor.processes import Managed, Wanted
+from elastic_images.supervisor.processes import Managed, Wanted, command
 
 _log = logging.getLogger(__name__)
 _STOP_ORDER = (("web", "manager"), ("autoscaler",), ("storage",))
@@ -67,7 +67,7 @@ def wanted_processes(settings: Settings) -> list[Wanted]:
         "manager": 1,
     }
     return [
-        Wanted(name=app if count == 1 else f"{app} {number}", app=app)
+        Wanted(app if count == 1 else f"{app} {number}", app, command("serve", app))
         for app, count in counts.items()
         for number in range(1, count + 1)
     ]

@@ -1,0 +1,267 @@
+"""Serving an app: what we rely on Granian for, and how a process starts and ends."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import psutil
+import pytest
+from tests.system.harness import free_offset, wait_for
+
+from elastic_images import lifeline, server
+from elastic_images.core.errors import InvalidRequest
+from elastic_images.ports import PortTaken, bind, check_free, ports_of
+
+SCRIPT = Path(__file__).with_name("tiny_service.py")
+ROOT = Path(__file__).resolve().parents[2]
+LONG_SECONDS = 20.0
+
+
+@dataclass
+class Tiny:
+    """A running tiny service."""
+
+    process: subprocess.Popen[str]
+    ready: dict[str, int]
+
+    @property
+    def port(self) -> int:
+        return self.ready["port"]
+
+    def get(self, path: str = "/") -> str:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=10) as answer:
+            return str(answer.read().decode())
+
+    def end(self, number: int = signal.SIGTERM) -> tuple[int, str]:
+        """Its exit code and what it printed."""
+        self.process.send_signal(number)
+        printed, _ = self.process.communicate(timeout=LONG_SECONDS)
+        return self.process.returncode, printed
+
+
+def launch(options: dict[str, object], pass_fds: tuple[int, ...] = (), **environ: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, str(SCRIPT), json.dumps(options)],
+        cwd=ROOT,
+        env={**os.environ, **environ},
+        pass_fds=pass_fds,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+Start = Callable[..., Tiny]
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    started: list[subprocess.Popen[str]] = []
+
+    def begin(*, pass_fds: tuple[int, ...] = (), environ: dict[str, str] | None = None, **options: object) -> Tiny:
+        reader, writer = os.pipe()
+        process = launch({**options, "ready_fd": writer}, (writer, *pass_fds), **(environ or {}))
+        started.append(process)
+        os.close(writer)
+        with os.fdopen(reader) as pipe:
+            line = pipe.readline()
+        assert line, process.communicate(timeout=LONG_SECONDS)[0]
+        return Tiny(process, json.loads(line))
+
+    yield begin
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+        process.communicate(timeout=LONG_SECONDS)
+
+
+def unfinished_upload(port: int) -> socket.socket:
+    connection = socket.create_connection(("127.0.0.1", port))
+    connection.sendall(b"POST /upload HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nabc")
+    return connection
+
+
+def test_port_0_is_any_free_port_and_the_ready_line_names_it(start: Start) -> None:
+    tiny = start(port=0)
+    assert tiny.ready == {"port": tiny.port, "control_port": 4242}
+    assert tiny.port > 0
+    assert tiny.get() == "hello"
+    code, printed = tiny.end()
+    assert code == 0
+    assert f"start 127.0.0.1:{tiny.port}" in printed
+    assert printed.count("stop\n") == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_each_stop_signal_stops_it(start: Start, number: int) -> None:
+    assert start().end(number)[0] == 0
+
+
+def test_it_is_one_process(start: Start) -> None:
+    tiny = start()
+    assert int(tiny.get("/pid")) == tiny.process.pid
+    assert psutil.Process(tiny.process.pid).children() == []
+    tiny.end(signal.SIGKILL)
+    check_free("127.0.0.1", [tiny.port])
+
+
+def test_an_upload_without_end_does_not_hold_its_exit(start: Start) -> None:
+    tiny = start(grace_seconds=0.5)
+    with unfinished_upload(tiny.port):
+        code, printed = tiny.end()
+    assert code == 0
+    assert "cut off" in printed
+    assert "stop\n" in printed
+
+
+def test_an_idle_connection_does_not_hold_its_exit(start: Start) -> None:
+    tiny = start(grace_seconds=LONG_SECONDS * 2)
+    connection = http.client.HTTPConnection("127.0.0.1", tiny.port)
+    connection.request("GET", "/")
+    connection.getresponse().read()
+    assert tiny.end()[0] == 0
+    connection.close()
+
+
+def test_a_request_under_way_is_answered_and_no_other_is_taken(start: Start) -> None:
+    tiny = start()
+    answers: list[str] = []
+    thread = threading.Thread(target=lambda: answers.append(tiny.get("/slow")))
+    thread.start()
+    stdout: IO[str] = tiny.process.stdout  # type: ignore[assignment]
+    assert any(line == "slow began\n" for line in stdout)
+    tiny.process.send_signal(signal.SIGTERM)
+    wait_for(lambda: refused(tiny.port), "new connections are refused", seconds=LONG_SECONDS)
+    thread.join()
+    assert answers == ["hello"]
+    assert tiny.process.wait(LONG_SECONDS) == 0
+
+
+def refused(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
+@pytest.mark.parametrize("stop", ["fails", "hangs"])
+def test_a_service_that_does_not_stop_does_not_hold_its_exit(start: Start, stop: str) -> None:
+    code, printed = start(stop=stop).end()
+    assert code == 0
+    assert "did not stop" in printed
+
+
+def test_it_leaves_when_the_supervisor_is_gone(start: Start) -> None:
+    ours, theirs = socket.socketpair()
+    tiny = start(pass_fds=(theirs.fileno(),), lifeline_fd=theirs.fileno())
+    theirs.close()
+    with unfinished_upload(tiny.port):
+        ours.close()
+        assert tiny.process.wait(LONG_SECONDS) == lifeline.LOST_EXIT_CODE
+    assert "stop\n" in tiny.process.communicate()[0]
+
+
+def test_it_leaves_with_its_supervisor_though_stopping_hangs(start: Start) -> None:
+    ours, theirs = socket.socketpair()
+    tiny = start(pass_fds=(theirs.fileno(),), lifeline_fd=theirs.fileno(), stop="hangs")
+    theirs.close()
+    ours.close()
+    assert tiny.process.wait(LONG_SECONDS) == lifeline.LOST_EXIT_CODE
+
+
+def test_a_taken_port_is_refused_and_a_free_offset_is_named() -> None:
+    with free_offset() as offset, bind("127.0.0.1", 5001 + offset) as taken:
+        port = taken.getsockname()[1]
+        process = launch({"port": port})
+        printed, _ = process.communicate(timeout=LONG_SECONDS)
+        assert process.returncode == 1
+        assert f"PortTaken: Port {port} on 127.0.0.1 is taken." in printed
+        named = int(printed.partition("--port-offset ")[2].split()[0])
+        assert named != offset
+        check_free("127.0.0.1", ports_of(named))
+
+
+def test_no_free_offset_is_promised_for_a_port_that_none_moves() -> None:
+    with bind("127.0.0.1", 0) as taken, pytest.raises(PortTaken) as caught:
+        bind("127.0.0.1", taken.getsockname()[1])
+    assert "offset" not in str(caught.value)
+
+
+def test_a_port_has_one_owner_unless_both_share_it() -> None:
+    with bind("127.0.0.1", 0) as alone, pytest.raises(PortTaken):
+        bind("127.0.0.1", alone.getsockname()[1], shared=True)
+    with bind("127.0.0.1", 0, shared=True) as first:
+        port = first.getsockname()[1]
+        bind("127.0.0.1", port, shared=True).close()
+        with pytest.raises(PortTaken):
+            bind("127.0.0.1", port)
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "no-such-host.invalid"])
+def test_an_address_of_another_machine_is_refused(host: str) -> None:
+    with pytest.raises(InvalidRequest):
+        bind(host, 0)
+
+
+def test_two_processes_divide_a_port_and_one_outlives_the_other(start: Start) -> None:
+    first = start(shared_port=True)
+    second = start(shared_port=True, port=first.port)
+    pids = {str(first.process.pid), str(second.process.pid)}
+    seen: set[str] = set()
+    wait_for(lambda: seen.add(first.get("/pid")) or seen == pids, "both answer")  # type: ignore[func-returns-value]
+    first.end(signal.SIGKILL)
+    assert {second.get("/pid") for _ in range(20)} == {str(second.process.pid)}
+
+
+def test_an_error_in_the_app_is_500_and_is_logged_without_secrets(start: Start) -> None:
+    tiny = start()
+    with pytest.raises(urllib.error.HTTPError, match="500") as caught:
+        tiny.get("/fail")
+    caught.value.close()
+    assert tiny.get() == "hello"
+    _, printed = tiny.end()
+    assert "ValueError" in printed
+    assert "HIDDEN" not in printed
+
+
+def test_settings_are_not_in_the_wsgi_environ(start: Start) -> None:
+    tiny = start(environ={"ELASTIC_IMAGES_SECRET_KEY": "x", "ELASTIC_IMAGES_DATABASE": "mysql://u:p@h/n"})
+    assert json.loads(tiny.get("/environ")) == []
+
+
+def test_a_reader_that_is_gone_does_not_keep_it_from_serving() -> None:
+    reader, writer = os.pipe()
+    process = launch({"ready_fd": writer}, (writer,))
+    os.close(writer)
+    os.close(reader)
+    stdout: IO[str] = process.stdout  # type: ignore[assignment]
+    assert any("serving on" in line for line in stdout)
+    process.terminate()
+    process.communicate(timeout=LONG_SECONDS)
+    assert process.returncode == 0
+
+
+def test_an_app_is_served_from_within_a_test() -> None:
+    def wsgi(_environ: object, start_response: Callable[..., object]) -> list[bytes]:
+        start_response("200 OK", [])
+        return [b"within"]
+
+    with server.serving(wsgi) as bound:
+        with urllib.request.urlopen(f"http://{bound.address}/", timeout=10) as answer:
+            assert answer.read() == b"within"
+        assert answer.status == 200
+    assert refused(bound.port)

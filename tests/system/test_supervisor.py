@@ -1,0 +1,310 @@
+"""The supervisor's loop, on small processes instead of apps."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import psutil
+import pytest
+from tests.system.harness import wait_for
+
+from elastic_images.core.errors import InvalidRequest
+from elastic_images.pool.life_lock import node_lock_path
+from elastic_images.stop_signals import StopSignals
+from elastic_images.supervisor.data_folder import DataFolderLocked, locked, make_writable
+from elastic_images.supervisor.leftovers import kill_nodes
+from elastic_images.supervisor.lifeline_pair import Lifeline
+from elastic_images.supervisor.loop import NotStarted, Supervisor, describe_exit
+from elastic_images.supervisor.processes import Managed, Wanted, restart_delay_seconds
+
+READY = "import os, sys, time, signal; os.write(int(sys.argv[2]), b'{}'); "
+SERVES = READY + "time.sleep(60)"
+IGNORES_TERM = "import signal; signal.signal(15, signal.SIG_IGN); " + SERVES
+DIES_AT_ONCE = "raise SystemExit(3)"
+SILENT = "import time; time.sleep(60)"
+WATCHES = "import os, sys; os.write(int(sys.argv[2]), b'{}'); os.read(int(os.environ['LIFE']), 1)"
+ORDER = [["late"], ["early"]]
+
+
+class Clock:
+    """Real time, and as much more as a test says."""
+
+    def __init__(self) -> None:
+        self.ahead = 0.0
+
+    def __call__(self) -> float:
+        return time.monotonic() + self.ahead
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+Make = Callable[..., Supervisor]
+
+
+@pytest.fixture
+def make(clock: Clock) -> Iterator[Make]:
+    """Makes a supervisor of processes given by name and program; all are killed at the end."""
+    with ExitStack() as stack:
+        signals = stack.enter_context(StopSignals(children=True))
+        lifeline = stack.enter_context(Lifeline())
+
+        def build(**programs: str) -> Supervisor:
+            environ = {**os.environ, "LIFE": str(lifeline.descriptor)}
+            processes = [
+                Managed(
+                    Wanted(name, name, [sys.executable, "-c", program]),
+                    environ=environ,
+                    lifeline=lifeline.descriptor,
+                    clock=clock,
+                )
+                for name, program in programs.items()
+            ]
+            stack.callback(end, processes)
+            return Supervisor(processes, signals, clock=clock)
+
+        yield build
+
+
+def end(processes: list[Managed]) -> None:
+    for process in processes:
+        process.signal(signal.SIGKILL)
+        while process.pid is not None:
+            process.reap()
+
+
+def pid_of(supervisor: Supervisor, name: str) -> int | None:
+    return next(process.pid for process in supervisor._processes if process.wanted.name == name)
+
+
+def in_background(work: Callable[[], object]) -> threading.Thread:
+    thread = threading.Thread(target=work)
+    thread.start()
+    return thread
+
+
+def term_when(condition: Callable[[], object]) -> threading.Thread:
+    """Send this process SIGTERM once the condition holds, from another thread: this one is the supervisor's."""
+
+    def work() -> None:
+        try:
+            wait_for(condition, "the condition")
+        finally:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    return in_background(work)
+
+
+def test_it_starts_everything_and_says_when_each_is_ready(make: Make) -> None:
+    ready: list[str] = []
+    supervisor = make(early=SERVES, late=SERVES)
+    assert supervisor.start(lambda process: ready.append(process.wanted.name))
+    assert sorted(ready) == ["early", "late"]
+    supervisor.stop(ORDER)
+    assert pid_of(supervisor, "early") is None
+    assert pid_of(supervisor, "late") is None
+
+
+def test_a_process_that_dies_before_it_is_ready_ends_the_start(make: Make) -> None:
+    supervisor = make(early=SERVES, late=DIES_AT_ONCE)
+    with pytest.raises(NotStarted, match=r"late did not start \(exit code 3\)"):
+        supervisor.start(lambda _process: None)
+    supervisor.stop(ORDER)
+    assert pid_of(supervisor, "early") is None
+
+
+def test_a_process_that_is_never_ready_ends_the_start(make: Make, clock: Clock) -> None:
+    supervisor = make(early=SERVES, late=SILENT)
+
+    def advance(_process: Managed) -> None:
+        clock.ahead = 1000.0
+
+    with pytest.raises(NotStarted, match="Not ready after 60 s: late"):
+        supervisor.start(advance)
+
+
+def test_a_signal_ends_the_start(make: Make) -> None:
+    supervisor = make(early=SILENT)
+    thread = term_when(lambda: pid_of(supervisor, "early"))
+    assert not supervisor.start(lambda _process: None)
+    thread.join()
+    supervisor.stop(ORDER)
+
+
+def test_what_dies_is_started_again_at_once(make: Make, caplog: pytest.LogCaptureFixture) -> None:
+    supervisor = make(early=SERVES, late=SERVES)
+    supervisor.start(lambda _process: None)
+    first, other = pid_of(supervisor, "early"), pid_of(supervisor, "late")
+    assert first is not None
+    os.kill(first, signal.SIGKILL)
+    thread = term_when(lambda: pid_of(supervisor, "early") not in (None, first))
+    supervisor.keep_running()
+    thread.join()
+    assert pid_of(supervisor, "late") == other, "nobody else is touched"
+    assert "early ended (killed by SIGKILL); starting it again in 0.0 s" in caplog.text
+    supervisor.stop(ORDER)
+
+
+def test_what_dies_again_and_again_is_started_more_slowly() -> None:
+    assert [restart_delay_seconds(deaths) for deaths in range(1, 8)] == [0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 10.0]
+
+
+def test_who_lived_long_starts_with_a_clean_slate(make: Make, clock: Clock) -> None:
+    supervisor = make(early=SERVES)
+    (process,) = supervisor._processes
+    delays = []
+    for lived in (0.0, 0.0, 100.0):
+        process.start()
+        clock.ahead += lived
+        process.signal(signal.SIGKILL)
+        wait_for(lambda: process.reap() is not None, "it is reaped")
+        delays.append(round(process.next_start_at - clock(), 1))
+    assert delays == [0.0, 0.5, 0.0]
+
+
+def test_the_stop_goes_group_by_group(make: Make, tmp_path: Path) -> None:
+    notes = tmp_path / "notes"
+    notes.touch()
+    program = (
+        "import signal, sys; "
+        f"signal.signal(15, lambda *_: (open({str(notes)!r}, 'a').write('NAME '), sys.exit())); " + SERVES
+    )
+    supervisor = make(early=program.replace("NAME", "early"), late=program.replace("NAME", "late"))
+    supervisor.start(lambda _process: None)
+    supervisor.stop(ORDER)
+    assert notes.read_text() == "late early "
+
+
+def test_who_does_not_stop_is_killed(make: Make, clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
+    supervisor = make(early=IGNORES_TERM)
+    supervisor.start(lambda _process: None)
+    real_signal = supervisor._processes[0].signal
+
+    def advance(number: int) -> None:
+        real_signal(number)
+        clock.ahead += 7.9
+
+    supervisor._processes[0].signal = advance  # type: ignore[method-assign]
+    supervisor.stop(ORDER)
+    assert pid_of(supervisor, "early") is None
+    assert "early did not stop in time and is killed" in caplog.text
+
+
+def test_a_further_signal_kills_at_once(make: Make) -> None:
+    supervisor = make(early=IGNORES_TERM)
+    supervisor.start(lambda _process: None)
+    real_signal = supervisor._processes[0].signal
+    sent: list[int] = []
+
+    def send(number: int) -> None:
+        real_signal(number)
+        sent.append(number)
+        if number == signal.SIGTERM:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    supervisor._processes[0].signal = send  # type: ignore[method-assign]
+    supervisor.stop(ORDER)
+    assert pid_of(supervisor, "early") is None
+    assert sent == [signal.SIGTERM, signal.SIGKILL]
+
+
+def test_ctrl_c_in_the_terminal_reaches_the_supervisor_alone(make: Make) -> None:
+    supervisor = make(early=SERVES)
+    supervisor.start(lambda _process: None)
+    pid = pid_of(supervisor, "early")
+    assert pid is not None
+    assert os.getsid(pid) == pid
+    assert psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+
+
+def test_the_lifeline_ends_whoever_holds_it_and_tells_when_all_are_gone(make: Make) -> None:
+    supervisor = make(early=WATCHES)
+    supervisor.start(lambda _process: None)
+    with Lifeline() as line:
+        holder = subprocess.Popen(
+            [sys.executable, "-c", f"import os; os.read({line.descriptor}, 1)"], pass_fds=[line.descriptor]
+        )
+        line.cut()
+        assert line.wait_until_alone(20)
+        assert holder.wait(20) == 0
+    assert pid_of(supervisor, "early") is not None, "it holds another lifeline"
+
+
+def test_the_lifeline_says_that_somebody_is_left() -> None:
+    with Lifeline() as line:
+        holder = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], pass_fds=[line.descriptor])
+        line.cut()
+        assert not line.wait_until_alone(0.1)
+        holder.kill()
+        holder.wait()
+        assert line.wait_until_alone(20)
+
+
+def test_a_node_that_does_not_leave_is_killed(tmp_path: Path) -> None:
+    path = node_lock_path(tmp_path, 3)
+    program = (
+        "import pathlib, time; from elastic_images.pool.life_lock import hold; "
+        f"x = hold(pathlib.Path({str(path)!r})); time.sleep(60)"
+    )
+    node = subprocess.Popen([sys.executable, "-c", program])
+    wait_for(lambda: path.is_file() and path.read_text(), "the node holds its lock")
+    node.send_signal(signal.SIGSTOP)
+    kill_nodes(tmp_path)
+    assert node.wait(20) == -signal.SIGKILL
+    kill_nodes(tmp_path)  # the lock is left, its holder is not
+
+
+def test_a_data_folder_is_one_systems_alone(tmp_path: Path) -> None:
+    with locked(tmp_path) as orderly:
+        assert orderly
+        with pytest.raises(DataFolderLocked, match=f"process {os.getpid()}"), locked(tmp_path):
+            pass
+    with locked(tmp_path) as orderly:
+        assert orderly, "the last one left in order"
+
+
+def test_a_lock_of_who_was_killed_is_free_and_says_so(tmp_path: Path) -> None:
+    (tmp_path / "lock").write_text("123456\n")
+    with locked(tmp_path) as orderly:
+        assert not orderly
+        assert (tmp_path / "lock").read_text() == f"{os.getpid()}\n"
+
+
+def test_the_lock_is_not_inherited(tmp_path: Path) -> None:
+    with locked(tmp_path):
+        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], close_fds=False)
+    try:
+        with (tmp_path / "lock").open() as stream:
+            wait_for(lambda: fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB) is None, "the lock is free")  # type: ignore[func-returns-value]
+    finally:
+        child.kill()
+        child.wait()
+
+
+def test_a_data_folder_is_made_for_its_owner_only(tmp_path: Path) -> None:
+    make_writable(tmp_path / "new" / "data")
+    assert (tmp_path / "new" / "data").stat().st_mode & 0o777 == 0o700
+    assert list((tmp_path / "new" / "data").iterdir()) == []
+
+
+def test_a_data_folder_that_is_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("")
+    with pytest.raises(InvalidRequest, match="cannot be written"):
+        make_writable(tmp_path / "data")
+
+
+def test_an_exit_code_in_words() -> None:
+    assert describe_exit(0) == "exit code 0"
+    assert describe_exit(-9) == "killed by SIGKILL"
+    assert describe_exit(-99) == "killed by signal 99"
