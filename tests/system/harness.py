@@ -223,10 +223,12 @@ class System:
 
         def settled() -> dict[str, Any] | None:
             pool = self.pool()
+            wanted = set(range(nodes if nodes is not None else pool["wanted"]))
+            if pool["phase"] != "settled" or pool["busy"]:
+                return None
             owners = {partition["owner"] for partition in pool["map"]["partitions"]}
-            wanted = nodes if nodes is not None else pool["wanted"]
-            done = pool["phase"] == "settled" and owners == set(range(wanted)) and len(pool["nodes"]) == wanted
-            return pool if done else None
+            live = {node["slot"] for node in pool["nodes"] if node["state"] == "live"}
+            return pool if owners == wanted and live == wanted and len(pool["nodes"]) == len(wanted) else None
 
         return wait_for(settled, f"the pool is settled ({nodes or 'any'} nodes)", seconds=seconds, every=0.1)
 

@@ -16,6 +16,7 @@ import click
 import pytest
 
 from elastic_images.cli import main
+from elastic_images.web.openapi import openapi_document
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("src/**/README.md")])
@@ -103,6 +104,14 @@ def test_every_command_is_documented_as_it_is() -> None:
     generator = load(ROOT / "docs" / "generate_cli.py")
     written = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
     assert written == generator.page(), "run: python docs/generate_cli.py"
+
+
+def test_every_route_of_the_api_is_documented() -> None:
+    documented = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    for path, methods in openapi_document()["paths"].items():
+        for method in methods.keys() & {"get", "head", "put", "post", "delete", "patch"}:
+            route = f"`{method.upper()} {path.replace('{key}', '<key>')}"
+            assert re.search(re.escape(route) + r"[?`]", documented), f"docs/api.md lacks {route}`"
 
 
 def test_the_figures_are_as_drawn() -> None:

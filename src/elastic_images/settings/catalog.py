@@ -199,6 +199,13 @@ SETTINGS: tuple[Setting, ...] = (
         64,
         "The first capacity of each cache node in megabytes; used only while no configuration is kept.",
     ),
+    Setting(
+        "scaling_interval_seconds",
+        kinds.number(1, 3_600),
+        60.0,
+        "How often automatic mode takes a decision, and over how many seconds (15 at least) it looks at the miss rate.",
+        "60",
+    ),
     Setting("session_hours", kinds.integer(1, 8_760), 168, "Hours after which a login ends."),
     Setting("lifeline_fd", kinds.integer(0, 1_000_000), None, "The supervisor's lifeline.", internal=True),
 )

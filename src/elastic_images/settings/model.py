@@ -52,6 +52,7 @@ class Settings:
     max_decodes: int
     near_cache_mb: int
     cache_mb: int
+    scaling_interval_seconds: float
     session_hours: int
     lifeline_fd: int | None = None
     """Read end of the supervisor's lifeline; pass it on to every process that is started."""
