@@ -1,13 +1,13 @@
-"""The loop that makes the pool what it is wanted to be: reads how it stands, plans, takes a step, looks again."""
+"""Makes the pool what it is wanted to be: looks how it stands, plans, takes a step."""
 
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from elastic_images.autoscaler.alarm import Alarm
 from elastic_images.autoscaler.config_keeper import ConfigKeeper
 from elastic_images.autoscaler.health import Health
 from elastic_images.autoscaler.journal import Event, Journal
@@ -22,9 +22,6 @@ from elastic_images.pool.view import Member, PoolView
 
 _log = logging.getLogger(__name__)
 DRAIN_SECONDS = 5.0
-_BUSY_PAUSE_SECONDS = 0.03
-_IDLE_PAUSE_SECONDS = 0.25
-_TROUBLE_PAUSE_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +31,9 @@ class ResizerStatus:
     running: frozenset[int] = frozenset()
     ready: frozenset[int] = frozenset()
     stopping: frozenset[int] = frozenset()
+    wanted: int = 0
+    """The wanted size."""
+    epoch: int = 0
     busy: bool = True
     """Something is under way or waited for."""
 
@@ -50,8 +50,8 @@ class _Resize:
 class Resizer:
     """Reconciles the pool with its wanted size.
 
-    `step` does one round and may be called by a test in place of `start`; it is not safe for concurrent access. All
-    that must outlive this process is in the map and the journal, so that a new Resizer goes on where one was killed.
+    Not safe for concurrent access. All that must outlive this process is in the map and the journal, so that a new
+    Resizer goes on where one was killed.
 
     Args:
         store: the map and the members.
@@ -59,6 +59,7 @@ class Resizer:
         provider: nodes.
         health: who answers.
         warmer: when an open resize may be closed.
+        alarm: who tells of a new wish.
         on_change: told of every change of the map, when it is made.
         clock: seconds, never set back.
     """
@@ -72,6 +73,7 @@ class Resizer:
         health: Health,
         warmer: Warmer,
         *,
+        alarm: Alarm | None = None,
         lives: NodeLives | None = None,
         patience: Patience | None = None,
         on_change: Callable[[Change], None] = lambda _change: None,
@@ -83,6 +85,7 @@ class Resizer:
         self._provider = provider
         self._health = health
         self._warmer = warmer
+        self._alarm = alarm or Alarm()
         self._lives = lives or NodeLives()
         self._patience = patience or Patience()
         self._on_change = on_change
@@ -90,65 +93,36 @@ class Resizer:
         self._cold = True
         self._resize: _Resize | None = None
         self._status = ResizerStatus()
-        self._wish = threading.Event()
-        self._wake = threading.Event()
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="resizer", daemon=True)
 
     @property
     def status(self) -> ResizerStatus:
         """How things stood after the last step. Safe to read from any thread."""
         return self._status
 
-    def start(self) -> None:
-        """Adopt the nodes that are alive and start the thread."""
+    def adopt(self) -> None:
+        """Take over the nodes that are alive. Called once, first."""
         adopted = self._provider.adopt()
         if adopted:
             _log.info("nodes adopted: %s", ", ".join(str(slot) for slot in sorted(adopted)))
-        self._thread.start()
-
-    def stop(self, timeout_seconds: float = 2.0) -> None:
-        """End the thread; nodes go on living. Does nothing where it was never started."""
-        self._stopping.set()
-        self._wake.set()
-        if self._thread.ident is not None:
-            self._thread.join(timeout_seconds)
-
-    def wish(self) -> None:
-        """The wanted size was changed: look at once, and start what is due later. Safe from any thread."""
-        self._wish.set()
-        self._wake.set()
-
-    def wake(self) -> None:
-        """Look again at once. Safe from any thread."""
-        self._wake.set()
-
-    def _run(self) -> None:
-        while not self._stopping.is_set():
-            try:
-                pause = 0.0 if self.step() else (_BUSY_PAUSE_SECONDS if self._status.busy else _IDLE_PAUSE_SECONDS)
-            except Exception as error:  # noqa: BLE001 - whatever one round meets, the loop goes on
-                _log.warning("a round of the resizer failed: %s", error, exc_info=not _is_ours(error))
-                pause = _TROUBLE_PAUSE_SECONDS
-            if pause:
-                self._wake.wait(pause)
-            self._wake.clear()
 
     def step(self) -> bool:
         """Do what is to be done now. True: something was done, and there may be more. Raises SQLAlchemy's errors."""
-        if self._wish.is_set():
-            self._wish.clear()
+        if self._alarm.take_wish():
             self._lives.pardon()
         # The members are read first: one that is in the view and whose slot is then proven empty is dead.
         view = self._store.read()
         alive = self._provider.alive()
         now = self._clock()
+        if not view.config:
+            self._keeper.keep_first()
+            return True
         if self._bury(view, alive) or self._judge(view, now):
             return True
         self._observe(view, alive, now)
         facts = self._facts(view, alive, now)
         planned = plan(facts)
-        self._status = ResizerStatus(alive, facts.ready, facts.stopping, planned.waiting)
+        epoch = view.map.epoch if view.map else 0
+        self._status = ResizerStatus(alive, facts.ready, facts.stopping, facts.wanted, epoch, planned.waiting)
         done = self._handle_processes(planned, now)
         return (planned.change is not None and self._apply(planned.change, view, facts.wanted)) or done
 
@@ -277,7 +251,3 @@ def _event(kind: str, member: Member, why: str) -> Event:
 def _told(happening: Happening) -> Event:
     messages = {"node-ready": "is ready", "node-died": "has ended"}
     return Event(happening.kind, f"Node {happening.slot} {messages[happening.kind]}", happening.slot)
-
-
-def _is_ours(error: Exception) -> bool:
-    return isinstance(error, ElasticImagesError)

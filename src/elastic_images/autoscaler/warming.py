@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from elastic_images.autoscaler.node_stats import LatestStats
 from elastic_images.pool.view import LIVE, PoolView
+
+TAKING_SECONDS = 1.0
+"""How long members may take to take the open map before the resize goes on without them."""
+WARM_SECONDS = 120.0
+"""How long the new owners may pull. What is not pulled by then comes from storage."""
+_MAX_AGE_SECONDS = 0.1
 
 
 class Warmer(Protocol):
@@ -17,7 +24,7 @@ class Warmer(Protocol):
 class BriefWarmer:
     """Closes as soon as every member has taken the open map, and after `max_seconds` in any case."""
 
-    def __init__(self, max_seconds: float = 1.0) -> None:
+    def __init__(self, max_seconds: float = TAKING_SECONDS) -> None:
         self._max_seconds = max_seconds
 
     def warmed(self, view: PoolView, open_seconds: float) -> bool:
@@ -25,3 +32,28 @@ class BriefWarmer:
         if view.map is None or open_seconds >= self._max_seconds:
             return True
         return all(member.epoch >= view.map.epoch for member in view.members if member.state == LIVE)
+
+
+class PullWarmer:
+    """Closes when every new owner has pulled what it gains, as its statistics say, and after a while in any case."""
+
+    def __init__(self, stats: LatestStats, *, max_seconds: float = WARM_SECONDS) -> None:
+        self._stats = stats
+        self._max_seconds = max_seconds
+        self._taking = BriefWarmer()
+
+    def warmed(self, view: PoolView, open_seconds: float) -> bool:
+        """See `Warmer`."""
+        if view.map is None or open_seconds >= self._max_seconds:
+            return True
+        # A node that has named the open epoch has begun to pull, so that what it says of its pull means this one.
+        if not self._taking.warmed(view, open_seconds):
+            return False
+        gaining = {state.owner for state in view.map.partitions if state.previous is not None}
+        members = [member for slot in sorted(gaining) if (member := view.live_node(slot))]
+        self._stats.refresh(members, _MAX_AGE_SECONDS)
+        return all(self._has_pulled(member.incarnation, view.map.epoch) for member in members)
+
+    def _has_pulled(self, incarnation: str, epoch: int) -> bool:
+        pull = (self._stats.latest(incarnation) or {}).get("pull") or {}
+        return pull.get("epoch") == epoch and pull.get("done") is True

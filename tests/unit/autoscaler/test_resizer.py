@@ -229,8 +229,9 @@ def maps_of_a_resize(before: int, after: int) -> dict[str, PoolMap]:
     }
 
 
-@pytest.mark.parametrize("processes", ["alive", "dead", "first dead", "last dead", "all slots alive"])
-@pytest.mark.parametrize("wanted", [2, 4])
+@pytest.mark.parametrize(
+    ("processes", "wanted"), [("alive", 2), ("dead", 4), ("first dead", 4), ("last dead", 2), ("all slots alive", 3)]
+)
 @pytest.mark.parametrize("state", list(maps_of_a_resize(2, 4)))
 @pytest.mark.parametrize("sizes", [(2, 4), (4, 2)])
 def test_a_fresh_resizer_goes_on_from_any_map(

@@ -1,0 +1,97 @@
+"""Puts the autoscaler together: the pool's store, its nodes, the resizer, the scaling loop, the metrics."""
+
+from __future__ import annotations
+
+from elastic_images import __version__
+from elastic_images.autoscaler.alarm import Alarm
+from elastic_images.autoscaler.app import AutoscalerServices, create_app
+from elastic_images.autoscaler.clearing import CacheClearer
+from elastic_images.autoscaler.config_keeper import ConfigKeeper
+from elastic_images.autoscaler.decisions import DecisionLog
+from elastic_images.autoscaler.figures import ScalingFigures
+from elastic_images.autoscaler.health import HealthWatch, HttpProbe
+from elastic_images.autoscaler.journal import Journal
+from elastic_images.autoscaler.node_stats import HttpStatsReader, NodeStats
+from elastic_images.autoscaler.nodes.opening import open_node_provider
+from elastic_images.autoscaler.nodes.provider import NodeProvider
+from elastic_images.autoscaler.resizer import Resizer
+from elastic_images.autoscaler.resizer_loop import ResizerLoop
+from elastic_images.autoscaler.scaling_loop import INTERVAL_SECONDS, ScalingLoop
+from elastic_images.autoscaler.warming import PullWarmer
+from elastic_images.core.pool_config import ScalingConfig
+from elastic_images.database.engine import open_engine
+from elastic_images.internal_http import InternalHttp
+from elastic_images.metrics.backends import open_metric_store
+from elastic_images.metrics.counters import Counters
+from elastic_images.metrics.prometheus import registry_for
+from elastic_images.pool.store import PoolStore
+from elastic_images.server import Bound
+from elastic_images.settings import Settings
+
+
+class AutoscalerService:
+    """The autoscaler (`server.Service`). Nodes outlive it."""
+
+    def __init__(self, settings: Settings, provider: NodeProvider) -> None:
+        self._engine = open_engine(settings.database)
+        self._http = InternalHttp(settings.internal_token)
+        self._provider = provider
+        self._metrics = open_metric_store(settings.metrics, settings.data)
+        self._stats = NodeStats(HttpStatsReader(self._http))
+        alarm = Alarm()
+        self._health = HealthWatch(HttpProbe(self._http), on_news=alarm.wake)
+        counters = Counters()
+        figures = ScalingFigures(counters)
+        store, journal, decisions = PoolStore(self._engine), Journal(self._engine), DecisionLog(self._engine)
+        first = ScalingConfig(num_nodes=settings.nodes, cache_mb=settings.cache_mb)
+        keeper = ConfigKeeper(store, journal, first, on_change=alarm.wish)
+        warmer = PullWarmer(self._stats)
+        resizer = Resizer(
+            store, keeper, journal, provider, self._health, warmer, alarm=alarm, on_change=figures.changed
+        )
+        figures.follow(resizer)
+        self._resizing = ResizerLoop(resizer, alarm)
+        self._scaling = ScalingLoop(
+            keeper,
+            self._metrics,
+            decisions,
+            pool=store.read,
+            resizing=lambda: resizer.status.busy,
+            last_resize_at=journal.last_finished_at,
+            on_decision=figures.decided,
+            interval_seconds=getattr(settings, "scaling_interval_seconds", None) or INTERVAL_SECONDS,
+        )
+        services = AutoscalerServices(
+            store=store,
+            keeper=keeper,
+            journal=journal,
+            decisions=decisions,
+            metrics=self._metrics,
+            stats=self._stats,
+            status=lambda: resizer.status,
+            clear=CacheClearer(self._http, store.read).clear,
+            counters=counters,
+            registry=registry_for("autoscaler", counters, version=__version__),
+        )
+        self.wsgi = create_app(services, settings)
+
+    def start(self, bound: Bound) -> None:  # noqa: ARG002 - the nodes know our address from the settings
+        """See `server.Service`: adopt the nodes that live, and begin to reconcile."""
+        self._resizing.start()
+        self._scaling.start()
+
+    def stop(self) -> None:
+        """See `server.Service`."""
+        self._scaling.stop()
+        self._resizing.stop()
+        self._health.close()
+        self._stats.close()
+        self._provider.close()
+        self._metrics.close()
+        self._http.close()
+        self._engine.dispose()
+
+
+def build(settings: Settings) -> AutoscalerService:
+    """The autoscaler's service. Raises InvalidRequest where a setting names something that is not there."""
+    return AutoscalerService(settings, open_node_provider(settings))
