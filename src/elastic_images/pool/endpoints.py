@@ -29,30 +29,36 @@ class ChangeWatch:
         self._clock = clock
         self._condition = threading.Condition()
         self._watching = False
+        self._looked_at = float("-inf")
         self._last = ""
 
     def wait(self, seen: str, seconds: float) -> None:
         """Return when the stamp is no longer `seen`, or after `seconds`. Raises what `stamp` raises."""
         deadline = self._clock() + seconds
-        while (left := deadline - self._clock()) > 0:
+        while (now := self._clock()) < deadline:
             with self._condition:
-                if self._watching:
-                    self._condition.wait(min(left, _WATCH_SECONDS))
-                    if self._last not in ("", seen):
-                        return
-                    continue
-                self._watching = True
-            try:
-                current = self._stamp()
-            finally:
-                with self._condition:
-                    self._watching = False
+                pause = self._pause(now)
+                if pause > 0:
+                    self._condition.wait(min(deadline - now, pause))
+                else:
+                    self._watching = True
+            if pause <= 0:
+                self._look()
+            if self._last not in ("", seen):
+                return
+
+    def _pause(self, now: float) -> float:
+        """How long to wait for somebody else's look; 0 or less: it is one's own turn."""
+        return _WATCH_SECONDS if self._watching else self._looked_at + _WATCH_SECONDS - now
+
+    def _look(self) -> None:
+        current = ""
+        try:
+            current = self._stamp()
+        finally:
             with self._condition:
-                self._last = current
+                self._watching, self._looked_at, self._last = False, self._clock(), current
                 self._condition.notify_all()
-                if current != seen:
-                    return
-                self._condition.wait(min(left, _WATCH_SECONDS))
 
 
 def pool_blueprint(store: PoolStore) -> Blueprint:
