@@ -30,7 +30,7 @@ class ChangeWatch:
         self._condition = threading.Condition()
         self._watching = False
         self._looked_at = float("-inf")
-        self._last: str | None = None
+        self._last = ""
 
     def wait(self, seen: str, seconds: float) -> None:
         """Return when the stamp is no longer `seen`, or after `seconds`. Raises what `stamp` raises."""
