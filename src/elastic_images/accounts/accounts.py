@@ -57,6 +57,11 @@ class Accounts:
             TooManyRequests: too many attempts failed for this account or this address.
             Unavailable: the database does not answer, or too many people log in at once.
         """
+        user_id = self.check_password(name, password, address=address)
+        return self.sessions.start(user_id, address, user_agent)
+
+    def check_password(self, name: str, password: str, *, address: str = "") -> int:
+        """The id of the user who has this name and password. Counts as a login for the limits; raises as `log_in`."""
         self._attempts.begin(name, address)
         with self._transactions.read() as connection:
             row = connection.execute(select(users).where(users.c.folded_name == fold_name(name))).one_or_none()
@@ -67,7 +72,7 @@ class Accounts:
         self._attempts.succeeded(name, address)
         if self._passwords.needs_rehash(row.password_hash):
             self._keep_hash(row.id, row.password_hash, self._passwords.hash(password))
-        return self.sessions.start(row.id, address, user_agent)
+        return int(row.id)
 
     def of_session(self, secret: str) -> tuple[Session, Principal] | None:
         """Who has the session behind a cookie; None where it is none."""
@@ -76,6 +81,11 @@ class Accounts:
     def of_token(self, secret: str) -> Principal | None:
         """Who has an API token; None where it is none."""
         return self.tokens.find(secret)
+
+    def check_database(self) -> None:
+        """Raises Unavailable where the database does not answer."""
+        with self._transactions.read() as connection:
+            connection.execute(select(users.c.id).limit(1))
 
     def close(self) -> None:
         """Close the connections to the database."""

@@ -197,14 +197,14 @@ class Guard:
         in_form = request.mimetype == "application/x-www-form-urlencoded"
         sent = request.headers.get("X-Form-Token") or (request.form.get(FORM_TOKEN) if in_form else None) or ""
         if not hmac.compare_digest(sent.encode("utf-8", "replace"), self.form_token().encode()):
-            raise CrossSite(
-                "Nothing says that a page of ours sent this. Load the page anew, or use an API token."
-            )
+            raise CrossSite("Nothing says that a page of ours sent this. Load the page anew, or use an API token.")
 
     def _login_address(self) -> str:
         if request.method not in ("GET", "HEAD"):
             return self._login_path
-        return f"{self._login_path}?next={quote(request.full_path.removesuffix('?'), safe='/')}"
+        # Encoded twice: a key may have spaces, question marks and the like, and the address is itself a parameter.
+        query = f"?{request.query_string.decode('latin-1')}" if request.query_string else ""
+        return f"{self._login_path}?next={quote(quote(request.path) + query, safe='/')}"
 
 
 def _rule_of(app: Flask, endpoint: str) -> Rule | None:

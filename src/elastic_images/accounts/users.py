@@ -74,24 +74,45 @@ class Users:
 
     def set_password(self, name: str, password: str) -> User:
         """Give a user another password; all his sessions end, his tokens stay. Raises InvalidRequest, too."""
-        kept = self._passwords.hash(password)
-        with self._transactions.write() as connection:
-            user = _find(connection, name)
-            connection.execute(update(users).where(users.c.id == user.id).values(password_hash=kept))
-            connection.execute(delete(sessions).where(sessions.c.user_id == user.id))
-            return user
+        return self.change(name, password=password)
 
     def set_role(self, name: str, role: str) -> User:
         """Make a user an administrator or a plain user. Raises Conflict for the last administrator."""
-        return self._change(name, {"role": check_role(role)})
+        return self.change(name, role=role)
 
     def disable(self, name: str) -> User:
         """Lock a user out: all his sessions end, his tokens are revoked. Raises Conflict for the last administrator."""
-        return self._change(name, {"disabled": True})
+        return self.change(name, disabled=True)
 
     def enable(self, name: str) -> User:
         """Let a disabled user log in again; what was revoked stays so."""
-        return self._change(name, {"disabled": False})
+        return self.change(name, disabled=False)
+
+    def change(
+        self, name: str, *, role: str | None = None, disabled: bool | None = None, password: str | None = None
+    ) -> User:
+        """Change any of these about a user, all or nothing; None leaves a thing as it is.
+
+        Raises:
+            InvalidRequest: the role or the password is none.
+            Conflict: nobody would be left who is an administrator and not disabled.
+        """
+        values = {
+            "role": None if role is None else check_role(role),
+            "disabled": disabled,
+            "password_hash": None if password is None else self._passwords.hash(password),
+        }
+        with self._transactions.write() as connection:
+            self._keep_an_administrator(connection, name, loses=bool(disabled) or role == "user")
+            user = _find(connection, name)
+            given = {column: value for column, value in values.items() if value is not None}
+            if given:
+                connection.execute(update(users).where(users.c.id == user.id).values(given))
+            if disabled:
+                self._revoke(connection, user.id)
+            elif password is not None:
+                connection.execute(delete(sessions).where(sessions.c.user_id == user.id))
+            return _find(connection, name)
 
     def revoke_all(self, name: str) -> User:
         """End all sessions of a user and revoke all his tokens."""
@@ -100,19 +121,12 @@ class Users:
             self._revoke(connection, user.id)
             return user
 
-    def _change(self, name: str, values: dict[str, object]) -> User:
-        with self._transactions.write() as connection:
-            # All administrators are locked, so that two who disable each other at once cannot both succeed.
-            admins = select(users.c.id).where(users.c.role == "admin", users.c.disabled.is_(False)).order_by(users.c.id)
-            active = list(connection.execute(admins.with_for_update()).scalars())
-            user = _find(connection, name)
-            loses_admin = values.get("disabled") or values.get("role") == "user"
-            if loses_admin and active == [user.id]:
-                raise Conflict(f"{user.name!r} is the last administrator.")
-            connection.execute(update(users).where(users.c.id == user.id).values(values))
-            if values.get("disabled"):
-                self._revoke(connection, user.id)
-            return _find(connection, name)
+    def _keep_an_administrator(self, connection: Connection, name: str, *, loses: bool) -> None:
+        # All administrators are locked, so that two who disable each other at once cannot both succeed.
+        admins = select(users.c.folded_name).where(users.c.role == "admin", users.c.disabled.is_(False))
+        active = connection.execute(admins.order_by(users.c.id).with_for_update()).scalars().all()
+        if loses and active == [fold_name(name)]:
+            raise Conflict(f"{name!r} is the last administrator.")
 
     def _revoke(self, connection: Connection, user_id: int) -> None:
         connection.execute(delete(sessions).where(sessions.c.user_id == user_id))

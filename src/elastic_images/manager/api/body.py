@@ -1,0 +1,67 @@
+"""Reading what a JSON call says."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from flask import request
+
+from elastic_images.core.errors import InvalidRequest
+
+
+def json_object(names: Collection[str] | None = None) -> dict[str, Any]:
+    """The request's body, a JSON object with none but these names (None: any). An empty body is an empty object.
+
+    Raises:
+        InvalidRequest: it is none.
+    """
+    value = request.get_json(force=True, silent=True) if request.get_data(cache=True) else {}
+    if not isinstance(value, dict):
+        raise InvalidRequest("The body must be a JSON object.")
+    unknown = [name for name in value if names is not None and name not in names]
+    if unknown:
+        raise InvalidRequest(f"There is no {unknown[0][:40]!r} here; there are {', '.join(names or ())}.")
+    return value
+
+
+def text(body: dict[str, Any], name: str) -> str | None:
+    """A text of the body; None where it is left out. Raises InvalidRequest where it is something else."""
+    value = body.get(name)
+    if value is not None and not isinstance(value, str):
+        raise InvalidRequest(f"{name} must be a text.")
+    return value
+
+
+def needed_text(body: dict[str, Any], name: str) -> str:
+    """A text of the body that may not be left out. Raises InvalidRequest."""
+    value = text(body, name)
+    if value is None:
+        raise InvalidRequest(f"{name} is missing.")
+    return value
+
+
+def flag(body: dict[str, Any], name: str) -> bool | None:
+    """True, false, or None where it is left out. Raises InvalidRequest where it is something else."""
+    value = body.get(name)
+    if value is not None and not isinstance(value, bool):
+        raise InvalidRequest(f"{name} must be true or false.")
+    return value
+
+
+def seconds(body: dict[str, Any], name: str) -> float | None:
+    """A number of the body; None where it is left out. Raises InvalidRequest where it is something else."""
+    value = body.get(name)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or abs(value) > 1e15:
+        raise InvalidRequest(f"{name} must be a number of seconds.")
+    return float(value)
+
+
+def texts(body: dict[str, Any], name: str) -> list[str]:
+    """A list of texts, that may not be left out. Raises InvalidRequest."""
+    value = body.get(name)
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise InvalidRequest(f"{name} must be a list of texts.")
+    return value

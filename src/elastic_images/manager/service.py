@@ -1,0 +1,46 @@
+"""Puts the manager together: the accounts, and the clients of the apps that it asks."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, ProcessCollector
+
+from elastic_images.accounts.accounts import open_accounts
+from elastic_images.autoscaler.client import AutoscalerClient
+from elastic_images.internal_http import InternalHttp
+from elastic_images.manager.app import ManagerServices, create_app
+from elastic_images.server import Bound
+from elastic_images.settings import Settings
+from elastic_images.storage.client import StorageClient
+
+_ASK_SECONDS = 3.0
+"""How long a page waits for another app before it says that it does not answer."""
+
+
+class ManagerService:
+    """The manager (`server.Service`). It has no threads of its own."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._http = InternalHttp(settings.internal_token)
+        self._accounts = open_accounts(settings)
+        registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        services = ManagerServices(
+            accounts=self._accounts,
+            pool=AutoscalerClient(self._http, settings.autoscaler_url, timeout_seconds=_ASK_SECONDS),
+            images=StorageClient(self._http, settings.storage_urls, timeout_seconds=_ASK_SECONDS),
+            registry=registry,
+        )
+        self.wsgi = create_app(services, settings)
+
+    def start(self, bound: Bound) -> None:
+        """See `server.Service`."""
+
+    def stop(self) -> None:
+        """See `server.Service`."""
+        self._http.close()
+        self._accounts.close()
+
+
+def build(settings: Settings) -> ManagerService:
+    """The service. Raises InvalidRequest where a setting makes no sense."""
+    return ManagerService(settings)

@@ -1,0 +1,680 @@
+"""The manager: its JSON, its pages, and who may use them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from argon2 import PasswordHasher
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from elastic_images.accounts.accounts import Accounts
+from elastic_images.accounts.flask_guard import undeclared
+from elastic_images.accounts.passwords import Passwords
+from elastic_images.accounts.tables import login_attempts, sessions, tokens, users
+from elastic_images.core.errors import Unavailable
+from elastic_images.core.pool_config import ScalingConfig
+from elastic_images.database.base import metadata
+from elastic_images.database.engine import open_engine
+from elastic_images.manager.app import ManagerServices, create_app
+from elastic_images.manager.pages.overview import CONFIRMATION
+from elastic_images.settings import Settings
+
+PASSWORD = "correct horse"
+PAGE = {"Accept": "text/html", "Origin": "http://localhost"}
+OURS = {"Origin": "http://localhost"}
+EVIL = "<script>alert(1)</script>"
+
+
+class FakePool:
+    """The autoscaler's rules on its settings, and records that it was given."""
+
+    def __init__(self) -> None:
+        self.settings = ScalingConfig()
+        self.down = False
+        self.cleared = 0
+        self.asked: list[tuple[Any, ...]] = []
+
+    def _answer(self, *asked: Any) -> None:
+        self.asked.append(asked)
+        if self.down:
+            raise Unavailable("127.0.0.1:5002 does not answer.")
+
+    def pool(self) -> dict[str, Any]:
+        self._answer("pool")
+        stats = {"items": 3, "bytes": 4_200_000, "capacity_bytes": 64_000_000, "hits": 90, "misses": 10}
+        node = {"state": "live", "address": "127.0.0.1:4000", "epoch": 7, "started_at": 1.8e9}
+        return {
+            "map": {"epoch": 7},
+            "wanted": 2,
+            "mode": "manual",
+            "phase": "steady",
+            "nodes": [
+                node | {"slot": 0, "partitions": [1, 3], "stats": stats},
+                node | {"slot": 1, "partitions": [2, 4], "stats": None, "state": "dead", "address": None},
+            ],
+            "resize": None,
+        }
+
+    def config(self) -> dict[str, Any]:
+        self._answer("config")
+        return self.settings.to_json()
+
+    def update_config(self, changes: Mapping[str, object]) -> dict[str, Any]:
+        self._answer("update_config", dict(changes))
+        self.settings = self.settings.merge(changes)
+        return self.settings.to_json()
+
+    def clear(self) -> dict[str, Any]:
+        self._answer("clear")
+        self.cleared += 1
+        return {"cleared": ["node-0"], "failed": []}
+
+    def decisions(self, limit: int = 50, before: int | None = None) -> list[dict[str, Any]]:
+        self._answer("decisions", limit, before)
+        return [
+            {
+                "id": before - 1 if before else 99,
+                "at": 1.8e9,
+                "policy": "threshold",
+                "action": "grow",
+                "nodes_before": 1,
+                "nodes_after": 2,
+                "reason": f"miss rate 0.5 {EVIL}",
+                "inputs": {"requests": 10},
+            }
+        ] * limit
+
+    def resizes(self, limit: int = 50, before: int | None = None) -> list[dict[str, Any]]:
+        self._answer("resizes", limit, before)
+        times = {"started_at": 1.8e9, "finished_at": None, "from_slots": [0], "to_slots": [0, 1]}
+        rest = {"state": "open", "outcome": None, "epoch": 8, "wanted": 2, "reason": EVIL}
+        return [{"id": 5} | times | rest]
+
+    def events(self, limit: int = 50, before: int | None = None) -> list[dict[str, Any]]:
+        self._answer("events", limit, before)
+        return [{"id": 6, "at": 1.8e9, "kind": "died", "slot": 0, "epoch": None, "message": EVIL}]
+
+    def metrics(self, name: str, minutes: int = 60, source: str | None = None) -> dict[str, Any]:
+        self._answer("metrics", name, minutes, source)
+        return {"name": name, "points": []}
+
+    def rate(self, window_seconds: float = 60) -> dict[str, Any]:
+        self._answer("rate", window_seconds)
+        return {"requests": 100, "hits": 90, "misses": 10, "hit_rate": 0.9, "miss_rate": 0.1}
+
+
+class FakeImages:
+    def __init__(self) -> None:
+        self.down = False
+        self.deleted_by: list[Mapping[str, Any]] = []
+
+    def usage(self) -> dict[str, Any]:
+        if self.down:
+            raise Unavailable("127.0.0.1:5001 does not answer.")
+        return {"images": 12, "bytes": 3_456_789}
+
+    def delete_all(self, *, actor: Mapping[str, Any]) -> int:
+        self.deleted_by.append(actor)
+        return 12
+
+
+class Manager:
+    """An app with its fakes, and clients of it."""
+
+    def __init__(self, accounts: Accounts, settings: Settings) -> None:
+        self.accounts, self.pool, self.images = accounts, FakePool(), FakeImages()
+        self.app: Flask = create_app(ManagerServices(accounts, self.pool, self.images), settings)
+
+    def log_in(self, name: str) -> FlaskClient:
+        client = self.app.test_client()
+        answer = client.post("/login", data={"name": name, "password": PASSWORD}, headers=PAGE)
+        assert answer.status_code == 303
+        return client
+
+    def token(self, name: str, scope: str) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.accounts.tokens.create(name, 'test', [scope])[1]}"}
+
+
+@pytest.fixture
+def accounts(tmp_path: Path) -> Iterator[Accounts]:
+    engine = open_engine(f"sqlite:///{tmp_path}/accounts.db")
+    metadata.create_all(engine, tables=[users, sessions, tokens, login_attempts])
+    fast = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+    accounts = Accounts(engine, session_seconds=3600, passwords=Passwords(fast))
+    accounts.users.add("ann", PASSWORD)
+    accounts.users.add("root", PASSWORD, "admin")
+    yield accounts
+    accounts.close()
+
+
+@pytest.fixture
+def manager(accounts: Accounts, tmp_path: Path) -> Manager:
+    return Manager(accounts, Settings.for_tests(data=tmp_path))
+
+
+@pytest.fixture
+def root(manager: Manager) -> FlaskClient:
+    return manager.log_in("root")
+
+
+def routes(app: Flask) -> list[tuple[str, str]]:
+    """Every route that is for administrators, with something in the place of its variables."""
+    found = []
+    for route in app.url_map.iter_rules():
+        if route.endpoint in ("healthz", "readyz", "metrics", "static") or route.endpoint.startswith("login."):
+            continue
+        path = re.sub(r"<int:\w+>", "999", route.rule).replace("<name>", "ann")
+        found += [(method, path) for method in sorted((route.methods or set()) - {"HEAD", "OPTIONS"})]
+    return sorted(found)
+
+
+def outcome(answer: TestResponse) -> int:
+    return 401 if answer.status_code == 303 and answer.headers["Location"].startswith("/login") else answer.status_code
+
+
+# Who may: every route in every mode.
+
+
+def test_every_route_declares_who_may(manager: Manager) -> None:
+    assert undeclared(manager.app) == []
+    assert len(routes(manager.app)) > 35
+
+
+@pytest.mark.parametrize("accept", ["text/html", "application/json"])
+@pytest.mark.parametrize("mode", ["none", "read", "write"])
+def test_all_routes_are_for_administrators(accounts: Accounts, tmp_path: Path, mode: str, accept: str) -> None:
+    manager = Manager(accounts, Settings.for_tests(data=tmp_path, anonymous=mode))
+    strangers: list[tuple[int, FlaskClient, dict[str, str]]] = [
+        (401, manager.app.test_client(), {}),
+        (401, manager.app.test_client(), {"Authorization": "Bearer ei_wrong"}),
+        (403, manager.log_in("ann"), {}),
+        (403, manager.app.test_client(), manager.token("ann", "write")),
+        (403, manager.app.test_client(), manager.token("root", "write")),
+    ]
+    for method, path in routes(manager.app):
+        for status, client, headers in strangers:
+            answer = client.open(path, method=method, headers=headers | OURS | {"Accept": accept})
+            assert outcome(answer) == status, (method, path, headers)
+    assert manager.pool.asked == []
+    assert manager.images.deleted_by == []
+    assert [user.name for user in accounts.users.list()] == ["ann", "root"]
+
+
+@pytest.mark.parametrize("who", ["admin session", "admin token", "anybody in mode admin"])
+def test_administrators_reach_all_routes(accounts: Accounts, tmp_path: Path, who: str) -> None:
+    mode = "admin" if who.startswith("anybody") else "none"
+    manager = Manager(accounts, Settings.for_tests(data=tmp_path, anonymous=mode))
+    accounts.users.add("eve", PASSWORD, "admin")
+    client = manager.log_in("eve") if who == "admin session" else manager.app.test_client()
+    headers = OURS | (manager.token("eve", "admin") if who == "admin token" else {})
+    for method, path in routes(manager.app):
+        answer = client.open(path, method=method, headers=headers)
+        assert outcome(answer) not in (401, 403, 405, 500), (method, path)
+
+
+def test_no_other_site_reaches_anything_that_changes_something(accounts: Accounts, tmp_path: Path) -> None:
+    manager = Manager(accounts, Settings.for_tests(data=tmp_path, anonymous="admin"))
+    changing = [route for route in routes(manager.app) if route[0] != "GET"]
+    assert len(changing) > 15
+    for method, path in [*changing, ("POST", "/login"), ("POST", "/logout")]:
+        for headers in ({"Sec-Fetch-Site": "cross-site"}, {"Origin": "http://localhost:5000"}, {"Origin": "null"}):
+            assert manager.app.test_client().open(path, method=method, headers=headers).status_code == 403
+    assert manager.pool.asked == []
+    assert manager.images.deleted_by == []
+
+
+def test_a_foreign_host_reaches_nothing(manager: Manager, root: FlaskClient) -> None:
+    for method, path in [*routes(manager.app), ("GET", "/login"), ("GET", "/nowhere")]:
+        assert root.open(path, method=method, headers=OURS | {"Host": "evil.example"}).status_code == 400
+    assert root.get("/healthz", headers={"Host": "evil.example"}).status_code == 200
+
+
+# Logging in.
+
+
+def test_people_log_in_and_come_back_to_where_they_wanted(manager: Manager) -> None:
+    client = manager.app.test_client()
+    answer = client.get("/users/ann?x=1", headers=PAGE)
+    assert answer.headers["Location"] == "/login?next=/users/ann%3Fx%3D1"
+    page = client.get(answer.headers["Location"], headers=PAGE).text
+    assert 'name="next" value="/users/ann?x=1"' in page
+    form = {"name": "root", "password": PASSWORD, "next": "/users/ann?x=1"}
+    assert client.post("/login", data=form, headers=PAGE).headers["Location"] == "/users/ann?x=1"
+    assert client.get("/users/ann", headers=PAGE).status_code == 200
+    assert client.get("/login?next=/users", headers=PAGE).headers["Location"] == "/users"
+
+
+@pytest.mark.parametrize("target", ["https://evil.example/", "//evil.example", "/\\evil.example"])
+def test_a_login_leads_to_no_other_site(manager: Manager, target: str) -> None:
+    form = {"name": "root", "password": PASSWORD, "next": target}
+    assert manager.app.test_client().post("/login", data=form, headers=PAGE).headers["Location"] == "/"
+
+
+def test_a_wrong_password_is_refused_and_then_slowed_down(manager: Manager) -> None:
+    client = manager.app.test_client()
+    for _ in range(10):
+        answer = client.post("/login", data={"name": EVIL, "password": "wrong"}, headers=PAGE)
+        assert answer.status_code == 401
+        assert "Wrong name or password." in answer.text
+        assert EVIL not in answer.text
+        assert "Set-Cookie" not in answer.headers
+    answer = client.post("/login", data={"name": EVIL, "password": "wrong"}, headers=PAGE)
+    assert answer.status_code == 429
+    assert 0 < int(answer.headers["Retry-After"]) <= 900
+
+
+def test_logging_out(root: FlaskClient) -> None:
+    assert root.post("/logout", headers=PAGE).headers["Location"] == "/login"
+    assert outcome(root.get("/", headers=PAGE)) == 401
+
+
+def test_a_plain_user_is_told_why_and_can_log_out(manager: Manager) -> None:
+    answer = manager.log_in("ann").get("/", headers=PAGE)
+    assert answer.status_code == 403
+    assert "Log out ann" in answer.text
+    assert 'href="/users"' not in answer.text
+
+
+# The pages.
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/decisions", "/resizes", "/events", "/users", "/users/ann", "/tokens", "/settings", "/nowhere"]
+)
+def test_pages_hold_no_script_and_are_not_kept(root: FlaskClient, path: str) -> None:
+    answer = root.get(path, headers=PAGE)
+    assert answer.status_code == (404 if path == "/nowhere" else 200)
+    assert answer.content_type == "text/html; charset=utf-8"
+    assert "<script" not in answer.text
+    assert not re.search(r"\son\w+=|style=|javascript:", answer.text)
+    policy = answer.headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert path == "/nowhere" or answer.headers["Cache-Control"] == "no-store"
+
+
+def test_every_form_carries_the_form_token(root: FlaskClient) -> None:
+    for path in ("/", "/users", "/users/root", "/tokens"):
+        for form in re.findall(r"<form method=\"post\".*?</form>", root.get(path, headers=PAGE).text, re.DOTALL):
+            assert re.search(r'name="form_token" value="[\w-]{43}"', form), form
+
+
+def test_the_style_sheet_is_there(manager: Manager) -> None:
+    answer = manager.app.test_client().get("/static/manager.css")
+    assert answer.status_code == 200
+    answer.close()
+
+
+def test_the_overview_shows_the_pool(root: FlaskClient) -> None:
+    page = root.get("/", headers=PAGE).text
+    for shown in ("1 live, 2 wanted", "3 images, 4.2 MB of 64.0 MB", "90.0 %", "10.0 %", "12 images, 3.5 MB", "1, 3"):
+        assert shown in page
+
+
+def test_the_pages_come_and_say_so_when_others_are_down(manager: Manager, root: FlaskClient) -> None:
+    manager.pool.down = manager.images.down = True
+    page = root.get("/", headers=PAGE)
+    assert page.status_code == 200
+    assert "127.0.0.1:5002 does not answer." in page.text
+    assert "127.0.0.1:5001 does not answer." in page.text
+    assert manager.pool.asked == [("pool",)], "one time-out is enough"
+    for path in ("/decisions", "/resizes", "/events"):
+        answer = root.get(path, headers=PAGE)
+        assert answer.status_code == 503
+        assert "127.0.0.1:5002 does not answer." in answer.text
+        assert "<h1>" in answer.text
+    assert root.get("/api/pool").status_code == 503
+    assert root.post("/pool/clear", headers=PAGE).status_code == 503
+    assert root.get("/users", headers=PAGE).status_code == 200
+
+
+FORM = {
+    "mode": "auto",
+    "cache_mb": "32",
+    "policy": "RR",
+    "expand_ratio": "3",
+    "shrink_ratio": "0.4",
+    "max_miss": "0.5",
+    "min_miss": "0.1",
+}
+
+
+def test_the_settings_form(manager: Manager, root: FlaskClient) -> None:
+    answer = root.post("/pool/config", data=FORM, headers=PAGE)
+    assert answer.headers["Location"] == "/?done=configured"
+    assert manager.pool.settings == ScalingConfig("auto", 1, 32, "RR", 3.0, 0.4, 0.5, 0.1)
+    assert "The pool&#39;s settings were changed." in root.get("/?done=configured", headers=PAGE).text
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("max_miss", "nan"),
+        ("min_miss", "0.9"),
+        ("cache_mb", "-1"),
+        ("policy", "FIFO"),
+        ("mode", "x"),
+        ("expand_ratio", "inf"),
+    ],
+)
+def test_a_setting_that_makes_no_sense_changes_nothing(
+    manager: Manager, root: FlaskClient, name: str, value: str
+) -> None:
+    answer = root.post("/pool/config", data=FORM | {name: value}, headers=PAGE)
+    assert answer.status_code == 400
+    assert name in answer.text
+    assert manager.pool.settings == ScalingConfig()
+
+
+def test_the_size_by_hand(manager: Manager, root: FlaskClient) -> None:
+    for form, size in (
+        ({"step": "add"}, 2),
+        ({"num_nodes": "8"}, 8),
+        ({"step": "add"}, 8),
+        ({"step": "remove"}, 7),
+        ({"num_nodes": ""}, 7),
+    ):
+        answer = root.post("/pool/size", data=form, headers=PAGE)
+        assert answer.status_code in (303, 400)
+        assert manager.pool.settings.num_nodes == size
+
+
+def test_clearing(manager: Manager, root: FlaskClient) -> None:
+    assert root.post("/pool/clear", headers=PAGE).headers["Location"] == "/?done=cleared"
+    assert manager.pool.cleared == 1
+
+
+def test_deleting_all_needs_the_words(manager: Manager, root: FlaskClient) -> None:
+    for confirmation in ("", "yes", "delete all"):
+        answer = root.post("/images/delete_all", data={"confirmation": confirmation}, headers=PAGE)
+        assert answer.status_code == 400
+        assert "Nothing was deleted" in answer.text
+    assert manager.images.deleted_by == []
+    answer = root.post("/images/delete_all", data={"confirmation": CONFIRMATION}, headers=PAGE)
+    assert answer.headers["Location"] == "/?done=deleted"
+    assert manager.images.deleted_by == [{"user": 2, "name": "root", "admin": True}]
+
+
+def test_records_are_shown_as_text_and_page_on(manager: Manager, root: FlaskClient) -> None:
+    for path in ("/decisions", "/resizes", "/events"):
+        page = root.get(path, headers=PAGE).text
+        assert EVIL not in page
+        assert "&lt;script&gt;" in page
+    page = root.get("/decisions?limit=2&before=50", headers=PAGE).text
+    assert manager.pool.asked[-1] == ("decisions", 2, 50)
+    assert 'href="/decisions?before=49"' in page
+    assert "Older" not in root.get("/events", headers=PAGE).text
+
+
+def test_users_by_the_pages(manager: Manager, root: FlaskClient) -> None:
+    answer = root.post("/users", data={"name": "bob", "password": "", "role": "user"}, headers=PAGE)
+    shown = re.search(r"<code>([\w-]{20})</code>", answer.text)
+    assert shown is not None
+    assert manager.accounts.log_in("bob", shown[1])
+    assert shown[1] not in root.get("/users", headers=PAGE).text
+    assert root.post("/users", data={"name": "bob", "password": PASSWORD}, headers=PAGE).status_code == 409
+    assert root.post("/users", data={"name": EVIL, "password": PASSWORD}, headers=PAGE).status_code == 400
+    for form, place in (
+        ({"action": "role", "role": "admin"}, "/users/bob?done=changed"),
+        ({"action": "revoke"}, "/users/bob?done=thrown-out"),
+        ({"action": "disable"}, "/users/bob?done=changed"),
+    ):
+        assert root.post("/users/bob", data=form, headers=PAGE).headers["Location"] == place
+    bob = manager.accounts.users.get("bob")
+    assert (bob.role, bob.disabled) == ("admin", True)
+    root.post("/users/bob", data={"action": "enable"}, headers=PAGE)
+    answer = root.post("/users/bob", data={"action": "password", "password": "another horse"}, headers=PAGE)
+    assert "another horse" in answer.text
+    assert manager.accounts.log_in("bob", "another horse")
+
+
+def test_what_cannot_be_done_to_a_user(root: FlaskClient) -> None:
+    for form, status in (
+        ({"action": "disable"}, 409),
+        ({"action": "role", "role": "user"}, 409),
+        ({"action": "role", "role": "god"}, 400),
+        ({"action": "password", "password": "short"}, 400),
+        ({"action": "explode"}, 400),
+        ({}, 400),
+    ):
+        answer = root.post("/users/root", data=form, headers=PAGE)
+        assert answer.status_code == status
+        assert 'role="alert"' in answer.text
+    assert root.post("/users/nobody", data={"action": "disable"}, headers=PAGE).status_code == 404
+    assert root.get("/users/nobody", headers=PAGE).status_code == 404
+
+
+def test_a_session_is_ended_by_the_page(manager: Manager, root: FlaskClient) -> None:
+    ann = manager.log_in("ann")
+    (session,) = manager.accounts.sessions.list(1)
+    assert f"/users/ann/sessions/{session.id}/end" in root.get("/users/ann", headers=PAGE).text
+    assert root.post(f"/users/root/sessions/{session.id}/end", headers=PAGE).status_code == 404
+    assert outcome(ann.get("/", headers=PAGE)) == 403
+    assert root.post(f"/users/ann/sessions/{session.id}/end", headers=PAGE).status_code == 303
+    assert outcome(ann.get("/", headers=PAGE)) == 401
+
+
+def test_tokens_by_the_pages(manager: Manager, root: FlaskClient) -> None:
+    form = {"user": "ann", "label": EVIL, "scope": ["read", "write"], "days": "7"}
+    page = root.post("/tokens", data=form, headers=PAGE).text
+    assert EVIL not in page
+    shown = re.search(r"<code>(ei_[\w-]{43})</code>", page)
+    assert shown is not None
+    assert manager.accounts.of_token(shown[1]) is not None
+    (token,) = manager.accounts.tokens.list("ann")
+    assert token.expires_at == pytest.approx(token.created_at + 7 * 86_400)
+    assert shown[1] not in root.get("/tokens", headers=PAGE).text
+    for bad, status in (
+        ({"scope": "admin"}, 403),
+        ({"scope": []}, 400),
+        ({"days": "x"}, 400),
+        ({"user": "nobody"}, 404),
+    ):
+        assert root.post("/tokens", data=form | bad, headers=PAGE).status_code == status
+    assert root.post(f"/tokens/{token.id}/revoke", headers=PAGE).headers["Location"] == "/tokens?done=revoked"
+    assert manager.accounts.of_token(shown[1]) is None
+
+
+def test_the_settings_page_hides_secrets(accounts: Accounts, tmp_path: Path) -> None:
+    hidden = {
+        "admin_password": "hidden-password",
+        "internal_token": "hidden-token",
+        "secret_key": "hidden-key",
+        "database": "mysql://user:hidden-database@db/images",
+    }
+    manager = Manager(accounts, Settings.for_tests(data=tmp_path, **hidden))
+    client = manager.log_in("root")
+    for path in ("/settings", "/api/settings"):
+        answer = client.get(path)
+        assert answer.status_code == 200
+        assert "hidden-" not in answer.text
+        assert "user:***@db" in answer.text
+
+
+# The JSON.
+
+
+def test_facts_are_passed_on(manager: Manager, root: FlaskClient) -> None:
+    assert root.get("/api/pool").json == manager.pool.pool()
+    assert root.get("/api/config").json == ScalingConfig().to_json()
+    assert root.get("/api/storage").json == {"images": 12, "bytes": 3_456_789}
+    assert root.get("/api/rate?window_seconds=300").json == manager.pool.rate()
+    root.get("/api/metrics?name=miss_rate&minutes=90&source=node-1")
+    root.get("/api/metrics?name=items")
+    root.get("/api/decisions?limit=2&before=9")
+    root.get("/api/resizes")
+    root.get("/api/events")
+    assert manager.pool.asked[-5:] == [
+        ("metrics", "miss_rate", 90, "node-1"),
+        ("metrics", "items", 60, None),
+        ("decisions", 2, 9),
+        ("resizes", 50, None),
+        ("events", 50, None),
+    ]
+    answer = root.get("/api/events").json
+    assert answer is not None
+    assert answer["events"][0]["kind"] == "died"
+    settings = root.get("/api/settings").json
+    assert settings is not None
+    assert settings["anonymous"] == {"value": "read", "source": "default"}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/metrics",
+        "/api/metrics?name=x&minutes=0",
+        "/api/metrics?name=x&minutes=ten",
+        "/api/rate?window_seconds=nan",
+        "/api/rate?window_seconds=0",
+        "/api/decisions?limit=0",
+        "/api/decisions?limit=501",
+        "/api/events?before=-1",
+        "/api/resizes?before=1e3",
+        "/decisions?limit=x",
+    ],
+)
+def test_arguments_that_make_no_sense(root: FlaskClient, path: str) -> None:
+    answer = root.get(path)
+    assert answer.status_code == 400
+    assert answer.content_type == "application/problem+json"
+
+
+def test_the_configuration_is_changed_all_or_nothing(manager: Manager, root: FlaskClient) -> None:
+    answer = root.patch("/api/config", json={"num_nodes": 4, "policy": "RR"}, headers=OURS)
+    assert answer.json == ScalingConfig(num_nodes=4, policy="RR").to_json()
+    for bad in ({"num_nodes": 9, "mode": "auto"}, {"unknown": 1}):
+        assert root.patch("/api/config", json=bad, headers=OURS).status_code == 400
+    for body in (b"[]", b"{", b"\xff", b"3"):
+        assert root.patch("/api/config", data=body, headers=OURS).status_code == 400
+    assert manager.pool.settings == ScalingConfig(num_nodes=4, policy="RR")
+
+
+def test_clear_and_delete_all(manager: Manager) -> None:
+    client, headers = manager.app.test_client(), manager.token("root", "admin")
+    assert client.post("/api/clear", headers=headers).json == {"cleared": ["node-0"], "failed": []}
+    assert client.post("/api/delete_all", headers=headers).json == {"deleted": 12}
+    assert manager.images.deleted_by == [{"user": 2, "name": "root", "admin": True}]
+
+
+def test_users_by_json(manager: Manager) -> None:
+    client, headers = manager.app.test_client(), manager.token("root", "admin")
+    made = client.post("/api/users", json={"name": "Zoë", "role": "admin"}, headers=headers)
+    assert made.status_code == 201
+    assert made.headers["Location"] == "/api/users/Zo%C3%AB"
+    assert made.json is not None
+    assert manager.accounts.log_in("zoë", made.json["password"]).principal.is_admin
+    given = client.post("/api/users", json={"name": "bob", "password": PASSWORD}, headers=headers)
+    assert given.json is not None
+    assert given.json.keys() == {"id", "name", "role", "disabled", "created_at"}
+    listed = client.get("/api/users", headers=headers).json
+    assert listed is not None
+    assert [user["name"] for user in listed["users"]] == ["ann", "bob", "root", "Zoë"]
+    changed = client.patch("/api/users/bob", json={"role": "admin", "disabled": True}, headers=headers)
+    assert changed.json == given.json | {"role": "admin", "disabled": True}
+    assert client.get("/api/users/BOB", headers=headers).json == changed.json
+    client.patch("/api/users/bob", json={"disabled": False, "password": "another horse"}, headers=headers)
+    secret = manager.accounts.log_in("bob", "another horse").secret
+    sessions = client.get("/api/users/bob/sessions", headers=headers)
+    assert sessions.json is not None
+    assert secret not in sessions.text
+    number = sessions.json["sessions"][0]["id"]
+    assert client.delete(f"/api/users/bob/sessions/{number}", headers=headers).status_code == 204
+    assert manager.accounts.of_session(secret) is None
+    again = manager.accounts.log_in("bob", "another horse").secret
+    assert client.post("/api/users/bob/revoke", headers=headers).status_code == 200
+    assert manager.accounts.of_session(again) is None
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status"),
+    [
+        ("POST", "/api/users", {}, 400),
+        ("POST", "/api/users", {"name": 7}, 400),
+        ("POST", "/api/users", {"name": "bob", "password": "short"}, 400),
+        ("POST", "/api/users", {"name": "bob", "role": ""}, 400),
+        ("POST", "/api/users", {"name": "bob", "admin": True}, 400),
+        ("POST", "/api/users", {"name": "ANN"}, 409),
+        ("PATCH", "/api/users/ann", {}, 400),
+        ("PATCH", "/api/users/ann", {"disabled": "yes"}, 400),
+        ("PATCH", "/api/users/ann", {"role": "god", "disabled": True}, 400),
+        ("PATCH", "/api/users/ann", {"name": "anna"}, 400),
+        ("PATCH", "/api/users/root", {"disabled": True}, 409),
+        ("PATCH", "/api/users/root", {"role": "user", "password": "another horse"}, 409),
+        ("PATCH", "/api/users/nobody", {"disabled": True}, 404),
+        ("POST", "/api/users/nobody/revoke", {}, 404),
+        ("GET", "/api/users/nobody/sessions", None, 404),
+        ("DELETE", "/api/users/ann/sessions/999", None, 404),
+        ("POST", "/api/tokens", {"label": "x", "scopes": ["read"], "user": "nobody"}, 404),
+        ("POST", "/api/tokens", {"label": "x", "scopes": ["admin"], "user": "ann"}, 403),
+        ("POST", "/api/tokens", {"label": "x", "scopes": "read"}, 400),
+        ("POST", "/api/tokens", {"label": "x", "scopes": []}, 400),
+        ("POST", "/api/tokens", {"scopes": ["read"]}, 400),
+        ("POST", "/api/tokens", {"label": "x", "scopes": ["read"], "expires_seconds": True}, 400),
+        ("POST", "/api/tokens", {"label": "x", "scopes": ["read"], "expires_seconds": -1}, 400),
+        ("POST", "/api/tokens", {"label": "x", "scopes": ["read"], "expires_seconds": 10**400}, 400),
+        ("DELETE", "/api/tokens/999999", None, 404),
+    ],
+)
+def test_what_makes_no_sense_changes_nothing(manager: Manager, method: str, path: str, body: Any, status: int) -> None:
+    client, headers = manager.app.test_client(), manager.token("root", "admin")
+    before = manager.accounts.users.list(), len(manager.accounts.tokens.list())
+    answer = client.open(path, method=method, json=body, headers=headers)
+    assert answer.status_code == status
+    assert answer.content_type == "application/problem+json"
+    assert (manager.accounts.users.list(), len(manager.accounts.tokens.list())) == before
+    assert manager.accounts.log_in("root", PASSWORD)
+
+
+def test_tokens_by_json(manager: Manager) -> None:
+    client, headers = manager.app.test_client(), manager.token("root", "admin")
+    made = client.post(
+        "/api/tokens",
+        json={"user": "ann", "label": "backup", "scopes": ["write"], "expires_seconds": 60},
+        headers=headers,
+    )
+    assert made.status_code == 201
+    assert made.json is not None
+    principal = manager.accounts.of_token(made.json["secret"])
+    assert principal is not None
+    assert principal.name == "ann"
+    assert made.json["scopes"] == ["read", "write"]
+    listed = client.get("/api/tokens?user=ann", headers=headers).json
+    assert listed is not None
+    assert [token["label"] for token in listed["tokens"]] == ["backup"]
+    assert "secret" not in listed["tokens"][0]
+    mine = client.post("/api/tokens", json={"label": "mine", "scopes": ["read"]}, headers=headers).json
+    assert mine is not None
+    assert mine["user"] == "root"
+    assert client.delete(f"/api/tokens/{made.json['id']}", headers=headers).status_code == 204
+    assert manager.accounts.of_token(made.json["secret"]) is None
+
+
+def test_a_visitor_in_mode_admin_says_whose_token_it_is(accounts: Accounts, tmp_path: Path) -> None:
+    manager = Manager(accounts, Settings.for_tests(data=tmp_path, anonymous="admin"))
+    client = manager.app.test_client()
+    body = {"label": "x", "scopes": ["read"]}
+    assert client.post("/api/tokens", json=body).status_code == 400
+    assert client.post("/api/tokens", json=body | {"user": "ann"}).status_code == 201
+    client.post("/api/delete_all")
+    assert manager.images.deleted_by == [{"user": None, "name": "anonymous", "admin": True}]
+
+
+def test_a_body_that_is_too_large(root: FlaskClient) -> None:
+    assert root.post("/api/users", data=b"x" * 200_000, headers=OURS).status_code == 413
+
+
+def test_not_ready_without_the_database(tmp_path: Path) -> None:
+    engine = open_engine(f"sqlite:///{tmp_path}/missing/accounts.db")
+    manager = Manager(Accounts(engine, session_seconds=60), Settings.for_tests(data=tmp_path))
+    client = manager.app.test_client()
+    assert client.get("/healthz").status_code == 200
+    assert client.get("/readyz").status_code == 503
+    assert client.get("/api/pool", headers={"Authorization": "Bearer ei_x"}).status_code == 503
+    engine.dispose()
