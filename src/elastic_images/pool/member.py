@@ -54,9 +54,11 @@ class PoolMember:
         self._on_view = on_view
         self._addresses = ("", "")
         self._stopping = threading.Event()
+        self._lock = threading.Lock()
         self._refreshing = threading.Lock()
         self._registered = cache is None
         self._hurry = False
+        self._obeyed_stamp = ""
         self._refreshed_at = float("-inf")
         self._thread = threading.Thread(target=self._run, name="pool-member", daemon=True)
         self.view = PoolView()
@@ -80,12 +82,14 @@ class PoolMember:
         before = self.view
         with self._refreshing:
             if self.view is before and self._clock() >= self._refreshed_at + _REFRESH_SECONDS:
-                self._refreshed_at = self._clock()
                 body = {"incarnation": None, "epoch": 0, "stamp": "", "wait": 0}
                 try:
-                    self._see(PoolView.from_json(self._ask("poll", body, _ANSWER_SECONDS)))
-                except Unavailable:
+                    self._see(_view_in(self._ask("poll", body, _ANSWER_SECONDS)))
+                except ElasticImagesError:
                     _log.debug("no answer to a refresh of the pool map")
+                finally:
+                    # At the end: who waited for an answer that did not come must not wait for the next one, too.
+                    self._refreshed_at = self._clock()
             return self.view
 
     def _run(self) -> None:
@@ -125,7 +129,8 @@ class PoolMember:
         body = {
             "incarnation": cache.incarnation if cache else None,
             "epoch": cache.epoch if cache else 0,
-            "stamp": self.view.stamp,
+            # Not the view's: a refresh may have seen a newer map, which the cache has still to take.
+            "stamp": self._obeyed_stamp,
             # After a failure the rest of the lease is too short for a long poll.
             "wait": 0.0 if self._hurry else POLL_SECONDS,
         }
@@ -133,7 +138,7 @@ class PoolMember:
         self._obey(self._ask("poll", body, POLL_SECONDS + _ANSWER_SECONDS), sent)
 
     def _obey(self, answer: dict[str, Any], sent: float) -> None:
-        view = PoolView.from_json(answer)
+        view = _view_in(answer)
         if self._cache is not None:
             if answer["state"] != LIVE:
                 _log.warning("%s is %s and starts a new life", self._member_id, answer["state"])
@@ -144,13 +149,15 @@ class PoolMember:
             if view.map is None or view.map.epoch >= self._cache.epoch:
                 self._cache.renew(sent + LEASE_SECONDS)
         self._see(view)
+        self._obeyed_stamp = view.stamp
 
     def _see(self, view: PoolView) -> None:
-        known = self.view.map
-        if known is not None and (view.map is None or view.map.epoch < known.epoch):
-            return
-        self.view = view
-        self._on_view(view)
+        with self._lock:
+            known = self.view.map
+            if known is not None and (view.map is None or view.map.epoch < known.epoch):
+                return
+            self.view = view
+            self._on_view(view)
 
     def _ask(self, call: str, body: dict[str, Any], timeout_seconds: float) -> dict[str, Any]:
         """Ask the address that answered last; one that fails goes to the end of the list."""
@@ -160,8 +167,21 @@ class PoolMember:
                 self._http.request("POST", f"{url}/internal/pool/{call}", json=body, timeout_seconds=timeout_seconds)
             )
         except ElasticImagesError:
-            self._urls.append(self._urls.pop(0))
+            self._pass_over(url)
             raise
         if not isinstance(answer, dict):
             raise Unavailable("A poll was answered with something else.")
         return answer
+
+    def _pass_over(self, failed: str) -> None:
+        with self._lock:
+            # Both threads may have met the same failure, and one step on is enough.
+            if self._urls[0] == failed:
+                self._urls = [*self._urls[1:], failed]
+
+
+def _view_in(answer: dict[str, Any]) -> PoolView:
+    try:
+        return PoolView.from_json(answer)
+    except (KeyError, TypeError, ValueError) as error:
+        raise Unavailable("A poll was answered with something else.") from error

@@ -1,0 +1,360 @@
+"""A member's life, step by step, on a pool that answers as each test says."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+from tests.unit.pool.scripted_pool import Body, ScriptedPool, answer, map_at
+
+from elastic_images.core.cache import ByteCache
+from elastic_images.core.coherence import Begun, CoherentCache
+from elastic_images.core.entry import Entry
+from elastic_images.core.errors import ElasticImagesError, Unauthenticated, Unavailable
+from elastic_images.core.pool_map import PoolMap
+from elastic_images.pool.member import PoolMember
+from elastic_images.pool.view import DEAD, FENCED, LEASE_SECONDS, LIVE, PoolView
+
+STORAGE, AUTOSCALER = "http://storage", "http://autoscaler"
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Setup:
+    """A node's member in slot 0 whose rounds the test calls itself."""
+
+    def __init__(self, urls: tuple[str, ...] = (STORAGE, AUTOSCALER)) -> None:
+        self.clock = Clock()
+        self.cache = CoherentCache(ByteCache(1_000_000), self.clock, slot=0)
+        self.reply: Callable[[str, str, Body], Body] = lambda _url, _call, _body: answer(map_at(1))
+        self.pool = ScriptedPool(self._answer)
+        self.seen: list[PoolView] = []
+        self.member = PoolMember(
+            self.pool.as_http(),
+            urls,
+            self.cache,
+            member_id="node-0",
+            kind="node",
+            sole=True,
+            clock=self.clock,
+            on_view=self.seen.append,
+        )
+
+    def _answer(self, url: str, call: str, body: Body) -> Body:
+        return self.reply(url, call, body)
+
+    def register(self, pool_map: PoolMap | None) -> None:
+        self.reply = lambda _url, _call, _body: answer(pool_map)
+        self.member._register()
+
+    def poll(self, given: Body) -> None:
+        self.reply = lambda _url, _call, _body: given
+        self.member._poll()
+
+    def keep(self, key: str) -> None:
+        begun = self.cache.begin(key)
+        assert isinstance(begun, Begun)
+        entry = Entry(key, b"bytes", content_type="image/png", etag='"e"', version=1, updated_at=0.0)
+        assert self.cache.complete(begun.fill, entry)
+
+
+def test_the_lease_counts_from_when_the_poll_was_sent() -> None:
+    setup = Setup()
+    sent = setup.clock.now
+
+    def slow(_url: str, _call: str, _body: Body) -> Body:
+        setup.clock.now += 1.4
+        return answer(map_at(1))
+
+    setup.reply = slow
+    setup.member._register()
+    setup.clock.now = sent + LEASE_SECONDS - 0.01
+    assert not setup.cache.dark
+    setup.clock.now = sent + LEASE_SECONDS
+    assert setup.cache.dark
+
+    sent = setup.clock.now
+    setup.member._poll()
+    setup.clock.now = sent + LEASE_SECONDS - 0.01
+    assert not setup.cache.dark
+    setup.clock.now = sent + LEASE_SECONDS
+    assert setup.cache.dark
+
+
+def test_an_answer_that_took_longer_than_the_lease_gives_none() -> None:
+    setup = Setup()
+
+    def too_slow(_url: str, _call: str, _body: Body) -> Body:
+        setup.clock.now += LEASE_SECONDS
+        return answer(map_at(1))
+
+    setup.reply = too_slow
+    setup.member._register()
+    assert setup.cache.dark
+
+
+def test_the_map_is_taken_before_the_lease_is_renewed() -> None:
+    setup = Setup()
+    order: list[str] = []
+    take_map, renew = setup.cache.take_map, setup.cache.renew
+
+    def taken(pool_map: PoolMap | None) -> None:
+        order.append("map")
+        take_map(pool_map)
+
+    def renewed(until: float) -> None:
+        order.append("lease")
+        renew(until)
+
+    setup.cache.take_map, setup.cache.renew = taken, renewed  # type: ignore[method-assign]
+    setup.register(map_at(1))
+    setup.poll(answer(map_at(2), stamp="2"))
+    assert order == ["map", "lease"] * 2
+
+
+def test_a_poll_names_the_epoch_that_was_taken_and_the_stamp_that_was_obeyed() -> None:
+    setup = Setup()
+    setup.register(map_at(3))
+    setup.poll(answer(map_at(4), stamp="7"))
+    setup.poll(answer(map_at(4), stamp="7"))
+    _, call, body = setup.pool.calls[-1]
+    assert call == "poll"
+    assert (body["epoch"], body["stamp"], body["incarnation"]) == (4, "7", setup.cache.incarnation)
+
+
+def test_an_older_map_is_not_taken_and_renews_no_lease() -> None:
+    setup = Setup()
+    setup.register(map_at(5))
+    setup.clock.now += LEASE_SECONDS - 0.1
+    setup.poll(answer(map_at(4), stamp="old"))
+    assert setup.cache.epoch == 5
+    assert setup.member.view.map == map_at(5)
+    setup.clock.now += 0.1
+    assert setup.cache.dark
+
+
+@pytest.mark.parametrize("state", [FENCED, DEAD, "unknown"])
+def test_a_member_that_is_not_live_clears_and_registers_anew(state: str) -> None:
+    setup = Setup()
+    setup.register(map_at(1))
+    setup.keep("k")
+    first = setup.cache.incarnation
+    lease_ends = setup.clock.now + LEASE_SECONDS
+    setup.clock.now += 1.0
+    setup.poll(answer(map_at(1), state=state))
+    setup.clock.now = lease_ends
+    assert setup.cache.dark, "an answer that is not live renews nothing"
+
+    setup.register(map_at(1))
+    _, call, body = setup.pool.calls[-1]
+    assert call == "register"
+    assert body["sole"] is True
+    assert body["member"]["incarnation"] == setup.cache.incarnation != first
+    assert body["member"]["epoch"] == 0, "a new life has dropped for no map yet"
+    assert setup.cache.lookup("k") is None, "nothing of the old life may be kept"
+
+
+def test_a_new_life_is_dark_and_refuses_the_old_name_before_it_is_registered() -> None:
+    setup = Setup()
+    setup.register(map_at(1))
+    setup.keep("k")
+
+    def nobody(_url: str, _call: str, _body: Body) -> Body:
+        assert setup.cache.dark
+        raise Unavailable("no answer")
+
+    setup.reply = nobody
+    with pytest.raises(Unavailable):
+        setup.member._register()
+    assert setup.cache.dark
+    assert setup.cache.statistics()["items"] == 0
+
+
+def test_each_try_to_register_is_a_life_of_its_own() -> None:
+    setup = Setup()
+    tried: list[str] = []
+
+    def lost(_url: str, _call: str, body: Body) -> Body:
+        tried.append(body["member"]["incarnation"])
+        raise Unavailable("the answer was lost")
+
+    setup.reply = lost
+    for _ in range(3):
+        with pytest.raises(Unavailable):
+            setup.member._register()
+    assert len(set(tried)) == 3
+
+
+def test_an_address_that_fails_is_passed_over_and_the_next_poll_does_not_wait() -> None:
+    setup = Setup()
+    setup.register(map_at(1))
+
+    def storage_is_down(url: str, _call: str, _body: Body) -> Body:
+        if url == STORAGE:
+            raise Unavailable("down")
+        setup.member._stopping.set()
+        return answer(map_at(2), stamp="2")
+
+    setup.reply = storage_is_down
+    setup.member._run()
+    failed, answered = setup.pool.calls[-2:]
+    assert (failed[0], answered[0]) == (STORAGE, AUTOSCALER)
+    assert failed[2]["wait"] == 1.0
+    assert answered[2]["wait"] == 0.0
+    assert setup.cache.epoch == 2
+    setup.poll(answer(map_at(2), stamp="2"))
+    assert setup.pool.calls[-1][0] == AUTOSCALER, "who answered last is asked again"
+    assert setup.pool.calls[-1][2]["wait"] == 1.0
+
+
+def test_two_threads_that_meet_the_same_failure_go_one_address_on() -> None:
+    setup = Setup()
+    setup.register(map_at(1))
+    both = threading.Barrier(2)
+
+    def down(url: str, _call: str, _body: Body) -> Body:
+        if url == STORAGE:
+            both.wait(10)
+            raise Unavailable("down")
+        return answer(map_at(1))
+
+    setup.reply = down
+
+    def poll_in_vain() -> None:
+        with pytest.raises(Unavailable):
+            setup.member._poll()
+
+    poll = threading.Thread(target=poll_in_vain)
+    poll.start()
+    setup.member.refresh()
+    poll.join()
+    setup.poll(answer(map_at(1)))
+    assert setup.pool.calls[-1][0] == AUTOSCALER
+
+
+def test_the_only_address_is_asked_again_and_again() -> None:
+    setup = Setup(urls=(STORAGE,))
+
+    def down(_url: str, _call: str, _body: Body) -> Body:
+        raise Unavailable("down")
+
+    setup.reply = down
+    for _ in range(3):
+        setup.member.refresh()
+        setup.clock.now += 1.0
+    assert [call[0] for call in setup.pool.calls] == [STORAGE] * 3
+
+
+def test_whatever_an_answer_is_the_thread_goes_on() -> None:
+    setup = Setup()
+    answers: Iterator[Body] = iter([{"state": LIVE}, {"state": LIVE, "map": 7}, answer(map_at(9), stamp="9")])
+
+    def garbage(_url: str, _call: str, _body: Body) -> Body:
+        given = next(answers)
+        if "stamp" in given:
+            setup.member._stopping.set()
+        return given
+
+    setup.reply = garbage
+    setup.member._stopping.wait = lambda _seconds=None: False  # type: ignore[method-assign, assignment]
+    setup.member._run()
+    assert setup.cache.epoch == 9
+
+
+# --- refresh
+
+
+def test_a_refresh_asks_as_a_guest_and_gives_no_lease() -> None:
+    setup = Setup()
+    setup.reply = lambda _url, _call, _body: answer(map_at(2), state="guest")
+    assert setup.member.refresh().map == map_at(2)
+    assert setup.pool.calls[0][2]["incarnation"] is None
+    assert setup.cache.epoch == 0
+    assert setup.cache.dark
+
+
+def test_a_refresh_does_not_hide_the_newer_map_from_the_poll() -> None:
+    setup = Setup()
+    setup.register(map_at(1))
+    setup.reply = lambda _url, _call, _body: answer(map_at(2), state="guest", stamp="2")
+    setup.member.refresh()
+    setup.poll(answer(map_at(2), stamp="2"))
+    assert setup.pool.calls[-1][2]["stamp"] == "1", "else the poll would wait although the cache has the older map"
+    assert setup.cache.epoch == 2
+
+
+@pytest.mark.parametrize("error", [Unavailable("no answer"), Unauthenticated("no"), ElasticImagesError("a bug")])
+def test_a_refresh_that_fails_gives_the_old_view(error: ElasticImagesError) -> None:
+    setup = Setup()
+    setup.register(map_at(1))
+    before = setup.member.view
+
+    def fail(_url: str, _call: str, _body: Body) -> Body:
+        raise error
+
+    setup.reply = fail
+    assert setup.member.refresh() is before
+
+
+def test_a_refresh_that_is_answered_with_something_else_gives_the_old_view() -> None:
+    setup = Setup()
+    setup.register(map_at(1))
+    setup.reply = lambda _url, _call, _body: {"hello": "there"}
+    assert setup.member.refresh().map == map_at(1)
+
+
+def test_all_who_want_a_refresh_at_once_wait_for_one_answer() -> None:
+    setup = Setup()
+    asked, go_on = threading.Event(), threading.Event()
+
+    def slow(_url: str, _call: str, _body: Body) -> Body:
+        asked.set()
+        go_on.wait(10)
+        setup.clock.now += 0.6
+        return answer(map_at(2))
+
+    setup.reply = slow
+    _refresh_in_threads(setup, asked, go_on)
+    assert len(setup.pool.calls) == 1
+
+
+def test_all_who_want_a_refresh_at_once_wait_for_one_failure_only() -> None:
+    setup = Setup()
+    asked, go_on = threading.Event(), threading.Event()
+
+    def hung(_url: str, _call: str, _body: Body) -> Body:
+        asked.set()
+        go_on.wait(10)
+        setup.clock.now += 0.6
+        raise Unavailable("no answer in time")
+
+    setup.reply = hung
+    _refresh_in_threads(setup, asked, go_on)
+    assert len(setup.pool.calls) == 1, "one after another they would wait for minutes"
+    setup.clock.now += 0.06
+    setup.member.refresh()
+    assert len(setup.pool.calls) == 2, "a little later it is worth another try"
+
+
+def _refresh_in_threads(setup: Setup, asked: threading.Event, go_on: threading.Event) -> None:
+    threads = [threading.Thread(target=setup.member.refresh) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    assert asked.wait(10)
+    go_on.set()
+    for thread in threads:
+        thread.join(10)
+
+
+def test_every_view_is_shown_to_who_wants_to_know() -> None:
+    setup = Setup()
+    setup.register(map_at(1))
+    setup.poll(answer(map_at(2), stamp="2"))
+    assert [view.map.epoch for view in setup.seen if view.map] == [1, 2]
