@@ -27,7 +27,7 @@ def watch(descriptor: int, stop: Callable[[], None], *, leave: Callable[[int], o
         with contextlib.suppress(OSError):
             while os.read(descriptor, 1):
                 pass
-        _log.warning("the supervisor is gone; leaving")
+        _log.info("the supervisor is gone; leaving")
         helper = threading.Thread(target=stop, name="lifeline-stop", daemon=True)
         helper.start()
         helper.join(STOP_SECONDS)

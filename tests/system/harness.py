@@ -112,6 +112,8 @@ class System:
     def launch(self) -> None:
         """Start the supervisor, and do not wait for it."""
         self.data.parent.mkdir(parents=True, exist_ok=True)
+        if self._log is not None:
+            self._log.close()
         self._log = self.log_path.open("ab")
         self.process = subprocess.Popen(
             [str(COMMAND), "up"],

@@ -2,21 +2,77 @@
 
 from __future__ import annotations
 
+import sys
+from typing import TYPE_CHECKING
+
 import click
 
+from elastic_images.cli.errors import FAILED
 from elastic_images.cli.options import json_option, settings_options
+from elastic_images.cli.output import amount, print_json, printable
+from elastic_images.core.errors import Unavailable
 from elastic_images.settings import Settings
+
+if TYPE_CHECKING:
+    from elastic_images.storage.fsck import Report
 
 
 @click.command()
+@click.option("--digests", is_flag=True, help="Read every image's bytes, too, and compare their SHA-256.")
 @json_option
 @settings_options("data", "database", "object_store")
-def fsck(as_json: bool, settings: Settings) -> None:
-    """Compare catalog and object store, and say what does not fit. Changes nothing.
+def fsck(digests: bool, as_json: bool, settings: Settings) -> None:
+    """Compare catalog and object store, and say what does not fit. Changes nothing; the system may run.
 
-    Objects younger than a day are left alone: they may belong to an upload under way. The exit code is 0 where all is
-    well, 1 where an image has lost its object.
+    Objects younger than a day that nothing refers to may belong to an upload under way. The exit code is 0 where every
+    image has its bytes, else 1.
 
-    JSON: what is listed, by kind.
+    JSON: {"healthy", "images", "objects", "waiting", "young", "unreferenced", "partial", "missing", "wrong_size",
+    "wrong_digest"}
     """
-    raise NotImplementedError
+    report = _run(settings, digests=digests)
+    if as_json:
+        print_json(report.to_json())
+    else:
+        _print(report)
+    if not report.healthy:
+        sys.exit(FAILED)
+
+
+def _run(settings: Settings, *, digests: bool) -> Report:
+    from sqlalchemy.exc import DBAPIError
+
+    from elastic_images.cli.prepared import require_prepared
+    from elastic_images.database.engine import open_engine
+    from elastic_images.storage.fsck import fsck as compare
+    from elastic_images.storage.objects.opening import open_object_store
+
+    require_prepared(settings)
+    engine = open_engine(settings.database)
+    try:
+        return compare(open_object_store(settings.object_store), engine, check_digests=digests)
+    except DBAPIError as error:
+        raise Unavailable("The database does not answer.") from error
+    finally:
+        engine.dispose()
+
+
+def _print(report: Report) -> None:
+    click.echo(f"{report.images} images, {report.objects} objects, {report.waiting} of them waiting for deletion")
+    for label, images in (
+        ("its object is missing", report.missing),
+        ("its object has another size", report.wrong_size),
+        ("its object has other bytes", report.wrong_digest),
+    ):
+        for image in images:
+            click.echo(f"BAD  {printable(image.key)}: {label} ({image.object_name})")
+    for label, objects in (
+        ("young, referred to by nothing", report.young),
+        ("referred to by nothing", report.unreferenced),
+        ("not whole", report.partial),
+    ):
+        if objects:
+            click.echo(f"{len(objects)} objects are {label}, {amount(sum(info.size_bytes for info in objects))}:")
+        for info in objects:
+            click.echo(f"     {info.name}")
+    click.echo("Every image has its bytes." if report.healthy else "Some images have lost their bytes.")

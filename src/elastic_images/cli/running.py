@@ -10,7 +10,7 @@ import click
 
 from elastic_images.cli.options import settings_options
 from elastic_images.core.assignment import MAX_NODES
-from elastic_images.core.errors import ElasticImagesError
+from elastic_images.core.errors import ElasticImagesError, Unavailable
 from elastic_images.settings import Settings
 from elastic_images.settings.addresses import BASE_PORTS
 from elastic_images.settings.model import forget_environment
@@ -74,10 +74,13 @@ def serve(app: str, slot: int, port: int | None, ready_fd: int | None, settings:
 @click.command(hidden=True)
 def prepare() -> None:
     """Make the database ready, and the first administrator; tell what was done as JSON."""
+    from sqlalchemy.exc import InterfaceError, OperationalError
+
     from elastic_images import logs
     from elastic_images.accounts.bootstrap import FIRST_NAME, ensure_first_administrator
     from elastic_images.database.engine import open_engine
     from elastic_images.database.migrate import migrate
+    from elastic_images.logs import redact
 
     settings = Settings.load().with_secrets()
     logs.setup("prepare", secrets=_secrets(settings))
@@ -85,6 +88,8 @@ def prepare() -> None:
     try:
         migrate(engine)
         made = ensure_first_administrator(engine, settings)
+    except (OperationalError, InterfaceError) as error:
+        raise Unavailable(f"The database cannot be used: {redact(str(error.orig).strip())}") from error
     finally:
         engine.dispose()
     print(json.dumps({"administrator": made.name if made else FIRST_NAME, "first_start": made is not None}))  # noqa: T201

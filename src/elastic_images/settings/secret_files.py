@@ -12,7 +12,7 @@ def read_secret(file: Path) -> str | None:
     """What the file holds, or None where there is no such file (or an empty one). Raises OSError."""
     try:
         return file.read_text(encoding="utf-8").strip() or None
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
 
 

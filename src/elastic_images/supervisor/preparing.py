@@ -7,11 +7,12 @@ import logging
 import subprocess
 from dataclasses import dataclass
 
-from elastic_images.core.errors import ElasticImagesError
+from elastic_images.core.errors import ElasticImagesError, Unavailable
 from elastic_images.settings import Settings
 from elastic_images.supervisor.processes import command
 
 _log = logging.getLogger(__name__)
+UNREACHABLE_EXIT_CODE = 5
 
 
 class NotPrepared(ElasticImagesError):
@@ -34,7 +35,8 @@ def prepare(settings: Settings) -> Prepared:
     """Run `elastic-images prepare` on these settings and wait for its end.
 
     Raises:
-        NotPrepared: it failed.
+        Unavailable: the database does not answer.
+        NotPrepared: something else is wrong.
     """
     environ = settings.to_environ()
     if settings.admin_password:
@@ -42,6 +44,8 @@ def prepare(settings: Settings) -> Prepared:
     process = subprocess.run(  # noqa: S603  (our own program)
         command("prepare"), env=environ, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=False
     )
+    if process.returncode == UNREACHABLE_EXIT_CODE:
+        raise Unavailable("The system cannot start: its database does not answer.")
     if process.returncode != 0:
         raise NotPrepared("The system cannot start: its database could not be prepared.")
     told = json.loads(process.stdout)
