@@ -10,6 +10,7 @@ from __future__ import annotations
 import socket
 import struct
 import threading
+import time
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -32,11 +33,12 @@ class NodeAnswer(NamedTuple):
 class NodeClient:
     """Keeps connections to any number of nodes. Safe to share between threads.
 
-    `answer_seconds` bounds each wait for bytes of a node.
+    `answer_seconds` bounds each wait for bytes of a node, and an answer that comes in drops is given up after it, too.
     """
 
     def __init__(self, token: str, *, answer_seconds: float = 2.5) -> None:
         self._authorization = f"Authorization: Bearer {token}\r\n"
+        self._answer_seconds = answer_seconds
         self._timeval = struct.pack("ll", int(answer_seconds), int(answer_seconds % 1 * 1e6))
         self._idle: dict[str, list[socket.socket]] = {}
         self._lock = threading.Lock()
@@ -58,7 +60,7 @@ class NodeClient:
                 pass
         try:
             return self._exchange(address, self._connect(address), request, head=head)
-        except (OSError, _ClosedWhileIdle) as error:
+        except (OSError, ValueError, _ClosedWhileIdle) as error:
             raise Unavailable(f"The node at {address} cannot be reached.") from error
 
     def close(self) -> None:
@@ -99,13 +101,14 @@ class NodeClient:
 
     def _exchange(self, address: str, connection: socket.socket, request: bytes, *, head: bool) -> NodeAnswer:
         try:
-            answer, reusable = _exchange(connection, request, head=head)
+            deadline = time.monotonic() + self._answer_seconds
+            answer, reusable = _exchange(connection, request, deadline, head=head)
         except _ClosedWhileIdle:
             connection.close()
             raise
-        except (OSError, ValueError, IndexError) as error:
+        except (OSError, ValueError, LookupError) as error:
             connection.close()
-            raise Unavailable(f"The node at {address} did not answer in time.") from error
+            raise Unavailable(f"The node at {address} gave no whole answer in time.") from error
         if reusable:
             self._give_back(address, connection)
         else:
@@ -117,7 +120,7 @@ class _ClosedWhileIdle(Exception):
     """The other side had closed the connection before it saw this request."""
 
 
-def _exchange(connection: socket.socket, request: bytes, *, head: bool) -> tuple[NodeAnswer, bool]:
+def _exchange(connection: socket.socket, request: bytes, deadline: float, *, head: bool) -> tuple[NodeAnswer, bool]:
     try:
         connection.sendall(request)
         data = connection.recv(_FIRST_READ_BYTES)
@@ -127,7 +130,7 @@ def _exchange(connection: socket.socket, request: bytes, *, head: bool) -> tuple
         raise _ClosedWhileIdle
     while (end := data.find(b"\r\n\r\n")) < 0:
         more = connection.recv(_FIRST_READ_BYTES)
-        if not more or len(data) > _MAX_HEAD_BYTES:
+        if not more or len(data) > _MAX_HEAD_BYTES or time.monotonic() > deadline:
             raise ValueError("no HTTP answer")
         data += more
     lines = data[:end].decode("latin-1").split("\r\n")
@@ -138,13 +141,15 @@ def _exchange(connection: socket.socket, request: bytes, *, head: bool) -> tuple
         headers[name.lower()] = value.strip()
     empty = head or status in (204, 304)
     length = 0 if empty else int(headers["content-length"])
-    body = _body(connection, data[end + 4 :], length)
+    body = _body(connection, data[end + 4 :], length, deadline)
     return NodeAnswer(status, headers, body), headers.get("connection", "").lower() != "close"
 
 
-def _body(connection: socket.socket, start: bytes, length: int) -> bytes:
-    if len(start) >= length:
+def _body(connection: socket.socket, start: bytes, length: int, deadline: float) -> bytes:
+    if len(start) == length:
         return start
+    if len(start) > length:
+        raise ValueError("more bytes than announced")
     # One call into the kernel for the rest, however many segments it comes in.
     parts = [start]
     left = length - len(start)
@@ -154,4 +159,6 @@ def _body(connection: socket.socket, start: bytes, length: int) -> bytes:
             raise ValueError("the answer was cut off")
         parts.append(part)
         left -= len(part)
+        if left and time.monotonic() > deadline:
+            raise ValueError("the answer came too slowly")
     return b"".join(parts)
