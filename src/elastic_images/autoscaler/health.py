@@ -21,20 +21,28 @@ SUSPECT_SECONDS = 5.0
 """One that has answered nothing for so long is a suspect."""
 _WORKERS = 4
 
-Probe = Callable[[Member], bool]
-"""Whether the member answers; takes a second at most and raises nothing."""
+Probe = Callable[[Member, bool], bool]
+"""Whether the member answers; told whether this is asked for the first time. Takes two seconds at most."""
 
 
 class HttpProbe:
-    """Asks a member's `/healthz`. Safe to share between threads."""
+    """Asks a member's control listener and, until that has answered once, where the node serves images.
+
+    The control listener alone tells later whether the node lives: it has threads of its own, while the other may be
+    slow for being busy. Safe to share between threads.
+    """
 
     def __init__(self, http: InternalHttp, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
         self._http = http
         self._timeout_seconds = timeout_seconds
 
-    def __call__(self, member: Member) -> bool:
+    def __call__(self, member: Member, first: bool) -> bool:
         """See `Probe`. Another incarnation's answer is none."""
         try:
+            if first:
+                self._http.request(
+                    "GET", f"http://{member.data_address}/healthz", timeout_seconds=self._timeout_seconds
+                )
             answer = self._http.get_json(f"http://{member.address}/healthz", timeout_seconds=self._timeout_seconds)
         except ElasticImagesError:
             return False
@@ -119,7 +127,7 @@ class HealthWatch:
     def _ask(self, member: Member, patient: _Patient) -> None:
         asked_at = self._clock()
         try:
-            answered = self._probe(member)
+            answered = self._probe(member, not patient.answered)
         except Exception:  # noqa: BLE001 - a probe that breaks says as much as one that fails
             _log.exception("asking %s for its health failed", member.id)
             answered = False

@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from elastic_images.autoscaler.health import HealthWatch
+from elastic_images.pool.view import Member
+
+NODE = Member("incarnation-0", "node-0", "node", "a:1", "a:2")
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Patient:
+    """Answers as told; counts the questions."""
+
+    def __init__(self) -> None:
+        self.answers = True
+        self.breaks = False
+        self.asked: list[bool] = []
+
+    def __call__(self, member: Member, first: bool) -> bool:  # noqa: ARG002
+        self.asked.append(first)
+        if self.breaks:
+            raise RuntimeError("broken probe")
+        return self.answers
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def patient() -> Patient:
+    return Patient()
+
+
+@pytest.fixture
+def watch(clock: Clock, patient: Patient) -> Iterator[HealthWatch]:
+    made = HealthWatch(patient, clock=clock)
+    yield made
+    made.close()
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+
+
+def ask(watch: HealthWatch, patient: Patient) -> None:
+    """One question and its answer."""
+    before = len(patient.asked)
+    watch.observe([NODE])
+    wait_until(lambda: len(patient.asked) > before and not watch._patients[NODE.incarnation].under_way)
+
+
+def test_one_that_answers_is_healthy_from_then_on(watch: HealthWatch, patient: Patient, clock: Clock) -> None:
+    assert not watch.healthy(NODE.incarnation)
+    ask(watch, patient)
+    assert watch.healthy(NODE.incarnation)
+    clock.now += 1.0
+    ask(watch, patient)
+    assert patient.asked == [True, False]
+
+
+def test_it_is_not_asked_more_often_than_every_second(watch: HealthWatch, patient: Patient, clock: Clock) -> None:
+    ask(watch, patient)
+    clock.now += 0.9
+    watch.observe([NODE])
+    assert not watch._patients[NODE.incarnation].under_way
+    assert len(patient.asked) == 1
+
+
+@pytest.mark.parametrize("breaks", [False, True])
+def test_one_that_stops_answering_is_a_suspect_after_a_while(
+    watch: HealthWatch, patient: Patient, clock: Clock, breaks: bool
+) -> None:
+    ask(watch, patient)
+    patient.answers, patient.breaks = False, breaks
+    clock.now += 1.0
+    ask(watch, patient)
+    assert watch.healthy(NODE.incarnation)
+    assert watch.suspects() == frozenset()
+    clock.now += 5.0
+    assert watch.suspects() == {NODE.incarnation}
+    assert not watch.healthy(NODE.incarnation)
+    patient.answers, patient.breaks = True, False
+    ask(watch, patient)
+    assert watch.suspects() == frozenset()
+    assert watch.healthy(NODE.incarnation)
+
+
+def test_who_is_not_named_any_more_is_forgotten(watch: HealthWatch, patient: Patient) -> None:
+    ask(watch, patient)
+    watch.observe([])
+    assert not watch.healthy(NODE.incarnation)
+
+
+def test_the_first_answer_is_news(clock: Clock, patient: Patient) -> None:
+    news = threading.Event()
+    watch = HealthWatch(patient, on_news=news.set, clock=clock)
+    watch.observe([NODE])
+    assert news.wait(10)
+    watch.close()

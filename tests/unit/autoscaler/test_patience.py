@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+from elastic_images.autoscaler.patience import Patience, Verdict
+from elastic_images.pool.view import FENCED, LIVE, Member
+
+
+def node(slot: int, epoch: int, state: str = LIVE) -> Member:
+    return Member(f"incarnation-{slot}", f"node-{slot}", "node", "a:1", "a:2", state, epoch)
+
+
+def judge(patience: Patience, *members: Member, now: float, epoch: int = 5, suspects: tuple[str, ...] = ()) -> Verdict:
+    return patience.judge(members, epoch=epoch, must_name={0, 1}, suspects=suspects, now=now)
+
+
+def test_who_does_not_name_the_epoch_for_a_second_is_fenced() -> None:
+    patience, late = Patience(), node(0, 4)
+    assert judge(patience, late, node(1, 5), now=10.0) == Verdict()
+    assert judge(patience, late, now=10.9) == Verdict()
+    assert judge(patience, late, now=11.0) == Verdict(fence=(late,))
+
+
+def test_each_epoch_has_a_second_of_its_own() -> None:
+    patience = Patience()
+    judge(patience, node(0, 4), now=10.0)
+    assert judge(patience, node(0, 5), now=11.0, epoch=6) == Verdict()
+    assert judge(patience, node(0, 5), now=12.0, epoch=6).fence
+
+
+def test_who_is_not_waited_for_is_left_alone() -> None:
+    patience, other = Patience(), node(7, 0)
+    for now in (0.0, 100.0):
+        assert judge(patience, other, now=now) == Verdict()
+
+
+def test_a_fenced_member_is_dead_three_and_a_half_seconds_after_it_was_seen_so() -> None:
+    patience, fenced = Patience(), node(0, 4, FENCED)
+    assert judge(patience, fenced, now=50.0) == Verdict()
+    assert judge(patience, fenced, now=53.4) == Verdict()
+    assert judge(patience, fenced, now=53.5) == Verdict(dead=(fenced,))
+
+
+def test_the_time_counts_from_when_it_was_fenced_not_from_when_it_was_late() -> None:
+    patience = Patience()
+    judge(patience, node(0, 4), now=0.0)
+    assert judge(patience, node(0, 4, FENCED), now=100.0) == Verdict()
+
+
+def test_a_suspect_is_fenced_whatever_the_map_is() -> None:
+    patience, silent = Patience(), node(7, 5)
+    assert judge(patience, silent, now=0.0, suspects=("incarnation-7",)) == Verdict(fence=(silent,))
+
+
+def test_web_processes_are_none_of_its_business() -> None:
+    patience = Patience()
+    web = Member("incarnation-w", "web-1", "web", "a:1", "", FENCED, 0)
+    for now in (0.0, 100.0):
+        assert judge(patience, web, now=now) == Verdict()
