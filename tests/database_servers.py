@@ -15,6 +15,7 @@ from pathlib import Path
 from sqlalchemy import create_engine, text
 
 _START_SECONDS = 60.0
+_ROOM_BYTES = 1_000_000_000
 _READY = ("ready for connections", "ready to accept connections")
 
 
@@ -62,6 +63,7 @@ def mariadb() -> Iterator[DatabaseServer]:
             f"--pid-file={folder / 'pid'}",
             "--skip-networking",
             "--innodb-buffer-pool-size=32M",
+            "--innodb-log-file-size=10M",
             "--innodb-flush-log-at-trx-commit=0",
             "--skip-log-bin",
         ]
@@ -115,7 +117,7 @@ def _server_user(name: str) -> str | None:
 @contextmanager
 def _folder(user: str | None) -> Iterator[Path]:
     # Not in pytest's own folders, which another user may not enter; short, since a socket's path is bounded.
-    folder = Path(tempfile.mkdtemp(prefix="eidb-"))
+    folder = Path(tempfile.mkdtemp(prefix="eidb-", dir=_fast_place()))
     try:
         if user is not None:
             entry = pwd.getpwnam(user)
@@ -123,6 +125,12 @@ def _folder(user: str | None) -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _fast_place() -> str | None:
+    """Memory, where there is plenty: making and dropping databases is mostly waiting for the disk."""
+    memory = Path("/dev/shm")  # noqa: S108 - a private folder is made in it
+    return str(memory) if memory.is_dir() and shutil.disk_usage(memory).free > _ROOM_BYTES else None
 
 
 def _run(command: list[str], log: Path, user: str | None = None) -> None:

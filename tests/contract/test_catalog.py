@@ -1,0 +1,411 @@
+"""The catalog on every kind of database, concurrency included."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import Engine, event, func, insert, select, text
+from tests.storage_parts import ADMIN, ANN, BOB, NOBODY, Clock, upload_of, write_id
+
+from elastic_images.core.errors import Conflict, Forbidden, InvalidRequest, NotFound, PreconditionFailed, Unavailable
+from elastic_images.database.base import metadata
+from elastic_images.database.engine import open_engine
+from elastic_images.storage.catalog import CLEAN, DONE, MAX_OBJECT_AGE_SECONDS, PENDING, Catalog, Change
+from elastic_images.storage.changes import ChangeLog
+from elastic_images.storage.conditions import Conditions
+from elastic_images.storage.facts import Usage
+from elastic_images.storage.listing import Order, end_of_prefix
+from elastic_images.storage.tables import image_changes, image_keys, image_usage, images
+
+MAX_KEY = "\U0001f600" * 255
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    engine = open_engine(database_url)
+    metadata.create_all(engine, tables=[images, image_keys, image_changes, image_usage])
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def catalog(engine: Engine, clock: Clock) -> Catalog:
+    return Catalog(engine, clock=clock, monotonic=Clock(0.0))
+
+
+def keys_of(catalog: Catalog, *, order: Order = "key", prefix: str = "", limit: int = 2) -> list[str]:
+    """All keys of a listing, page by page."""
+    found: list[str] = []
+    cursor = None
+    while True:
+        page = catalog.list_page(order=order, prefix=prefix, limit=limit, cursor=cursor)
+        found += [image.key for image in page.images]
+        cursor = page.next
+        if cursor is None:
+            return found
+
+
+def test_what_is_put_is_found(catalog: Catalog, clock: Clock) -> None:
+    upload = upload_of("päth/图.png", size_bytes=3_000_000_000)
+    change = catalog.put(upload, ANN)
+    found = catalog.find("päth/图.png")
+    assert found is not None
+    assert found.facts == change.facts
+    assert (found.object_name, found.owner_id) == (upload.object_name, 1)
+    assert (found.facts.version, found.facts.owner) == (1, "ann")
+    assert found.facts.created_at == found.facts.updated_at == clock.now
+    assert (change.created, change.done, change.repeated) == (True, False, False)
+    assert catalog.find("päth/图") is None
+
+
+def test_version_and_time_grow_with_each_change_over_delete_and_re_creation(catalog: Catalog, clock: Clock) -> None:
+    """The clock stands still, and goes back: the time of the key grows by a second nevertheless."""
+    seen: list[tuple[int, float]] = []
+    for _ in range(3):
+        change = catalog.put(upload_of("k"), ANN)
+        assert change.facts is not None
+        seen.append((change.facts.version, change.facts.updated_at))
+        clock.now -= 50
+        catalog.delete("k", write_id(), ANN)
+    assert [version for version, _ in seen] == [1, 3, 5]
+    assert [at for _, at in seen] == [seen[0][1] + 2 * step for step in range(3)]
+
+
+def test_replacing_keeps_the_owner_and_the_time_of_creation(catalog: Catalog, clock: Clock) -> None:
+    first = catalog.put(upload_of("k"), ANN).facts
+    clock.now += 100
+    change = catalog.put(upload_of("k", 1, actor=ADMIN), ADMIN)
+    assert first is not None
+    assert change.facts is not None
+    assert not change.created
+    assert (change.facts.owner, change.facts.created_at) == ("ann", first.created_at)
+    assert change.facts.updated_at == clock.now
+
+
+@pytest.mark.parametrize(
+    ("owner", "actor", "allowed"),
+    [
+        (ANN, ANN, True),
+        (ANN, BOB, False),
+        (ANN, ADMIN, True),
+        (ANN, NOBODY, False),
+        (NOBODY, NOBODY, True),
+        (NOBODY, BOB, False),
+        (NOBODY, ADMIN, True),
+    ],
+    ids=lambda value: getattr(value, "name", str(value)),
+)
+def test_who_may_change(catalog: Catalog, owner: object, actor: object, allowed: bool) -> None:
+    catalog.put(upload_of("k", actor=owner), owner)  # type: ignore[arg-type]
+    before = catalog.find("k")
+    if allowed:
+        catalog.put(upload_of("k", 1), actor)  # type: ignore[arg-type]
+        catalog.delete("k", write_id(), actor)  # type: ignore[arg-type]
+        return
+    with pytest.raises(Forbidden):
+        catalog.put(upload_of("k", 1), actor)  # type: ignore[arg-type]
+    with pytest.raises(Forbidden):
+        catalog.delete("k", write_id(), actor)  # type: ignore[arg-type]
+    assert catalog.find("k") == before
+
+
+def test_conditions_are_judged_on_the_present_image(catalog: Catalog) -> None:
+    absent = Conditions.parse(None, "*")
+    facts = catalog.put(upload_of("k"), ANN, absent).facts
+    assert facts is not None
+    with pytest.raises(PreconditionFailed):
+        catalog.put(upload_of("k", 1), ANN, absent)
+    with pytest.raises(PreconditionFailed):
+        catalog.put(upload_of("k", 1), ANN, Conditions.parse('"other"', None))
+    with pytest.raises(PreconditionFailed):
+        catalog.put(upload_of("other"), ANN, Conditions.parse(facts.etag, None))
+    assert catalog.put(upload_of("k", 2), ANN, Conditions.parse(f'"x", {facts.etag}', None)).facts is not None
+    with pytest.raises(PreconditionFailed):
+        catalog.delete("k", write_id(), ANN, Conditions.parse(facts.etag, None))
+    found = catalog.find("k")
+    assert found is not None
+    assert found.facts.version == 2
+
+
+def test_a_repeated_write_takes_effect_once_and_gives_the_same_answer(catalog: Catalog) -> None:
+    upload = upload_of("k")
+    first = catalog.put(upload, ANN)
+    catalog.put(upload_of("k", 5), ANN)
+    again = catalog.put(upload, ANN, Conditions.parse(None, "*"))
+    assert (again.repeated, again.facts, again.created, again.id) == (True, first.facts, True, first.id)
+    found = catalog.find("k")
+    assert found is not None
+    assert found.facts.version == 2
+    assert catalog.find_write(upload.write_id, "k") == again
+    with pytest.raises(Conflict):
+        catalog.find_write(upload.write_id, "other")
+    deletion = write_id()
+    catalog.delete("k", deletion, ANN)
+    assert catalog.delete("k", deletion, ANN).repeated
+    assert catalog.find_write(write_id(), "k") is None
+
+
+def test_an_object_older_than_an_hour_is_not_committed(catalog: Catalog) -> None:
+    with pytest.raises(Unavailable):
+        catalog.put(upload_of("k", begun_at=-MAX_OBJECT_AGE_SECONDS - 1), ANN)
+    assert catalog.find("k") is None
+    assert catalog.usage() == Usage(0, 0)
+
+
+def test_deleting_what_is_not_there_leaves_no_rows(catalog: Catalog, engine: Engine) -> None:
+    with pytest.raises(NotFound):
+        catalog.delete("never", write_id(), ADMIN)
+    with engine.connect() as connection:
+        assert connection.execute(select(func.count()).select_from(image_keys)).scalar() == 0
+        assert connection.execute(select(func.count()).select_from(image_changes)).scalar() == 0
+
+
+def test_keys_are_told_apart_and_sorted_by_their_bytes(catalog: Catalog) -> None:
+    """Case, spaces at the end, accents, and characters that a collation folds or that lie outside the BMP."""
+    keys = ["a", "a ", "a  ", "A", "Case1", "case1", "case1 ", "ä", "ae", "ss", "ß", "ı", "i", "a/b", "a-b", "\ufb01"]
+    keys += ["😀", "\uffff", "%", "_", "a%", "\u200d", MAX_KEY, "a" * 255]
+    shuffled = list(keys)
+    random.Random(3).shuffle(shuffled)
+    for seed, key in enumerate(shuffled):
+        catalog.put(upload_of(key, seed), ANN)
+    assert keys_of(catalog) == sorted(keys, key=str.encode)
+    for key in keys:
+        found = catalog.find(key)
+        assert found is not None
+        assert found.facts.key == key
+
+
+def test_a_prefix_lists_the_keys_that_begin_with_it(catalog: Catalog) -> None:
+    keys = ["a", "a/1", "a/2", "a0", "A/1", "ab", "b", "é", "é1", "ê", "%/1", "😀", "😀x", "\U0010ffff", "\U0010ffffz"]
+    for key in keys:
+        catalog.put(upload_of(key), ANN)
+    for prefix in ["a", "a/", "A", "é", "%", "😀", "\U0010ffff", "zz", "a/1", ""]:
+        expected = sorted((key for key in keys if key.startswith(prefix)), key=str.encode)
+        assert keys_of(catalog, prefix=prefix) == expected, prefix
+
+
+@given(st.binary(max_size=4), st.binary(max_size=6))
+def test_the_end_of_a_prefix_divides_bytes_rightly(prefix: bytes, other: bytes) -> None:
+    end = end_of_prefix(prefix)
+    assert (other >= prefix and (end is None or other < end)) == other.startswith(prefix)
+
+
+def test_newest_first_follows_changes_and_pages_over_equal_times(catalog: Catalog, clock: Clock) -> None:
+    for number in range(7):
+        catalog.put(upload_of(f"k{number}"), ANN)  # all at one time
+    clock.now += 0.125
+    catalog.put(upload_of("late"), ANN)
+    clock.now += 5
+    catalog.put(upload_of("k3", 1), ANN)
+    expected = ["k3", "late", "k6", "k5", "k4", "k2", "k1", "k0"]
+    assert keys_of(catalog, order="newest", limit=3) == expected
+    assert keys_of(catalog, order="newest", limit=1) == expected
+
+
+def test_bad_listings_are_refused(catalog: Catalog) -> None:
+    for number in range(3):
+        catalog.put(upload_of(f"k{number}"), ANN)
+    cursor = catalog.list_page(limit=1).next
+    bad: list[dict[str, object]] = [
+        {"limit": 0},
+        {"limit": 1001},
+        {"cursor": "nonsense"},
+        {"cursor": "WyJ4Il0"},
+        {"cursor": cursor, "order": "newest"},
+        {"prefix": "k", "order": "newest"},
+        {"prefix": "\ud800"},
+    ]
+    for options in bad:
+        with pytest.raises(InvalidRequest):
+            catalog.list_page(**options)  # type: ignore[arg-type]
+
+
+def test_usage_counts_every_kind_of_change(catalog: Catalog) -> None:
+    for number in range(20):
+        catalog.put(upload_of(f"k{number}", size_bytes=1000 + number), ANN)
+    catalog.put(upload_of("k0", 1, size_bytes=5), ANN)
+    catalog.delete("k1", write_id(), ANN)
+    assert catalog.usage() == Usage(19, 20 * 1000 + sum(range(20)) - 995 - 1001)
+    catalog.delete_batch(None, 100, write_id)
+    assert catalog.usage() == Usage(0, 0)
+
+
+def test_deleting_in_batches_goes_through_all_keys_once(catalog: Catalog, engine: Engine) -> None:
+    for number in range(7):
+        catalog.put(upload_of(f"k{number}"), ANN)
+    deleted: list[Change] = []
+    after: str | None = None
+    for round_number in range(5):
+        changes, after = catalog.delete_batch(after, 3, write_id)
+        deleted += changes
+        if round_number == 0:
+            catalog.put(upload_of("a-new-one"), ANN)
+            catalog.put(upload_of("k1", 9), ANN)
+        if after is None:
+            break
+    assert sorted(change.key for change in deleted) == [f"k{number}" for number in range(7)]
+    assert all(change.facts is None and change.id for change in deleted)
+    assert keys_of(catalog) == ["a-new-one", "k1"]
+    found = catalog.find("k1")
+    assert found is not None
+    assert found.facts.version == 3
+    with engine.connect() as connection:
+        versions = connection.execute(select(image_keys.c.version).where(image_keys.c.key == "k2")).scalar()
+        assert versions == 2
+
+
+def test_writers_of_one_key_take_turns(engine: Engine, catalog: Catalog) -> None:
+    """Versions strictly increase, without a gap, and one object is current: the one of the highest version."""
+    writers, each = 6, 8
+    uploads = [[upload_of("same", writer * each + turn) for turn in range(each)] for writer in range(writers)]
+
+    def write(mine: int) -> list[tuple[int, str, str | None]]:
+        done: list[tuple[int, str, str | None]] = []
+        for upload in uploads[mine]:
+            change = catalog.put(upload, ANN)
+            assert change.facts is not None
+            done.append((change.facts.version, upload.object_name, change.facts.sha256))
+        return done
+
+    with ThreadPoolExecutor(writers) as pool:
+        by_version = sorted(entry for done in pool.map(write, range(writers)) for entry in done)
+    assert [version for version, _, _ in by_version] == list(range(1, writers * each + 1))
+    found = catalog.find("same")
+    assert found is not None
+    assert (found.facts.version, found.object_name, found.facts.sha256) == by_version[-1]
+    with engine.connect() as connection:
+        old = connection.execute(select(image_changes.c.old_object).order_by(image_changes.c.version)).scalars().all()
+    assert old == [None, *(name for _, name, _ in by_version[:-1])]
+    assert catalog.usage() == Usage(1, 100)
+
+
+def test_a_write_repeated_at_the_same_time_takes_effect_once(catalog: Catalog) -> None:
+    for number in range(5):
+        upload = upload_of(f"k{number}")
+        with ThreadPoolExecutor(4) as pool:
+            done = list(pool.map(lambda _, upload=upload: catalog.put(upload, ANN), range(4)))
+        assert len({change.id for change in done}) == 1
+        assert sorted(change.repeated for change in done) == [False, True, True, True]
+    assert catalog.usage() == Usage(5, 500)
+
+
+def test_counters_are_exact_among_writers_of_many_keys(catalog: Catalog) -> None:
+    """Puts, replacements, deletions and batches at once: no deadlock comes through, and nothing is counted twice."""
+
+    def run(seed: int) -> None:
+        chance = random.Random(seed)
+        for _ in range(15):
+            key = f"k{chance.randrange(12)}"
+            if chance.random() < 0.6:
+                catalog.put(upload_of(key, size_bytes=chance.randrange(1, 1000)), ANN)
+            elif chance.random() < 0.7:
+                with contextlib.suppress(NotFound):
+                    catalog.delete(key, write_id(), ANN)
+            else:
+                catalog.delete_batch(None, 5, write_id)
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(run, range(6)))
+    page = catalog.list_page(limit=1000)
+    assert catalog.usage() == Usage(len(page.images), sum(image.size_bytes for image in page.images))
+
+
+def test_changes_go_from_pending_to_forgotten(engine: Engine, catalog: Catalog, clock: Clock) -> None:
+    log = ChangeLog(engine, clock=clock)
+    first, second = upload_of("k"), upload_of("k", 1)
+    ids = [catalog.put(upload, ANN).id for upload in (first, second)]
+    assert [change.id for change in log.pending(clock.now)] == ids
+    assert log.pending(clock.now - 1) == []
+    assert log.old_objects(0) == []
+    log.mark_done(ids)
+    assert log.pending(clock.now) == []
+    clock.now += 10
+    assert log.old_objects(11) == []
+    assert [(old.change_id, old.name) for old in log.old_objects(10)] == [(ids[0], None), (ids[1], first.object_name)]
+    log.mark_clean(ids)
+    assert log.old_objects(0) == []
+    assert log.forget(1) == 0
+    assert catalog.find_write(first.write_id, "k") is not None
+    clock.now += 1
+    assert log.forget(1) == 2
+    assert catalog.find_write(first.write_id, "k") is None
+
+
+def explained(engine: Engine, run: Callable[[], object]) -> list[str]:
+    """The steps of the plans of all statements that `run` makes, in the database's own words."""
+    seen: list[tuple[str, object]] = []
+
+    @event.listens_for(engine, "before_cursor_execute")
+    def note(_connection: object, _cursor: object, statement: str, parameters: object, *_rest: object) -> None:
+        seen.append((statement, parameters))
+
+    run()
+    event.remove(engine, "before_cursor_execute", note)
+    word = {"sqlite": "EXPLAIN QUERY PLAN ", "postgresql": "EXPLAIN "}.get(engine.dialect.name, "EXPLAIN ")
+    plans = []
+    with engine.connect() as connection:
+        for statement, parameters in seen:
+            if statement.startswith(("SELECT", "UPDATE", "DELETE")):
+                rows = connection.exec_driver_sql(word + statement, parameters).mappings().all()  # type: ignore[arg-type]
+                plans += [f"{statement} => {dict(row)}" for row in rows]
+    return plans
+
+
+def fill(engine: Engine, clock: Clock) -> None:
+    """So many rows that reading all of them is never the cheapest way, and statistics that say so."""
+    uploads = [upload_of(f"k{number:05}") for number in range(3000)]
+    present = [
+        {name: getattr(upload.facts, name) for name in upload.facts.__slots__}
+        | {"object_name": upload.object_name, "version": 1, "updated_at": float(number)}
+        for number, upload in enumerate(uploads)
+    ]
+    changed = [
+        {"write_id": upload.write_id, "key": upload.facts.key, "version": 1, "created": True, "state": state}
+        | {"created_at": 0.0, "state_at": clock.now + 1000}
+        for upload, state in zip(uploads, [PENDING, DONE, CLEAN] * 1000, strict=True)
+    ]
+    with engine.begin() as connection:
+        connection.execute(insert(images), present)
+        connection.execute(
+            insert(image_keys), [{"key": row["key"], "version": 1, "updated_at": 1.0} for row in present]
+        )
+        connection.execute(insert(image_changes), changed)
+    tables = " TABLE images, image_keys, image_changes" if engine.dialect.name == "mariadb" else ""
+    with engine.begin() as connection:
+        connection.execute(text("ANALYZE" + tables))
+
+
+def test_no_statement_reads_a_whole_table(engine: Engine, catalog: Catalog, clock: Clock) -> None:
+    fill(engine, clock)
+    log = ChangeLog(engine, clock=clock)
+
+    def everything() -> None:
+        catalog.put(upload_of("k00001", 2), ADMIN)
+        catalog.delete("k00002", write_id(), ADMIN)
+        catalog.delete_batch("k00100", 5, write_id)
+        for order in ("key", "newest"):
+            cursor = catalog.list_page(order=order, limit=5).next
+            catalog.list_page(order=order, limit=5, cursor=cursor)
+        catalog.list_page(prefix="k000", limit=5)
+        ids = [change.id for change in log.pending(clock.now)]
+        log.mark_done(ids)
+        log.old_objects(0)
+        log.mark_clean(ids)
+        log.forget(0)
+
+    plans = [plan for plan in explained(engine, everything) if "image_usage" not in plan]
+    assert len(plans) > 15
+    marks = {"sqlite": "'SCAN ", "postgresql": "Seq Scan", "mariadb": "'type': 'ALL'"}
+    whole = [plan for plan in plans if marks[engine.dialect.name] in plan and "USING" not in plan]
+    assert not whole, "\n".join(whole)
