@@ -92,7 +92,7 @@ class FakePool:
 
     def resizes(self, limit: int = 50, before: int | None = None) -> list[dict[str, Any]]:
         self._answer("resizes", limit, before)
-        times = {"started_at": 1.8e9, "finished_at": None, "from_slots": [0], "to_slots": [0, 1]}
+        times = {"started_at": 1.8e9, "finished_at": None, "from": [0], "to": [0, 1]}
         rest = {"state": "open", "outcome": None, "epoch": 8, "wanted": 2, "reason": EVIL}
         return [{"id": 5} | times | rest]
 
@@ -678,3 +678,12 @@ def test_not_ready_without_the_database(tmp_path: Path) -> None:
     assert client.get("/readyz").status_code == 503
     assert client.get("/api/pool", headers={"Authorization": "Bearer ei_x"}).status_code == 503
     engine.dispose()
+
+
+def test_every_json_call_is_documented(manager: Manager) -> None:
+    readme = (Path(create_app.__code__.co_filename).parent / "README.md").read_text(encoding="utf-8")
+    for route in manager.app.url_map.iter_rules():
+        if route.rule.startswith("/api/"):
+            path = re.sub(r"<int:\w+>", "<id>", route.rule)
+            for method in (route.methods or set()) - {"HEAD", "OPTIONS"}:
+                assert re.search(rf"`({method} )?{re.escape(path)}[`?]", readme), (method, path)
