@@ -1,0 +1,155 @@
+"""A whole system of this project, to be measured: started by the command that people type."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from tests.system.harness import System, running, wait_for
+
+from benchmarks.lib.options import Options
+from benchmarks.lib.processes import pss_bytes
+from benchmarks.lib.targets import NODE, WEB, Target
+from elastic_images.core.partitions import partition_of
+from elastic_images.internal_http import InternalHttp
+
+_SEED_THREADS = 12
+_PRIME_SECONDS = 180.0
+_MISSING_MB = 1
+
+
+class MeasuredSystem:
+    """The system, and what a benchmark does with it. Not safe to share between threads."""
+
+    def __init__(self, system: System, options: Options) -> None:
+        self._system = system
+        self._options = options
+        self._token = (system.data / "internal-token").read_text().strip()
+        self._http = InternalHttp(self._token)
+        self._seeded = 0
+        self.nodes = options.nodes[0]
+
+    # ---- Targets ----
+
+    def web(self) -> Target:
+        """Reads through web."""
+        return Target(WEB, self._system.port("web"), self._system.processes)
+
+    def node(self) -> Target:
+        """Reads straight at the node in slot 0."""
+        headers = {"Authorization": f"Bearer {self._token}"}
+        return Target(NODE, self._system.port("memcache"), self._system.processes, headers)
+
+    def upload_headers(self) -> dict[str, str]:
+        """What an upload carries: the command line's token."""
+        token = (self._system.data / "cli-token").read_text().strip()
+        return {"Authorization": f"Bearer {token}", "Content-Type": "image/jpeg"}
+
+    def owned_by_first_node(self, keys: Sequence[str]) -> list[str]:
+        """Those of the keys that the node in slot 0 owns."""
+        partitions = self._system.pool()["map"]["partitions"]
+        return [key for key in keys if partitions[partition_of(key)]["owner"] == 0]
+
+    # ---- Images ----
+
+    def seed(self, keys: Sequence[str], bodies: Sequence[bytes]) -> float:
+        """Upload an image for each key, in turn of the bodies; how many a second."""
+        client = self._system.admin()
+
+        def put(number: int) -> None:
+            answer = client.put(keys[number], bodies[number % len(bodies)])
+            if answer.status != 201:
+                raise OSError(f"uploading {keys[number]}: {answer.status} {answer.body[:300]!r}")
+
+        began = time.monotonic()
+        with ThreadPoolExecutor(_SEED_THREADS) as pool:
+            for _ in pool.map(put, range(len(keys))):
+                pass
+        self._seeded += len(keys)
+        return len(keys) / (time.monotonic() - began)
+
+    def prime(self, read_all: Callable[[], object]) -> None:
+        """Have the nodes hold every image that was seeded. `read_all` asks web for all of them, for a second."""
+
+        def complete() -> bool:
+            if self._total("items") >= self._seeded:
+                return True
+            read_all()
+            return False
+
+        wait_for(complete, f"the nodes hold {self._seeded} images", seconds=_PRIME_SECONDS)
+
+    # ---- Caches ----
+
+    @contextlib.contextmanager
+    def missing(self) -> Iterator[None]:
+        """While the block runs, the nodes hold next to nothing: who walks through a working set misses each time."""
+        self._resize_caches(_MISSING_MB)
+        self._system.autoscaler().clear()
+        try:
+            yield
+        finally:
+            self._resize_caches(self._options.cache_mb)
+
+    def _resize_caches(self, megabytes: int) -> None:
+        self._system.autoscaler().update_config({"cache_mb": megabytes})
+        wanted = self.nodes * megabytes * 1_000_000
+        wait_for(lambda: self._total("capacity_bytes") == wanted, f"the nodes' caches have {megabytes} MB each")
+
+    def scale(self, nodes: int) -> None:
+        """Give the pool so many nodes, and wait for it."""
+        if nodes != self.nodes:
+            self._system.scale(nodes)
+            self.nodes = nodes
+
+    # ---- Figures ----
+
+    def pss_mb(self) -> dict[str, float]:
+        """What each process weighs, in megabytes, and `total`."""
+        weights = {_name(process.cmdline()): pss_bytes([process]) / 1e6 for process in self._system.processes()}
+        return {
+            **{name: round(weight, 1) for name, weight in sorted(weights.items())},
+            "total": round(sum(weights.values()), 1),
+        }
+
+    def cached_bytes(self) -> int:
+        """Bytes that the nodes count as used."""
+        return self._total("bytes")
+
+    def _total(self, figure: str) -> int:
+        first = self._system.port("memcache")
+        answers: list[Any] = [
+            self._http.get_json(f"http://127.0.0.1:{first + slot}/stats") for slot in range(self.nodes)
+        ]
+        return sum(int(answer[figure]) for answer in answers)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+
+@contextlib.contextmanager
+def whole_system(folder: Path, options: Options) -> Iterator[MeasuredSystem]:
+    """A system that is ready, with defaults but for the sizes of its caches; stopped at the end of the block."""
+    folder.mkdir(parents=True)
+    settings = {"nodes": options.nodes[0], "near_cache_mb": options.near_cache_mb, "cache_mb": options.cache_mb}
+    with running(folder, **settings) as system:
+        system.autoscaler().update_config({"mode": "manual"})
+        measured = MeasuredSystem(system, options)
+        try:
+            yield measured
+        finally:
+            measured.close()
+
+
+def _name(words: Sequence[str]) -> str:
+    """`web` of `... elastic-images serve web --ready-fd 9`; `supervisor` of what does not serve."""
+    if "serve" not in words:
+        return "supervisor"
+    app = words[words.index("serve") + 1]
+    slots = [words[place + 1] for place, word in enumerate(words[:-1]) if word == "--slot"]
+    return " ".join([app, *slots])

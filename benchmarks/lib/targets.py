@@ -1,0 +1,61 @@
+"""What is measured, side by side."""
+
+from __future__ import annotations
+
+import http.client
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import psutil
+
+WEB = "web"
+NODE = "node"
+NGINX = "nginx"
+MEMCACHED = "nginx + memcached"
+FLASK = "Flask"
+PLAIN = "plain files"
+
+ALL = (WEB, NODE, NGINX, MEMCACHED, FLASK)
+MEANINGS: Mapping[str, str] = {
+    WEB: "this system, through `web`",
+    NODE: "this system, straight at the cache node",
+    NGINX: "nginx, static files, one worker",
+    MEMCACHED: "nginx, one worker, in front of memcached",
+    FLASK: "images in memory, answered by a Flask view, on the server that this system uses",
+    PLAIN: "the same files written and flushed (fsync) by as many threads, and nothing else",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Something that answers `GET /images/<key>` on a port of 127.0.0.1."""
+
+    name: str
+    port: int
+    processes: Callable[[], list[psutil.Process]]
+    """Everything that works for it."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """What every request carries."""
+
+    @property
+    def url(self) -> str:
+        """Its address, without a slash at the end."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def etag(self, path: str) -> str | None:
+        """The ETag it gives for a path; None where it gives none. Raises OSError where it does not answer 200."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        try:
+            connection.request("GET", path, headers=dict(self.headers))
+            answer = connection.getresponse()
+            answer.read()
+            if answer.status != 200:
+                raise OSError(f"{self.name} answered {answer.status} for {path}")
+            return answer.getheader("ETag")
+        finally:
+            connection.close()
+
+
+def path_of(key: str) -> str:
+    """The path at which every target has the image. The benchmark's keys need no encoding."""
+    return f"/images/{key}"
