@@ -144,10 +144,19 @@ class CoherentCache:
         with self._lock:
             return self._cache.peek(key) if self._clock() < self._lease_until + seconds else None
 
-    def begin_pull(self, key: str) -> Fill | None:
-        """Register a fill for a key that nobody asked for; None where it is there, on its way, or not ours."""
-        begun = self.begin(key) if self.lookup(key) is None else None
-        return begun.fill if isinstance(begun, Begun) and begun.leader else None
+    def begin_pull(self, key: str, epoch: int) -> Fill | None:
+        """Register a fill for a key that nobody asked for; None where it is there, on its way, or not ours.
+
+        None, too, where the map is no longer that of `epoch`, by which the source was chosen: in a later resize the
+        source may come after this node in `copies`, and could still give what this node was told to drop.
+        """
+        partition = partition_of(key)
+        with self._lock:
+            if self.epoch != epoch or partition not in self._served or self._clock() >= self._lease_until:
+                return None
+            if key in self._fills or self._cache.peek(key) is not None:
+                return None
+            return self._register(key, partition)
 
     def complete(self, fill: Fill, entry: Entry) -> bool:
         """End a fill with its entry. False: it was spoiled or did not fit, and the entry is not kept."""
@@ -223,11 +232,12 @@ class CoherentCache:
         with self._lock:
             if self._map is not None and pool_map.epoch <= self._map.epoch:
                 return
-            self._map = pool_map
             served = ALL_PARTITIONS if self._slot is None else pool_map.served_by(self._slot)
             if self._served - served:
                 self._empty(lambda partition: partition not in served)
             self._served = served
+            # Last, for `epoch` is read without the lock.
+            self._map = pool_map
 
     def renew(self, until: float) -> None:
         """Answer until that time of the clock, which is `LEASE_SECONDS` after the poll was sent."""

@@ -126,7 +126,7 @@ class Puller:
         for listed in heapq.merge(*listings):
             if self._is_over(epoch) or in_vain >= _MISSES_BEFORE_END:
                 return
-            pulled_bytes = self._pull_one(listed, members[listed.source])
+            pulled_bytes = self._pull_one(listed, members[listed.source], epoch)
             if pulled_bytes is None:
                 in_vain += 1
                 continue
@@ -157,11 +157,11 @@ class Puller:
                 yield _Listed(item["age_seconds"], item["key"], item["size_bytes"], source)
             cursor = page["next"]
 
-    def _pull_one(self, listed: _Listed, member: Member) -> int | None:
+    def _pull_one(self, listed: _Listed, member: Member, epoch: int) -> int | None:
         """Bring one entry in. Its bytes; None where it was not kept."""
         if not self._cache.would_keep(listed.size_bytes, listed.age_seconds):
             return None
-        fill = self._cache.begin_pull(listed.key)
+        fill = self._cache.begin_pull(listed.key, epoch)
         if fill is None:
             return 0
         entry = None
