@@ -59,15 +59,15 @@ def upload_pages(images: Images, max_image_bytes: int) -> Blueprint:
     return pages
 
 
-def key_for(filename: str, folder: str, name: str) -> str:
-    """The key of an uploaded file: `name` where the form gives one, else the file's own name, in `folder`.
+def key_for(filename: str, folder: str) -> str:
+    """The key of an uploaded file: its name, in `folder` where there is one.
 
     File names come in any normal form (macOS: decomposed), so they are composed here.
 
     Raises:
         InvalidKey: what comes out is no key.
     """
-    last = name.strip() or filename.replace("\\", "/").rpartition("/")[2]
+    last = filename.replace("\\", "/").rpartition("/")[2]
     folder = folder.strip().strip("/")
     return check_key(unicodedata.normalize("NFC", f"{folder}/{last}" if folder else last))
 
@@ -88,7 +88,7 @@ def _store_each(images: Images, parts: Iterator[multipart.Part]) -> Iterator[Upl
 def _store(images: Images, file: multipart.FilePart, fields: dict[str, str]) -> Upload:
     key = ""
     try:
-        key = key_for(file.filename, fields.get("folder", ""), fields.get("name", ""))
+        key = key_for(file.filename, fields.get("folder", ""))
         if file.size_bytes == 0:
             raise EmptyBody("The file has no bytes.")
         images.put(
