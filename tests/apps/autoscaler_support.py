@@ -1,0 +1,105 @@
+"""An autoscaler that is served from the test's process, on a database of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from elastic_images.autoscaler.client import AutoscalerClient
+from elastic_images.autoscaler.nodes.local import LocalNodeProvider
+from elastic_images.autoscaler.nodes.opening import open_node_provider
+from elastic_images.autoscaler.nodes.provider import NodeProvider
+from elastic_images.autoscaler.service import AutoscalerService
+from elastic_images.database.engine import open_engine
+from elastic_images.database.tables import import_all
+from elastic_images.internal_http import InternalHttp
+from elastic_images.server import Bound, serving
+from elastic_images.settings import Settings
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+
+def wait_until(holds: Callable[[], bool], what: str, seconds: float = 60.0) -> None:
+    """Return when `holds`; fail after so many seconds."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
+        time.sleep(0.02)
+
+
+class Autoscaler:
+    """An autoscaler at an address that stays when it is restarted."""
+
+    def __init__(self, settings: Settings, bound: Bound) -> None:
+        self.settings = settings
+        self.bound = bound
+        self.http = InternalHttp(settings.internal_token)
+        self.client = AutoscalerClient(self.http, f"http://{bound.address}")
+        self.service: AutoscalerService | None = None
+        self._provider: NodeProvider | None = None
+        self._children: list[int] = []
+
+    def start(self, provider: NodeProvider | None = None) -> None:
+        self._provider = provider or open_node_provider(self.settings)
+        self.service = AutoscalerService(self.settings, self._provider)
+        self.service.start(self.bound)
+
+    def stop(self) -> None:
+        """As a kill would: its nodes live on."""
+        if self.service is not None:
+            service, self.service = self.service, None
+            if isinstance(self._provider, LocalNodeProvider):
+                self._children += [child.pid for child in self._provider._children.values()]
+            service.stop()
+
+    def reap(self) -> None:
+        """Wait for the nodes that lived on: an autoscaler that was killed would not be their parent any more."""
+        for child in self._children:
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(child, 0)
+
+    def settled_on(self, *slots: int) -> bool:
+        pool = self.client.pool()
+        owners = {partition["owner"] for partition in (pool["map"] or {"partitions": []})["partitions"]}
+        live = {node["slot"] for node in pool["nodes"] if node["state"] == "live"}
+        return bool(pool["phase"] == "settled" and owners == live == set(slots) == {n["slot"] for n in pool["nodes"]})
+
+    def wait_settled_on(self, *slots: int) -> None:
+        wait_until(lambda: self.settled_on(*slots), f"settled on {slots}: {self.client.pool()}")
+
+
+@contextlib.contextmanager
+def autoscaler(data: Path, **settings: Any) -> Iterator[Autoscaler]:
+    """One that is not started; at the end it is stopped, and its nodes end with their lifeline."""
+    reading, writing = os.pipe()
+    holder: list[Autoscaler] = []
+
+    def wsgi(environ: WSGIEnvironment, start_response: StartResponse) -> Any:
+        service = holder[0].service if holder else None
+        if service is None:
+            start_response("503 Service Unavailable", [("Content-Length", "0")])
+            return [b""]
+        return service.wsgi(environ, start_response)
+
+    with serving(wsgi) as bound:
+        url = f"http://{bound.address}"
+        made = Settings.for_tests(
+            data, **{"autoscaler_url": url, "storage_urls": (url,), "lifeline_fd": reading, **settings}
+        )
+        engine = open_engine(made.database)
+        import_all().create_all(engine)
+        engine.dispose()
+        holder.append(Autoscaler(made, bound))
+        try:
+            yield holder[0]
+        finally:
+            holder[0].stop()
+            os.close(writing)
+            holder[0].reap()
+            holder[0].http.close()
+            os.close(reading)
