@@ -20,6 +20,7 @@ from elastic_images.core.entry import Entry
 from elastic_images.core.errors import Conflict, Unavailable
 from elastic_images.core.partitions import PARTITIONS, partition_of
 from elastic_images.core.pool_map import PoolMap
+from elastic_images.core.renditions import names_of
 
 ALL_PARTITIONS = frozenset(range(PARTITIONS))
 
@@ -202,7 +203,7 @@ class CoherentCache:
     # --- coherence
 
     def invalidate(self, incarnation: str, keys: Iterable[str]) -> int:
-        """Drop the entries of `keys` and spoil their fills, lease or no lease. How many entries were dropped.
+        """Drop the entries of `keys`, renditions included, and spoil their fills, lease or no lease; how many.
 
         Raises:
             Conflict: this is another incarnation now; nothing changed.
@@ -211,8 +212,9 @@ class CoherentCache:
             self._check(incarnation)
             dropped = 0
             for key in keys:
-                dropped += self._cache.remove(key)
-                self._spoil(key)
+                for name in names_of(key):
+                    dropped += self._cache.remove(name)
+                    self._spoil(name)
             self.invalidations += dropped
             return dropped
 

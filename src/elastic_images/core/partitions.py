@@ -11,8 +11,11 @@ PARTITIONS = 16
 
 
 def partition_of(key: str) -> int:
-    """The partition of `key`, 0 to 15. `k1` falls in 11 (digit b), `k2` in 6."""
-    return md5(key.encode(), usedforsecurity=False).digest()[0] >> 4
+    """The partition of `key`, 0 to 15. `k1` falls in 11 (digit b), `k2` in 6.
+
+    A rendition's name (`core.renditions`) gives the partition of its image.
+    """
+    return md5(key.partition("\0")[0].encode(), usedforsecurity=False).digest()[0] >> 4
 
 
 def shown_partition(partition: int) -> int:

@@ -25,6 +25,7 @@ from elastic_images.storage.facts import Actor, ImageFacts
 from elastic_images.storage.listing import DEFAULT_LIMIT, Order
 from elastic_images.storage.objects.base import CHUNK_BYTES, OpenObject
 from elastic_images.storage.reading import ImageReader
+from elastic_images.storage.renditions import RenditionMaker
 from elastic_images.storage.spool import DIGEST_CHARACTERS
 from elastic_images.storage.write_path import WritePath
 
@@ -39,6 +40,7 @@ class StorageServices:
 
     catalog: Catalog
     reader: ImageReader
+    renditions: RenditionMaker
     writes: WritePath
     check: Callable[[], None]
     """Returns where database and object store work; raises otherwise."""
@@ -64,6 +66,11 @@ def _read_routes(app: Flask, services: StorageServices) -> None:
         if request.method == "HEAD":
             return Response(headers=_headers(services.reader.facts(check_key(key))))
         facts, found = services.reader.open(check_key(key))
+        rendition = request.args.get("rendition")
+        if rendition is not None:
+            with found:
+                facts, made = services.renditions.make(facts, found.read(), rendition)
+            return Response(made, headers=_headers(facts))
         if facts.size_bytes <= CHUNK_BYTES:
             with found:
                 return Response(found.read(), headers=_headers(facts))

@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 from elastic_images.core.entry import Entry
 from elastic_images.core.errors import ElasticImagesError, IncompleteBody, Unavailable
 from elastic_images.core.keys import check_key, quote_key
+from elastic_images.core.renditions import split_name
 from elastic_images.internal_http import InternalHttp, decoded
 from elastic_images.pool.entries import entry_from_answer
 
@@ -53,11 +54,12 @@ class StorageClient:
         self._timeout_seconds = timeout_seconds
         self._make_id = make_id
 
-    def get_entry(self, key: str) -> Entry:
-        """The image, read by a fresh transaction. Raises NotFound."""
-        path = f"/internal/images/{quote_key(check_key(key))}"
+    def get_entry(self, name: str) -> Entry:
+        """The image, or rendition (`core.renditions`), of that name, read by a fresh transaction. Raises NotFound."""
+        key, rendition = split_name(name)
+        path = f"/internal/images/{quote_key(check_key(key))}" + (f"?rendition={rendition}" if rendition else "")
         answer = self._first(lambda url: self._http.request("GET", url + path, timeout_seconds=self._timeout_seconds))
-        return entry_from_answer(key, answer.headers, answer.data)
+        return entry_from_answer(name, answer.headers, answer.data)
 
     def put(
         self,

@@ -71,7 +71,7 @@ class ImageInspector:
         kind = sniff(data)
         if kind is None:
             raise NotAnImage(f"These bytes are no image: {_SUPPORTED} are stored.")
-        with self._place():
+        with self.place():
             try:
                 return self._decode(kind, data)
             except ElasticImagesError:
@@ -84,7 +84,8 @@ class ImageInspector:
                 raise BrokenImage(f"This {kind} image is broken or cut off: {_reason(error)}.") from error
 
     @contextmanager
-    def _place(self) -> Iterator[None]:
+    def place(self) -> Iterator[None]:
+        """Hold one of the places for decoding. Raises Unavailable after a while without one."""
         if not self._places.acquire(timeout=self._max_wait_seconds):
             raise Unavailable("Too many images are being checked at this moment.", retry_after_seconds=2)
         try:
@@ -96,12 +97,12 @@ class ImageInspector:
         announced = _announced_frames(kind, data)
         if announced > MAX_FRAMES:
             raise BrokenImage(f"This {kind} image has more than {MAX_FRAMES} frames.")
-        with _open(kind, data) as image:
+        with open_image(kind, data) as image:
             width, height = image.size
             announced = announced or (getattr(image, "n_frames", 1) if kind != "TIFF" else 0)
             self._check_pixels(kind, width * height * max(announced, 1))
             image.verify()
-        with _open(kind, data) as image:
+        with open_image(kind, data) as image:
             image.draft(None, (1, 1))
             frames = self._load_frames(kind, image)
         if frames != (announced or frames):
@@ -148,7 +149,7 @@ _PLUGINS: dict[str, type[ImageFile.ImageFile]] = {
 }
 
 
-def _open(kind: str, data: Buffer) -> ImageFile.ImageFile:
+def open_image(kind: str, data: Buffer) -> ImageFile.ImageFile:
     """Read the header only. The one decoder of `kind` is asked, whatever else the bytes could be taken for."""
     if isinstance(data, bytes):
         return _PLUGINS[kind](io.BytesIO(data))

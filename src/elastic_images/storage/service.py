@@ -23,6 +23,7 @@ from elastic_images.storage.images import ImageInspector
 from elastic_images.storage.loop import Loop
 from elastic_images.storage.objects.opening import open_object_store
 from elastic_images.storage.reading import ImageReader
+from elastic_images.storage.renditions import RenditionMaker
 from elastic_images.storage.spool import Spool
 from elastic_images.storage.steps import Step, no_step
 from elastic_images.storage.write_path import WritePath
@@ -56,7 +57,9 @@ class StorageService:
         )
         registry = registry_for("storage", Counters(), version=__version__)
         reader = ImageReader(catalog, self._store)
-        services = StorageServices(catalog, reader, writes, self._check, pool_blueprint(pool), registry)
+        services = StorageServices(
+            catalog, reader, RenditionMaker(inspector), writes, self._check, pool_blueprint(pool), registry
+        )
         self.wsgi = create_app(services, settings)
         self._take_up_seconds = 0.0
         self._keeper = Loop("change-keeper", self._keep, _KEEP_SECONDS)

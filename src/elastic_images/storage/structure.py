@@ -30,8 +30,10 @@ _BMP_FIELDS = struct.Struct("<10xI4xii2xHI")
 _BMP_CORE_HEADER = 12
 _BMP_CORE_BYTES = 26
 _BMP_PLAIN = (0, 3)
+_JPEG_END, _JPEG_SCAN = 0xD9, 0xDA
+_JPEG_WITHOUT_LENGTH = frozenset({0x01, *range(0xD0, 0xD9)})
 # The marker after entropy-coded bytes: FF 00 is a data byte, FF D0 to FF D7 are restarts, FF FF is padding.
-_NEXT_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
+_JPEG_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 
 
 def sniff(data: Buffer) -> str | None:
@@ -82,25 +84,20 @@ def is_whole(kind: str, data: Buffer) -> bool:
 
 def _jpeg_is_whole(data: Buffer) -> bool:
     """Whether the segments of a JPEG (ITU-T T.81, B.1) reach its end marker."""
-    position, size = 2, len(data)
-    while position + 4 <= size or data[position : position + 2] == b"\xff\xd9":
+    position = 2
+    while (position := data.find(b"\xff", position)) >= 0 and position + 1 < len(data):
         marker = data[position + 1]
-        if data[position] != 0xFF:
-            return False
-        if marker == 0xFF:
-            position += 1
-            continue
-        if marker == 0xD9:
+        if marker == _JPEG_END:
             return True
-        if marker == 0x01 or 0xD0 <= marker <= 0xD8:
+        if marker in (0x00, 0xFF):  # stray bytes and padding: decoders look for the next marker, too
+            position += 1
+        elif marker in _JPEG_WITHOUT_LENGTH:
             position += 2
-            continue
-        position += 2 + int.from_bytes(data[position + 2 : position + 4], "big")
-        if marker == 0xDA:
-            found = _NEXT_MARKER.search(data, position)
-            if found is None:
-                return False
-            position = found.start()
+        else:
+            position += 2 + int.from_bytes(data[position + 2 : position + 4], "big")
+            if marker == _JPEG_SCAN:
+                found = _JPEG_MARKER.search(data, position)
+                position = found.start() if found else len(data)
     return False
 
 

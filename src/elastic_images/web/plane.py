@@ -11,11 +11,13 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
+from urllib.parse import parse_qs
 
 from elastic_images.apps_wsgi import error_answer
 from elastic_images.core.coherence import Begun, Fill, Refusal
 from elastic_images.core.entry import Entry, Headers
 from elastic_images.core.errors import ElasticImagesError, NotFound, Unavailable
+from elastic_images.core.renditions import rendition_name
 from elastic_images.core.serving import CONDITIONAL_HEADERS, Answer, answer, is_conditional, whole
 from elastic_images.metrics.counters import Counters
 from elastic_images.pool.entries import entry_from_answer
@@ -97,7 +99,9 @@ class ImagePlane:
     def respond(self, environ: WSGIEnvironment) -> Answer:
         """The answer to a GET or HEAD of `/images/<key>`, errors included; for HEAD its body is to be left out."""
         try:
-            return self._image(key_in_path(environ, IMAGES), environ)
+            key = key_in_path(environ, IMAGES)
+            query = environ.get("QUERY_STRING")
+            return self._image(rendition_name(key, _rendition(query)) if query else key, environ)
         except ElasticImagesError as error:
             return error_answer(error)
 
@@ -231,6 +235,12 @@ class ImagePlane:
             yield
         finally:
             places.release()
+
+
+def _rendition(query: str) -> str | None:
+    """The rendition that a query string asks for; every other parameter means nothing here, and may be anything."""
+    given = parse_qs(query, keep_blank_values=True, max_num_fields=20).get("rendition")
+    return given[-1] if given else None
 
 
 _STATUS = {

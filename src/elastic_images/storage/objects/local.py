@@ -43,16 +43,18 @@ class LocalObjectStore:
         with self._errors("written"):
             partial, final = self._root / _PARTIALS / name, self._path(name)
             self._prepare()
+            if final.exists():
+                raise FileExistsError(errno.EEXIST, "a random name came twice", name)
+            made = partial
             try:
                 stored = self._write(partial, name, chunks)
                 self._step("object-flushed")
-                partial.rename(final)
+                made = partial.rename(final)
                 self._step("object-renamed")
                 _flush_folder(final.parent)
             except BaseException:
-                for path in (partial, final):
-                    with contextlib.suppress(OSError):
-                        path.unlink()
+                with contextlib.suppress(OSError):
+                    made.unlink()
                 raise
             return stored
 

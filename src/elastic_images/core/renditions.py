@@ -1,0 +1,34 @@
+"""Images derived from others, and how caches name them.
+
+A cache keeps a rendition under the image's key, a NUL, and the rendition's name. No key has a NUL, so that the name is
+never a key; the part before it says which partition it belongs to and which invalidation drops it.
+"""
+
+from __future__ import annotations
+
+from elastic_images.core.errors import InvalidRequest
+
+RENDITIONS = {"thumb": 320, "preview": 1600}
+"""The renditions there are: by name, the longest side in pixels. An image that is not larger stays as it is."""
+
+_MARK = "\0"
+
+
+def rendition_name(key: str, rendition: str | None) -> str:
+    """What a cache calls the rendition of `key`; the key itself for None. Raises InvalidRequest for an unknown one."""
+    if rendition is None:
+        return key
+    if rendition not in RENDITIONS:
+        raise InvalidRequest(f"No rendition {rendition!r}: there are {', '.join(RENDITIONS)}.")
+    return f"{key}{_MARK}{rendition}"
+
+
+def split_name(name: str) -> tuple[str, str | None]:
+    """The key, and the rendition or None, of what a cache calls `name`."""
+    key, _, rendition = name.partition(_MARK)
+    return key, rendition or None
+
+
+def names_of(key: str) -> tuple[str, ...]:
+    """All names under which a cache may keep something of `key`."""
+    return (key, *(f"{key}{_MARK}{rendition}" for rendition in RENDITIONS))
