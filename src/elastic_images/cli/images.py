@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import IO, Any
 
 import click
+from urllib3.exceptions import HTTPError
 
 from elastic_images.cli.errors import FAILED, Failure, exit_code_of
 from elastic_images.cli.options import json_option
 from elastic_images.cli.output import amount, moment, print_json, print_table, printable
 from elastic_images.cli.remote import Remote, remote_options
-from elastic_images.core.errors import ElasticImagesError, InvalidRequest
+from elastic_images.core.errors import ElasticImagesError, InvalidRequest, Unavailable
 
 _CHUNK = 1 << 20
 
@@ -89,9 +90,11 @@ def get(key: str, output: str | None, remote: Remote) -> None:
                 _copy(answer.stream(_CHUNK), sys.stdout.buffer)
             else:
                 _replace(Path(str(output)), answer.stream(_CHUNK))
+        except HTTPError as error:
+            raise Unavailable("The image was cut off on its way; nothing was kept of it.") from error
+        except BrokenPipeError:
+            raise
         except OSError as error:
-            if isinstance(error, BrokenPipeError):
-                raise
             raise Failure(f"{output} cannot be written: {error.strerror}.", FAILED) from error
 
 
