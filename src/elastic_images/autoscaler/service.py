@@ -16,7 +16,7 @@ from elastic_images.autoscaler.nodes.opening import open_node_provider
 from elastic_images.autoscaler.nodes.provider import NodeProvider
 from elastic_images.autoscaler.resizer import Resizer
 from elastic_images.autoscaler.resizer_loop import ResizerLoop
-from elastic_images.autoscaler.scaling_loop import INTERVAL_SECONDS, ScalingLoop
+from elastic_images.autoscaler.scaling_loop import ScalingLoop
 from elastic_images.autoscaler.warming import PullWarmer
 from elastic_images.core.pool_config import ScalingConfig
 from elastic_images.database.engine import open_engine
@@ -59,7 +59,7 @@ class AutoscalerService:
             resizing=lambda: resizer.status.busy,
             last_resize_at=journal.last_finished_at,
             on_decision=figures.decided,
-            interval_seconds=getattr(settings, "scaling_interval_seconds", None) or INTERVAL_SECONDS,
+            interval_seconds=settings.scaling_interval_seconds,
         )
         services = AutoscalerServices(
             store=store,
