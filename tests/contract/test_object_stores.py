@@ -1,0 +1,247 @@
+"""What every object store does."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from elastic_images.core.errors import InvalidRequest, OutOfSpace, Unavailable
+from elastic_images.storage.objects.base import NAME, ObjectMissing, ObjectStore, StoredObject
+from elastic_images.storage.objects.local import LocalObjectStore
+from elastic_images.storage.objects.opening import open_object_store
+
+
+@pytest.fixture(params=["file"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
+    urls = {"file": f"file://{tmp_path}/deep/objects%20here"}
+    return open_object_store(urls[request.param])
+
+
+def read(store: ObjectStore, name: str) -> bytes:
+    with store.open(name) as found:
+        return found.read()
+
+
+def all_names(store: ObjectStore, limit: int = 3) -> list[str]:
+    names: list[str] = []
+    while page := store.list(names[-1] if names else "", limit):
+        names += [info.name for info in page]
+    return names
+
+
+def test_what_is_put_is_read_counted_and_hashed(store: ObjectStore) -> None:
+    chunks = [b"first", b"", b"\0" * 300_000, b"last"]
+    before = time.time()
+    stored = store.put(iter(chunks))
+    body = b"".join(chunks)
+    assert stored == StoredObject(stored.name, len(body), hashlib.sha256(body).hexdigest())
+    assert NAME.fullmatch(stored.name)
+    with store.open(stored.name) as found:
+        assert found.size_bytes == len(body)
+        assert found.read(5) + found.read() == body
+        assert found.read(1) == b""
+    info = store.stat(stored.name)
+    assert info is not None
+    assert info.size_bytes == len(body)
+    assert before - 2 <= info.created_at <= time.time() + 2
+
+
+def test_equal_bytes_are_two_objects(store: ObjectStore) -> None:
+    first, second = store.put([b"same"]), store.put([b"same"])
+    assert first.name != second.name
+    store.delete(first.name)
+    assert read(store, second.name) == b"same"
+
+
+def test_what_is_deleted_is_missing(store: ObjectStore) -> None:
+    name = store.put([b"x"]).name
+    store.delete(name)
+    store.delete(name)
+    assert store.stat(name) is None
+    assert store.list() == []
+    with pytest.raises(ObjectMissing):
+        store.open(name)
+
+
+def test_an_empty_store_is_empty(store: ObjectStore) -> None:
+    assert store.list() == []
+    assert list(store.partials()) == []
+    assert store.stat("0" * 32) is None
+    with pytest.raises(ObjectMissing):
+        store.open("0" * 32)
+
+
+def test_listing_is_sorted_and_paged(store: ObjectStore) -> None:
+    names = sorted(store.put([b"x" * number]).name for number in range(10))
+    for limit in (1, 3, 9, 10, 11, 1000):
+        assert all_names(store, limit) == names
+    assert store.list() == [store.stat(name) for name in names]
+
+
+@pytest.mark.parametrize("name", ["", "..", "../../etc/passwd", "0" * 31, "0" * 33, "G" * 32, "00/" + "0" * 29])
+def test_names_of_another_kind_touch_nothing(store: ObjectStore, name: str) -> None:
+    for act in (store.open, store.delete, store.stat, store.delete_partial):
+        with pytest.raises(ValueError, match="no object's name"):
+            act(name)
+
+
+def test_a_source_that_fails_leaves_nothing(store: ObjectStore) -> None:
+    def broken() -> Iterator[bytes]:
+        yield b"half"
+        raise KeyError("lost")
+
+    with pytest.raises(KeyError):
+        store.put(broken())
+    assert store.list() == []
+    assert list(store.partials()) == []
+
+
+def test_a_reader_keeps_what_is_deleted_meanwhile(store: ObjectStore) -> None:
+    name = store.put([b"x" * 1_000_000]).name
+    with store.open(name) as found:
+        head = found.read(10)
+        store.delete(name)
+        assert len(head + found.read()) == 1_000_000
+
+
+def test_an_object_is_seen_only_when_it_is_whole(store: ObjectStore) -> None:
+    seen: list[int] = []
+
+    def watched() -> Iterator[bytes]:
+        for _ in range(3):
+            yield b"x"
+            seen.append(len(store.list()))
+
+    store.put(watched())
+    assert seen == [0, 0, 0]
+    assert len(store.list()) == 1
+
+
+def test_many_put_at_once(store: ObjectStore) -> None:
+    bodies = [bytes([number]) * (number * 1000) for number in range(40)]
+    with ThreadPoolExecutor(8) as pool:
+        stored = list(pool.map(lambda body: store.put([body]), bodies))
+    assert [read(store, one.name) for one in stored] == bodies
+    assert all_names(store, 7) == sorted(one.name for one in stored)
+
+
+def test_check_passes_on_a_store_that_works(store: ObjectStore) -> None:
+    store.check()
+    store.check()
+    assert store.list() == []
+
+
+# What only folders have.
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
+@pytest.mark.parametrize("call", ["fsync", "mkdir"])
+def test_a_full_disk_is_named_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, call: str
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    store = LocalObjectStore(tmp_path / "objects")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, call, full)
+        with pytest.raises(OutOfSpace):
+            store.put([b"bytes"])
+    assert store.list() == []
+    assert list(store.partials()) == []
+    assert read(store, store.put([b"again"]).name) == b"again"
+
+
+def test_an_object_beyond_the_file_size_limit_leaves_nothing(tmp_path: Path) -> None:
+    import resource
+
+    store = LocalObjectStore(tmp_path)
+    store.check()
+    old = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, old[1]))
+    try:
+        with pytest.raises(OutOfSpace):
+            store.put([b"x" * 200_000])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, old)
+    assert store.list() == []
+    assert list(store.partials()) == []
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    store = LocalObjectStore(tmp_path / "file" / "objects")
+    for act in (store.check, lambda: store.put([b"x"])):
+        with pytest.raises(Unavailable, match="cannot be written: File exists"):
+            act()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can take another user's place")
+def test_a_folder_without_rights_is_named(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    store = LocalObjectStore(tmp_path / "objects")
+    store.check()
+    (tmp_path / "objects" / "partial").chmod(0o555)
+    os.seteuid(65534)
+    try:
+        # pytest's own folders may be closed to others, which is the same trouble one level up
+        with pytest.raises(Unavailable, match="Permission denied"):
+            store.check()
+        with pytest.raises(Unavailable, match="Permission denied"):
+            store.put([b"x"])
+    finally:
+        os.seteuid(0)
+
+
+def test_everything_is_flushed_before_it_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """File, rename, folder: in this order, and the folder is the one that the object is in."""
+    done: list[object] = []
+    store = LocalObjectStore(tmp_path, step=done.append)
+    store.check()
+    flush = os.fsync
+
+    def note(descriptor: int) -> None:
+        done.append(os.fstat(descriptor).st_ino)
+        flush(descriptor)
+
+    monkeypatch.setattr(os, "fsync", note)
+    name = store.put([b"x"]).name
+    folder = tmp_path / name[:2]
+    file_number, folder_number = (folder / name).stat().st_ino, folder.stat().st_ino
+    assert done == ["object-written", file_number, "object-flushed", "object-renamed", folder_number]
+
+
+def test_what_a_crash_left_half_put_can_be_found_and_removed(tmp_path: Path) -> None:
+    store = LocalObjectStore(tmp_path)
+    store.check()
+    (tmp_path / "partial" / ("c" * 32)).write_bytes(b"half")
+    (tmp_path / "partial" / "README").write_bytes(b"not ours")
+    assert [(info.name, info.size_bytes) for info in store.partials()] == [("c" * 32, 4)]
+    store.delete_partial("c" * 32)
+    assert list(store.partials()) == []
+
+
+def test_a_name_is_never_used_twice(tmp_path: Path) -> None:
+    store = LocalObjectStore(tmp_path, make_name=lambda: "a" * 32)
+    store.put([b"first"])
+    with pytest.raises(Unavailable):
+        store.put([b"second"])
+    assert read(store, "a" * 32) == b"first"
+
+
+@pytest.mark.parametrize("url", ["", "objects", "file:relative", "file://host/x", "ftp://x/y", "/plain/path"])
+def test_urls_of_another_kind_are_refused(url: str) -> None:
+    with pytest.raises(InvalidRequest, match="is a URL such as"):
+        open_object_store(url)
+
+
+def test_s3_is_said_to_be_missing_yet() -> None:
+    with pytest.raises(InvalidRequest, match="not there yet"):
+        open_object_store("s3://bucket/prefix")
