@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 
+from sqlalchemy.exc import OperationalError
+
 from elastic_images.autoscaler.alarm import Alarm
 from elastic_images.autoscaler.resizer import Resizer
 from elastic_images.core.errors import ElasticImagesError
@@ -21,6 +23,7 @@ class ResizerLoop:
     def __init__(self, resizer: Resizer, alarm: Alarm) -> None:
         self._resizer = resizer
         self._alarm = alarm
+        self._trouble: type[Exception] | None = None
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="resizer", daemon=True)
 
@@ -45,9 +48,20 @@ class ResizerLoop:
     def _step(self) -> float:
         """One step; gives how long to pause after it."""
         try:
-            if self._resizer.step():
-                return 0.0
+            done = self._resizer.step()
         except Exception as error:  # noqa: BLE001 - whatever one round meets, the loop goes on
-            _log.warning("a round of the resizer failed: %s", error, exc_info=not isinstance(error, ElasticImagesError))
+            self._tell(error)
             return _TROUBLE_PAUSE_SECONDS
+        if self._trouble is not None:
+            _log.info("the resizer works again")
+            self._trouble = None
+        if done:
+            return 0.0
         return _BUSY_PAUSE_SECONDS if self._resizer.status.busy else _IDLE_PAUSE_SECONDS
+
+    def _tell(self, error: Exception) -> None:
+        """Log a trouble once, not every second for as long as it lasts."""
+        if type(error) is not self._trouble:
+            known = isinstance(error, ElasticImagesError | OperationalError)
+            _log.warning("a round of the resizer failed: %s", error, exc_info=not known)
+        self._trouble = type(error)
