@@ -94,11 +94,14 @@ def _ranged(entry: Entry, wanted: str, now: float) -> Answer:
     parsed = parse_range_header(wanted)
     if parsed is None or parsed.units != "bytes" or len(parsed.ranges) != 1:
         return whole(entry, now)
-    span = parsed.range_for_length(size)
-    if span is None:
+    first, end = parsed.ranges[0]
+    if first < 0:
+        # Werkzeug calls a suffix that is longer than the whole unsatisfiable; it means the whole (section 14.1.2).
+        first, end = max(size + first, 0), size
+    start, stop = first, min(size if end is None else end, size)
+    if start >= stop:
         headers = [("Content-Range", f"bytes */{size}"), ("Content-Length", "0"), ("ETag", entry.etag)]
         return Answer("416 Range Not Satisfiable", headers, b"")
-    start, stop = span
     headers = [header for header in entry.headers_at(now) if header[0] != "Content-Length"]
     headers += [("Content-Length", str(stop - start)), ("Content-Range", f"bytes {start}-{stop - 1}/{size}")]
     return Answer("206 Partial Content", headers, entry.body[start:stop])
