@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import pytest
+
+from elastic_images.core.entry import OVERHEAD_BYTES, Entry
+from elastic_images.core.errors import Unavailable
+from elastic_images.pool.entries import entry_from_answer, fact_headers
+
+
+def make(updated_at: float = 1_000_000_000.9) -> Entry:
+    return Entry(
+        "caf\u00e9",
+        b"bytes",
+        content_type="image/png",
+        etag='"e"',
+        version=3,
+        updated_at=updated_at,
+        extra_headers=[("X-More", "1")],
+    )
+
+
+def test_an_entry_counts_its_key_its_bytes_and_the_overhead() -> None:
+    assert make().size_bytes == 5 + 5 + OVERHEAD_BYTES
+
+
+def test_the_headers_of_a_whole_answer() -> None:
+    assert make().headers_at(2e9) == [
+        ("Content-Type", "image/png"),
+        ("Content-Length", "5"),
+        ("ETag", '"e"'),
+        ("Accept-Ranges", "bytes"),
+        ("X-More", "1"),
+        ("Last-Modified", "Sun, 09 Sep 2001 01:46:40 GMT"),
+    ]
+
+
+@pytest.mark.parametrize(("seconds_after", "shown"), [(-5.0, False), (0.0, False), (1.99, False), (2.0, True)])
+def test_last_modified_is_left_out_within_two_seconds_of_the_change(seconds_after: float, shown: bool) -> None:
+    entry = make(updated_at=1e9)
+    assert ("Last-Modified" in dict(entry.headers_at(1e9 + seconds_after))) == shown
+
+
+def test_an_entry_travels_between_processes_unchanged() -> None:
+    sent = Entry("k", b"bytes", content_type="image/gif", etag='"e"', version=7, updated_at=1e9 + 1 / 3)
+    headers = {name.lower(): value for name, value in [*sent.headers, *fact_headers(sent.version, sent.updated_at)]}
+    got = entry_from_answer("k", headers, sent.body)
+    assert (got.key, got.body, got.content_type, got.etag, got.version, got.updated_at) == (
+        sent.key,
+        sent.body,
+        sent.content_type,
+        sent.etag,
+        sent.version,
+        sent.updated_at,
+    )
+    assert dict(got.headers)["X-Image-Version"] == "7", "to another process of ours it goes out with its facts"
+    public = entry_from_answer("k", headers, sent.body, [("Cache-Control", "no-cache")])
+    assert "X-Image-Version" not in dict(public.headers)
+    assert dict(public.headers)["Cache-Control"] == "no-cache"
+
+
+@pytest.mark.parametrize("without", ["x-image-version", "x-image-updated", "content-type", "etag"])
+def test_an_answer_that_lacks_a_fact_is_none(without: str) -> None:
+    facts = {"x-image-version": "1", "x-image-updated": "1.5", "content-type": "image/png", "etag": '"e"'}
+    with pytest.raises(Unavailable):
+        entry_from_answer("k", {name: value for name, value in facts.items() if name != without}, b"")
+
+
+def test_a_fact_that_cannot_be_read_is_none() -> None:
+    facts = {"x-image-version": "one", "x-image-updated": "1.5", "content-type": "image/png", "etag": '"e"'}
+    with pytest.raises(Unavailable):
+        entry_from_answer("k", facts, b"")
