@@ -63,6 +63,10 @@ class DelimitedInput:
             self._buffer.clear()
         return bytes(text)
 
+    def put_back(self, data: bytes) -> None:
+        """Make `data` the next that is read."""
+        self._buffer[:0] = data
+
     def skip_rest(self) -> None:
         """Read to the end. Raises IncompleteBody where that comes too early."""
         while self._body.read(_READ_BYTES):

@@ -27,6 +27,7 @@ MAX_FIELD_BYTES = 64 * 1024
 _IN_MEMORY_BYTES = 256 * 1024
 _MAX_HEAD_BYTES = 16 * 1024
 _MAX_LINE_BYTES = 1024
+_BLANK_LINE = b"\r\n\r\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,11 +110,12 @@ class _Reader:
         return False
 
     def _head(self) -> tuple[str, str | None]:
-        """A part's name and, where it is a file, its file name."""
+        """A part's name and, where it is a file, its file name. The line break before the content is left."""
         try:
-            lines = self._input.up_to(b"\r\n\r\n", _MAX_HEAD_BYTES).decode().split("\r\n")
+            lines = self._input.up_to(_BLANK_LINE, _MAX_HEAD_BYTES).decode().split("\r\n")
         except UnicodeDecodeError:
             raise InvalidRequest("The form cannot be read: the head of a part is not UTF-8.") from None
+        self._input.put_back(b"\r\n")
         for line in lines:
             header, _, value = line.partition(":")
             if header.strip().lower() == "content-disposition":
@@ -121,9 +123,21 @@ class _Reader:
                 return options.get("name", ""), options.get("filename")
         raise InvalidRequest("The form cannot be read: a part has no Content-Disposition.")
 
+    def _content(self) -> Iterator[bytes]:
+        """A part's content in pieces. Some clients let an empty part's line break be that of the boundary as well."""
+        skip = 2
+        for piece in self._input.until(self._delimiter):
+            yield piece[skip:]
+            skip = max(0, skip - len(piece))
+
     def _field(self) -> str:
+        text = bytearray()
+        for data in self._content():
+            text += data
+            if len(text) > MAX_FIELD_BYTES:
+                raise TooLarge(f"A field of a form has at most {MAX_FIELD_BYTES} bytes.")
         try:
-            return self._input.up_to(self._delimiter, MAX_FIELD_BYTES).decode()
+            return text.decode()
         except UnicodeDecodeError:
             raise InvalidRequest("A field of the form is not UTF-8.") from None
 
@@ -131,7 +145,7 @@ class _Reader:
         spool = SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES)  # noqa: SIM115 - closed by close()
         self._spools.append(spool)
         size = 0
-        for data in self._input.until(self._delimiter):
+        for data in self._content():
             size += len(data)
             if size > self._max_file_bytes:
                 raise TooLarge(f"An image has at most {self._max_file_bytes} bytes.")

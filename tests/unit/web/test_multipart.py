@@ -105,6 +105,11 @@ def test_bytes_around_the_form_are_left_aside() -> None:
     assert read(form(end=b"--b--")) == []
 
 
+def test_an_empty_part_may_share_its_line_break_with_the_boundary() -> None:
+    body = form(("file", "a", b""), ("file", "b", b"x")).replace(b"\r\n\r\n\r\n--b", b"\r\n\r\n--b")
+    assert read(body) == [("file", ("a", b"")), ("file", ("b", b"x"))]
+
+
 def test_names_of_files() -> None:
     def name(disposition: str) -> object:
         head = f"--b\r\nContent-Type: image/png\r\ncontent-disposition: {disposition}\r\n\r\n"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from elastic_images.core.keys import MAX_KEY_CHARACTERS
+from elastic_images.core.renditions import RENDITIONS
 from elastic_images.web.openapi.parts import header, json_content, parameter, problems, ref
 from elastic_images.web.rest import DEFAULT_LIMIT, MAX_LIMIT
 
@@ -13,6 +14,9 @@ Json = dict[str, Any]
 _KEY = {"$ref": "#/components/parameters/Key"}
 _ETAG = {"ETag": header("Of the image's bytes")}
 _IF_MATCH = parameter("If-Match", "header", {"type": "string"}, "Only where the image has this ETag; else 412")
+_RENDITION = parameter(
+    "rendition", "query", {"enum": list(RENDITIONS)}, "A smaller version, where the image is larger than that"
+)
 _IMAGE_HEADERS = {
     "X-Cache": header("Where it came from", {"enum": ["HIT", "HIT-NEAR", "MISS", "BYPASS", "STALE"]}),
     "X-Cache-Node": header("The node that answered"),
@@ -44,13 +48,13 @@ def image_paths() -> Json:
 
 def _read(operation: str, summary: str) -> Json:
     conditions = ("If-None-Match", "If-Modified-Since", "If-Match", "If-Unmodified-Since", "Range", "If-Range")
-    image = {"description": "The image, exactly as it was uploaded", "headers": _IMAGE_HEADERS}
+    image = {"description": "The image, exactly as it was uploaded, or the rendition", "headers": _IMAGE_HEADERS}
     part = {"description": "The range that was asked for", "headers": _IMAGE_HEADERS}
     return {
         "tags": ["images"],
         "operationId": operation,
         "summary": summary,
-        "parameters": [parameter(name, "header", {"type": "string"}) for name in conditions],
+        "parameters": [_RENDITION, *(parameter(name, "header", {"type": "string"}) for name in conditions)],
         "responses": {
             "200": image | {"content": {"image/*": {}}},
             "206": part | {"content": {"image/*": {}}},
