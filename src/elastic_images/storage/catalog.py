@@ -205,8 +205,11 @@ class Catalog:
         # The image's version is the key's: a deleted key has no image.
         rows = [_change_row(make_id(), old.facts.key, old.facts.version + 1, None, old, now) for old in olds]
         connection.execute(insert(image_changes), rows)
-        ids = select(image_changes.c.id, image_changes.c.key).where(
-            image_changes.c.write_id.in_([row["write_id"] for row in rows])
+        written = [row["write_id"] for row in rows]
+        ids = (
+            select(image_changes.c.id, image_changes.c.key)
+            .where(image_changes.c.write_id.in_(written))
+            .order_by(image_changes.c.key)
         )
         return [Change(row.id, row.key, None, created=False, done=False) for row in connection.execute(ids)]
 
