@@ -51,6 +51,8 @@ class FakeSystem:
     pool: dict[str, Any] = field(default_factory=dict)
     refuse: dict[str, ElasticImagesError] = field(default_factory=dict)
     """Errors by key."""
+    meet: threading.Barrier | None = None
+    """Where uploads wait for each other."""
     cut_off: bool = False
     page: int = 2
     most_at_a_time: int = 0
@@ -96,6 +98,8 @@ class FakeSystem:
         if key in self.refuse:
             raise self.refuse[key]
         if method == "PUT":
+            if self.meet is not None:
+                self.meet.wait(20)
             body = environ["wsgi.input"].read()
             assert len(body) == int(environ["CONTENT_LENGTH"])
             created = key not in self.images
