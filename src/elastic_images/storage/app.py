@@ -211,7 +211,7 @@ def _actor() -> Actor:
     try:
         value = json.loads(request.headers.get("X-Actor", ""))
         user, name, admin = value["user"], value["name"], value["admin"]
-        fits = isinstance(user, int | None) and isinstance(name, str) and isinstance(admin, bool)
+        fits = type(user) in (int, type(None)) and isinstance(name, str) and isinstance(admin, bool)
     except (ValueError, KeyError, TypeError):
         fits = False
     if not fits:
