@@ -39,6 +39,7 @@ class Site:
     bound: Bound
     token: str
     data: Path
+    storage_urls: tuple[str, ...] = ()
 
     def ask(
         self, method: str, path: str, body: bytes | None = None, *, token: bool = True, **headers: str
@@ -94,12 +95,13 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     storage = StorageService(settings)
     with serving(storage.wsgi, threads=32) as storage_bound:
         storage.start(storage_bound)
-        urls = {"storage_urls": (f"http://{storage_bound.address}",), "autoscaler_url": "http://127.0.0.1:9"}
+        web_urls = (f"http://{storage_bound.address}",)
+        urls = {"storage_urls": web_urls, "autoscaler_url": "http://127.0.0.1:9"}
         # No near cache: here web is a guest of the pool, and no thread comes and goes with invalidations.
         web = WebService(web_settings(data, max_image_bytes=LIMIT, near_cache_mb=0, **urls))
         with serving(web.wsgi, threads=64) as bound:
             web.start(bound)
-            yield Site(bound, (data / CLI_TOKEN_FILE).read_text().strip(), data)
+            yield Site(bound, (data / CLI_TOKEN_FILE).read_text().strip(), data, web_urls)
         web.stop()
     storage.stop()
 
@@ -199,6 +201,24 @@ def test_lengths(site: Site) -> None:
     assert site.raw(f"{put}\r\nTransfer-Encoding: chunked", chunked)[0] == 411
 
 
+def test_a_client_that_waits_before_it_sends(site: Site) -> None:
+    body = noise(100)
+    head = f"PUT /api/images/polite HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {site.token}\r\n"
+    for path, length, expected in (
+        ("polite", len(body), b" 100 "),
+        ("polite", LIMIT + 1, b" 413 "),
+        ("..", 9, b" 400 "),
+    ):
+        with socket.create_connection(("127.0.0.1", site.bound.port), timeout=20) as connection:
+            sent = head.replace("/polite ", f"/{path} ") + f"Expect: 100-continue\r\nContent-Length: {length}\r\n\r\n"
+            connection.sendall(sent.encode())
+            assert expected in connection.recv(1000).partition(b"\r\n")[0]
+            if expected == b" 100 ":
+                connection.sendall(body)
+                assert b" 201 " in connection.recv(1000).partition(b"\r\n")[0]
+    assert site.ask("GET", "/images/polite").data == body
+
+
 def test_who_is_refused_gets_to_know_it_however_he_sends(site: Site) -> None:
     """http.client sends the whole body before it looks for an answer: it must find one, not a broken pipe."""
     body = bytes(LIMIT)
@@ -207,6 +227,41 @@ def test_who_is_refused_gets_to_know_it_however_he_sends(site: Site) -> None:
     assert site.plain("PUT", "/api/images/refused", bytes(3 * LIMIT))[0] == 413
     status, text = site.plain("POST", "/api/upload", body)
     assert (status, json.loads(text)["error"]["code"]) == (200, 400)
+
+
+@pytest.mark.parametrize(
+    "query", ["prefix=%00", "prefix=%E9", "prefix=%ED%A0%80", "prefix=%F0%9F%96%BC", "prefix=%25&limit=2", "x=%zz&y"]
+)
+def test_odd_queries_are_answered(site: Site, query: str) -> None:
+    assert site.ask("GET", f"/api/images?{query}").status == 200
+
+
+@pytest.mark.parametrize("cursor", ["%00", "nonsense", "A" * 5000, "%E9", "bnVsbA", "WzEsMiwzXQ"])
+def test_odd_cursors_are_refused(site: Site, cursor: str) -> None:
+    assert slug(site.ask("GET", f"/api/images?cursor={cursor}")) == (400, "invalid-request")
+
+
+def test_images_for_those_only_who_may_read(site: Site) -> None:
+    """In mode `none` a read goes through Flask, and is answered just as in front of it."""
+    body = noise(50)
+    url = site.ask("PUT", "/api/images/private", body).json()["url"]
+    closed = WebService(web_settings(site.data, anonymous="none", near_cache_mb=0, storage_urls=site.storage_urls))
+    try:
+        with serving(closed.wsgi) as bound:
+            private = Site(bound, site.token, site.data, site.storage_urls)
+            assert slug(private.ask("GET", url, token=False)) == (401, "unauthenticated")
+            assert private.ask("HEAD", url, token=False).status == 401
+            got = private.ask("GET", url)
+            assert (got.status, got.data, got.headers["Content-Type"]) == (200, body, "image/png")
+            assert got.headers["Cache-Control"] == "private, no-cache"
+            head = private.ask("HEAD", url)
+            assert (head.status, head.data, head.headers["Content-Length"]) == (200, b"", str(len(body)))
+            assert private.ask("GET", url, If_None_Match=got.headers["ETag"]).status == 304
+            part = private.ask("GET", url, Range="bytes=5-9")
+            assert (part.status, part.data) == (206, body[5:10])
+            assert slug(private.ask("GET", "/images/none")) == (404, "not-found")
+    finally:
+        closed.stop()
 
 
 def test_the_autoscaler_is_down(site: Site) -> None:
