@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
 from elastic_images.autoscaler.nodes.local import LocalNodeProvider
 from elastic_images.pool.life_lock import holder, node_lock_path
@@ -29,6 +30,18 @@ threading.Event().wait()
 """
 
 
+class _Remembering(LocalNodeProvider):
+    """Keeps the children that it lets go of, which would be this process's zombies."""
+
+    def __init__(self, let_go: list[int], *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._let_go = let_go
+
+    def close(self) -> None:
+        self._let_go += [child.pid for child in self._children.values()]
+        super().close()
+
+
 class LocalNodes:
     """A LocalNodeProvider of stand-ins. `close` ends and reaps every one that was ever launched."""
 
@@ -48,7 +61,7 @@ class LocalNodes:
             path = str(node_lock_path(self.data, slot))
             return [self._python, "-S", "-c", STAND_IN, path, stubborn, lifeline]
 
-        return LocalNodeProvider(command, data=self.data, environ=os.environ, lifeline_fd=self._lifeline_fd)
+        return _Remembering(self._children, command, data=self.data, environ=os.environ, lifeline_fd=self._lifeline_fd)
 
     def launch_stubborn(self, slot: int) -> None:
         """Launch one that does not heed SIGTERM, and wait until it holds its lock."""
@@ -72,13 +85,11 @@ class LocalNodes:
 
     def restart_provider(self) -> LocalNodeProvider:
         """Another provider, that knows nothing of the first."""
-        self._keep_children()
         self.provider.close()
         self.provider = self._provider()
         return self.provider
 
     def close(self) -> None:
-        self._keep_children()
         self.provider.close()
         for pid in self._children:
             # Not yet waited for, so its number is still its own.
@@ -86,7 +97,3 @@ class LocalNodes:
                 if os.waitpid(pid, os.WNOHANG) == (0, 0):
                     os.kill(pid, signal.SIGKILL)
                     os.waitpid(pid, 0)
-
-    def _keep_children(self) -> None:
-        # What `close` lets go of would be this process's zombies.
-        self._children += [child.pid for child in self.provider._children.values()]
