@@ -45,4 +45,4 @@ root=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd -P) || exit 1
 # shellcheck source=scripts/environment.sh
 . "$root/scripts/environment.sh"
 make_environment "$root" "" || exit 1
-exec "$root/.venv/bin/python" -m elastic_images up "$@"
+exec "$root/.venv/bin/python" -m elastic_images up ${1+"$@"}

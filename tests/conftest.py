@@ -16,7 +16,7 @@ import pytest
 
 PREFIX = "ELASTIC_IMAGES_"
 SERVICES_VARIABLE = PREFIX + "TEST_SERVICES"
-LEAVE_SECONDS = 5.0
+LEAVE_SECONDS = float(os.environ.get("TEST_LEAVE_SECONDS", "5"))
 
 
 def pytest_configure() -> None:

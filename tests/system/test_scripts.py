@@ -1,0 +1,229 @@
+"""`run_main.sh` and `run_tests.sh`: what they install, repair, say and hand on. Python and pip are stand-ins here."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from elastic_images.settings import SETTINGS
+
+ROOT = Path(__file__).resolve().parents[2]
+SCRIPTS = ["run_main.sh", "run_tests.sh", "scripts/environment.sh", ".ci/run"]
+
+# Notes what it is asked for. `-m venv` makes a .venv whose python is this script again; what else it does is said by
+# files in the notes' folder: `old` (too old), `no-venv`, `pip-fails`, `pip-interrupted`.
+STAND_IN = """#!/bin/bash
+notes="$NOTES"
+case "$*" in
+  "-c import sys; sys.exit(sys.version_info < (3, 11))") [ ! -e "$notes/old" ]; exit ;;
+  "-c import ensurepip, venv") [ ! -e "$notes/no-venv" ]; exit ;;
+  "-c import sys; print"*) echo 3.12; exit ;;
+  "-c ") exit 0 ;;
+esac
+echo "$(basename "$0") $*" >>"$notes/calls"
+case "$*" in
+  "-m venv "*) mkdir -p "$3/bin"; cp "$0" "$3/bin/python" ;;
+  "-m pip install"*)
+    if [ -e "$notes/pip-interrupted" ]; then kill -KILL $PPID; exit 1; fi
+    [ ! -e "$notes/pip-fails" ]; exit ;;
+  "-m elastic_images up"*) echo "up:$ELASTIC_IMAGES_NODES"; exec sleep "${UP_SECONDS:-0}" ;;
+esac
+"""
+
+
+@dataclass
+class Checkout:
+    """A copy of the scripts, with a stand-in for Python on the PATH."""
+
+    root: Path
+    notes: Path
+
+    def run(self, script: str = "run_main.sh", *words: str, **environ: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["bash", str(self.root / script), *words],
+            env={"PATH": f"{self.root.parent / 'bin'}:/usr/bin:/bin", "NOTES": str(self.notes), **environ},
+            cwd=self.root.parent,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    def calls(self) -> list[str]:
+        """What Python was asked for since the last look."""
+        file = self.notes / "calls"
+        found = file.read_text().splitlines() if file.exists() else []
+        file.unlink(missing_ok=True)
+        return [call for call in found if "elastic_images up" not in call]
+
+    def set(self, name: str, *, on: bool = True) -> None:
+        if on:
+            (self.notes / name).touch()
+        else:
+            (self.notes / name).unlink()
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Checkout:
+    root, notes, programs = tmp_path / "a check out", tmp_path / "notes", tmp_path / "bin"
+    for folder in (root / "scripts", notes, programs):
+        folder.mkdir(parents=True)
+    for name in ("run_main.sh", "scripts/environment.sh", "pyproject.toml"):
+        shutil.copy(ROOT / name, root / name)
+    for name in ("python3", "python", *(f"python3.{minor}" for minor in range(11, 15))):
+        (programs / name).write_text(STAND_IN)
+        (programs / name).chmod(0o755)
+    return Checkout(root, notes)
+
+
+def test_the_first_run_installs_and_later_ones_start_at_once(checkout: Checkout) -> None:
+    first = checkout.run()
+    assert first.returncode == 0, first.stderr
+    assert first.stdout == "up:\n"
+    assert "Installing into" in first.stderr
+    venv, pip = checkout.calls()
+    assert venv == f"python3 -m venv {checkout.root / '.venv'}"
+    assert pip.startswith("python -m pip install")
+    assert pip.endswith(f"--editable {checkout.root}")
+    second = checkout.run()
+    assert (second.stdout, second.stderr, checkout.calls()) == ("up:\n", "", [])
+
+
+def test_arguments_and_settings_are_handed_on(checkout: Checkout) -> None:
+    done = checkout.run("run_main.sh", "--data", "a folder", ELASTIC_IMAGES_NODES="3")
+    assert done.stdout == "up:3\n"
+    assert "python -m elastic_images up --data a folder" in (checkout.notes / "calls").read_text()
+
+
+def test_a_setting_at_its_top_counts_unless_the_environment_has_it(checkout: Checkout) -> None:
+    script = checkout.root / "run_main.sh"
+    line = 'export ELASTIC_IMAGES_NODES="${ELASTIC_IMAGES_NODES:-1}"'
+    assert f"# {line}\n" in script.read_text()
+    script.write_text(script.read_text().replace(f"# {line}", line.replace(":-1", ":-5")))
+    assert checkout.run().stdout == "up:5\n"
+    assert checkout.run(ELASTIC_IMAGES_NODES="2").stdout == "up:2\n"
+
+
+def test_an_interrupted_installation_is_made_anew(checkout: Checkout) -> None:
+    checkout.set("pip-interrupted")
+    assert checkout.run().returncode != 0
+    (checkout.root / ".venv" / "half-made").touch()
+    checkout.set("pip-interrupted", on=False)
+    checkout.calls()
+    assert checkout.run().returncode == 0
+    assert len(checkout.calls()) == 2
+    assert not (checkout.root / ".venv" / "half-made").exists()
+
+
+def test_a_failed_installation_says_so_and_is_repeated(checkout: Checkout) -> None:
+    checkout.set("pip-fails")
+    failed = checkout.run()
+    assert failed.returncode == 1
+    assert "Start this again" in failed.stderr
+    assert failed.stdout == ""
+    checkout.set("pip-fails", on=False)
+    assert checkout.run().returncode == 0
+
+
+def test_changed_dependencies_are_installed(checkout: Checkout) -> None:
+    checkout.run()
+    checkout.calls()
+    with (checkout.root / "pyproject.toml").open("a") as stream:
+        stream.write("# another dependency\n")
+    assert checkout.run().returncode == 0
+    assert [call.split()[2] for call in checkout.calls()] == ["pip"]
+    checkout.run()
+    assert checkout.calls() == []
+
+
+def test_a_folder_that_was_moved_is_installed_anew(checkout: Checkout) -> None:
+    checkout.run()
+    checkout.calls()
+    moved = Checkout(checkout.root.rename(checkout.root.with_name("moved")), checkout.notes)
+    assert moved.run().returncode == 0
+    assert [call.split()[2] for call in moved.calls()] == ["venv", "pip"]
+
+
+def test_a_virtual_environment_whose_python_is_gone_is_made_anew(checkout: Checkout) -> None:
+    checkout.run()
+    checkout.calls()
+    (checkout.root / ".venv" / "bin" / "python").unlink()
+    assert checkout.run().returncode == 0
+    assert [call.split()[2] for call in checkout.calls()] == ["venv", "pip"]
+
+
+def test_without_a_new_python_one_command_is_named(checkout: Checkout) -> None:
+    checkout.set("old")
+    done = checkout.run()
+    assert done.returncode == 1
+    assert "needs Python 3.11 or newer" in done.stderr
+    assert len([line for line in done.stderr.splitlines() if line.startswith("    ")]) == 1
+    assert checkout.calls() == []
+    assert not (checkout.root / ".venv").exists()
+
+
+def test_without_venv_one_command_is_named(checkout: Checkout) -> None:
+    checkout.set("no-venv")
+    (checkout.root.parent / "bin" / "apt-get").write_text("#!/bin/sh\n")
+    (checkout.root.parent / "bin" / "apt-get").chmod(0o755)
+    done = checkout.run()
+    assert done.returncode == 1
+    assert "    sudo apt-get install python3.12-venv" in done.stderr
+    assert not (checkout.root / ".venv").exists()
+
+
+def test_the_second_python_is_taken_where_the_first_is_old(checkout: Checkout) -> None:
+    (checkout.root.parent / "bin" / "python3").write_text("#!/bin/sh\nexit 1\n")
+    assert checkout.run().returncode == 0
+    assert checkout.calls()[0].startswith("python3.14 -m venv")
+
+
+def test_the_script_becomes_the_system(checkout: Checkout) -> None:
+    """A signal to the script's process is a signal to the supervisor: there is no shell between."""
+    checkout.run()
+    process = subprocess.Popen(
+        ["bash", str(checkout.root / "run_main.sh")],
+        env={"PATH": "/usr/bin:/bin", "NOTES": str(checkout.notes), "UP_SECONDS": "60"},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "up:\n"
+    process.terminate()
+    process.communicate(timeout=20)
+    assert process.returncode == -15
+
+
+def test_every_setting_at_the_top_is_one_and_says_its_name_twice() -> None:
+    lines = re.findall(r"^# export (\w+)=(.*)$", (ROOT / "run_main.sh").read_text(), re.MULTILINE)
+    assert len(lines) >= 10
+    known = {setting.environment for setting in SETTINGS}
+    for name, value in lines:
+        assert name in known or name.startswith("AWS_"), name
+        assert re.fullmatch(rf'"\$\{{{name}:-[^"]*\}}"', value), value
+    named = {name for name, _ in lines}
+    assert {f"ELASTIC_IMAGES_{name}" for name in ("OBJECT_STORE", "DATABASE", "METRICS", "NODE_PROVIDER")} <= named
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_scripts_are_bash_without_newer_features(name: str) -> None:
+    text = (ROOT / name).read_text()
+    assert subprocess.run(["bash", "-n", str(ROOT / name)], check=False).returncode == 0
+    for newer in ("declare -A", "mapfile", "readarray", "${!", ",,}", "^^}", "&>>", "|&", "local -n"):
+        assert newer not in text, f"{name} uses {newer}, which bash 3.2 lacks"
+    if not name.startswith("scripts/"):
+        assert os.access(ROOT / name, os.X_OK)
+
+
+def test_this_python_would_be_found() -> None:
+    script = f'. "{ROOT}/scripts/environment.sh"; find_python'
+    path = f"{Path(sys.executable).parent}:/usr/bin:/bin"
+    done = subprocess.run(["bash", "-c", script], env={"PATH": path}, capture_output=True, text=True, check=True)
+    assert Path(done.stdout.strip()).name.startswith("python")
