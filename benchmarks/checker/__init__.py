@@ -1,0 +1,1 @@
+"""Checks a running system for stale and failed reads, while it resizes and its processes die."""

@@ -1,0 +1,54 @@
+"""What was acknowledged, shared by all processes of the checker."""
+
+from __future__ import annotations
+
+import multiprocessing
+from multiprocessing.sharedctypes import RawArray
+
+
+class Ledger:
+    """For each key the newest acknowledged step of its one writer, and whether that step was a deletion.
+
+    Steps of a key grow by one with each attempt to write or delete it. A key has one writer, which alone sets its
+    step; any number of processes read. A step is one aligned machine word, so that no reader sees half of it.
+    """
+
+    def __init__(self, keys: int) -> None:
+        self._acknowledged = RawArray("q", keys)
+        self._begun_deletions = RawArray("q", keys)
+        self.keys = keys
+
+    def acknowledged(self, key: int) -> int:
+        """The newest acknowledged step; 0 before the first."""
+        return int(self._acknowledged[key])
+
+    def acknowledge(self, key: int, step: int) -> None:
+        """The system has said that `step` is done."""
+        self._acknowledged[key] = step
+
+    def deleting(self, key: int, step: int) -> None:
+        """`step`, about to begin, is a deletion: from now on the key may be absent."""
+        self._begun_deletions[key] = step
+
+    def may_be_absent(self, key: int, seen: int) -> bool:
+        """Whether an answer "not found" can be true, for a read that began when `seen` was acknowledged."""
+        return seen == 0 or int(self._begun_deletions[key]) >= seen
+
+
+class Totals:
+    """Counters shared by processes."""
+
+    NAMES = ("reads", "writes", "deletes", "refused_writes", "failed_reads", "stale_reads", "retried_reads", "bypassed")
+
+    def __init__(self) -> None:
+        self._values = {name: multiprocessing.Value("q", 0) for name in self.NAMES}
+
+    def add(self, name: str, amount: int = 1) -> None:
+        """Add to a counter."""
+        value = self._values[name]
+        with value.get_lock():
+            value.value += amount
+
+    def read(self) -> dict[str, int]:
+        """All of them."""
+        return {name: int(value.value) for name, value in self._values.items()}
