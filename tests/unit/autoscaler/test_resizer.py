@@ -121,7 +121,6 @@ def test_a_node_that_cannot_be_started_leaves_the_others_serving(world: World) -
     world.scale(4)
     world.run_until(lambda: world.settled_on(0, 1, 3))
     assert world.provider.launches.count(2) >= 2
-    assert "cannot be started" in world.journal.resizes(1)[0]["reason"] or len(world.seen) == 1
     world.provider.doomed.clear()
     world.run_until_settled_on(0, 1, 2, 3)
 
@@ -165,9 +164,6 @@ def test_a_newer_wish_aborts_a_resize_that_is_still_warming(tmp_path: Path) -> N
 def test_a_destination_that_dies_while_warming_gives_its_partitions_back(tmp_path: Path) -> None:
     world = World(tmp_path, warmer=NeverWarm())
     world.run_until_settled_on(0)
-    world.provider.broken.add(1)
-    world.scale(1)
-    world.provider.broken.clear()
     world.scale(2)
     world.run_until(lambda: world.map.phase == "open")
     world.provider.broken.add(1)
