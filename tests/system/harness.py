@@ -40,7 +40,7 @@ T = TypeVar("T")
 def wait_for(condition: Callable[[], T | None], what: str, *, seconds: float = 30.0, every: float = 0.05) -> T:
     """The first true value of `condition`; a failure that says `what` after so many seconds.
 
-    A call that the system refuses or does not answer counts as not yet.
+    A call that the system refuses or does not answer, and what is not found, counts as not yet.
     """
     deadline = time.monotonic() + seconds
     last: object = None
@@ -50,7 +50,7 @@ def wait_for(condition: Callable[[], T | None], what: str, *, seconds: float = 3
             if value:
                 return value
             last = value
-        except (ElasticImagesError, OSError) as error:
+        except (ElasticImagesError, OSError, LookupError) as error:
             last = error
         if time.monotonic() > deadline:
             raise AssertionError(f"not within {seconds:g} s: {what}; last seen: {last!r}")
@@ -274,12 +274,12 @@ class System:
         return sorted(found, key=lambda process: process.create_time())
 
     def node(self, slot: int) -> psutil.Process:
-        """The process of the node in a slot: the one that listens on its port."""
+        """The process that listens on the port of a slot's node. Raises LookupError where there is none."""
         port = self.port("memcache") + slot
         for process in self.find("memcache"):
             if any(place.laddr.port == port for place in process.net_connections("tcp") if place.status == "LISTEN"):
                 return process
-        raise AssertionError(f"no process listens on port {port}")
+        raise LookupError(f"no process listens on port {port}")
 
     def kill(self, process: psutil.Process) -> None:
         """`kill -9`, and wait until it is gone."""
