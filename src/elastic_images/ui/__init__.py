@@ -1,0 +1,8 @@
+"""The front end that web and manager share: assets, the frame of a page, its pieces, and how values are shown."""
+
+from __future__ import annotations
+
+from elastic_images.ui.install import CONTENT_SECURITY_POLICY, install
+from elastic_images.ui.values import shown_count, shown_percent, shown_size, shown_time
+
+__all__ = ["CONTENT_SECURITY_POLICY", "install", "shown_count", "shown_percent", "shown_size", "shown_time"]

@@ -1,0 +1,61 @@
+"""Gives an app the shared front end: `/assets/...`, the templates `ui/*.html`, filters, and headers of its pages."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from flask import Blueprint, Flask, Response, abort, request
+
+from elastic_images.ui.assets import Assets
+from elastic_images.ui.values import shown_count, shown_percent, shown_size, shown_time
+
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
+    "font-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+)
+_ROOM = Path(__file__).parent
+_FOR_EVER = "public, max-age=31536000, immutable"
+
+
+def install(app: Flask, **folders: Path) -> None:
+    """Serve the shared files as `asset("ui/...")`, and those of `folders` as `asset("<name>/...")`.
+
+    The endpoint is `ui.static`, which `accounts.flask_guard` takes for public. Templates get `asset()` and the filters
+    `size`, `when`, `percent` and `count`. Every HTML answer that has no policy of its own gets ours.
+
+    Raises:
+        OSError: a file cannot be read.
+    """
+    assets = Assets({"ui": _ROOM / "static", **folders})
+    app.register_blueprint(_blueprint(assets))
+    app.jinja_env.globals.update(asset=assets.address)
+    app.jinja_env.filters.update(size=shown_size, when=shown_time, percent=shown_percent, count=shown_count)
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+
+    @app.after_request
+    def protect(response: Response) -> Response:
+        if response.mimetype == "text/html":
+            response.headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
+            response.headers.setdefault("X-Content-Type-Options", "nosniff")
+        return response
+
+
+def _blueprint(assets: Assets) -> Blueprint:
+    blueprint = Blueprint("ui", __name__, template_folder="templates")
+
+    def static(digest: str, name: str) -> Response:
+        asset = assets.get(name)
+        if asset is None:
+            abort(404)
+        packed = asset.gzipped is not None and "gzip" in request.headers.get("Accept-Encoding", "")
+        response = Response(asset.gzipped if packed else asset.content, content_type=asset.content_type)
+        if packed:
+            response.headers["Content-Encoding"] = "gzip"
+        response.headers["Vary"] = "Accept-Encoding"
+        # A page of an older or newer version, while both run: it gets ours, and keeps it under no name of theirs.
+        response.headers["Cache-Control"] = _FOR_EVER if digest == assets.digest else "no-cache"
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        return response
+
+    blueprint.add_url_rule("/assets/<digest>/<path:name>", "static", static)
+    return blueprint

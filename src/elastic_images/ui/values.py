@@ -1,0 +1,49 @@
+"""How values are shown to people. Pure."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from markupsafe import Markup
+
+_UNITS = ("bytes", "KB", "MB", "GB", "TB", "PB")
+_UNIT = 1000
+NONE = Markup("–")
+
+
+def shown_size(size_bytes: float | None) -> str:
+    """A number of bytes: `987 bytes`, `48.2 KB`, `3.1 MB`; a dash for none."""
+    if size_bytes is None:
+        return NONE
+    size, unit = float(size_bytes), 0
+    while round(size, 1) >= _UNIT and unit < len(_UNITS) - 1:
+        size, unit = size / _UNIT, unit + 1
+    return f"{size:.1f} {_UNITS[unit]}" if unit else f"{size:.0f} {'byte' if size == 1 else 'bytes'}"
+
+
+def shown_count(count: float | None, one: str = "", many: str = "") -> str:
+    """A number with its thousands apart, and with the word for one or many where they are given; a dash for none."""
+    if count is None:
+        return NONE
+    number = f"{count:,.0f}"
+    word = one if count == 1 else (many or (one and f"{one}s"))
+    return f"{number} {word}" if word else number
+
+
+def shown_percent(rate: float | None) -> str:
+    """A rate of 0 to 1 in percent; a dash for none."""
+    return NONE if rate is None else f"{100 * rate:.1f} %"
+
+
+def shown_time(seconds: float | None, form: str = "") -> Markup:
+    """Seconds since the epoch as an HTML `time` in UTC, which `page.js` turns into local time; a dash for none.
+
+    `form`: "clock" shows the time of day only.
+    """
+    if seconds is None:
+        return NONE
+    moment = datetime.fromtimestamp(seconds, UTC)
+    text = moment.strftime("%H:%M:%S" if form == "clock" else "%Y-%m-%d %H:%M:%S")
+    return Markup('<time datetime="{}"{}>{} UTC</time>').format(
+        moment.isoformat(timespec="seconds"), Markup(' data-as="clock"') if form == "clock" else "", text
+    )
