@@ -64,7 +64,7 @@ def run(
     host: str,
     port: int,
     *,
-    threads: int = 128,
+    threads: int = 256,
     shared_port: bool = False,
     advertise: str | None = None,
     ready_fd: int | None = None,
