@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import IO, Any
 
 import click
-from urllib3.exceptions import HTTPError
 
 from elastic_images.cli.errors import FAILED, Failure, exit_code_of
 from elastic_images.cli.options import json_option
@@ -83,6 +82,8 @@ def get(key: str, output: str | None, remote: Remote) -> None:
     """
     if output in (None, "-") and sys.stdout.isatty():
         raise click.UsageError("These are bytes of an image: name a file with --output.")
+    from urllib3.exceptions import HTTPError
+
     answer = remote.fetch(key)
     with contextlib.closing(answer):
         try:

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import functools
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
 import click
-import urllib3
 
 from elastic_images.cli.options import settings_options
 from elastic_images.core.errors import InvalidRequest
 from elastic_images.core.keys import check_key, quote_key
-from elastic_images.internal_http import InternalHttp, decoded
 from elastic_images.settings import Settings
 from elastic_images.settings.addresses import is_loopback
 from elastic_images.settings.secret_files import read_secret
+
+if TYPE_CHECKING:
+    import urllib3
+
+    from elastic_images.internal_http import InternalHttp
 
 _TRANSFER_SECONDS = 120.0
 _PAGE = 1000
@@ -39,7 +43,7 @@ class Remote:
             headers={"Content-Length": str(size_bytes), "Content-Type": "application/octet-stream"},
             timeout_seconds=_TRANSFER_SECONDS,
         )
-        return answer.status == 201, decoded(answer)
+        return answer.status == 201, json.loads(answer.data)
 
     def fetch(self, key: str) -> urllib3.BaseHTTPResponse:
         """The image; its bytes are yet to be read."""
@@ -68,7 +72,7 @@ class Remote:
 
     def patch(self, path: str, value: Any) -> Any:
         """Change what is at a path, and its JSON after that."""
-        return decoded(self.http.request("PATCH", self.url + path, json=value, timeout_seconds=30))
+        return json.loads(self.http.request("PATCH", self.url + path, json=value, timeout_seconds=30).data)
 
     def _address(self, key: str) -> str:
         return f"{self.url}/api/images/{quote_key(check_key(key))}"
@@ -80,6 +84,9 @@ def remote_options(app: str) -> Callable[[Callable[..., Any]], Callable[..., Any
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(command)
         def run(*args: Any, url: str | None, token: str | None, settings: Settings, **given: Any) -> Any:
+            # `up` and `serve` need no client, and load none.
+            from elastic_images.internal_http import InternalHttp
+
             address = _checked(url or settings.url(app))
             remote = Remote(InternalHttp(token or _kept_token(settings, address)), address)
             try:
