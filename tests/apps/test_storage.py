@@ -154,8 +154,12 @@ KEYS = [
 ]
 
 
-@pytest.mark.parametrize("key", KEYS, ids=range(len(KEYS)))
-def test_any_key_makes_the_round_trip(storage: Storage, key: str) -> None:
+def test_any_key_makes_the_round_trip(storage: Storage) -> None:
+    for key in KEYS:
+        round_trip(storage, key)
+
+
+def round_trip(storage: Storage, key: str) -> None:
     storage.put(key, picture())
     assert storage.client.metadata(key)["key"] == key
     assert storage.client.get_entry(key).body == picture()
@@ -166,24 +170,24 @@ def test_any_key_makes_the_round_trip(storage: Storage, key: str) -> None:
             ask(key)
 
 
-@pytest.mark.parametrize("path", ["", "a//b", "a/%2E%2E/b", "%2E", "/a", "a/", "a%00b", "e%CC%81", "x" * 256])
-def test_texts_that_are_no_keys_are_refused(storage: Storage, path: str) -> None:
-    with pytest.raises((InvalidKey, NotFound)):
-        storage.http.request("GET", f"{storage.url}/internal/images/{path}")
-    with pytest.raises(ElasticImagesError) as caught:
-        storage.send(path, with_digest(picture()))
-    assert caught.value.status in (400, 404, 405)
+def test_texts_that_are_no_keys_are_refused(storage: Storage) -> None:
+    for path in ["", "a//b", "a/%2E%2E/b", "%2E", "/a", "a/", "a%00b", "e%CC%81", "x" * 256]:
+        with pytest.raises((InvalidKey, NotFound)):
+            storage.http.request("GET", f"{storage.url}/internal/images/{path}")
+        with pytest.raises(ElasticImagesError) as caught:
+            storage.send(path, with_digest(picture()))
+        assert caught.value.status in (400, 404, 405)
     assert storage.objects() == []
 
 
-@pytest.mark.parametrize("key", ["", "..", "a//b", "x" * 256, "a\0b"])
-def test_the_client_refuses_them_itself(storage: Storage, key: str) -> None:
-    with pytest.raises(InvalidKey):
-        storage.put(key, picture())
-    with pytest.raises(InvalidKey):
-        storage.client.metadata(key)
-    with pytest.raises(InvalidKey):
-        storage.client.delete(key, actor=ANN)
+def test_the_client_refuses_them_itself(storage: Storage) -> None:
+    for key in ["", "..", "a//b", "x" * 256, "a\0b"]:
+        with pytest.raises(InvalidKey):
+            storage.put(key, picture())
+        with pytest.raises(InvalidKey):
+            storage.client.metadata(key)
+        with pytest.raises(InvalidKey):
+            storage.client.delete(key, actor=ANN)
 
 
 def test_bad_uploads_have_their_errors_and_leave_nothing(storage: Storage) -> None:

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from elastic_images.core.errors import OutOfSpace
 from elastic_images.database.engine import write_transaction
@@ -59,16 +59,15 @@ class Transactions:
 
 
 def _met_another(error: DBAPIError) -> bool:
-    """Whether another transaction got in the way: a deadlock, a lock not got in time, the same new row."""
+    """Whether another transaction got in the way: a deadlock, a lock not got in time, the same new row.
+
+    SQLite's "database is locked" is none of these: it comes after 10 s of waiting, and waiting again helps nobody.
+    """
     if isinstance(error, IntegrityError):
         return True
     code = getattr(error.orig, "sqlstate", None)
     arguments = getattr(error.orig, "args", ())
-    return (
-        code in _POSTGRES_MET
-        or bool(arguments and arguments[0] in _MYSQL_MET)
-        or (isinstance(error, OperationalError) and "database is locked" in str(error.orig))
-    )
+    return code in _POSTGRES_MET or bool(arguments and arguments[0] in _MYSQL_MET)
 
 
 def _is_full(error: DBAPIError) -> bool:
