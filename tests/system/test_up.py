@@ -164,3 +164,21 @@ def test_a_start_that_is_interrupted_leaves_nothing(tmp_path: Path) -> None:
         assert system.process.wait(60) == 0
         assert time.monotonic() - started < 60
         system.end()
+
+
+def test_a_reader_that_is_gone_does_not_end_the_system(tmp_path: Path) -> None:
+    with free_offset() as offset:
+        system = System(tmp_path / "data", offset)
+        reader, writer = os.pipe()
+        process = subprocess.Popen(
+            [str(COMMAND), "up"],
+            env=environment({"data": system.data, "port_offset": offset}, system.mark),
+            stdout=writer,
+            stderr=subprocess.DEVNULL,
+        )
+        os.close(writer)
+        os.close(reader)
+        wait_for(lambda: system.client().readyz() == 200, "web is ready")
+        process.terminate()
+        assert process.wait(60) == 0
+        system.end()

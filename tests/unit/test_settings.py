@@ -15,6 +15,7 @@ from elastic_images.settings.catalog import PREFIX
 from elastic_images.settings.model import forget_environment
 from elastic_images.settings.redact import hide_password
 from elastic_images.settings.secret_files import keep_secret, read_or_make_secret
+from elastic_images.settings.sources import unknown_variables
 
 
 def load(
@@ -269,6 +270,12 @@ def test_settings_leave_the_environment_once_they_are_read() -> None:
     environ = {"ELASTIC_IMAGES_SECRET_KEY": "x", "ELASTIC_IMAGES_NODES": "1", "PATH": "/bin"}
     forget_environment(environ)
     assert environ == {"PATH": "/bin"}
+
+
+def test_a_variable_that_is_no_setting_is_noticed() -> None:
+    environ = {"ELASTIC_IMAGES_OBJECTSTORE": "x", "ELASTIC_IMAGES_NODES": "1", "ELASTIC_IMAGES_TOKEN": "x", "PATH": "x"}
+    environ |= {"ELASTIC_IMAGES_SECRET_KEY_FILE": "x", **load().to_environ({})}
+    assert unknown_variables(environ) == ["ELASTIC_IMAGES_OBJECTSTORE"]
 
 
 def test_every_setting_is_a_field_and_is_documented() -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import IO, Any
 
 import click
 
+from elastic_images.cli.output import settle_output
 from elastic_images.core.errors import (
     Conflict,
     ElasticImagesError,
@@ -65,6 +65,5 @@ class Program(click.Group):
         except ElasticImagesError as error:
             raise Failure(str(error), exit_code_of(error)) from error
         except BrokenPipeError:
-            # Who reads our output has seen enough, `| head` for example. Python would complain at its exit.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            settle_output()  # who reads it has seen enough, `| head` for example
             ctx.exit(0)

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import sys
 
 import click
 
 from elastic_images.cli.options import settings_options
+from elastic_images.cli.output import settle_output
 from elastic_images.core.assignment import MAX_NODES
 from elastic_images.core.errors import ElasticImagesError, Unavailable
 from elastic_images.settings import Settings
 from elastic_images.settings.addresses import BASE_PORTS
 from elastic_images.settings.model import forget_environment
+from elastic_images.settings.sources import unknown_variables
 
 
 @click.command()
@@ -29,8 +32,12 @@ def up(settings: Settings) -> None:
     from elastic_images.supervisor.up import up as run_up
 
     logs.setup("supervisor", secrets=_secrets(settings))
+    for name in unknown_variables(os.environ):
+        click.echo(f"elastic-images: {name} is set, but no setting has this name.", err=True)
     forget_environment()
-    sys.exit(run_up(settings, say=click.echo))
+    code = run_up(settings, say=click.echo)
+    settle_output()
+    sys.exit(code)
 
 
 @click.command()

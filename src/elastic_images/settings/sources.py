@@ -15,6 +15,18 @@ SOURCES_VARIABLE = PREFIX + "SOURCES"
 """Tells a child process where its parent had each value from (JSON)."""
 
 
+_OTHER_VARIABLES = frozenset(
+    PREFIX + name for name in ("CONFIG", "SOURCES", "URL", "MANAGER_URL", "TOKEN", "USER_PASSWORD", "TEST_SERVICES")
+)
+"""Ours, but no settings: docs/settings.md says whose they are."""
+
+
+def unknown_variables(environ: Mapping[str, str]) -> list[str]:
+    """The variables that look like settings and are none: most likely a slip of the pen."""
+    known = {PREFIX + name.upper() for setting in SETTINGS for name in _names(setting)} | _OTHER_VARIABLES
+    return sorted(name for name in environ if name.startswith(PREFIX) and name not in known)
+
+
 def read_file(file: Path) -> dict[str, Any]:
     """The settings in a TOML file, as they are written there.
 

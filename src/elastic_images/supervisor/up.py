@@ -36,6 +36,7 @@ def up(settings: Settings, say: Say) -> int:
     Raises:
         ElasticImagesError: the system cannot start; the message says why.
     """
+    say = _undisturbed(say)
     started_at = time.monotonic()
     for warning in settings.warnings():
         _warn_loudly(warning, say)
@@ -121,6 +122,16 @@ def _greet(settings: Settings, prepared: Prepared, seconds: float, say: Say) -> 
     if not is_loopback(settings.host):
         say(f"  Other machines can reach it: it listens on {settings.host}.")
     say("Ctrl-C stops it.")
+
+
+def _undisturbed(say: Say) -> Say:
+    """As `say`, but a terminal or a reader that is gone does not keep the system from running and stopping."""
+
+    def quietly(line: str) -> None:
+        with contextlib.suppress(OSError):
+            say(line)
+
+    return quietly
 
 
 def _warn_loudly(warning: str, say: Say) -> None:
