@@ -147,13 +147,17 @@ def test_a_repeated_write_takes_effect_once_and_gives_the_same_answer(catalog: C
     found = catalog.find("k")
     assert found is not None
     assert found.facts.version == 2
-    assert catalog.find_write(upload.write_id, "k") == again
+    assert catalog.find_put(upload.write_id, "k") == again
     with pytest.raises(Conflict):
-        catalog.find_write(upload.write_id, "other")
+        catalog.find_put(upload.write_id, "other")
     deletion = write_id()
     catalog.delete("k", deletion, ANN)
     assert catalog.delete("k", deletion, ANN).repeated
-    assert catalog.find_write(write_id(), "k") is None
+    with pytest.raises(Conflict):
+        catalog.delete("k", upload.write_id, ANN)
+    with pytest.raises(Conflict):
+        catalog.find_put(deletion, "k")
+    assert catalog.find_put(write_id(), "k") is None
 
 
 def test_an_object_older_than_an_hour_is_not_committed(catalog: Catalog) -> None:
@@ -336,10 +340,10 @@ def test_changes_go_from_pending_to_forgotten(engine: Engine, catalog: Catalog, 
     log.mark_clean(ids)
     assert log.old_objects(0) == []
     assert log.forget(1) == 0
-    assert catalog.find_write(first.write_id, "k") is not None
+    assert catalog.find_put(first.write_id, "k") is not None
     clock.now += 1
     assert log.forget(1) == 2
-    assert catalog.find_write(first.write_id, "k") is None
+    assert catalog.find_put(first.write_id, "k") is None
 
 
 def explained(engine: Engine, run: Callable[[], object]) -> list[str]:

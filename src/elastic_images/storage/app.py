@@ -92,6 +92,11 @@ def _list_routes(app: Flask, catalog: Catalog, reader: ImageReader) -> None:
         )
         return jsonify(page.to_json())
 
+    @app.get("/internal/neighbours/<path:key>")
+    def neighbours(key: str) -> ResponseReturnValue:
+        order, prefix = _order(request.args.get("order", "key")), request.args.get("prefix", "")
+        return jsonify(catalog.neighbours(check_key(key), order=order, prefix=prefix).to_json())
+
     @app.get("/internal/usage")
     def usage() -> ResponseReturnValue:
         return jsonify(catalog.usage().to_json())

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Engine, Row, and_, case, delete, func, insert
 from elastic_images.core.errors import Conflict, InvalidRequest, NotFound, Unavailable
 from elastic_images.core.partitions import partition_of
 from elastic_images.storage.conditions import NO_CONDITIONS, Conditions
-from elastic_images.storage.facts import Actor, ImageFacts, ImagePage, Usage
+from elastic_images.storage.facts import Actor, ImageFacts, ImagePage, Neighbours, Usage
 from elastic_images.storage.listing import Cursor, Order, check_limit, decode_cursor, end_of_prefix
 from elastic_images.storage.rules import check_may_change
 from elastic_images.storage.tables import image_changes, image_keys, image_usage, images
@@ -102,27 +102,47 @@ class Catalog:
         more = len(rows) > limit
         return ImagePage(found, Cursor(found[-1].key, found[-1].updated_at).encode(order) if more else None)
 
+    def neighbours(self, key: str, *, order: Order = "key", prefix: str = "") -> Neighbours:
+        """The images before and behind `key` in a listing.
+
+        Raises:
+            NotFound: there is no such image.
+            InvalidRequest: as `list_page`.
+        """
+
+        def work(connection: Connection) -> Neighbours:
+            here = _find(connection, key)
+            if here is None:
+                raise _unknown(key)
+            place = Cursor(key, here.facts.updated_at)
+            back = _by_key_backwards(prefix, place) if order == "key" else _oldest_first(place)
+            onward = _by_key(prefix, place) if order == "key" else _newest_first(prefix, place)
+            rows = [connection.execute(query.limit(1)).first() for query in (back, onward)]
+            return Neighbours(*(row.key if row is not None else None for row in rows))
+
+        return self._transactions.read(work)
+
     def usage(self) -> Usage:
         """How many images there are, and their bytes: 16 rows, however many images."""
         query = select(func.sum(image_usage.c.images), func.sum(image_usage.c.size_bytes))
         count, size_bytes = self._transactions.read(lambda connection: connection.execute(query).one())
         return Usage(int(count or 0), int(size_bytes or 0))
 
-    def find_write(self, write_id: str, key: str) -> Change | None:
-        """The write of this id, where it took effect. Raises Conflict where it was of another key."""
-        return self._transactions.read(lambda connection: _find_write(connection, write_id, key))
+    def find_put(self, write_id: str, key: str) -> Change | None:
+        """The put of this id, where it took effect. Raises Conflict where that was of another key, or a deletion."""
+        return self._transactions.read(lambda connection: _find_write(connection, write_id, key, put=True))
 
     def put(self, upload: Upload, actor: Actor, conditions: Conditions = NO_CONDITIONS) -> Change:
         """Point the key at its new object and record the change. A repeated write gives what the first one gave.
 
         Raises:
-            Forbidden, PreconditionFailed: nothing was changed.
+            Forbidden, PreconditionFailed, Conflict (the id was used for another write): nothing was changed.
             Unavailable: the object is too old; nothing was changed.
         """
         key = upload.facts.key
 
         def work(connection: Connection) -> Change:
-            if found := _find_write(connection, upload.write_id, key):
+            if found := _find_write(connection, upload.write_id, key, put=True):
                 return found
             version, updated_at = self._lock(connection, key)
             old = _find(connection, key)
@@ -145,11 +165,11 @@ class Catalog:
         """Remove the image of `key` and record the change. A repeated write gives what the first one gave.
 
         Raises:
-            NotFound, Forbidden, PreconditionFailed: nothing was changed.
+            NotFound, Forbidden, PreconditionFailed, Conflict (the id was used for another write): nothing was changed.
         """
 
         def work(connection: Connection) -> Change:
-            if found := _find_write(connection, write_id, key):
+            if found := _find_write(connection, write_id, key, put=False):
                 return found
             # Looked for before the lock, so that deletions of keys that never were leave no rows.
             if _find(connection, key) is None:
@@ -268,12 +288,12 @@ def _find(connection: Connection, key: str) -> CatalogImage | None:
     return _image(row) if row is not None else None
 
 
-def _find_write(connection: Connection, write_id: str, key: str) -> Change | None:
+def _find_write(connection: Connection, write_id: str, key: str, *, put: bool) -> Change | None:
     row = connection.execute(select(image_changes).where(image_changes.c.write_id == write_id)).one_or_none()
     if row is None:
         return None
-    if row.key != key:
-        raise Conflict("This write id was used for another key.")
+    if row.key != key or (row.answer is not None) != put:
+        raise Conflict("This write id was used for another write.")
     facts = ImageFacts.from_json(json.loads(row.answer)) if row.answer else None
     return Change(row.id, key, facts, created=row.created, done=row.state != PENDING, repeated=True)
 
@@ -326,6 +346,11 @@ def _by_key(prefix: str, last: Cursor | None) -> Any:
     return query.where(images.c.key > last.key) if last else query
 
 
+def _by_key_backwards(prefix: str, last: Cursor) -> Any:
+    query = select(images.c.key).where(images.c.key < last.key).order_by(images.c.key.desc())
+    return query.where(images.c.key >= _prefix_bytes(prefix)) if prefix else query
+
+
 def _newest_first(prefix: str, last: Cursor | None) -> Any:
     if prefix:
         raise InvalidRequest("A prefix goes with order=key only.")
@@ -336,6 +361,14 @@ def _newest_first(prefix: str, last: Cursor | None) -> Any:
     return query.where(
         images.c.updated_at <= last.updated_at,
         not_(and_(images.c.updated_at == last.updated_at, images.c.key >= last.key)),
+    )
+
+
+def _oldest_first(last: Cursor) -> Any:
+    query = select(images.c.key).order_by(images.c.updated_at, images.c.key)
+    return query.where(
+        images.c.updated_at >= last.updated_at,
+        not_(and_(images.c.updated_at == last.updated_at, images.c.key <= last.key)),
     )
 
 

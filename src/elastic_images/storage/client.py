@@ -116,6 +116,11 @@ class StorageClient:
         query = {"prefix": prefix, "limit": limit, "order": order} | ({"cursor": cursor} if cursor else {})
         return self._get("/internal/metadata?" + urlencode(query))
 
+    def neighbours(self, key: str, *, prefix: str = "", order: str = "key") -> Json:
+        """`{"previous": key or None, "next": key or None}` in a listing. Raises as `page`, and NotFound."""
+        query = urlencode({"prefix": prefix, "order": order})
+        return self._get(f"/internal/neighbours/{quote_key(check_key(key))}?{query}")
+
     def usage(self) -> Json:
         """`{"images": n, "bytes": n}`."""
         return self._get("/internal/usage")

@@ -88,6 +88,18 @@ class ImagePage:
 
 
 @dataclass(frozen=True, slots=True)
+class Neighbours:
+    """The keys before and behind an image in a listing; None where it is the first or the last."""
+
+    previous: str | None
+    next: str | None
+
+    def to_json(self) -> dict[str, str | None]:
+        """As plain JSON values."""
+        return {"previous": self.previous, "next": self.next}
+
+
+@dataclass(frozen=True, slots=True)
 class Usage:
     """How much is stored."""
 

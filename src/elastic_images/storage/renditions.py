@@ -46,7 +46,7 @@ class RenditionMaker:
 
 
 def _smaller(image: Image.Image, longest: int) -> tuple[bytes, str]:
-    upright = ImageOps.exif_transpose(image)
+    upright = _upright(image)
     transparent = upright.mode in ("RGBA", "LA", "PA") or "transparency" in upright.info
     smaller = upright.convert("RGBA" if transparent else "RGB")
     smaller.thumbnail((longest, longest), Image.Resampling.LANCZOS)
@@ -56,3 +56,11 @@ def _smaller(image: Image.Image, longest: int) -> tuple[bytes, str]:
         return made.getvalue(), "image/png"
     smaller.save(made, "JPEG", quality=_QUALITY, progressive=True)
     return made.getvalue(), "image/jpeg"
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    image.load()
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:  # noqa: BLE001 - whatever damaged EXIF makes Pillow raise, the image itself is whole
+        return image

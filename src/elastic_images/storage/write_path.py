@@ -73,18 +73,18 @@ class WritePath:
         Gives the metadata, and whether there was no image before. Returns when no older bytes can be read any more.
 
         Raises:
-            EmptyBody, IncompleteBody, TooLarge, NotAnImage, BrokenImage, Forbidden, PreconditionFailed, OutOfSpace:
-                nothing was changed and nothing is left behind.
+            EmptyBody, IncompleteBody, TooLarge, NotAnImage, BrokenImage, Forbidden, PreconditionFailed, OutOfSpace,
+                Conflict (the id was used for another write): nothing was changed and nothing is left behind.
             Unavailable: as these; or the write is stored but not every cache was reached within 10 s, and it will be
                 finished. A repetition with the same id tells.
         """
-        change = self._catalog.find_write(write_id, key)
+        change = self._catalog.find_put(write_id, key)
         if change is None:
             self._check_early(key, length, actor, conditions)
             change = self._receive(key, source, length, write_id, actor, conditions)
-        self._finish(change)
         if change.facts is None:
-            raise IncompleteBody("This write id was used for a deletion.")
+            raise AssertionError("the catalog gives a put the facts of its image")
+        self._finish(change)
         return change.facts, change.created
 
     def delete(self, key: str, *, write_id: str, actor: Actor, conditions: Conditions = NO_CONDITIONS) -> None:

@@ -178,10 +178,10 @@ def test_write_ids_are_forgotten_after_a_day(parts: Parts) -> None:
     same = write_id()
     parts.put("k", picture(), write_id=same)
     collect(parts)
-    assert parts.catalog.find_write(same, "k") is not None
+    assert parts.catalog.find_put(same, "k") is not None
     parts.clock.now += REMEMBER_SECONDS
     collect(parts)
-    assert parts.catalog.find_write(same, "k") is None
+    assert parts.catalog.find_put(same, "k") is None
 
 
 BAD_BODIES: list[tuple[type[ElasticImagesError], Callable[[], tuple[io.BytesIO, int]]]] = [
