@@ -19,7 +19,7 @@ from elastic_images.database.engine import open_engine
 from elastic_images.storage.catalog import CLEAN, DONE, MAX_OBJECT_AGE_SECONDS, PENDING, Catalog, Change
 from elastic_images.storage.changes import ChangeLog
 from elastic_images.storage.conditions import Conditions
-from elastic_images.storage.facts import Usage
+from elastic_images.storage.facts import Neighbours, Usage
 from elastic_images.storage.listing import Order, end_of_prefix
 from elastic_images.storage.tables import image_changes, image_keys, image_usage, images
 
@@ -217,6 +217,22 @@ def test_newest_first_follows_changes_and_pages_over_equal_times(catalog: Catalo
     assert keys_of(catalog, order="newest", limit=1) == expected
 
 
+def test_neighbours_are_those_of_the_listing(catalog: Catalog, clock: Clock) -> None:
+    for number, key in enumerate(("a", "b/1", "b/2", "b/3", "ä", "c")):
+        clock.now += number // 2  # pairs at one time
+        catalog.put(upload_of(key), ANN)
+    orders: tuple[tuple[Order, str], ...] = (("key", ""), ("newest", ""), ("key", "b/"))
+    for order, prefix in orders:
+        listed = [None, *keys_of(catalog, order=order, prefix=prefix), None]
+        for before, key, behind in zip(listed, listed[1:], listed[2:], strict=False):
+            assert key is not None
+            assert catalog.neighbours(key, order=order, prefix=prefix) == Neighbours(before, behind)
+    with pytest.raises(NotFound):
+        catalog.neighbours("none")
+    with pytest.raises(InvalidRequest):
+        catalog.neighbours("a", order="newest", prefix="a")
+
+
 def test_bad_listings_are_refused(catalog: Catalog) -> None:
     for number in range(3):
         catalog.put(upload_of(f"k{number}"), ANN)
@@ -401,6 +417,7 @@ def test_no_statement_reads_a_whole_table(engine: Engine, catalog: Catalog, cloc
         for order in ("key", "newest"):
             cursor = catalog.list_page(order=order, limit=5).next
             catalog.list_page(order=order, limit=5, cursor=cursor)
+            catalog.neighbours("k00100", order=order)
         catalog.list_page(prefix="k000", limit=5)
         ids = [change.id for change in log.pending(clock.now)]
         log.mark_done(ids)
