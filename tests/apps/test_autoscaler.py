@@ -29,6 +29,7 @@ DEFAULTS = {
     "shrink_ratio": 0.5,
     "max_miss": 0.3,
     "min_miss": 0.05,
+    "assignment": "alternating",
 }
 
 
@@ -88,6 +89,7 @@ def test_settings_are_shown_and_changed(app: Autoscaler) -> None:
         {"cache_mb": -1},
         {"policy": "FIFO"},
         {"mode": "automatic"},
+        {"assignment": "round-robin"},
         {"max_miss": float("nan")},
         {"expand_ratio": float("inf")},
         {"min_miss": 0.5, "max_miss": 0.4},

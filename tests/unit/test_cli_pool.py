@@ -47,6 +47,7 @@ def test_config_shows_or_changes(manager: FakeSystem) -> None:
     assert run_json("pool", "config") == manager.config
     changed = run_json("pool", "config", "--policy", "RR", "--max-miss", "0.4", "--cache-mb", "32")
     assert changed == {"mode": "manual", "num_nodes": 1, "policy": "RR", "max_miss": 0.4, "cache_mb": 32}
+    assert run_json("pool", "config", "--assignment", "minimal")["assignment"] == "minimal"
 
 
 @pytest.mark.parametrize(
@@ -58,6 +59,7 @@ def test_config_shows_or_changes(manager: FakeSystem) -> None:
         ["scale", "abc"],
         ["mode", "sometimes"],
         ["config", "--policy", "FIFO"],
+        ["config", "--assignment", "even"],
         ["config", "--cache-mb", "many"],
     ],
 )

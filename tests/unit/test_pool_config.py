@@ -98,8 +98,14 @@ def test_check_refuses_what_is_no_number(field: str, number: float) -> None:
         check_config(ScalingConfig(**{field: number}))  # type: ignore[arg-type]
 
 
-def test_every_setting_has_a_name_in_the_course_api() -> None:
-    assert sorted(COURSE_NAMES.values()) == sorted(OWN_NAMES)
+def test_every_setting_but_the_assignment_has_a_name_in_the_course_api() -> None:
+    assert sorted([*COURSE_NAMES.values(), "assignment"]) == sorted(OWN_NAMES)
+
+
+def test_the_assignment_is_one_of_two() -> None:
+    assert ScalingConfig().merge({"assignment": "minimal"}).assignment == "minimal"
+    with pytest.raises(InvalidRequest, match="assignment must be alternating or minimal, not 'even'"):
+        ScalingConfig().merge({"assignment": "even"})
 
 
 sane = st.builds(

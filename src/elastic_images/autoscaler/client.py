@@ -23,7 +23,7 @@ class AutoscalerClient:
         self._timeout_seconds = timeout_seconds
 
     def pool(self) -> Record:
-        """Map, wanted size, mode, phase, nodes and the resize under way."""
+        """Map, wanted size, mode, phase, nodes, the resize under way, and what resizes to other sizes would move."""
         return self._get_record("/internal/pool")
 
     def config(self) -> Record:

@@ -9,7 +9,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 from elastic_images.autoscaler.journal import Event, Journal
-from elastic_images.core.assignment import MAX_NODES, MIN_NODES
+from elastic_images.core.assignment import ASSIGNMENTS, MAX_NODES, MIN_NODES
 from elastic_images.core.pool_config import ScalingConfig
 from elastic_images.pool.store import PoolStore
 
@@ -86,5 +86,7 @@ def kept_config(kept: Mapping[str, Any], first: ScalingConfig) -> ScalingConfig:
         except (TypeError, ValueError, OverflowError):
             _log.warning("the kept setting %s is unreadable; %r is used", setting.name, default)
             values[setting.name] = default
+    if values["assignment"] not in ASSIGNMENTS:
+        values["assignment"] = first.assignment
     config = replace(first, **values)
     return replace(config, num_nodes=min(max(config.num_nodes, MIN_NODES), MAX_NODES))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from elastic_images.core.assignment import Assignment, alternating, deal
+from elastic_images.core.assignment import Assignment, alternating, assign, deal
 from elastic_images.core.pool_map import PoolMap, abort_resize, close_resize, fail_over, first_map, open_resize, settle
 
 ChangeKind = Literal["first", "open", "close", "abort", "settle", "fail-over"]
@@ -43,6 +43,8 @@ class Facts:
     """The resize under way may be closed."""
     resize_wanted: int | None = None
     """The wanted size that the resize under way was opened for."""
+    assignment: str = "alternating"
+    """How partitions are dealt where all slots that shall serve are ready (`core.assignment`)."""
 
     @property
     def slots(self) -> frozenset[int]:
@@ -145,7 +147,7 @@ def target_assignment(facts: Facts, current: Assignment) -> Assignment | None:
     """Who shall own what, given who is ready; None: wait, or leave all as it is."""
     serving = facts.slots & facts.ready
     if serving == facts.slots:
-        return alternating(facts.wanted)
+        return assign(facts.assignment, current, facts.wanted)
     if not serving or (facts.slots - serving) & (facts.awaited | facts.doubtful):
         return None
     return deal(current, tuple(sorted(serving)))

@@ -174,7 +174,8 @@ class Resizer:
         ready = self._lives.ready()
         nodes = [member for member in view.members if member.slot is not None]
         epoch = view.map.epoch if view.map else 0
-        wanted = self._keeper.of(view.config).num_nodes
+        config = self._keeper.of(view.config)
+        wanted = config.num_nodes
         resize = self._remember_resize(view, now)
         awaited = self._lives.awaited() - ready
         self._cold = not ready or (self._cold and bool(frozenset(range(wanted)) & awaited))
@@ -191,6 +192,7 @@ class Resizer:
             cold=self._cold,
             warmed=resize is None or self._warmer.warmed(view, now - resize.seen_at),
             resize_wanted=resize.wanted if resize else None,
+            assignment=config.assignment,
         )
 
     def _remember_resize(self, view: PoolView, now: float) -> _Resize | None:

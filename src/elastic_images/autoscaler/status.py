@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from elastic_images.autoscaler.resizer import ResizerStatus
+from elastic_images.core.assignment import ASSIGNMENTS, MAX_NODES, MIN_NODES, assign, moves
 from elastic_images.core.partitions import shown_partition
 from elastic_images.core.pool_config import ScalingConfig
 from elastic_images.core.pool_map import PoolMap
@@ -43,6 +44,17 @@ def pool_document(
         "busy": status.busy,
         "nodes": [_node(slot, members.get(slot), view.map, status, stats) for slot in slots],
         "resize": resize,
+        "assignment": config.assignment,
+        "moves": partition_moves(view.map) if view.map else None,
+    }
+
+
+def partition_moves(pool_map: PoolMap) -> dict[str, dict[str, int]]:
+    """How many partitions a resize would move: by the name of the assignment, and by the size ("1" to "8")."""
+    owners = pool_map.assignment
+    return {
+        name: {str(nodes): moves(owners, assign(name, owners, nodes)) for nodes in range(MIN_NODES, MAX_NODES + 1)}
+        for name in ASSIGNMENTS
     }
 
 

@@ -9,7 +9,7 @@ import click
 from elastic_images.cli.options import json_option
 from elastic_images.cli.output import amount, print_json, print_table
 from elastic_images.cli.remote import Remote, remote_options
-from elastic_images.core.assignment import MAX_NODES, MIN_NODES
+from elastic_images.core.assignment import ASSIGNMENTS, MAX_NODES, MIN_NODES
 
 
 @click.group()
@@ -70,10 +70,13 @@ def mode(mode: str, as_json: bool, remote: Remote) -> None:
 @click.option("--shrink-ratio", type=float, help="What it is multiplied by when little misses; below 1.")
 @click.option("--max-miss", type=float, help="The miss rate, 0 to 1, above which the pool grows.")
 @click.option("--min-miss", type=float, help="The miss rate, 0 to 1, below which it shrinks.")
+@click.option("--assignment", type=click.Choice(ASSIGNMENTS), help="How partitions are dealt to nodes.")
 @json_option
 @remote_options("manager")
 def config(as_json: bool, remote: Remote, **given: Any) -> None:
     """Show the pool's configuration; with options, change these parts of it, all or none.
+
+    Alternating: partition i belongs to node i mod N. Minimal: a resize moves as few partitions as possible.
 
     JSON: the configuration after it.
     """

@@ -13,6 +13,8 @@ MIN_NODES = 1
 MAX_NODES = 8
 
 Assignment = tuple[int, ...]
+ASSIGNMENTS = ("alternating", "minimal")
+"""The ways to deal partitions, by the names that people use."""
 
 
 def alternating(nodes: int) -> Assignment:
@@ -26,6 +28,15 @@ def minimal(current: Assignment, nodes: int) -> Assignment:
     Growing from N to N + 1 moves 16 // (N + 1) partitions. The same arguments give the same table.
     """
     return deal(current, tuple(range(nodes)))
+
+
+def assign(name: str, current: Assignment, nodes: int) -> Assignment:
+    """The table of N nodes by the assignment of that name; `current` is the table before it.
+
+    Raises:
+        KeyError: there is no assignment of that name.
+    """
+    return {"alternating": lambda: alternating(nodes), "minimal": lambda: minimal(current, nodes)}[name]()
 
 
 def deal(current: Assignment, slots: tuple[int, ...]) -> Assignment:

@@ -13,11 +13,12 @@ from dataclasses import asdict, dataclass, replace
 from types import MappingProxyType
 from typing import Any, Literal, cast
 
-from elastic_images.core.assignment import MAX_NODES, MIN_NODES
+from elastic_images.core.assignment import ASSIGNMENTS, MAX_NODES, MIN_NODES
 from elastic_images.core.errors import InvalidRequest
 
 Mode = Literal["manual", "auto"]
 CachePolicy = Literal["LRU", "RR"]
+AssignmentName = Literal["alternating", "minimal"]
 
 MODES: tuple[Mode, ...] = ("manual", "auto")
 CACHE_POLICIES: tuple[CachePolicy, ...] = ("LRU", "RR")
@@ -53,6 +54,8 @@ class ScalingConfig:
     """The pool grows while its miss rate is above this."""
     min_miss: float = 0.05
     """The pool shrinks while its miss rate is below this."""
+    assignment: AssignmentName = "alternating"
+    """How partitions are dealt to nodes: partition i to node i mod N, or with as few moves as possible."""
 
     @property
     def cache_bytes(self) -> int:
@@ -124,6 +127,7 @@ def check_config(config: ScalingConfig, names: Mapping[str, str] = OWN_NAMES) ->
     _check_whole(label["num_nodes"], config.num_nodes, MIN_NODES, MAX_NODES)
     _check_whole(label["cache_mb"], config.cache_mb, MIN_CACHE_MB, MAX_CACHE_MB)
     _check_choice(label["policy"], config.policy, CACHE_POLICIES)
+    _check_choice(label.get("assignment", "assignment"), config.assignment, ASSIGNMENTS)
     if not (math.isfinite(config.expand_ratio) and config.expand_ratio > 1):
         raise InvalidRequest(f"{label['expand_ratio']} must be above 1, not {config.expand_ratio:g}.")
     if not 0 < config.shrink_ratio < 1:
@@ -192,5 +196,6 @@ _PARSERS: Mapping[str, Callable[[str, object], object]] = MappingProxyType(
         "shrink_ratio": _number,
         "max_miss": _number,
         "min_miss": _number,
+        "assignment": _text,
     }
 )

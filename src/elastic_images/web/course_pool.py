@@ -26,7 +26,7 @@ def add_pool_calls(api: Blueprint, pool: PoolControl) -> None:
         given = _parameters()
         # Judged as a whole here already, so that the message has the names that the caller used.
         config = pool.config()
-        present = {name: config[name] for name in OWN_NAMES}
+        present = {name: config[name] for name in OWN_NAMES if name in config}
         ScalingConfig.from_json(present).merge(given, COURSE_NAMES)
         if given:
             config = pool.update_config(parse_changes(given, COURSE_NAMES))

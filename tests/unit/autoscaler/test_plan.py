@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from elastic_images.autoscaler.plan import Facts, plan, target_assignment
-from elastic_images.core.assignment import alternating, deal, moves
+from elastic_images.core.assignment import ASSIGNMENTS, alternating, deal, moves
 from elastic_images.core.pool_map import PoolMap, abort_resize, close_resize, fail_over, first_map, open_resize, settle
 
 SLOTS = st.frozensets(st.integers(0, 7))
@@ -44,6 +44,7 @@ def facts(draw: st.DrawFn) -> Facts:
         cold=draw(st.booleans()),
         warmed=draw(st.booleans()),
         resize_wanted=draw(st.none() | st.integers(1, 8)),
+        assignment=draw(st.sampled_from(ASSIGNMENTS)),
     )
 
 
@@ -123,6 +124,35 @@ def test_the_facts_that_follow_lead_to_the_wanted_size(now: Facts, wanted: int) 
 def test_all_wanted_slots_ready_means_the_alternating_table(wanted: int) -> None:
     now = Facts(map=None, wanted=wanted, ready=frozenset(range(8)))
     assert target_assignment(now, alternating(8)) == alternating(wanted)
+
+
+def test_minimal_moves_as_little_as_can_be_and_then_rests() -> None:
+    """From any size to any other, with every node well."""
+    everyone = frozenset(range(8))
+    for before in range(1, 9):
+        for wanted in range(1, 9):
+            now = Facts(
+                map=first_map(alternating(before)),
+                wanted=wanted,
+                ready=everyone,
+                processes=everyone,
+                assignment="minimal",
+            )
+            target = target_assignment(now, alternating(before))
+            assert target is not None
+            assert moves(alternating(before), target) == moves(
+                alternating(before), deal(alternating(before), tuple(range(wanted)))
+            )
+            assert plan(replace(now, map=first_map(target))).change is None
+
+
+def test_another_assignment_is_dealt_at_the_same_size() -> None:
+    everyone = frozenset(range(8))
+    grown = deal(alternating(4), tuple(range(5)))
+    now = Facts(map=first_map(grown), wanted=5, ready=everyone, processes=everyone, assignment="alternating")
+    change = plan(now).change
+    assert change is not None
+    assert (change.kind, change.new.assignment) == ("open", alternating(5))
 
 
 def test_those_that_can_serve_get_everything_with_the_fewest_moves() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tests.unit.autoscaler.world import World
 
-from elastic_images.core.assignment import alternating
+from elastic_images.core.assignment import alternating, minimal, moves
 from elastic_images.core.pool_map import (
     PoolMap,
     abort_resize,
@@ -47,6 +47,17 @@ def test_a_resize_settles_on_the_wanted_size(world: World, sizes: tuple[int, int
     assert newest["to"] == list(range(after))
     assert newest["epoch"] == world.map.epoch
     assert newest["started_at"] < newest["finished_at"]
+
+
+def test_the_minimal_assignment_moves_no_more_than_it_must(world: World) -> None:
+    world.scale(4)
+    world.run_until_settled_on(0, 1, 2, 3)
+    world.keeper.update({"assignment": "minimal", "num_nodes": 5})
+    world.run_until_settled_on(0, 1, 2, 3, 4)
+    assert world.map.assignment == minimal(alternating(4), 5)
+    assert moves(alternating(4), world.map.assignment) == 3
+    world.keeper.update({"assignment": "alternating"})
+    world.run_until(lambda: world.map.assignment == alternating(5))
 
 
 def test_an_idle_pool_resizes_in_well_under_a_second(world: World) -> None:
