@@ -15,11 +15,11 @@ from elastic_images.pool.store import PoolStore
 from elastic_images.pool.view import Member
 
 MAX_WAIT_SECONDS = 2.0
-_WATCH_SECONDS = 0.03
+_WATCH_SECONDS = 0.05
 
 
 class ChangeWatch:
-    """Waits for the pool to change: however many wait, one of them asks the database, 33 times a second.
+    """Waits for the pool to change: however many wait, one of them asks the database, 20 times a second.
 
     Safe to share between threads. Nothing runs while nobody waits.
     """
