@@ -11,11 +11,15 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import click
 import pytest
 
 from elastic_images.cli import main
+from elastic_images.manager.app import ManagerServices
+from elastic_images.manager.app import create_app as manager_app
+from elastic_images.settings import Settings
 from elastic_images.web.openapi import openapi_document
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -112,6 +116,17 @@ def test_every_route_of_the_api_is_documented() -> None:
         for method in methods.keys() & {"get", "head", "put", "post", "delete", "patch"}:
             route = f"`{method.upper()} {path.replace('{key}', '<key>')}"
             assert re.search(re.escape(route) + r"[?`]", documented), f"docs/api.md lacks {route}`"
+
+
+def test_every_route_of_the_managers_api_is_documented(tmp_path: Path) -> None:
+    nothing: Any = None  # the routes are listed, not called
+    services = ManagerServices(nothing, nothing, nothing, nothing)
+    app = manager_app(services, Settings.for_tests(data=tmp_path))
+    paths = {re.sub(r"<(?:\w+:)?(\w+)>", r"<\1>", rule.rule) for rule in app.url_map.iter_rules()}
+    documented = (ROOT / "src" / "elastic_images" / "manager" / "README.md").read_text(encoding="utf-8")
+    for path in sorted(path for path in paths if path.startswith("/api/")):
+        shown = path.replace("<session_id>", "<id>").replace("<token_id>", "<id>")
+        assert re.search(rf"`(?:[A-Z]+ )?{re.escape(shown)}[?`]", documented), f"the manager's README lacks {shown}"
 
 
 def test_the_figures_are_as_drawn() -> None:
