@@ -9,7 +9,7 @@ set -u
 root=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd -P) || exit 1
 cd "$root" || exit 1
 
-services="chromium mariadb-server postgresql nginx memcached wrk"
+services="chromium curl mariadb-server postgresql nginx memcached wrk"
 install_services() {
   local as_root=""
   if ! command -v apt-get >/dev/null 2>&1; then
