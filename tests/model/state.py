@@ -1,0 +1,81 @@
+"""What the model sees of the system at one moment: one key, two nodes, a near cache, storage, the pool's rows.
+
+Versions are numbers, 0 for the bytes that are there at the start; each write adds one. Time is left out: what may
+happen at some time may happen at any time, but for the one thing that leases promise (see `rules`).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+A, B, NEAR = 0, 1, 2
+NAMES = ("A", "B", "near")
+NODES = (A, B)
+
+NOTHING = -2
+ASKED = -1
+"""A fill that is registered and has not read its source yet."""
+
+UP, CUT, DOWN = "up", "cut", "down"
+"""`cut`: reads reach it, polls and invalidations do not pass (SIGSTOP, a broken network). `down`: no such process."""
+LIVE, FENCED, DEAD = "live", "fenced", "dead"
+
+NO_MAP = -1
+
+
+class Member(NamedTuple):
+    """A node or the near cache: its process, and the row about it in the database."""
+
+    life: int = 0
+    """The incarnation."""
+    row: str = LIVE
+    process: str = UP
+    leased: bool = True
+    taken: int = 0
+    """The map that it obeys, by its number in `maps.Maps`; it has dropped what that takes from it, and named it."""
+    entry: int = NOTHING
+    """The version that it holds."""
+    fill: int = NOTHING
+    """The fill in its table: `NOTHING`, `ASKED`, or the version that came."""
+    spoiled: bool = False
+    """Only where a broken rule leaves a spoiled fill in the table."""
+    loose: int = NOTHING
+    """Only under broken rules: bytes in hand that will be inserted, whatever happens meanwhile."""
+
+
+class View(NamedTuple):
+    """What a writer read of the pool: the map, and incarnation and state of each member."""
+
+    map: int
+    rows: tuple[tuple[int, str], ...]
+
+
+IDLE, COMMITTED, TELLING, DONE = "idle", "committed", "telling", "done"
+
+
+class Writer(NamedTuple):
+    """A write, and the storage process that works on it."""
+
+    at: str = IDLE
+    view: View | None = None
+    told: frozenset[int] = frozenset()
+
+
+class World(NamedTuple):
+    """Everything."""
+
+    stored: int = 0
+    """The version in the catalog."""
+    acknowledged: int = 0
+    """The newest version whose write was acknowledged: no read that starts now may show an older one."""
+    map: int = 0
+    members: tuple[Member, ...] = (Member(), Member(), Member())
+    writers: tuple[Writer, ...] = (Writer(),)
+    resizes_left: int = 1
+    faults_left: int = 0
+    snapshot: int = NOTHING
+    """Only under a broken rule: what an old transaction of the database still shows."""
+
+    def view(self) -> View:
+        """What somebody who reads the pool now sees."""
+        return View(self.map, tuple((member.life, member.row) for member in self.members))

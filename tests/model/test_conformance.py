@@ -1,0 +1,150 @@
+"""The model's node is the real cache: both are taken through the same steps and must agree after each."""
+
+from __future__ import annotations
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from tests.model.maps import KEY, Maps
+from tests.model.rules import Rules
+from tests.model.state import DEAD, NO_MAP, NOTHING, A, B, Member, World
+
+from elastic_images.core.cache import ByteCache
+from elastic_images.core.coherence import Begun, CoherentCache, Fill, Refusal
+from elastic_images.core.entry import Entry
+from elastic_images.pool.view import LEASE_SECONDS
+
+MAPS = Maps()
+RULES = Rules(maps=MAPS)
+
+
+def _history() -> list[int]:
+    """Maps in the order of their epochs, in which node A has every part there is, also twice in a row."""
+    opened = MAPS.opened(0, B)
+    on_b = MAPS.settled(MAPS.closed(opened))
+    back = MAPS.settled(MAPS.closed(MAPS.opened(on_b, A)))
+    aborted = MAPS.aborted(MAPS.opened(back, B))
+    died = MAPS.failed_over(MAPS.opened(MAPS.settled(aborted), B), (A,), B)
+    last = MAPS.opened(MAPS.settled(died), A)
+    ways = [opened, MAPS.closed(opened), on_b, MAPS.opened(on_b, A), back, aborted, MAPS.settled(aborted), died, last]
+    return sorted({0, *ways}, key=MAPS.epoch)
+
+
+HISTORY = _history()
+
+
+def entry(version: int) -> Entry:
+    return Entry(KEY, b"", content_type="image/png", etag='"e"', version=version, updated_at=0.0)
+
+
+class NodeMachine(RuleBasedStateMachine):
+    """Node A of the model beside a `CoherentCache` in slot 0."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 0.0
+        self.lives = 0
+        self.at = 0
+        self.cache = CoherentCache(ByteCache(1_000_000), lambda: self.now, slot=A)
+        self.cache.reborn("0")
+        self.member = Member(leased=False, taken=NO_MAP)
+        self.fills: list[Fill] = []
+        """All that are under way; `joinable` is the one that the model has in the node's table."""
+        self.joinable: Fill | None = None
+
+    # What the model says is possible, by the beginning of the step's name.
+    def model(self, start: str) -> Member | None:
+        # So many writes to come that the model never leaves a version out as one that cannot be stale.
+        world = World(map=HISTORY[self.at], members=(self.member, Member(), Member()), stored=1, resizes_left=0)
+        world = world._replace(writers=world.writers * 9)
+        return next((after.members[A] for label, after in RULES.steps(world) if label.startswith(start)), None)
+
+    @rule(later=st.integers(0, 2))
+    def poll(self, later: int) -> None:
+        self.at = min(self.at + later, len(HISTORY) - 1)
+        if self.member.row == DEAD:
+            self.lives += 1
+            self.cache.reborn(str(self.lives))
+            self.member = Member(leased=False, taken=NO_MAP)
+            return
+        self.cache.take_map(MAPS.pool_map(HISTORY[self.at]))
+        self.cache.renew(self.now + LEASE_SECONDS)
+        self.member = self.model("A polls") or self.member
+
+    @rule()
+    def take_an_older_map(self) -> None:
+        if self.member.taken != NO_MAP:
+            self.cache.take_map(MAPS.pool_map(HISTORY[0]))
+
+    @rule()
+    def lapse(self) -> None:
+        self.now += LEASE_SECONDS
+        self.member = self.member._replace(leased=False)
+
+    @precondition(lambda self: not self.member.leased)
+    @rule()
+    def die(self) -> None:
+        self.member = self.member._replace(row=DEAD)
+
+    @rule()
+    def read(self) -> None:
+        begun = self.cache.begin(KEY)
+        registered = self.model("A registers a fill")
+        if registered is not None:
+            assert isinstance(begun, Begun)
+            assert begun.leader
+            self.fills.append(begun.fill)
+            self.joinable = begun.fill
+            self.member = registered
+        elif not RULES.answers(A, self.member):
+            assert isinstance(begun, Refusal)
+        elif self.member.entry != NOTHING:
+            assert isinstance(begun, Entry)
+        else:
+            assert isinstance(begun, Begun)
+            assert not begun.leader
+            assert begun.fill is self.joinable
+
+    @precondition(lambda self: self.fills)
+    @rule(data=st.data(), version=st.integers(0, 3))
+    def end_a_fill(self, data: st.DataObject, version: int) -> None:
+        fill = self.fills.pop(data.draw(st.integers(0, len(self.fills) - 1)))
+        kept = self.member.fill != NOTHING and fill is self.joinable
+        assert self.cache.complete(fill, entry(version)) == kept
+        if kept:
+            self.member = self.member._replace(fill=version)
+            self.member = self.model("A's fill with version") or self.member
+
+    @precondition(lambda self: self.fills)
+    @rule(data=st.data())
+    def fail_a_fill(self, data: st.DataObject) -> None:
+        fill = self.fills.pop(data.draw(st.integers(0, len(self.fills) - 1)))
+        self.cache.fail(fill, OSError("the source is gone"))
+        if fill is self.joinable:
+            self.member = self.member._replace(fill=NOTHING)
+
+    @rule()
+    def be_told(self) -> None:
+        self.cache.invalidate(self.cache.incarnation, [KEY])
+        self.member = RULES._told(self.member)
+
+    @precondition(lambda self: self.member.entry != NOTHING)
+    @rule()
+    def evict(self) -> None:
+        self.cache.configure(0, "LRU")
+        self.cache.configure(1_000_000, "LRU")
+        self.member = self.model("A evicts") or self.member
+
+    @invariant()
+    def they_agree(self) -> None:
+        found = self.cache.lookup(KEY)
+        assert isinstance(found, Refusal) != RULES.answers(A, self.member)
+        held = self.cache._cache.peek(KEY)
+        assert (held.version if held else NOTHING) == self.member.entry
+        assert (KEY in self.cache._fills) == (self.member.fill != NOTHING)
+        taken = 0 if self.member.taken == NO_MAP else MAPS.epoch(self.member.taken)
+        assert self.cache.epoch == taken
+
+
+TestTheNodeOfTheModel = NodeMachine.TestCase
+TestTheNodeOfTheModel.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)
