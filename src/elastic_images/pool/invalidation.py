@@ -87,6 +87,8 @@ class Invalidator:
             again = self._store.read()
             if again.stamp == view.stamp:
                 return
+            if self._clock() >= deadline:
+                raise Unavailable("The pool changes all the time; the change is kept and will be finished.")
             view = again
 
     def _tell_everyone(self, keys: Sequence[str], view: PoolView, deadline: float) -> None:
