@@ -53,11 +53,11 @@ def test_two_systems_side_by_side(start_system: StartSystem, few: tuple[Photogra
     assert other.client().get("k1").body == few[1].body
 
 
-def failed_start(data: Path, offset: int) -> str:
+def failed_start(data: Path, offset: int, **settings: object) -> str:
     """What `up` says when it refuses to start."""
     done = subprocess.run(
         [str(COMMAND), "up"],
-        env=environment({"data": data, "port_offset": offset}),
+        env=environment({"data": data, "port_offset": offset, **settings}),
         cwd=data.parent if data.parent.is_dir() else None,
         capture_output=True,
         text=True,
@@ -89,3 +89,18 @@ def test_a_data_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None
     with free_offset() as offset:
         message = failed_start(tmp_path / "file" / "data", offset)
     assert "file" in message
+
+
+@pytest.mark.parametrize(("setting", "value"), [("metrics", "cloudwatch://NAMESPACE"), ("node_provider", "ec2://here")])
+def test_what_is_not_there_yet_is_refused(tmp_path: Path, setting: str, value: str) -> None:
+    with free_offset() as offset:
+        message = failed_start(tmp_path / "data", offset, **{setting: value})
+    assert "yet" in message
+    assert "serving on" not in message
+
+
+def test_a_port_that_is_free_again_is_taken_again_at_once(start_system: StartSystem) -> None:
+    system = start_system()
+    for _ in range(2):
+        system.stop()
+        system.start()

@@ -30,7 +30,8 @@ def status(as_json: bool, remote: Remote) -> None:
         print_json(found)
         return
     resize = "a resize is under way" if found.get("resize") else "no resize is under way"
-    click.echo(f"{found['mode']} mode, {found['wanted']} wanted, epoch {found['map']['epoch']}, {resize}")
+    epoch = found["map"]["epoch"] if found["map"] else "none yet"
+    click.echo(f"{found['mode']} mode, {found['wanted']} wanted, epoch {epoch}, {resize}")
     print_table(
         ("NODE", "STATE", "ADDRESS", "PARTITIONS", "IMAGES", "BYTES", "HITS", "MISSES"),
         [_node_row(node) for node in found["nodes"]],

@@ -91,6 +91,7 @@ def prepare() -> None:
 
     settings = Settings.load().with_secrets()
     logs.setup("prepare", secrets=_secrets(settings))
+    _check_backends(settings)
     engine = open_engine(settings.database)
     try:
         migrate(engine)
@@ -100,6 +101,18 @@ def prepare() -> None:
     finally:
         engine.dispose()
     print(json.dumps({"administrator": made.name if made else FIRST_NAME, "first_start": made is not None}))  # noqa: T201
+
+
+def _check_backends(settings: Settings) -> None:
+    """Refuse a backend that is not there before anything is started; each app would refuse it later."""
+    from elastic_images.autoscaler.nodes.opening import open_node_provider
+    from elastic_images.internal_http import InternalHttp
+    from elastic_images.metrics.backends import open_metric_sink
+    from elastic_images.storage.objects.opening import open_object_store
+
+    open_object_store(settings.object_store)
+    open_metric_sink(settings.metrics, InternalHttp(settings.internal_token), settings.autoscaler_url)
+    open_node_provider(settings).close()
 
 
 def _secrets(settings: Settings) -> list[str]:

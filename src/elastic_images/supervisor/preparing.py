@@ -7,12 +7,13 @@ import logging
 import subprocess
 from dataclasses import dataclass
 
-from elastic_images.core.errors import ElasticImagesError, Unavailable
+from elastic_images.core.errors import ElasticImagesError, InvalidRequest, Unavailable
 from elastic_images.settings import Settings
 from elastic_images.supervisor.processes import command
 
 _log = logging.getLogger(__name__)
 UNREACHABLE_EXIT_CODE = 5
+WRONG_SETTING_EXIT_CODE = 2
 
 
 class NotPrepared(ElasticImagesError):
@@ -36,6 +37,7 @@ def prepare(settings: Settings) -> Prepared:
 
     Raises:
         Unavailable: the database does not answer.
+        InvalidRequest: a setting names something that is not there; the process has said which.
         NotPrepared: something else is wrong.
     """
     environ = settings.to_environ()
@@ -46,7 +48,9 @@ def prepare(settings: Settings) -> Prepared:
     )
     if process.returncode == UNREACHABLE_EXIT_CODE:
         raise Unavailable("The system cannot start: its database does not answer.")
+    if process.returncode == WRONG_SETTING_EXIT_CODE:
+        raise InvalidRequest("The system cannot start with these settings.")
     if process.returncode != 0:
-        raise NotPrepared("The system cannot start: its database could not be prepared.")
+        raise NotPrepared("The system cannot start, for the reason above.")
     told = json.loads(process.stdout)
     return Prepared(administrator=told["administrator"], first_start=told["first_start"])
