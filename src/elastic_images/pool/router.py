@@ -46,16 +46,15 @@ class PoolRouter:
         A node that says "not mine" is believed: the map is asked for again, and once more the owner.
         """
         path = f"/images/{quote_key(key)}"
-        answered = self._ask(self._view(), key, path, headers, head=head)
-        if answered is None or answered[0].status in (_NOT_MINE, _OTHER_INCARNATION):
-            before = self._view()
+        before = self._view()
+        answered = self._ask(before, key, path, headers, head=head)
+        if answered is None or _refused(answered):
             after = self._refresh()
-            if after is before:
+            # Who did not answer would be waited for a second time, and has no more to say.
+            if after is before or (answered is None and _owner(after, key) == _owner(before, key)):
                 return None
             answered = self._ask(after, key, path, headers, head=head)
-        if answered is None or answered[0].status in (_NOT_MINE, _OTHER_INCARNATION):
-            return None
-        return answered
+        return None if answered is None or _refused(answered) else answered
 
     def ask_stale(self, key: str) -> NodeAnswer | None:
         """What the owner has in memory although its lease is over; None where it has or allows nothing."""
@@ -81,3 +80,13 @@ class PoolRouter:
             return None
         self._breakers.succeeded(node.incarnation)
         return answer, slot
+
+
+def _refused(answered: tuple[NodeAnswer, int]) -> bool:
+    return answered[0].status in (_NOT_MINE, _OTHER_INCARNATION)
+
+
+def _owner(view: PoolView, key: str) -> str | None:
+    """The incarnation that owns the key's partition."""
+    node = view.live_node(view.map.partitions[partition_of(key)].owner) if view.map else None
+    return node.incarnation if node else None
