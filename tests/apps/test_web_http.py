@@ -339,7 +339,7 @@ def test_waiting_requests_leave_room_for_others(crowded: tuple[Web, Site]) -> No
         assert answer.headers["Retry-After"] == "1"
     course = site.ask("POST", "/api/list_keys")
     assert (course.status, course.json()["error"]["code"]) == (503, 503)
-    for path in ("/healthz", "/metrics", "/static/style.css"):
+    for path in ("/healthz", "/metrics", "/assets/any/ui/style.css"):
         assert site.ask("GET", path, token=False).status == 200
     assert web.images.gate is not None
     web.images.gate.set()

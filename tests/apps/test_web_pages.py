@@ -11,11 +11,15 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
-from tests.apps.web_support import BROWSER, LIMIT, PASSWORD, Web, open_web, picture
+from tests.apps.web_support import BROWSER, LIMIT, PASSWORD, Web, open_web, picture, web_settings
 from werkzeug.test import TestResponse
 
 from elastic_images.core.errors import Unavailable
 from elastic_images.core.keys import quote_key
+from elastic_images.core.serving import Answer
+from elastic_images.web.pages.browsers import browser_name
+from elastic_images.web.pages.gallery import shows_whole
+from elastic_images.web.pages.share import cache_answer
 from elastic_images.web.pages.upload import key_for
 
 NASTY = "<script>alert('\"1\"')</script>&amp;{{ 7*7 }}"
@@ -47,6 +51,19 @@ class Page(HTMLParser):
         """The values of an attribute, over all tags of that name."""
         return [value for name, attrs in self.tags if name == tag and (value := attrs.get(attribute)) is not None]
 
+    def fields(self) -> dict[str, str]:
+        """The named inputs, with what stands in them."""
+        return {
+            attrs["name"] or "": attrs.get("value") or ""
+            for tag, attrs in self.tags
+            if tag == "input" and attrs.get("name")
+        }
+
+    def is_free_of_inline_scripts(self) -> bool:
+        """Whether every script is a file of ours."""
+        scripts = [attrs.get("src") or "" for tag, attrs in self.tags if tag == "script"]
+        return all(source.startswith("/assets/") for source in scripts)
+
 
 def get(client: FlaskClient, path: str, status: int = 200) -> Page:
     answer = client.get(path)
@@ -70,7 +87,8 @@ def upload(client: FlaskClient, path: str = "/upload", *files: tuple[str, bytes]
 def test_pages_are_strict_about_what_they_load(web: Web) -> None:
     store(web, "k1")
     browser = web.browser()
-    pages = [browser.get(path) for path in ("/", "/upload", "/view/k1", "/account", "/login", "/view/none")]
+    pages = [browser.get(path) for path in ("/", "/upload", "/view/k1", "/delete/k1", "/account", "/view/none")]
+    pages.append(web.client().get("/login"))
     for answer in pages:
         policy = answer.headers["Content-Security-Policy"]
         assert "default-src 'none'" in policy
@@ -78,34 +96,46 @@ def test_pages_are_strict_about_what_they_load(web: Web) -> None:
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
         assert answer.headers["Referrer-Policy"] == "same-origin"
         page = Page(answer)
-        assert not page.all("script", "src")
-        assert "script" not in {tag for tag, _ in page.tags}
+        assert page.is_free_of_inline_scripts()
         assert "style" not in {tag for tag, _ in page.tags}
         for _, attributes in page.tags:
             assert "style" not in attributes
             assert not [name for name in attributes if name.startswith("on")]
         assert page.all("html", "lang") == ["en"]
         for address in page.all("link", "href") + page.all("img", "src") + page.all("a", "href"):
-            assert re.match(r"/(?!/)", address)
+            assert re.match(r"[/#](?!/)", address)
+
+
+def test_administrators_are_led_to_the_manager(web: Web, tmp_path: Path) -> None:
+    manager = f"http://localhost:{web_settings(tmp_path).port('manager')}/"
+    assert manager in get(web.browser("root"), "/").all("a", "href")
+    assert manager not in get(web.browser(), "/").all("a", "href")
+    (tmp_path / "proxied").mkdir()
+    with open_web(tmp_path / "proxied", trusted_proxies=("10.0.0.1",)) as proxied:
+        assert manager not in get(proxied.browser("root"), "/").all("a", "href")
 
 
 def test_every_input_has_a_label(web: Web) -> None:
-    browser = web.browser()
-    for path in ("/", "/upload", "/account", "/login"):
-        text = browser.get(path).text
+    store(web, "k1")
+    pages = [web.browser().get(path) for path in ("/", "/upload", "/account", "/view/k1")]
+    for text in [page.text for page in (*pages, web.client().get("/login"))]:
         for field in re.findall(r"<(?:input|select)(?![^>]*hidden)[^>]*>", text):
             position = text.index(field)
-            assert text.rfind("<label", 0, position) > text.rfind("</label>", 0, position), field
+            inside = text.rfind("<label", 0, position) > text.rfind("</label>", 0, position)
+            named = re.search(r' id="([^"]+)"', field)
+            assert (
+                inside or (named and f'<label for="{named[1]}"' in text) or (named and f'for="{named[1]}">' in text)
+            ), field
 
 
 def test_keys_are_never_markup(web: Web) -> None:
     store(web, NASTY)
     browser = web.browser()
     address = f"/view/{quote_key(NASTY)}"
-    for path in ("/", f"/?prefix={quote_key(NASTY)}", address):
+    for path in ("/", f"/?prefix={quote_key(NASTY)}", address, address.replace("view", "delete")):
         page = get(browser, path)
         assert NASTY in page.words
-        assert "script" not in {tag for tag, _ in page.tags}
+        assert page.is_free_of_inline_scripts()
     assert address in get(browser, "/").all("a", "href")
     assert f"/images/{quote_key(NASTY)}?rendition=preview" in get(browser, address).all("img", "src")
     absent = get(browser, f"/?prefix=x{quote_key(NASTY)}")
@@ -125,7 +155,8 @@ def test_the_gallery_searches_and_turns_pages(web: Web, monkeypatch: pytest.Monk
     def shown(path: str) -> tuple[list[str], str | None]:
         page = get(browser, path)
         forward = [attrs["href"] for tag, attrs in page.tags if tag == "a" and attrs.get("rel") == "next"]
-        return [link[6:] for link in page.all("a", "href") if link.startswith("/view/")], (forward or [None])[0]
+        links = [link.partition("?")[0] for link in page.all("a", "href")]
+        return [link[6:] for link in links if link.startswith("/view/")], (forward or [None])[0]
 
     keys, onward = shown("/?prefix=c/")
     assert keys == ["c/1", "c/2"]
@@ -133,9 +164,82 @@ def test_the_gallery_searches_and_turns_pages(web: Web, monkeypatch: pytest.Monk
     assert shown(onward) == (["c/3"], None)
     assert shown("/")[0] == ["c/3", "c/2"]
     assert shown("/?order=key")[0] == ["a", "b"]
+    assert shown("/?pages=2")[0] == ["c/3", "c/2", "c/1", "b"]
     assert "No key begins with" in get(browser, "/?prefix=nothing").words
-    for query in ("order=size", "cursor=nonsense", "prefix=" + "k" * 256):
+    for query in ("order=size", "cursor=nonsense", "prefix=" + "k" * 256, "pages=0", "pages=x", "pages=999"):
         get(browser, f"/?{query}", 400)
+
+
+def test_the_gallery_counts(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("elastic_images.web.pages.gallery._PAGE", 2)
+    browser = web.browser()
+    for key in ("a", "c/1", "c/2", "c/3"):
+        store(web, key)
+    assert f"4 images, {4 * len(picture())} bytes" in get(browser, "/").words
+    assert "2 or more images" in get(browser, "/?prefix=c/").words
+    assert "1 image," in get(browser, "/?prefix=c/3").words
+
+
+def test_the_neighbours_are_those_of_the_listing(web: Web) -> None:
+    for key in ("a", "c/1", "c/2", "d"):
+        store(web, key)
+
+    def beside(path: str) -> dict[str | None, str | None]:
+        page = get(web.browser(), path)
+        return {attrs["rel"]: attrs["href"] for tag, attrs in page.tags if tag == "a" and "rel" in attrs}
+
+    assert beside("/view/c/1") == {"prev": "/view/c/2", "next": "/view/a"}
+    assert beside("/view/c/1?order=key") == {"prev": "/view/a?order=key", "next": "/view/c/2?order=key"}
+    assert beside("/view/c/1?prefix=c%2F") == {"next": "/view/c/2?prefix=c%2F"}
+    assert beside("/view/d") == {"next": "/view/c/2"}
+    get(web.browser(), "/view/d?prefix=c", 400)
+
+
+@pytest.mark.parametrize(("width", "height", "whole"), [(600, 400, False), (1000, 300, True), (150, 150, True)])
+def test_what_a_tile_shows_whole(width: int, height: int, whole: bool) -> None:
+    assert shows_whole({"width": width, "height": height}) == whole
+
+
+def test_whether_an_image_is_cached(web: Web) -> None:
+    store(web, "a/é")
+    browser = web.browser()
+    assert "not asked yet" in get(browser, "/view/a/%C3%A9").words
+    page = get(browser, "/view/a/%C3%A9?ask=1")
+    assert "In memory" in page.words
+    assert "X-Cache: HIT" in page.words
+
+
+@pytest.mark.parametrize("word", ["HIT", "HIT-NEAR", "MISS", "BYPASS", "STALE", "", "?"])
+def test_every_answer_of_the_cache_has_words(word: str) -> None:
+    class Plane:
+        def read(self, key: str) -> Answer:
+            raise NotImplementedError
+
+        def locate(self, key: str) -> tuple[int, int | None]:
+            raise NotImplementedError
+
+        def respond(self, environ: dict[str, Any]) -> Answer:
+            assert environ["REQUEST_METHOD"] == "HEAD"
+            return Answer("200 OK", [("X-Cache", word), ("X-Cache-Node", "3")], b"")
+
+    answer = cache_answer(Plane(), "k1")
+    assert (answer.word, answer.node) == (word, "3")
+    assert answer.title
+    assert answer.words
+    assert answer.kind in ("good", "info", "warn", "bad")
+
+
+def test_what_is_copied(web: Web) -> None:
+    key = 'a/[x] "y".png'
+    store(web, key)
+    page = get(web.browser(), f"/view/{quote_key(key)}")
+    address = "http://localhost/images/a/%5Bx%5D%20%22y%22.png"
+    shared = [value for value in page.all("input", "value") if address in value]
+    assert shared == [
+        address,
+        f'<img src="{address}" alt="[x] &#34;y&#34;.png" width="8" height="6">',
+        f'![\\[x\\] "y".png]({address})',
+    ]
 
 
 def test_an_image_shows_its_facts(web: Web) -> None:
@@ -152,6 +256,7 @@ def test_only_who_may_change_an_image_sees_the_forms(web: Web) -> None:
     for user, sees in (("ann", True), ("root", True), ("bob", False)):
         forms = get(web.browser(user), "/view/k1").all("form", "action")
         assert ("/delete/k1" in forms) == ("/replace/k1" in forms) == sees
+        get(web.browser(user), "/delete/k1", 200 if sees else 403)
 
 
 def test_replace_and_delete(web: Web) -> None:
@@ -167,6 +272,23 @@ def test_replace_and_delete(web: Web) -> None:
     assert (answer.status_code, answer.headers["Location"]) == (303, "/?done=deleted")
     assert not web.images.stored
     assert browser.post("/delete/a/k%201").status_code == 404
+
+
+def test_what_changed_meanwhile_is_neither_replaced_nor_deleted(web: Web) -> None:
+    store(web, "k1")
+    browser = web.browser()
+    etag = get(browser, "/view/k1").fields()["etag"]
+    web.client().put("/api/images/k1", data=picture(7), headers=web.auth())
+    for path in ("/replace/k1", "/delete/k1"):
+        data: dict[str, Any] = {"etag": etag}
+        if path == "/replace/k1":
+            data["file"] = (io.BytesIO(picture(9)), "x.png")
+        answer = browser.post(path, data=data)
+        assert answer.status_code == 412
+        assert "meanwhile" in answer.text
+    assert web.images.stored["k1"].body == picture(7)
+    etag = get(browser, "/delete/k1").fields()["etag"]
+    assert browser.post("/delete/k1", data={"etag": etag}).status_code == 303
 
 
 def test_somebody_elses_image_stays(web: Web) -> None:
@@ -204,9 +326,13 @@ def test_what_fails_is_said_and_the_rest_is_stored(web: Web) -> None:
     assert answer.status_code == 415
     page = Page(answer)
     assert "Stored: good.png" in " ".join(page.words.split())
-    for text in ("bad.png: These bytes are no image", "there.png: A condition", "empty.png: The file has no bytes"):
+    for text in (
+        "bad.png: These bytes are no image",
+        "there.png: There is an image with this key already",
+        "empty.png: The file has no bytes",
+    ):
         assert text in page.words
-    assert "script" not in {tag for tag, _ in page.tags}
+    assert page.is_free_of_inline_scripts()
     assert web.images.stored["there.png"].body == picture()
     assert upload(web.browser(), "/upload", ("there.png", picture(3)), replace="yes").status_code == 303
     assert web.images.stored["there.png"].body == picture(3)
@@ -243,7 +369,7 @@ def test_a_page_that_needs_a_login_leads_there_and_back(web: Web) -> None:
     answer = client.get("/view/a%20b?x=1")
     assert answer.status_code == 303
     page = get(client, answer.headers["Location"])
-    target = dict(zip(page.all("input", "name"), page.all("input", "value"), strict=False))["next"]
+    target = page.fields()["next"]
     answer = client.post("/login", data={"name": "ann", "password": PASSWORD, "next": target})
     assert (answer.status_code, answer.headers["Location"]) == (303, "/view/a%20b?x=1")
     assert "HttpOnly" in answer.headers["Set-Cookie"]
@@ -256,6 +382,11 @@ def test_a_page_that_needs_a_login_leads_there_and_back(web: Web) -> None:
 def test_the_login_leads_nowhere_else(web: Web, target: str) -> None:
     answer = web.client().post("/login", data={"name": "ann", "password": PASSWORD, "next": target})
     assert (answer.status_code, answer.headers["Location"]) == (303, "/")
+
+
+def test_who_is_logged_in_needs_no_login(web: Web) -> None:
+    answer = web.browser().get("/login?next=/upload")
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/upload")
 
 
 def test_a_wrong_password(web: Web) -> None:
@@ -293,14 +424,17 @@ def test_a_password_is_changed(web: Web) -> None:
 def test_tokens_are_made_shown_once_and_revoked(web: Web) -> None:
     browser = web.browser()
     answer = browser.post("/account/tokens", data={"label": NASTY, "scope": ["read", "write"], "days": "30"})
-    assert answer.status_code == 200
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/account#tokens")
+    cookie = answer.headers["Set-Cookie"]
+    assert all(word in cookie for word in ("HttpOnly", "SameSite=Strict", "Path=/account", "Max-Age=60"))
+    answer = browser.get("/account")
     assert answer.headers["Cache-Control"] == "no-store"
     page = Page(answer)
     assert NASTY in page.words
-    (secret,) = re.findall(r"ei_[\w-]+", page.words)
+    (secret,) = re.findall(r"<code id=\"secret\">(ei_[\w-]+)</code>", answer.text)
     auth = {"Authorization": f"Bearer {secret}"}
     assert web.client().put("/api/images/k1", data=picture(), headers=auth).status_code == 201
-    page = get(browser, "/account")
+    page = get(browser, "/account")  # a reload
     assert secret not in page.words
     (revoke,) = [action for action in page.all("form", "action") if action.endswith("/revoke")]
     assert web.browser("bob").post(revoke).status_code == 404
@@ -320,14 +454,35 @@ def test_sessions_are_listed_and_ended(web: Web) -> None:
     assert browser.get("/account").status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("user_agent", "name"),
+    [
+        (
+            "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/150.0 Safari/537.36",
+            "Chrome on Linux",
+        ),
+        ("Mozilla/5.0 (Windows NT 10.0; Win64) Gecko/20100101 Firefox/140.0", "Firefox on Windows"),
+        (
+            "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 Version/26 Safari/605.1.15",
+            "Safari on macOS",
+        ),
+        ("Mozilla/5.0 (Linux; Android 16) AppleWebKit/537.36 Chrome/150.0 Mobile Safari/537.36", "Chrome on Android"),
+        ("curl/8.14.1", "curl"),
+        ("something else", "something else"),
+        ("", "unknown"),
+    ],
+)
+def test_a_session_tells_its_browser(user_agent: str, name: str) -> None:
+    assert browser_name(user_agent) == name
+
+
 def test_an_old_browser_needs_the_forms_token(web: Web) -> None:
     store(web, "k1")
     browser = web.browser()
     del browser.environ_base["HTTP_ORIGIN"]
     assert browser.post("/delete/k1").status_code == 403
     page = get(browser, "/view/k1")
-    fields = dict(zip(page.all("input", "name"), page.all("input", "value"), strict=False))
-    assert browser.post("/delete/k1", data={"form_token": fields["form_token"]}).status_code == 303
+    assert browser.post("/delete/k1", data={"form_token": page.fields()["form_token"]}).status_code == 303
 
 
 # ---- Errors ----

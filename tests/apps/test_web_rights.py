@@ -29,6 +29,7 @@ CALLS: dict[str, tuple[str, str, str]] = {
     "upload": ("POST", "/api/upload", "write"),
     "upload page": ("GET", "/upload", "write"),
     "page upload": ("POST", "/upload", "write"),
+    "delete question": ("GET", "/delete/mine", "write"),
     "page delete": ("POST", "/delete/mine", "write"),
     "page replace": ("POST", "/replace/mine", "write"),
     "configure_cache": ("POST", "/api/configure_cache", "admin"),
@@ -38,7 +39,15 @@ CALLS: dict[str, tuple[str, str, str]] = {
 }
 OPEN = {"none": set(), "read": {"image"}, "write": {"image", "read", "write"}}
 OPEN["admin"] = OPEN["write"] | {"admin"}
-PUBLIC = ("/openapi.json", "/static/style.css", "/healthz", "/readyz", "/metrics", "/login")
+PUBLIC = (
+    "/openapi.json",
+    "/assets/any/ui/style.css",
+    "/assets/any/web/web.css",
+    "/healthz",
+    "/readyz",
+    "/metrics",
+    "/login",
+)
 
 
 @pytest.fixture(scope="module", params=MODES)
@@ -78,7 +87,8 @@ def test_every_route_declares_a_rule(web: Web) -> None:
 def test_every_route_is_tested_here(web: Web) -> None:
     adapter = web.app.url_map.bind("localhost")
     tested = {adapter.match(path.partition("?")[0], method)[0] for method, path, _ in CALLS.values()}
-    public = {"healthz", "readyz", "metrics", "static", "openapi", "login.form", "login.log_in", "login.log_out"}
+    public = {"healthz", "readyz", "metrics", "static", "ui.static", "openapi"}
+    public |= {"login.form", "login.log_in", "login.log_out"}
     tested_below = {"account.change_password", "account.revoke_token", "account.end_session"}
     assert tested | public | tested_below == set(web.app.view_functions)
 
@@ -107,7 +117,10 @@ def test_by_scope(web: Web, name: str) -> None:
         allowed = rank >= enough[rule] or rule in OPEN[web.guard.mode]
         if not allowed:
             assert answer.status_code == 403, (scope, answer.text)
-        elif name in ("delete", "page delete", "page replace", "put", "page upload", "upload") and scope != "admin":
+        elif (
+            name in ("delete", "delete question", "page delete", "page replace", "put", "page upload", "upload")
+            and scope != "admin"
+        ):
             # Allowed to ask; whose image it is, is storage's question.
             assert answer.status_code != 401
         else:

@@ -30,6 +30,7 @@ from elastic_images.core.errors import (
     NotFound,
     PreconditionFailed,
 )
+from elastic_images.core.kept_facts import KeptFacts
 from elastic_images.core.partitions import partition_of
 from elastic_images.core.pool_config import ScalingConfig
 from elastic_images.core.serving import Answer
@@ -82,6 +83,7 @@ class FakeImages:
         actor: Mapping[str, Any],
         if_match: str | None = None,
         if_none_match: str | None = None,
+        kept: KeptFacts | None = None,
     ) -> tuple[bool, dict[str, Any]]:
         self._enter()
         data = self._read(body, length_bytes)
@@ -99,6 +101,10 @@ class FakeImages:
                 "updated_at": 1_790_000_000.5 + version,
             }  # fmt: skip
             self.stored[key] = Stored(facts, data, actor["user"])
+            if kept is not None:
+                names = ("owner", "created_at", "updated_at", "version")
+                facts |= {name: getattr(kept, name) for name in names}
+                self.stored[key].owner_id = kept.owner_id
             return old is None, facts
 
     def delete(self, key: str, *, actor: Mapping[str, Any], if_match: str | None = None) -> None:
@@ -130,6 +136,17 @@ class FakeImages:
         more = start + limit < len(keys)
         images = [self.stored[key].metadata for key in chosen]
         return {"images": images, "next": f"after:{chosen[-1]}" if more else None}
+
+    def neighbours(self, key: str, *, prefix: str = "", order: str = "key") -> dict[str, Any]:
+        self.metadata(key)
+        keys = [image["key"] for image in self.page(prefix=prefix, limit=1000, order=order)["images"]]
+        listed = [None, *keys, None]
+        place = listed.index(key)
+        return {"previous": listed[place - 1], "next": listed[place + 1]}
+
+    def usage(self) -> dict[str, int]:
+        self._enter()
+        return {"images": len(self.stored), "bytes": sum(len(image.body) for image in self.stored.values())}
 
     def delete_all(self, *, actor: Mapping[str, Any]) -> int:
         self._enter()

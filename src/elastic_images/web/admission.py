@@ -6,7 +6,7 @@ from flask import Flask, g, request
 
 from elastic_images.web.places import Bounds
 
-UNBOUNDED = frozenset({"healthz", "readyz", "metrics", "static", "images.read", "course.key"})
+UNBOUNDED = frozenset({"healthz", "readyz", "metrics", "static", "ui.static", "images.read", "course.key"})
 """Endpoints that need no place: they wait for nobody, or the data plane bounds them."""
 
 

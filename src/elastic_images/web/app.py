@@ -52,7 +52,7 @@ def create_app(services: WebServices, settings: Settings) -> Flask:
     app.config.update(MAX_CONTENT_LENGTH=_MAX_SMALL_FORM_BYTES, MAX_FORM_PARTS=100)
     admit_requests(app, services.bounds)
     services.guard.install(app)
-    dress(app)
+    dress(app, services.guard, settings)
     _register(app, services, settings.max_image_bytes)
     app.wsgi_app = DrainBodies(  # type: ignore[method-assign]  # Flask's documented place for middleware
         app.wsgi_app, services.bounds.drains, _DRAINED_IMAGES * settings.max_image_bytes
@@ -64,9 +64,9 @@ def _register(app: Flask, services: WebServices, max_image_bytes: int) -> None:
     images, plane, guard = services.images, services.plane, services.guard
     for blueprint in (
         images_route(plane),
-        rest_api(images, plane, max_image_bytes),
+        rest_api(images, plane, guard.accounts.users.get, max_image_bytes),
         course_api(images, services.pool, plane, max_image_bytes),
-        pages.gallery_pages(images),
+        pages.gallery_pages(images, max_image_bytes),
         pages.upload_pages(images, max_image_bytes),
         pages.image_pages(images, plane, max_image_bytes),
         pages.login_pages(guard),

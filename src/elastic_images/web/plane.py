@@ -158,7 +158,8 @@ class ImagePlane:
             with self._relays:
                 got = self._router.get(fill.key, {"X-Whole": "1"})
             if got is not None and got[0].status == 200:
-                entry = entry_from_answer(fill.key, got[0].headers, got[0].body, self._near_headers)
+                entry = self._kept_entry(fill.key, got[0])
+                got = got if entry else None
         finally:
             if entry is None:
                 near.cache.fail(fill, _PoolUnused("The pool cannot be used."))
@@ -171,6 +172,12 @@ class ImagePlane:
             near.cache.pass_on(fill, entry)
         self._count_relayed(node_answer)
         return self._named(self._of_entry(entry, environ), node_answer.headers.get("x-cache", ""), slot)
+
+    def _kept_entry(self, key: str, node_answer: NodeAnswer) -> Entry | None:
+        try:
+            return entry_from_answer(key, node_answer.headers, node_answer.body, self._near_headers)
+        except Unavailable:
+            return None
 
     def _joined(self, fill: Fill, environ: Mapping[str, object]) -> Answer:
         try:
@@ -196,17 +203,18 @@ class ImagePlane:
         return self._from_answer(key, got, environ)
 
     def _from_answer(self, key: str, got: tuple[NodeAnswer, int] | None, environ: Mapping[str, object]) -> Answer:
-        if got is None or got[0].status >= 500:
+        if got is not None and got[0].status == 404:
+            raise NotFound("There is no image with this key.")
+        if got is None or got[0].status not in _STATUS:
+            # Whatever else a node says is its trouble, not the client's (I4).
             return self._bypass(key, environ)
         node_answer, slot = got
-        if node_answer.status == 404:
-            raise NotFound("There is no image with this key.")
         self._count_relayed(node_answer)
         told = node_answer.headers
         headers = [(proper, told[name]) for name, proper in _RELAYED if name in told]
         headers += self._public_headers
         headers += [("X-Cache", told.get("x-cache", "")), ("X-Cache-Node", str(slot))]
-        return Answer(_STATUS.get(node_answer.status, f"{node_answer.status} "), headers, node_answer.body)
+        return Answer(_STATUS[node_answer.status], headers, node_answer.body)
 
     def _count_relayed(self, node_answer: NodeAnswer) -> None:
         # For our own /metrics; the pool's figures come from the node, which counted it.

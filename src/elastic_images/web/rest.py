@@ -9,6 +9,7 @@ from elastic_images.core.errors import EmptyBody, InvalidRequest
 from elastic_images.core.keys import MAX_KEY_CHARACTERS, quote_key
 from elastic_images.core.partitions import shown_partition
 from elastic_images.web.bodies import announced_length, exact_body
+from elastic_images.web.kept_facts import FindUser, kept_facts
 from elastic_images.web.request_path import key_in_path
 from elastic_images.web.services import Images, Json, Plane
 
@@ -17,7 +18,7 @@ DEFAULT_LIMIT = 100
 MAX_LIMIT = 1000
 
 
-def rest_api(images: Images, plane: Plane, max_image_bytes: int) -> Blueprint:
+def rest_api(images: Images, plane: Plane, find_user: FindUser, max_image_bytes: int) -> Blueprint:
     """The routes."""
     api = Blueprint("rest", __name__)
 
@@ -28,6 +29,7 @@ def rest_api(images: Images, plane: Plane, max_image_bytes: int) -> Blueprint:
     @rule("write")
     def put(_path: str) -> Response:
         key = key_in_path(request.environ, PREFIX)
+        kept = kept_facts(request, find_user)
         length = announced_length(request, max_image_bytes)
         if length == 0:
             raise EmptyBody("The upload has no bytes.")
@@ -38,6 +40,7 @@ def rest_api(images: Images, plane: Plane, max_image_bytes: int) -> Blueprint:
             actor=current_principal().actor(),
             if_match=request.headers.get("If-Match"),
             if_none_match=request.headers.get("If-None-Match"),
+            kept=kept,
         )
         answer = _metadata_answer(shown(metadata))
         answer.status_code = 201 if created else 200

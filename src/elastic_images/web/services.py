@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from elastic_images.core.kept_facts import KeptFacts
 from elastic_images.core.serving import Answer
 
 Json = dict[str, Any]
@@ -31,6 +32,7 @@ class Images(Protocol):
         actor: Actor,
         if_match: str | None = None,
         if_none_match: str | None = None,
+        kept: KeptFacts | None = None,
     ) -> tuple[bool, Json]:
         """Store an image: whether its key is new, and its metadata. Raises what the core's errors say of uploads."""
 
@@ -42,6 +44,12 @@ class Images(Protocol):
 
     def page(self, *, prefix: str = "", limit: int = 100, cursor: str | None = None, order: str = "key") -> Json:
         """`{"images": [metadata...], "next": cursor or None}`. Raises InvalidRequest for a bad cursor."""
+
+    def neighbours(self, key: str, *, prefix: str = "", order: str = "key") -> Json:
+        """`{"previous": key or None, "next": key or None}` in that listing. Raises NotFound."""
+
+    def usage(self) -> Json:
+        """`{"images": n, "bytes": n}`."""
 
     def delete_all(self, *, actor: Actor) -> int:
         """Delete every image; how many there were."""

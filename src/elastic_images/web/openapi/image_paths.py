@@ -14,6 +14,13 @@ Json = dict[str, Any]
 _KEY = {"$ref": "#/components/parameters/Key"}
 _ETAG = {"ETag": header("Of the image's bytes")}
 _IF_MATCH = parameter("If-Match", "header", {"type": "string"}, "Only where the image has this ETag; else 412")
+_KEEP_FACTS = parameter(
+    "X-Keep-Facts",
+    "header",
+    {"type": "string", "contentMediaType": "application/json", "contentSchema": ref("KeptFacts")},
+    "For administrators, else 403: restore the image with what it was elsewhere. Where the key had a version or a time "
+    "as new as that here, the answer's are newer",
+)
 _RENDITION = parameter(
     "rendition", "query", {"enum": list(RENDITIONS)}, "A smaller version, where the image is larger than that"
 )
@@ -111,6 +118,7 @@ def _put() -> Json:
         "parameters": [
             _IF_MATCH,
             parameter("If-None-Match", "header", {"const": "*"}, "Only where there is no such image yet; else 412"),
+            _KEEP_FACTS,
         ],
         "requestBody": {"required": True, "content": {"application/octet-stream": {}, "image/*": {}}},
         "responses": {

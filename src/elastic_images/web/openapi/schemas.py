@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from elastic_images.core.keys import MAX_KEY_CHARACTERS
+from elastic_images.core.kept_facts import MAX_KEPT_VERSION
 from elastic_images.web.openapi.parts import ref
 
 Json = dict[str, Any]
@@ -60,6 +61,18 @@ SCHEMAS: Json = {
         "description": "Unicode in normal form C; no control characters; no empty, `.` or `..` segment between its "
         "slashes; no slash at either end",
     },
+    "KeptFacts": _object(
+        {
+            "owner": {
+                "type": ["string", "null"],
+                "description": "A user's name. Where he is no user here, only administrators may change the image",
+            },
+            "created_at": _TIME,
+            "updated_at": _TIME,
+            "version": {"type": "integer", "minimum": 1, "maximum": MAX_KEPT_VERSION},
+        },
+        description="What an image brings along from another system",
+    ),
     "Image": _object(_METADATA, description="What is known of an image"),
     "ImageList": _object(
         {

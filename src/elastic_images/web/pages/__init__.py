@@ -1,4 +1,4 @@
-"""The pages: plain HTML that works without a script."""
+"""The pages: plain HTML that works without a script, and is nicer with one."""
 
 from __future__ import annotations
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any
 
-from flask import Blueprint, g, redirect, render_template, request
+from flask import Blueprint, g, make_response, redirect, render_template, request
 from werkzeug.wrappers import Response
 
 from elastic_images.accounts.flask_guard import Guard, current_principal, rule
@@ -13,6 +14,8 @@ from elastic_images.accounts.principal import SCOPES, scopes_of_role
 from elastic_images.core.errors import ElasticImagesError, Forbidden, InvalidRequest, Unauthenticated
 
 _DAY_SECONDS = 86_400.0
+_PATH = "/account"
+_SHOWN_WITHIN_SECONDS = 60
 _LIFETIMES = {"": None, "30": 30 * _DAY_SECONDS, "365": 365 * _DAY_SECONDS}
 
 
@@ -23,8 +26,12 @@ def account_pages(guard: Guard) -> Blueprint:
 
     @pages.get("/account")
     @rule("account")
-    def account() -> str:
-        return _page(guard)
+    def account() -> Response:
+        kept = _kept_token(guard)
+        response = make_response(_page(guard, new_token=kept))
+        if kept:
+            response.delete_cookie(_cookie(guard), path=_PATH)
+        return response
 
     @pages.post("/account/password")
     @rule("account")
@@ -43,7 +50,7 @@ def account_pages(guard: Guard) -> Blueprint:
 
     @pages.post("/account/tokens")
     @rule("account")
-    def create_token() -> str | tuple[str, int]:
+    def create_token() -> Response | tuple[str, int]:
         lifetime = request.form.get("days", "")
         try:
             if lifetime not in _LIFETIMES:
@@ -58,8 +65,18 @@ def account_pages(guard: Guard) -> Blueprint:
             )
         except ElasticImagesError as error:
             return _page(guard, token_error=error), error.status
-        # Not redirected: the secret is shown this once, and must be in no address.
-        return _page(guard, new_token=token, secret=secret)
+        response = redirect("/account#tokens", 303)
+        # The secret is shown once, on the next page: it must be in no address, and no reload may make another token.
+        response.set_cookie(
+            _cookie(guard),
+            json.dumps([token.label, secret]),
+            max_age=_SHOWN_WITHIN_SECONDS,
+            path=_PATH,
+            httponly=True,
+            samesite="Strict",
+            secure=g.client.scheme == "https",
+        )
+        return response
 
     @pages.post("/account/tokens/<int:token_id>/revoke")
     @rule("account")
@@ -88,6 +105,19 @@ def _page(guard: Guard, **extra: Any) -> str:
         this_session=g.session.id,
         **extra,
     )
+
+
+def _cookie(guard: Guard) -> str:
+    return f"{guard.cookie_name}_token"
+
+
+def _kept_token(guard: Guard) -> tuple[str, str] | None:
+    """Label and secret of the token that was just made; None where none was."""
+    try:
+        label, secret = json.loads(request.cookies.get(_cookie(guard), ""))
+    except (ValueError, TypeError):
+        return None
+    return str(label), str(secret)
 
 
 def _check_password(guard: Guard, password: str) -> None:

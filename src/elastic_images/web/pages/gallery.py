@@ -6,28 +6,53 @@ from flask import Blueprint, render_template, request
 
 from elastic_images.accounts.flask_guard import rule
 from elastic_images.core.errors import InvalidRequest
-from elastic_images.web.rest import checked_prefix
-from elastic_images.web.services import Images
+from elastic_images.web.pages.listing import Listing
+from elastic_images.web.services import Images, Json
 
 _PAGE = 48
-_ORDERS = ("newest", "key")
+_MAX_PAGES = 20
+_SMALL_PIXELS = 160
+_LONG_SHAPE = 2.2
 
 
-def gallery_pages(images: Images) -> Blueprint:
+def gallery_pages(images: Images, max_image_bytes: int) -> Blueprint:
     """The routes."""
     pages = Blueprint("gallery", __name__)
 
     @pages.get("/")
     @rule("read")
     def gallery() -> str:
-        prefix = checked_prefix(request.args.get("prefix"))
-        order = request.args.get("order") or _ORDERS[0]
-        if order not in _ORDERS:
-            raise InvalidRequest(f"order must be {' or '.join(_ORDERS)}.")
-        if prefix:
-            order = "key"  # the only order in which storage finds the keys with a prefix
+        listing = Listing.of(request.args)
         cursor = request.args.get("cursor") or None
-        page = images.page(prefix=prefix, limit=_PAGE, cursor=cursor, order=order)
-        return render_template("gallery.html", page=page, prefix=prefix, order=order, is_first=cursor is None)
+        page = images.page(
+            prefix=listing.prefix,
+            limit=_PAGE * _pages(request.args.get("pages")),
+            cursor=cursor,
+            order=listing.order,
+        )
+        return render_template(
+            "gallery.html",
+            page=page,
+            listing=listing,
+            is_first=cursor is None,
+            usage=images.usage(),
+            shows_whole=shows_whole,
+            max_image_bytes=max_image_bytes,
+        )
 
     return pages
+
+
+def shows_whole(image: Json) -> bool:
+    """Whether a tile shows the image with its edges: cut to the tile's shape, a long or small one would be a blur."""
+    short, long = sorted((image["width"], image["height"]))
+    return bool(short < _SMALL_PIXELS or long > _LONG_SHAPE * short)
+
+
+def _pages(text: str | None) -> int:
+    """How many pages to show at once: a script that has put some below each other asks for them after a reload."""
+    if not text:
+        return 1
+    if not (text.isascii() and text.isdigit() and len(text) <= len(str(_MAX_PAGES)) and int(text)):
+        raise InvalidRequest(f"pages must be a whole number from 1 to {_MAX_PAGES}.")
+    return min(int(text), _MAX_PAGES)

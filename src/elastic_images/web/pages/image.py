@@ -6,9 +6,11 @@ from flask import Blueprint, redirect, render_template, request
 from werkzeug.wrappers import Response
 
 from elastic_images.accounts.flask_guard import current_principal, rule
-from elastic_images.core.errors import InvalidRequest
+from elastic_images.core.errors import Forbidden, InvalidRequest, PreconditionFailed
 from elastic_images.core.keys import quote_key
 from elastic_images.web import multipart
+from elastic_images.web.pages.listing import Listing
+from elastic_images.web.pages.share import cache_answer, share_texts
 from elastic_images.web.request_path import key_in_path
 from elastic_images.web.rest import with_place
 from elastic_images.web.services import Images, Json, Plane
@@ -23,8 +25,21 @@ def image_pages(images: Images, plane: Plane, max_image_bytes: int) -> Blueprint
     @pages.get("/view/<rest:_path>")
     @rule("read")
     def view(_path: str) -> str:
-        image = with_place(images.metadata(key_in_path(request.environ, "/view/")), plane)
-        return render_template("image.html", image=image, may_change=_may_change(image))
+        key = key_in_path(request.environ, "/view/")
+        image = with_place(images.metadata(key), plane)
+        listing = Listing.of(request.args)
+        if not key.startswith(listing.prefix):
+            raise InvalidRequest("This image's key has another beginning than the prefix.")
+        return render_template(
+            "image.html",
+            image=image,
+            listing=listing,
+            beside=images.neighbours(key, prefix=listing.prefix, order=listing.order),
+            may_change=_may_change(image),
+            cached=cache_answer(plane, key) if "ask" in request.args else None,
+            share=share_texts(image),
+            max_image_bytes=max_image_bytes,
+        )
 
     @pages.post("/replace/<rest:_path>")
     @rule("write")
@@ -36,20 +51,43 @@ def image_pages(images: Images, plane: Plane, max_image_bytes: int) -> Blueprint
             max_file_bytes=max_image_bytes,
             max_parts=4,
         ) as form:
-            file = next((part for part in form if isinstance(part, multipart.FilePart) and part.size_bytes), None)
-            if file is None:
-                raise InvalidRequest("Choose a file first.")
             # Only where there is something: a form left open must not bring a deleted image back.
-            images.put(key, file.stream, file.size_bytes, actor=current_principal().actor(), if_match="*")
-        return redirect(f"/view/{quote_key(key)}?done=replaced", 303)
+            etag = "*"
+            for part in form:
+                if isinstance(part, multipart.FilePart) and part.size_bytes:
+                    _replace(images, key, part, etag)
+                    return redirect(f"/view/{quote_key(key)}?done=replaced", 303)
+                if isinstance(part, multipart.FieldPart) and part.name == "etag":
+                    etag = part.value or etag
+        raise InvalidRequest("Choose a file first.")
+
+    @pages.get("/delete/<rest:_path>")
+    @rule("write")
+    def ask_to_delete(_path: str) -> str:
+        image = images.metadata(key_in_path(request.environ, "/delete/"))
+        if not _may_change(image):
+            raise Forbidden("This image belongs to somebody else.")
+        return render_template("delete.html", image=image)
 
     @pages.post("/delete/<rest:_path>")
     @rule("write")
     def delete(_path: str) -> Response:
-        images.delete(key_in_path(request.environ, "/delete/"), actor=current_principal().actor())
+        key, etag = key_in_path(request.environ, "/delete/"), request.form.get("etag") or None
+        try:
+            images.delete(key, actor=current_principal().actor(), if_match=etag)
+        except PreconditionFailed:
+            raise PreconditionFailed("Somebody replaced this image meanwhile. Look at it again first.") from None
         return redirect("/?done=deleted", 303)
 
     return pages
+
+
+def _replace(images: Images, key: str, file: multipart.FilePart, etag: str) -> None:
+    try:
+        images.put(key, file.stream, file.size_bytes, actor=current_principal().actor(), if_match=etag)
+    except PreconditionFailed:
+        words = "Somebody replaced or deleted this image meanwhile. Look at it again first."
+        raise PreconditionFailed(words) from None
 
 
 def _may_change(image: Json) -> bool:

@@ -6,7 +6,7 @@ from flask import Blueprint, redirect, render_template, request
 from werkzeug.wrappers import Response
 
 from elastic_images.accounts.access import safe_next
-from elastic_images.accounts.flask_guard import Guard, rule
+from elastic_images.accounts.flask_guard import Guard, current_principal, rule
 from elastic_images.core.errors import TooManyRequests, Unauthenticated
 
 
@@ -16,8 +16,11 @@ def login_pages(guard: Guard) -> Blueprint:
 
     @pages.get("/login")
     @rule("login")
-    def form() -> str:
-        return render_template("login.html", next=safe_next(request.args.get("next")), name="", error=None)
+    def form() -> str | Response:
+        target = safe_next(request.args.get("next"))
+        if current_principal().via == "session":
+            return redirect(target, 303)
+        return render_template("login.html", next=target, name="", refused=None)
 
     @pages.post("/login")
     @rule("login")
@@ -27,7 +30,7 @@ def login_pages(guard: Guard) -> Blueprint:
         try:
             guard.log_in(response, name, request.form.get("password", ""))
         except (Unauthenticated, TooManyRequests) as error:
-            page = render_template("login.html", next=target, name=name, error=error)
+            page = render_template("login.html", next=target, name=name, refused=error)
             seconds = error.retry_after_seconds
             return page, error.status, {"Retry-After": str(seconds)} if seconds else {}
         return response
@@ -35,7 +38,7 @@ def login_pages(guard: Guard) -> Blueprint:
     @pages.post("/logout")
     @rule("login")
     def log_out() -> Response:
-        response = redirect("/login", 303)
+        response = redirect("/login?done=logged-out", 303)
         guard.log_out(response)
         return response
 

@@ -1,18 +1,21 @@
-"""What every page has: filters, the notice of what was just done, and headers."""
+"""What every page has: the shared front end, the notice of what was just done, and who looks at it."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
-from flask import Flask, Response, g, request
-from markupsafe import Markup
+from flask import Flask, g, request
 
+from elastic_images import ui
+from elastic_images.accounts.access import scopes_for_everybody
+from elastic_images.accounts.flask_guard import Guard
+from elastic_images.accounts.hosts import split_host
 from elastic_images.core.keys import quote_key
+from elastic_images.settings import Settings
+from elastic_images.web.pages.browsers import browser_name
 
-CONTENT_SECURITY_POLICY = (
-    "default-src 'none'; img-src 'self'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-)
+_STATIC = Path(__file__).parent.parent / "static"
 _NOTICES = {
     "stored": "The image is stored.",
     "replaced": "The image was replaced.",
@@ -21,41 +24,36 @@ _NOTICES = {
     "password": "Your password was changed, and your other sessions have ended.",
     "revoked": "The token was revoked.",
     "ended": "The session has ended.",
+    "logged-out": "You are logged out.",
 }
-_UNIT = 1000
 
 
-def dress(app: Flask) -> None:
+def dress(app: Flask, guard: Guard, settings: Settings) -> None:
     """Give `app` the filters and variables that the templates use, and pages their headers."""
-    app.jinja_env.filters.update(quote_key=quote_key, size=shown_size, when=shown_time)
-    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    ui.install(app, web=_STATIC)
+    app.jinja_env.filters.update(quote_key=quote_key, browser=browser_name)
+    # Behind a proxy nobody knows where a browser finds the manager.
+    manager_port = None if settings.trusted_proxies or settings.advertise else settings.port("manager")
 
     @app.context_processor
     def variables() -> dict[str, Any]:
         # No principal: the request was refused before anybody looked at who asks.
-        return {"me": g.get("principal"), "notice": _NOTICES.get(request.args.get("done", ""))}
-
-    @app.after_request
-    def protect(response: Response) -> Response:
-        if response.mimetype == "text/html":
-            response.headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
-        return response
-
-
-def shown_size(size_bytes: int) -> str:
-    """A number of bytes as people read it: `987 bytes`, `48.2 KB`, `3.1 MB`."""
-    if size_bytes < _UNIT:
-        return f"{size_bytes} bytes"
-    if size_bytes < _UNIT**2:
-        return f"{size_bytes / _UNIT:.1f} KB"
-    return f"{size_bytes / _UNIT**2:.1f} MB"
+        me = g.get("principal")
+        return {
+            "me": me,
+            "notice": _NOTICES.get(request.args.get("done", "")),
+            "anonymous": guard.mode,
+            "may_read": me is not None and "read" in me.scopes,
+            "may_upload": me is not None and "write" in me.scopes,
+            "open_to_all": sorted(scopes_for_everybody(guard.mode)),
+            "manager_url": _manager_url(manager_port) if me is not None and me.is_admin else None,
+        }
 
 
-def shown_time(seconds: float | None) -> Markup:
-    """Seconds since the epoch as an HTML `time`, in UTC; a dash for none."""
-    if seconds is None:
-        return Markup("–")
-    moment = datetime.fromtimestamp(seconds, UTC)
-    return Markup('<time datetime="{}">{} UTC</time>').format(
-        moment.isoformat(timespec="seconds"), moment.strftime("%Y-%m-%d %H:%M")
-    )
+def _manager_url(port: int | None) -> str | None:
+    """The manager on the host that the browser named; None where that is not known."""
+    parts = split_host(g.client.host or "") if port and "client" in g else None
+    if parts is None:
+        return None
+    name = f"[{parts[0]}]" if ":" in parts[0] else parts[0]
+    return f"{g.client.scheme}://{name}:{port}/"

@@ -10,7 +10,7 @@ from flask import Blueprint, redirect, render_template, request
 from werkzeug.wrappers import Response
 
 from elastic_images.accounts.flask_guard import current_principal, rule
-from elastic_images.core.errors import ElasticImagesError, EmptyBody, InvalidRequest
+from elastic_images.core.errors import ElasticImagesError, EmptyBody, InvalidRequest, PreconditionFailed
 from elastic_images.core.keys import check_key, quote_key
 from elastic_images.web import multipart
 from elastic_images.web.services import Images
@@ -31,10 +31,13 @@ def upload_pages(images: Images, max_image_bytes: int) -> Blueprint:
     """The routes."""
     pages = Blueprint("upload", __name__)
 
+    def page(uploads: list[Upload], folder: str) -> str:
+        return render_template("upload.html", uploads=uploads, folder=folder, max_image_bytes=max_image_bytes)
+
     @pages.get("/upload")
     @rule("write")
     def form() -> str:
-        return render_template("upload.html", uploads=[], max_image_bytes=max_image_bytes)
+        return page([], request.args.get("folder", ""))
 
     @pages.post("/upload")
     @rule("write")
@@ -45,13 +48,13 @@ def upload_pages(images: Images, max_image_bytes: int) -> Blueprint:
             max_file_bytes=max_image_bytes,
             max_parts=MAX_FILES + 8,
         ) as parts:
-            uploads = list(_store_each(images, parts))
+            fields: dict[str, str] = {}
+            uploads = list(_store_each(images, parts, fields))
         if not uploads:
             raise InvalidRequest("Choose a file first.")
         errors = [upload.error for upload in uploads if upload.error]
         if errors:
-            page = render_template("upload.html", uploads=uploads, max_image_bytes=max_image_bytes)
-            return page, errors[0].status
+            return page(uploads, fields.get("folder", "")), errors[0].status
         if len(uploads) == 1:
             return redirect(f"/view/{quote_key(uploads[0].key)}?done=stored", 303)
         return redirect("/?done=uploaded", 303)
@@ -72,9 +75,8 @@ def key_for(filename: str, folder: str) -> str:
     return check_key(unicodedata.normalize("NFC", f"{folder}/{last}" if folder else last))
 
 
-def _store_each(images: Images, parts: Iterator[multipart.Part]) -> Iterator[Upload]:
-    """Store the files as they arrive. The form's fields stand before its files."""
-    fields: dict[str, str] = {}
+def _store_each(images: Images, parts: Iterator[multipart.Part], fields: dict[str, str]) -> Iterator[Upload]:
+    """Store the files as they arrive. The form's fields stand before its files, and are put into `fields`."""
     for part in parts:
         if isinstance(part, multipart.FieldPart):
             fields[part.name] = part.value
@@ -98,6 +100,9 @@ def _store(images: Images, file: multipart.FilePart, fields: dict[str, str]) -> 
             actor=current_principal().actor(),
             if_none_match=None if fields.get("replace") else "*",
         )
+    except PreconditionFailed:
+        words = "There is an image with this key already. Send it again with Replace ticked, or under another name."
+        return Upload(file.filename, key, PreconditionFailed(words))
     except ElasticImagesError as error:
         return Upload(file.filename, key, error)
     return Upload(file.filename, key, None)

@@ -1,0 +1,83 @@
+// One image: whether it is cached, the arrow keys, replacing it with a bar.
+
+import { toast } from "../ui/page.js";
+import { quoteKey } from "./keys.js";
+import { send } from "./send.js";
+
+// ---- the cache
+
+async function ask(link) {
+  const place = document.getElementById("cached");
+  try {
+    const answer = await fetch(link.href, { headers: { Accept: "text/html" } });
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const found = page.getElementById("cached");
+    if (!answer.ok || !found) throw new Error(answer.statusText);
+    place.replaceChildren(...found.childNodes);
+    link.querySelector("span").textContent = "Ask again";
+  } catch {
+    toast("The node could not be asked.", "bad");
+  }
+}
+
+function startAsking() {
+  const link = document.getElementById("ask");
+  link.addEventListener("click", (event) => {
+    event.preventDefault();
+    ask(link);
+  });
+  if (!new URL(location).searchParams.has("ask")) ask(link);
+}
+
+// ---- previous and next
+
+addEventListener("keydown", (event) => {
+  const rel = { ArrowLeft: "prev", ArrowRight: "next" }[event.key];
+  if (!rel || event.ctrlKey || event.metaKey || event.altKey || event.shiftKey) return;
+  if (event.target.closest("input, textarea, select, dialog, [contenteditable], [tabindex='0']")) return;
+  document.querySelector(`.stage a[rel=${rel}]`)?.click();
+});
+
+const picture = document.querySelector(".stage > img");
+const broken = () => picture.classList.add("broken");
+picture.addEventListener("error", broken);
+if (picture.complete && !picture.naturalWidth) broken();
+
+// ---- replace
+
+function startReplacing(form) {
+  const { key, etag, maxBytes, maxSize, formToken } = form.dataset;
+  const [bar, words, cancel] = ["[data-bar]", "[data-words]", "[data-cancel]"].map((one) => form.querySelector(one));
+  const button = form.querySelector("button");
+  let upload = null;
+  const showSending = (on) => {
+    bar.hidden = cancel.hidden = !on;
+    button.disabled = on;
+  };
+  cancel.addEventListener("click", () => upload?.abort());
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const file = form.elements.file.files[0];
+    words.textContent = file.size > Number(maxBytes) ? `It is too large: an image has at most ${maxSize}.` : file.size ? "" : "The file is empty.";
+    if (words.textContent) return;
+    bar.value = 0;
+    showSending(true);
+    try {
+      upload = send(file, key, {
+        condition: ["If-Match", etag],
+        formToken,
+        onProgress: (sent, total) => (bar.value = total ? sent / total : 1),
+        onSent: () => bar.removeAttribute("value"),
+      });
+      await upload.done;
+      location.assign(`/view/${quoteKey(key)}?done=replaced`);
+    } catch (error) {
+      if (error.name !== "AbortError") words.textContent = error.status === 412 ? "Somebody replaced or deleted this image meanwhile. Load the page anew." : error.message;
+      showSending(false);
+    }
+  });
+}
+
+startAsking();
+const form = document.getElementById("replace");
+if (form) startReplacing(form);
