@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from elastic_images.core.entry import Entry
-from elastic_images.core.errors import Conflict, NotFound, NotMine, Unavailable
+from elastic_images.core.errors import ElasticImagesError
 from elastic_images.core.keys import quote_key
 from elastic_images.internal_http import InternalHttp
 from elastic_images.pool.entries import entry_from_answer
@@ -58,6 +58,7 @@ class PoolSource:
                 headers={"X-Incarnation": peer.incarnation},
                 timeout_seconds=_PEER_SECONDS,
             )
-        except (NotFound, NotMine, Conflict, Unavailable):
+            return entry_from_answer(key, answer.headers, answer.data)
+        except ElasticImagesError:
+            # Whatever a peer says or does not say, storage has the image.
             return None
-        return entry_from_answer(key, answer.headers, answer.data)

@@ -1,0 +1,142 @@
+"""Cache nodes on free ports, with a storage that the test holds."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry
+
+from elastic_images.core.assignment import alternating
+from elastic_images.core.cache import ByteCache
+from elastic_images.core.coherence import CoherentCache
+from elastic_images.core.entry import Entry
+from elastic_images.core.errors import NotFound, Unavailable
+from elastic_images.core.pool_map import PoolMap, first_map
+from elastic_images.internal_http import InternalHttp
+from elastic_images.memcache.app import NodeServices, create_app
+from elastic_images.memcache.node import FILL_PLACES, CacheNode
+from elastic_images.memcache.sources import PoolSource
+from elastic_images.metrics.counters import Counters
+from elastic_images.pool.entries import fact_headers
+from elastic_images.pool.view import Member, PoolView, node_id
+from elastic_images.server import serving
+from elastic_images.settings import Settings
+
+TOKEN = "test-internal-token"
+LEASE_SECONDS = 3.0
+UPDATED_AT = 1_000_000_000.0
+WAIT_SECONDS = 10.0
+
+
+def entry(key: str, version: int = 1, body: bytes | None = None) -> Entry:
+    """As storage gives it to a node."""
+    return Entry(
+        key,
+        f"{key} version {version}".encode() if body is None else body,
+        content_type="image/png",
+        etag=f'"{key.encode().hex()}-{version}"',
+        version=version,
+        updated_at=UPDATED_AT + version,
+        extra_headers=fact_headers(version, UPDATED_AT + version),
+    )
+
+
+class Storage:
+    """Keeps entries; counts who asks; may be down, or hold everyone who asks until the test says so."""
+
+    def __init__(self, *keys: str) -> None:
+        self.entries = {key: entry(key) for key in keys}
+        self.down = False
+        self.asked: list[str] = []
+        self.inside = self.most_inside = 0
+        self.gate = threading.Event()
+        self.gate.set()
+        self._changed = threading.Condition()
+
+    def get_entry(self, key: str) -> Entry:
+        with self._changed:
+            self.asked.append(key)
+            self.inside += 1
+            self.most_inside = max(self.most_inside, self.inside)
+            self._changed.notify_all()
+        try:
+            self.gate.wait(WAIT_SECONDS)
+            if self.down:
+                raise Unavailable("storage is down")
+            if key not in self.entries:
+                raise NotFound("no such image")
+            return self.entries[key]
+        finally:
+            with self._changed:
+                self.inside -= 1
+
+    def wait_until_asked(self, times: int) -> None:
+        """Return when so many calls have come since the start."""
+        with self._changed:
+            assert self._changed.wait_for(lambda: len(self.asked) >= times, WAIT_SECONDS)
+
+
+@dataclass
+class Node:
+    """A node that is served, and what a test needs of it. Its clock stands still."""
+
+    slot: int
+    cache: CoherentCache
+    node: CacheNode
+    counters: Counters
+    address: str = ""
+    now: list[float] = field(default_factory=lambda: [0.0])
+    view: PoolView = field(default_factory=PoolView)
+
+    @property
+    def member(self) -> Member:
+        return Member(self.cache.incarnation, node_id(self.slot), "node", "", self.address)
+
+    def obey(self, pool_map: PoolMap, *members: Member) -> None:
+        """Take a map, with a lease, as after a poll."""
+        self.cache.take_map(pool_map)
+        self.cache.renew(self.now[0] + LEASE_SECONDS)
+        self.view = PoolView(pool_map, members or (self.member,))
+
+    def lapse(self) -> None:
+        self.now[0] += LEASE_SECONDS
+
+    def figures(self) -> tuple[float, float]:
+        """Hits and misses."""
+        read = self.counters.read()
+        return read["hits"], read["misses"]
+
+
+@contextmanager
+def served_node(
+    storage: Storage,
+    folder: Path,
+    *,
+    slot: int = 0,
+    capacity_bytes: int = 10_000_000,
+    places: int = FILL_PLACES,
+    serve_stale: float = 0.0,
+) -> Iterator[Node]:
+    """A node that owns everything, with a lease."""
+    now = [0.0]
+    cache = CoherentCache(ByteCache(capacity_bytes), lambda: now[0], slot=slot)
+    cache.reborn(f"{slot}" * 32)
+    counters = Counters()
+    counters.follow(cache.statistics)
+    http = InternalHttp(TOKEN)
+    made: list[Node] = []
+    core = CacheNode(cache, PoolSource(slot, lambda: made[0].view, http, storage), counters, places=places)
+    node = Node(slot, cache, core, counters, now=now)
+    made.append(node)
+    services = NodeServices(core, dict, counters.read, CollectorRegistry(), 0.0)
+    settings = Settings.for_tests(folder, internal_token=TOKEN, serve_stale=serve_stale)
+    app = create_app(services, settings, slot)
+    with serving(app.wsgi_app, threads=64) as bound:
+        node.address = bound.address
+        node.obey(PoolMap(1, first_map(tuple(slot for _ in alternating(1))).partitions))
+        yield node
+    http.close()
