@@ -5,7 +5,7 @@
 # Settings: take the # from a line and put your value behind the :- ; what the environment says wins over it.
 # docs/settings.md explains them all.
 
-# Where the image bytes are (Amazon S3; not there yet, see README.md).
+# Where the image bytes are (Amazon S3; docs/aws.md). AWS_ENDPOINT_URL_S3 names a service other than Amazon's.
 # export ELASTIC_IMAGES_OBJECT_STORE="${ELASTIC_IMAGES_OBJECT_STORE:-s3://my-bucket/images}"
 
 # Keys, metadata, accounts and configuration (Amazon RDS, or any MySQL, MariaDB or PostgreSQL).
@@ -22,6 +22,7 @@
 # export AWS_ACCESS_KEY_ID="${AWS_ACCESS_KEY_ID:-}"
 # export AWS_SECRET_ACCESS_KEY="${AWS_SECRET_ACCESS_KEY:-}"
 # export AWS_DEFAULT_REGION="${AWS_DEFAULT_REGION:-us-east-1}"
+# export AWS_ENDPOINT_URL_S3="${AWS_ENDPOINT_URL_S3:-https://s3.example.com}"
 
 # The data folder, and what is added to every port.
 # export ELASTIC_IMAGES_DATA="${ELASTIC_IMAGES_DATA:-./data}"
@@ -44,5 +45,10 @@ set -u
 root=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd -P) || exit 1
 # shellcheck source=scripts/environment.sh
 . "$root/scripts/environment.sh"
-make_environment "$root" "" || exit 1
+# Where a setting asks for AWS, what that needs is installed, too.
+extra=""
+case "${ELASTIC_IMAGES_OBJECT_STORE:-} ${ELASTIC_IMAGES_METRICS:-} ${ELASTIC_IMAGES_NODE_PROVIDER:-} ${*-}" in
+  *s3://* | *cloudwatch://* | *ec2://*) extra="aws" ;;
+esac
+make_environment "$root" "$extra" || exit 1
 exec "$root/.venv/bin/python" -m elastic_images up ${1+"$@"}

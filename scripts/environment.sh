@@ -33,7 +33,7 @@ mending_command() {
   fi
 }
 
-# Make ROOT/.venv hold the package with the given extra ("" or "test"), editable: what is edited in src/ counts at once.
+# Make ROOT/.venv hold the package with the given extra ("", "aws", "test"), editable: what is edited counts at once.
 #
 # The stamp is written last, so an installation that was interrupted has none, and is made anew from the beginning. It
 # names the folder, too: a virtual environment does not survive being moved.

@@ -1,4 +1,4 @@
-"""The databases that the contract suites run against."""
+"""The databases and object servers that the contract suites run against."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.database_servers import DatabaseServer, mariadb, mariadb_installed, postgresql, postgresql_binaries
+from tests.object_servers import S3Server, moto, seaweedfs
 
 
 @pytest.fixture(scope="session", params=["sqlite", "mariadb", "postgresql"])
@@ -34,3 +35,22 @@ def database_url(database_server: DatabaseServer | None, tmp_path: Path) -> Iter
         return
     with database_server.fresh_url() as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def seaweedfs_server() -> Iterator[S3Server]:
+    """A running S3 server that checks what it is sent."""
+    with seaweedfs() as server:
+        yield server
+
+
+@pytest.fixture(scope="session", params=["file", "seaweedfs", "moto"])
+def object_server(request: pytest.FixtureRequest) -> Iterator[S3Server | None]:
+    """A running S3 server of each kind, one after the other; None for a folder."""
+    if request.param == "seaweedfs":
+        yield request.getfixturevalue("seaweedfs_server")
+    elif request.param == "moto":
+        with moto() as server:
+            yield server
+    else:
+        yield None

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from tests.object_servers import S3Server
 
 from elastic_images.core.errors import InvalidRequest, OutOfSpace, Unavailable
 from elastic_images.storage.objects.base import NAME, ObjectMissing, ObjectStore, StoredObject
@@ -18,10 +19,13 @@ from elastic_images.storage.objects.local import LocalObjectStore
 from elastic_images.storage.objects.opening import open_object_store
 
 
-@pytest.fixture(params=["file"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
-    urls = {"file": f"file://{tmp_path}/deep/objects%20here"}
-    return open_object_store(urls[request.param])
+@pytest.fixture
+def store(object_server: S3Server | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ObjectStore:
+    if object_server is None:
+        return open_object_store(f"file://{tmp_path}/deep/objects%20here")
+    for name, value in object_server.environment().items():
+        monkeypatch.setenv(name, value)
+    return open_object_store(f"s3://{object_server.fresh_bucket()}/some/prefix")
 
 
 def read(store: ObjectStore, name: str) -> bytes:
@@ -53,6 +57,38 @@ def test_what_is_put_is_read_counted_and_hashed(store: ObjectStore) -> None:
     assert before - 2 <= info.created_at <= time.time() + 2
 
 
+def test_no_bytes_are_an_object_too(store: ObjectStore) -> None:
+    stored = store.put([])
+    assert stored == StoredObject(stored.name, 0, hashlib.sha256().hexdigest())
+    with store.open(stored.name) as found:
+        assert (found.size_bytes, found.read()) == (0, b"")
+
+
+def test_a_name_that_is_given_is_used_once(store: ObjectStore) -> None:
+    name = "0123456789abcdef" * 2
+    assert store.put([b"first"], name).name == name
+    with pytest.raises(Unavailable):
+        store.put([b"second"], name)
+    with pytest.raises(Unavailable):
+        store.put([b"first"], name)
+    assert read(store, name) == b"first"
+    with pytest.raises(ValueError, match="no object's name"):
+        store.put([b"x"], "../x")
+
+
+def test_what_is_large_comes_back_whole(store: ObjectStore) -> None:
+    """Larger than what is sent at once to any store, and not a multiple of anything."""
+    chunks = [bytes([number]) * 262_147 for number in range(80)]
+    stored = store.put(iter(chunks))
+    body = b"".join(chunks)
+    assert (stored.size_bytes, stored.sha256) == (len(body), hashlib.sha256(body).hexdigest())
+    assert read(store, stored.name) == body
+    assert list(store.partials()) == []
+    info = store.stat(stored.name)
+    assert info is not None
+    assert info.size_bytes == len(body)
+
+
 def test_equal_bytes_are_two_objects(store: ObjectStore) -> None:
     first, second = store.put([b"same"]), store.put([b"same"])
     assert first.name != second.name
@@ -68,6 +104,16 @@ def test_what_is_deleted_is_missing(store: ObjectStore) -> None:
     assert store.list() == []
     with pytest.raises(ObjectMissing):
         store.open(name)
+
+
+def test_many_are_deleted_at_once(store: ObjectStore) -> None:
+    names = [store.put([b"x"]).name for _ in range(4)]
+    store.delete_many([])
+    store.delete_many([*names[:3], "0" * 32])
+    store.delete_many(names[:3])
+    assert [info.name for info in store.list()] == names[3:]
+    with pytest.raises(ValueError, match="no object's name"):
+        store.delete_many([names[3], "../x"])
 
 
 def test_an_empty_store_is_empty(store: ObjectStore) -> None:
@@ -92,9 +138,10 @@ def test_names_of_another_kind_touch_nothing(store: ObjectStore, name: str) -> N
             act(name)
 
 
-def test_a_source_that_fails_leaves_nothing(store: ObjectStore) -> None:
+@pytest.mark.parametrize("size_bytes", [4, 20_000_000])
+def test_a_source_that_fails_leaves_nothing(store: ObjectStore, size_bytes: int) -> None:
     def broken() -> Iterator[bytes]:
-        yield b"half"
+        yield b"x" * size_bytes
         raise KeyError("lost")
 
     with pytest.raises(KeyError):
@@ -240,8 +287,3 @@ def test_a_name_is_never_used_twice(tmp_path: Path) -> None:
 def test_urls_of_another_kind_are_refused(url: str) -> None:
     with pytest.raises(InvalidRequest, match="is a URL such as"):
         open_object_store(url)
-
-
-def test_s3_is_said_to_be_missing_yet() -> None:
-    with pytest.raises(InvalidRequest, match="not there yet"):
-        open_object_store("s3://bucket/prefix")

@@ -111,6 +111,16 @@ def test_a_setting_at_its_top_counts_unless_the_environment_has_it(checkout: Che
     assert checkout.run(ELASTIC_IMAGES_NODES="2").stdout == "up:2\n"
 
 
+def test_what_aws_needs_is_installed_where_a_setting_asks_for_it(checkout: Checkout) -> None:
+    checkout.run()
+    checkout.calls()
+    assert checkout.run(ELASTIC_IMAGES_OBJECT_STORE="s3://bucket/prefix").returncode == 0
+    assert [call for call in checkout.calls() if call.endswith(f"--editable {checkout.root}[aws]")]
+    assert checkout.run("run_main.sh", "--object-store", "s3://bucket/prefix").returncode == 0
+    assert checkout.run().returncode == 0
+    assert checkout.calls() == []
+
+
 def test_an_interrupted_installation_is_made_anew(checkout: Checkout) -> None:
     checkout.set("pip-interrupted")
     assert checkout.run().returncode != 0

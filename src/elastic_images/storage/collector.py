@@ -38,9 +38,7 @@ class ObjectCollector:
     def collect(self) -> None:
         """Remove all that is due."""
         while old := self._changes.old_objects(self._grace_seconds, _BATCH):
-            for one in old:
-                if one.name is not None:
-                    self._store.delete(one.name)
+            self._store.delete_many([one.name for one in old if one.name is not None])
             self._changes.mark_clean([one.change_id for one in old])
         while self._changes.forget(REMEMBER_SECONDS, _BATCH) == _BATCH:
             pass

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self
@@ -66,14 +66,20 @@ class ObjectStore(Protocol):
         Unavailable: the store cannot be reached, read or written.
     """
 
-    def put(self, chunks: Iterable[bytes]) -> StoredObject:
-        """Keep the bytes of `chunks` as a new object. Where `chunks` raises, nothing is left behind."""
+    def put(self, chunks: Iterable[bytes], name: str | None = None) -> StoredObject:
+        """Keep the bytes of `chunks` as a new object. Where `chunks` raises, nothing is left behind.
+
+        It gets a fresh name, or `name`. A name that is taken is Unavailable, and what has it stays.
+        """
 
     def open(self, name: str) -> OpenObject:
         """Read an object. Raises ObjectMissing."""
 
     def delete(self, name: str) -> None:
         """Remove an object; one that is not there is removed already."""
+
+    def delete_many(self, names: Sequence[str]) -> None:
+        """As `delete` for each, in few steps. After an error some are gone."""
 
     def stat(self, name: str) -> ObjectInfo | None:
         """What a listing would show of the object, None where it is not there."""
@@ -94,3 +100,10 @@ class ObjectStore(Protocol):
 def new_name() -> str:
     """A random name: 32 hexadecimal digits, 128 bits, nothing of the key in it."""
     return secrets.token_hex(16)
+
+
+def checked(name: str) -> str:
+    """Give `name` back where it is an object's name. Raises ValueError."""
+    if not NAME.fullmatch(name):
+        raise ValueError(f"{name!r} is no object's name")
+    return name

@@ -8,13 +8,13 @@ import hashlib
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 
 from elastic_images.core.errors import OutOfSpace, Unavailable
-from elastic_images.storage.objects.base import NAME, ObjectInfo, ObjectMissing, StoredObject, new_name
+from elastic_images.storage.objects.base import NAME, ObjectInfo, ObjectMissing, StoredObject, checked, new_name
 from elastic_images.storage.steps import Step, no_step
 
 _log = logging.getLogger(__name__)
@@ -37,14 +37,14 @@ class LocalObjectStore:
         self._preparing = threading.Lock()
         self._prepared = False
 
-    def put(self, chunks: Iterable[bytes]) -> StoredObject:
+    def put(self, chunks: Iterable[bytes], name: str | None = None) -> StoredObject:
         """See `ObjectStore`."""
-        name = self._make_name()
+        name = self._make_name() if name is None else checked(name)
         with self._errors("written"):
             partial, final = self._root / _PARTIALS / name, self._path(name)
             self._prepare()
             if final.exists():
-                raise FileExistsError(errno.EEXIST, "a random name came twice", name)
+                raise FileExistsError(errno.EEXIST, "the name is taken", name)
             made = partial
             try:
                 stored = self._write(partial, name, chunks)
@@ -70,6 +70,11 @@ class LocalObjectStore:
         """See `ObjectStore`."""
         with self._errors("written"):
             self._path(name).unlink(missing_ok=True)
+
+    def delete_many(self, names: Sequence[str]) -> None:
+        """See `ObjectStore`."""
+        for name in names:
+            self.delete(name)
 
     def stat(self, name: str) -> ObjectInfo | None:
         """See `ObjectStore`."""
@@ -101,7 +106,7 @@ class LocalObjectStore:
     def delete_partial(self, name: str) -> None:
         """See `ObjectStore`."""
         with self._errors("written"):
-            (self._root / _PARTIALS / _checked(name)).unlink(missing_ok=True)
+            (self._root / _PARTIALS / checked(name)).unlink(missing_ok=True)
 
     def check(self) -> None:
         """See `ObjectStore`."""
@@ -123,7 +128,7 @@ class LocalObjectStore:
         return StoredObject(name, size, digest.hexdigest())
 
     def _path(self, name: str) -> Path:
-        return self._root / name[:2] / _checked(name)
+        return self._root / name[:2] / checked(name)
 
     def _prepare(self) -> None:
         """Make all folders at the first write, so that no later one depends on a folder that is not flushed."""
@@ -180,12 +185,6 @@ def _info(path: Path) -> ObjectInfo | None:
     except FileNotFoundError:
         return None
     return ObjectInfo(path.name, status.st_size, status.st_mtime)
-
-
-def _checked(name: str) -> str:
-    if not NAME.fullmatch(name):
-        raise ValueError(f"{name!r} is no object's name")
-    return name
 
 
 def _make_folder(folder: Path) -> None:

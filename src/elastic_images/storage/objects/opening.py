@@ -2,24 +2,46 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from elastic_images.core.errors import InvalidRequest
 from elastic_images.storage.objects.base import ObjectStore
 from elastic_images.storage.objects.local import LocalObjectStore
 from elastic_images.storage.steps import Step, no_step
 
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_PREFIX = re.compile(r"[A-Za-z0-9!_.*'()=-]+(/[A-Za-z0-9!_.*'()=-]+)*")
 
-def open_object_store(url: str, *, step: Step = no_step) -> ObjectStore:
-    """The object store at `url`: `file:///folder`. Touches nothing yet.
+
+def open_object_store(url: str, *, step: Step = no_step, part_bytes: int | None = None) -> ObjectStore:
+    """The object store at `url`: `file:///folder` or `s3://bucket/prefix`. Touches nothing yet.
+
+    `part_bytes` is for S3: what is longer is sent in parts of this size.
 
     Raises:
-        InvalidRequest: it is no such URL.
+        InvalidRequest: it is no such URL, or what it needs is not installed.
     """
     parts = urlsplit(url)
     if parts.scheme == "s3":
-        raise InvalidRequest("An object store on S3 (s3://bucket/prefix) is not there yet; use file:///folder.")
+        return _open_s3(parts, step, part_bytes)
     if parts.scheme != "file" or parts.netloc not in ("", "localhost") or not parts.path.startswith("/"):
-        raise InvalidRequest("The object store is a URL such as file:///var/lib/elastic-images/objects.")
+        raise InvalidRequest(
+            "The object store is a URL such as file:///var/lib/elastic-images/objects or s3://bucket/prefix."
+        )
     return LocalObjectStore(Path(unquote(parts.path)), step=step)
+
+
+def _open_s3(parts: SplitResult, step: Step, part_bytes: int | None) -> ObjectStore:
+    prefix = parts.path.strip("/")
+    plain = not (parts.query or parts.fragment)
+    if not plain or not _BUCKET.fullmatch(parts.netloc) or (prefix and not _PREFIX.fullmatch(prefix)):
+        raise InvalidRequest(
+            "An object store on S3 is a URL such as s3://bucket/prefix, with nothing else in it: boto3 finds the "
+            "credentials, and AWS_ENDPOINT_URL_S3 names a service other than Amazon's."
+        )
+    from elastic_images.storage.objects.s3 import BotoS3Service
+    from elastic_images.storage.objects.s3_store import PART_BYTES, S3ObjectStore
+
+    return S3ObjectStore(BotoS3Service(), parts.netloc, prefix, part_bytes=part_bytes or PART_BYTES, step=step)
