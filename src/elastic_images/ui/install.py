@@ -7,7 +7,7 @@ from pathlib import Path
 from flask import Blueprint, Flask, Response, abort, request
 
 from elastic_images.ui.assets import Assets
-from elastic_images.ui.values import shown_count, shown_percent, shown_size, shown_time
+from elastic_images.ui.values import shown_browser, shown_count, shown_duration, shown_percent, shown_size, shown_time
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
@@ -21,7 +21,8 @@ def install(app: Flask, **folders: Path) -> None:
     """Serve the shared files as `asset("ui/...")`, and those of `folders` as `asset("<name>/...")`.
 
     The endpoint is `ui.static`, which `accounts.flask_guard` takes for public. Templates get `asset()` and the filters
-    `size`, `when`, `percent` and `count`. Every HTML answer that has no policy of its own gets ours.
+    `size`, `when`, `percent`, `count`, `duration` and `browser`. Every HTML answer that has no policy of its own gets
+    ours.
 
     Raises:
         OSError: a file cannot be read.
@@ -29,7 +30,14 @@ def install(app: Flask, **folders: Path) -> None:
     assets = Assets({"ui": _ROOM / "static", **folders})
     app.register_blueprint(_blueprint(assets))
     app.jinja_env.globals.update(asset=assets.address)
-    app.jinja_env.filters.update(size=shown_size, when=shown_time, percent=shown_percent, count=shown_count)
+    app.jinja_env.filters.update(
+        size=shown_size,
+        when=shown_time,
+        percent=shown_percent,
+        count=shown_count,
+        duration=shown_duration,
+        browser=shown_browser,
+    )
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
 
     @app.after_request

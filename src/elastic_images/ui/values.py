@@ -2,12 +2,33 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 
 from markupsafe import Markup
 
 _UNITS = ("bytes", "KB", "MB", "GB", "TB", "PB")
 _UNIT = 1000
+_PRODUCT = re.compile(r"(\w+)/(\d+)")
+_BROWSERS = {
+    "Edg": "Edge",
+    "OPR": "Opera",
+    "Firefox": "Firefox",
+    "FxiOS": "Firefox",
+    "HeadlessChrome": "Chrome without a window",
+    "Chrome": "Chrome",
+    "CriOS": "Chrome",
+    "Version": "Safari",
+    "curl": "curl",
+}
+_SYSTEMS = {
+    "Android": "Android",
+    "iPhone": "iPhone",
+    "iPad": "iPad",
+    "Windows": "Windows",
+    "Mac OS X": "macOS",
+    "Linux": "Linux",
+}
 NONE = Markup("–")
 
 
@@ -33,6 +54,32 @@ def shown_count(count: float | None, one: str = "", many: str = "") -> str:
 def shown_percent(rate: float | None) -> str:
     """A rate of 0 to 1 in percent; a dash for none."""
     return NONE if rate is None else f"{100 * rate:.1f} %"
+
+
+def shown_duration(seconds: float | None) -> str:
+    """A time span in its two largest units: `45 s`, `12 min`, `3 h 5 min`, `2 d 4 h`; a dash for none."""
+    if seconds is None:
+        return NONE
+    whole = max(0, int(seconds))
+    minutes, hours, days = whole // 60, whole // 3600, whole // 86_400
+    if days:
+        return f"{days} d {hours % 24} h"
+    if hours:
+        return f"{hours} h {minutes % 60} min"
+    return f"{minutes} min" if minutes else f"{whole} s"
+
+
+def shown_browser(user_agent: str | None) -> str:
+    """A User-Agent as people say it: `Firefox 144 on Windows`; the text itself where it is none that we know."""
+    if not user_agent:
+        return "unknown"
+    found = [_BROWSERS[name] + f" {version}" for name, version in _PRODUCT.findall(user_agent) if name in _BROWSERS]
+    if not found:
+        return user_agent
+    # Most call themselves by several names, the one that is theirs alone comes first in our list.
+    browser = min(found, key=lambda one: list(_BROWSERS.values()).index(one.rpartition(" ")[0]))
+    system = next((words for mark, words in _SYSTEMS.items() if mark in user_agent), "")
+    return f"{browser} on {system}" if system else browser
 
 
 def shown_time(seconds: float | None, form: str = "") -> Markup:
