@@ -6,6 +6,7 @@ import contextlib
 import random
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -14,9 +15,10 @@ from sqlalchemy import Engine, event, func, insert, select, text
 from tests.storage_parts import ADMIN, ANN, BOB, NOBODY, Clock, upload_of, write_id
 
 from elastic_images.core.errors import Conflict, Forbidden, InvalidRequest, NotFound, PreconditionFailed, Unavailable
+from elastic_images.core.kept_facts import KeptFacts
 from elastic_images.database.base import metadata
 from elastic_images.database.engine import open_engine
-from elastic_images.storage.catalog import CLEAN, DONE, MAX_OBJECT_AGE_SECONDS, PENDING, Catalog, Change
+from elastic_images.storage.catalog import CLEAN, DONE, MAX_OBJECT_AGE_SECONDS, PENDING, Catalog, Change, Upload
 from elastic_images.storage.changes import ChangeLog
 from elastic_images.storage.conditions import Conditions
 from elastic_images.storage.facts import Neighbours, Usage
@@ -91,6 +93,86 @@ def test_replacing_keeps_the_owner_and_the_time_of_creation(catalog: Catalog, cl
     assert not change.created
     assert (change.facts.owner, change.facts.created_at) == ("ann", first.created_at)
     assert change.facts.updated_at == clock.now
+
+
+KEPT = KeptFacts("zoë", 1_600_000_000.123456, 1_700_000_000.654321, 7)
+
+
+def kept_upload(seed: int = 0, kept: KeptFacts = KEPT) -> Upload:
+    return replace(upload_of("k", seed), kept=kept)
+
+
+def test_kept_facts_are_kept_exactly(catalog: Catalog, clock: Clock) -> None:
+    change = catalog.put(kept_upload(), ADMIN)
+    found = catalog.find("k")
+    assert found is not None
+    assert found.facts == change.facts
+    facts = found.facts
+    assert (facts.owner, facts.created_at, facts.updated_at, facts.version) == (
+        "zoë",
+        1_600_000_000.123456,
+        1_700_000_000.654321,
+        7,
+    )
+    assert found.owner_id is None
+    later = catalog.put(upload_of("k", 1), ADMIN).facts
+    assert later is not None
+    assert (later.owner, later.created_at, later.updated_at, later.version) == (
+        "zoë",
+        1_600_000_000.123456,
+        clock.now,
+        8,
+    )
+
+
+def test_kept_facts_replace_those_of_the_image_before(catalog: Catalog) -> None:
+    catalog.put(upload_of("k"), ANN)
+    facts = catalog.put(kept_upload(1, replace(KEPT, owner="bob", owner_id=2)), ADMIN).facts
+    assert facts is not None
+    assert (facts.owner, facts.created_at) == ("bob", KEPT.created_at)
+    found = catalog.find("k")
+    assert found is not None
+    assert found.owner_id == 2
+
+
+@pytest.mark.parametrize("deleted", [False, True])
+def test_kept_facts_never_take_a_version_or_a_time_back(catalog: Catalog, clock: Clock, deleted: bool) -> None:
+    """Caches and clients tell an image's states apart by these: one that was used must not come again."""
+    for seed in range(9):
+        catalog.put(upload_of("k", seed), ADMIN)
+    before = catalog.find("k")
+    assert before is not None
+    version, updated_at = before.facts.version, before.facts.updated_at
+    if deleted:
+        catalog.delete("k", write_id(), ADMIN)
+        version, updated_at = version + 1, updated_at + 1
+    seen = [(version, updated_at)]
+    # The same facts again and again, then a version above, then a time above.
+    ahead = clock.now + 1000
+    for kept in (KEPT, KEPT, replace(KEPT, version=50), replace(KEPT, updated_at=ahead), KEPT):
+        facts = catalog.put(kept_upload(0, kept), ADMIN).facts
+        assert facts is not None
+        seen.append((facts.version, facts.updated_at))
+    versions, times = [version for version, _ in seen], [at for _, at in seen]
+    assert versions == [version, version + 1, version + 2, 50, 51, 52]
+    assert times == [updated_at, updated_at + 1, updated_at + 2, updated_at + 3, ahead, ahead + 1]
+
+
+def test_an_owner_who_is_nobody_here_has_no_rights(catalog: Catalog) -> None:
+    catalog.put(kept_upload(kept=replace(KEPT, owner="ann")), ADMIN)
+    for actor in (NOBODY, ANN, BOB):
+        with pytest.raises(Forbidden):
+            catalog.put(upload_of("k", 1), actor)
+        with pytest.raises(Forbidden):
+            catalog.delete("k", write_id(), actor)
+    catalog.delete("k", write_id(), ADMIN)
+
+
+def test_a_known_owner_of_a_restored_image_has_his_rights(catalog: Catalog) -> None:
+    catalog.put(kept_upload(kept=replace(KEPT, owner="ann", owner_id=1)), ADMIN)
+    with pytest.raises(Forbidden):
+        catalog.put(upload_of("k", 1), BOB)
+    catalog.put(upload_of("k", 1), ANN)
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import re
+import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.utils import formatdate
 from typing import IO, get_args
 
@@ -16,6 +17,7 @@ from prometheus_client import CollectorRegistry
 
 from elastic_images.apps import base_app
 from elastic_images.core.errors import ElasticImagesError, InvalidRequest
+from elastic_images.core.kept_facts import KEEP_FACTS_HEADER, KEEP_OWNER_ID_HEADER, KeptFacts
 from elastic_images.core.keys import check_key
 from elastic_images.pool.entries import fact_headers
 from elastic_images.settings import Settings
@@ -112,7 +114,13 @@ def _write_routes(app: Flask, writes: WritePath, max_image_bytes: int) -> None:
             if request.content_length not in (None, announced):
                 raise InvalidRequest("Content-Length is the image's length and 64 digits.")
             facts, created = writes.put(
-                check_key(key), body, length, write_id=_write_id(), actor=_actor(), conditions=_conditions()
+                check_key(key),
+                body,
+                length,
+                write_id=_write_id(),
+                actor=_actor(),
+                conditions=_conditions(),
+                kept=_kept(),
             )
         except ElasticImagesError:
             # The sender reads the answer when its whole body is gone.
@@ -210,6 +218,14 @@ def _write_id() -> str:
 
 def _conditions() -> Conditions:
     return Conditions.parse(request.headers.get("If-Match"), request.headers.get("If-None-Match"))
+
+
+def _kept() -> KeptFacts | None:
+    text, owner_id = request.headers.get(KEEP_FACTS_HEADER), request.headers.get(KEEP_OWNER_ID_HEADER)
+    if text is None:
+        return None
+    kept = KeptFacts.parse(text, time.time())
+    return kept if owner_id is None else replace(kept, owner_id=_number(KEEP_OWNER_ID_HEADER, owner_id))
 
 
 def _actor() -> Actor:

@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Row, and_, case, delete, func, insert, not_, select, update
 
 from elastic_images.core.errors import Conflict, InvalidRequest, NotFound, Unavailable
+from elastic_images.core.kept_facts import KeptFacts
 from elastic_images.core.partitions import partition_of
 from elastic_images.storage.conditions import NO_CONDITIONS, Conditions
 from elastic_images.storage.facts import Actor, ImageFacts, ImagePage, Neighbours, Usage
@@ -48,6 +49,8 @@ class Upload:
     object_name: str
     begun_at: float
     """When the object was begun, by the catalog's monotonic clock."""
+    kept: KeptFacts | None = None
+    """What the image brings along; the catalog's row gets it, except what would make a version or a time go back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +138,9 @@ class Catalog:
     def put(self, upload: Upload, actor: Actor, conditions: Conditions = NO_CONDITIONS) -> Change:
         """Point the key at its new object and record the change. A repeated write gives what the first one gave.
 
+        With kept facts the version is the kept one and the time too, where these are above those of the key; else
+        they grow as with any change.
+
         Raises:
             Forbidden, PreconditionFailed, Conflict (the id was used for another write): nothing was changed.
             Unavailable: the object is too old; nothing was changed.
@@ -144,18 +150,15 @@ class Catalog:
         def work(connection: Connection) -> Change:
             if found := _find_write(connection, upload.write_id, key, put=True):
                 return found
-            version, updated_at = self._lock(connection, key)
+            version, updated_at = self._lock(connection, key, upload.kept)
             old = _find(connection, key)
             _check(actor, conditions, old)
             if self._monotonic() - upload.begun_at > MAX_OBJECT_AGE_SECONDS:
                 raise Unavailable("This upload took more than an hour; it was not kept.")
             facts = replace(upload.facts, version=version, updated_at=updated_at, created_at=updated_at)
-            owner_id = actor.user
-            if old is not None:
-                # Whoever replaces an image does not take it over.
-                facts = replace(facts, created_at=old.facts.created_at, owner=old.facts.owner)
-                owner_id = old.owner_id
-            _write_row(connection, CatalogImage(facts, upload.object_name, owner_id), fresh=old is None)
+            image = _owned(CatalogImage(facts, upload.object_name, actor.user), old, upload.kept)
+            facts = image.facts
+            _write_row(connection, image, fresh=old is None)
             _count(connection, key, old.facts if old else None, facts)
             return self._record(connection, upload.write_id, key, version, facts=facts, old=old)
 
@@ -233,19 +236,19 @@ class Catalog:
         )
         return [Change(row.id, row.key, None, created=False, done=False) for row in connection.execute(ids)]
 
-    def _lock(self, connection: Connection, key: str) -> tuple[int, float]:
+    def _lock(self, connection: Connection, key: str, kept: KeptFacts | None = None) -> tuple[int, float]:
         """Lock the key until the transaction ends, and raise its version: the new one and its time."""
-        now = self._clock()
+        version, now = (kept.version, kept.updated_at) if kept else (1, self._clock())
         row = connection.execute(select(image_keys).where(image_keys.c.key == key).with_for_update()).one_or_none()
         if row is None:
             # Of two who make the row, one fails with IntegrityError and is run again by `Transactions`.
-            connection.execute(insert(image_keys).values(key=key, version=1, updated_at=now))
-            return 1, now
-        return self._raise_version(connection, row, now)
+            connection.execute(insert(image_keys).values(key=key, version=version, updated_at=now))
+            return version, now
+        return self._raise_version(connection, row, version, now)
 
     @staticmethod
-    def _raise_version(connection: Connection, row: Row[Any], now: float) -> tuple[int, float]:
-        version, updated_at = row.version + 1, max(now, row.updated_at + MIN_STEP_SECONDS)
+    def _raise_version(connection: Connection, row: Row[Any], least: int, now: float) -> tuple[int, float]:
+        version, updated_at = max(least, row.version + 1), max(now, row.updated_at + MIN_STEP_SECONDS)
         connection.execute(
             update(image_keys).where(image_keys.c.key == row.key).values(version=version, updated_at=updated_at)
         )
@@ -300,8 +303,20 @@ def _find_write(connection: Connection, write_id: str, key: str, *, put: bool) -
 
 def _check(actor: Actor, conditions: Conditions, old: CatalogImage | None) -> None:
     if old is not None:
-        check_may_change(actor, old.owner_id)
+        check_may_change(actor, old.owner_id, old.facts.owner)
     conditions.check(old.facts.etag if old else None)
+
+
+def _owned(image: CatalogImage, old: CatalogImage | None, kept: KeptFacts | None) -> CatalogImage:
+    """The new row with its owner and time of creation: what is kept, else the old image's, else its own."""
+    if kept is not None:
+        facts = replace(image.facts, created_at=kept.created_at, owner=kept.owner)
+        return replace(image, facts=facts, owner_id=kept.owner_id)
+    if old is None:
+        return image
+    # Whoever replaces an image does not take it over.
+    facts = replace(image.facts, created_at=old.facts.created_at, owner=old.facts.owner)
+    return replace(image, facts=facts, owner_id=old.owner_id)
 
 
 def _write_row(connection: Connection, image: CatalogImage, *, fresh: bool) -> None:

@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 
 from elastic_images.core.entry import Entry
 from elastic_images.core.errors import ElasticImagesError, IncompleteBody, Unavailable
+from elastic_images.core.kept_facts import KEEP_FACTS_HEADER, KEEP_OWNER_ID_HEADER, KeptFacts
 from elastic_images.core.keys import check_key, quote_key
 from elastic_images.core.renditions import split_name
 from elastic_images.internal_http import InternalHttp, decoded
@@ -70,8 +71,12 @@ class StorageClient:
         actor: Actor,
         if_match: str | None = None,
         if_none_match: str | None = None,
+        kept: KeptFacts | None = None,
     ) -> tuple[bool, Json]:
         """Store the next `length_bytes` of `body` under `key`: whether the key is new, and the metadata.
+
+        `kept` is what the image brings along; the actor must be an administrator. Where the key had a version or time
+        as new as that, the metadata has newer ones.
 
         The body is passed on as it comes and cannot be sent twice: another storage app is tried only while none of
         it was read. What `body.read` raises comes through, and storage keeps nothing then.
@@ -86,7 +91,7 @@ class StorageClient:
             "Content-Length": str(length_bytes + hashlib.sha256().digest_size * 2),
             "Content-Type": "application/octet-stream",
         }
-        headers |= self._write_headers(actor, if_match, if_none_match)
+        headers |= self._write_headers(actor, if_match, if_none_match) | _kept_headers(kept)
         sending = _Sending(body, length_bytes)
         path = f"/internal/images/{quote_key(check_key(key))}"
 
@@ -199,6 +204,13 @@ class _Sending:
             left -= len(chunk)
             yield chunk
         yield digest.hexdigest().encode()
+
+
+def _kept_headers(kept: KeptFacts | None) -> dict[str, str]:
+    if kept is None:
+        return {}
+    owner_id = {} if kept.owner_id is None else {KEEP_OWNER_ID_HEADER: str(kept.owner_id)}
+    return {KEEP_FACTS_HEADER: kept.to_header(), **owner_id}
 
 
 def _lines(chunks: Iterator[bytes]) -> Iterator[Json]:

@@ -23,7 +23,10 @@ class ImageFacts:
     height: int
     frames: int
     owner: str | None
-    """The name of the user who may change it; None where nobody in particular uploaded it."""
+    """The name of the user who may change it; None where nobody in particular uploaded it.
+
+    Of an image that was restored from elsewhere it may be a name that is nobody's here.
+    """
     created_at: float
     updated_at: float
     """Grows by a second at least with each change of the key."""

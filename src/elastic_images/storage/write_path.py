@@ -12,15 +12,17 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from elastic_images.core.errors import ElasticImagesError, Forbidden, IncompleteBody, TooLarge
+from elastic_images.core.kept_facts import KeptFacts
 from elastic_images.storage.acknowledge import Acknowledger
 from elastic_images.storage.catalog import Catalog, Change, Upload
 from elastic_images.storage.conditions import NO_CONDITIONS, Conditions
 from elastic_images.storage.facts import Actor, ImageFacts
 from elastic_images.storage.images import ImageInspector, Picture
 from elastic_images.storage.objects.base import ObjectStore, StoredObject
-from elastic_images.storage.rules import check_may_change
+from elastic_images.storage.rules import check_may_change, check_may_keep_facts
 from elastic_images.storage.spool import Source, Spool, Spooled
 from elastic_images.storage.steps import Step, no_step
 
@@ -67,9 +69,11 @@ class WritePath:
         write_id: str,
         actor: Actor,
         conditions: Conditions = NO_CONDITIONS,
+        kept: KeptFacts | None = None,
     ) -> tuple[ImageFacts, bool]:
         """Keep the next `length` bytes of `source` under `key`; 64 digits of SHA-256 follow them there.
 
+        `kept` is what the image brings along from elsewhere (`Catalog.put`); an administrator may say so, nobody else.
         Gives the metadata, and whether there was no image before. Returns when no older bytes can be read any more.
 
         Raises:
@@ -78,10 +82,14 @@ class WritePath:
             Unavailable: as these; or the write is stored but not every cache was reached within 10 s, and it will be
                 finished. A repetition with the same id tells.
         """
+        if kept is not None:
+            check_may_keep_facts(actor)
         change = self._catalog.find_put(write_id, key)
         if change is None:
             self._check_early(key, length, actor, conditions)
-            change = self._receive(key, source, length, write_id, actor, conditions)
+            with self._spool.receive(source, length) as body:
+                upload, stored = self._store_checked(key, body, write_id, actor)
+            change = self._commit(replace(upload, kept=kept), stored, actor, conditions)
         if change.facts is None:
             raise AssertionError("the catalog gives a put the facts of its image")
         self._finish(change)
@@ -130,27 +138,22 @@ class WritePath:
             raise TooLarge(f"The upload has {length:,} bytes; at most {self._max_bytes:,} are stored.")
         present = self._catalog.find(key)
         if present is not None:
-            check_may_change(actor, present.owner_id)
+            check_may_change(actor, present.owner_id, present.facts.owner)
         conditions.check(present.facts.etag if present else None)
 
-    def _receive(
-        self, key: str, source: Source, length: int, write_id: str, actor: Actor, conditions: Conditions
-    ) -> Change:
-        with self._spool.receive(source, length) as body:
-            self._step("received")
-            picture = self._inspector.inspect(body.data)
-            self._step("checked")
-            begun_at = self._monotonic()
-            stored = self._store.put(body.chunks())
-            self._step("stored")
-            upload = Upload(write_id, _facts(key, picture, body, actor), stored.name, begun_at)
-        return self._commit(upload, stored, body.sha256, actor, conditions)
+    def _store_checked(self, key: str, body: Spooled, write_id: str, actor: Actor) -> tuple[Upload, StoredObject]:
+        """Look at what was received, and put it into the object store."""
+        self._step("received")
+        picture = self._inspector.inspect(body.data)
+        self._step("checked")
+        begun_at = self._monotonic()
+        stored = self._store.put(body.chunks())
+        self._step("stored")
+        return Upload(write_id, _facts(key, picture, body, actor), stored.name, begun_at), stored
 
-    def _commit(
-        self, upload: Upload, stored: StoredObject, sha256: str, actor: Actor, conditions: Conditions
-    ) -> Change:
+    def _commit(self, upload: Upload, stored: StoredObject, actor: Actor, conditions: Conditions) -> Change:
         try:
-            if stored.sha256 != sha256:
+            if stored.sha256 != upload.facts.sha256:
                 raise IncompleteBody("The bytes changed on their way to the object store.")
             self._step("before-commit")
             change = self._catalog.put(upload, actor, conditions)
