@@ -187,7 +187,7 @@ def _boxes() -> list[Box]:
         Box(417, 316, 240, 92, ""),
         Box(410, 310, 240, 92, "memcache :4000-4007", ("1 to 8 cache nodes, each", "owns its partitions")),
         Box(790, 310, 210, 92, "autoscaler :5002", ("owns the pool map,", "starts and stops nodes")),
-        Box(40, 510, 210, 76, "object store", ("bytes: a folder", "(S3 comes next)"), css="store"),
+        Box(40, 510, 210, 76, "object store", ("bytes: a folder", "or S3"), css="store"),
         Box(330, 510, 270, 76, "database", ("catalog, pool map, accounts:", "SQLite, MySQL, PostgreSQL"), css="store"),
         Box(790, 510, 210, 76, "metrics", ("kept locally", "(CloudWatch comes next)"), css="store"),
     ]
