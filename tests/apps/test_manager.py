@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +25,15 @@ from elastic_images.core.pool_config import ScalingConfig
 from elastic_images.database.base import metadata
 from elastic_images.database.engine import open_engine
 from elastic_images.manager.app import ManagerServices, create_app
-from elastic_images.manager.pages.overview import CONFIRMATION
+from elastic_images.manager.deletion import Deletion
+from elastic_images.manager.pages.images import CONFIRMATION
 from elastic_images.settings import Settings
 
 PASSWORD = "correct horse"
 PAGE = {"Accept": "text/html", "Origin": "http://localhost"}
 OURS = {"Origin": "http://localhost"}
 EVIL = "<script>alert(1)</script>"
+OPEN = ("healthz", "readyz", "metrics", "static", "ui.static")
 
 
 class FakePool:
@@ -50,13 +55,20 @@ class FakePool:
         stats = {"items": 3, "bytes": 4_200_000, "capacity_bytes": 64_000_000, "hits": 90, "misses": 10}
         node = {"state": "live", "address": "127.0.0.1:4000", "epoch": 7, "started_at": 1.8e9}
         return {
-            "map": {"epoch": 7},
+            "map": {
+                "epoch": 7,
+                "partitions": [{"owner": n % 2, "previous": None, "copies": [n % 2]} for n in range(16)],
+            },
             "wanted": 2,
             "mode": "manual",
-            "phase": "steady",
+            "phase": "settled",
+            "busy": False,
+            "assignment": "alternating",
+            "moves": {"alternating": {str(nodes): 16 - nodes for nodes in range(1, 9)}},
             "nodes": [
-                node | {"slot": 0, "partitions": [1, 3], "stats": stats},
-                node | {"slot": 1, "partitions": [2, 4], "stats": None, "state": "dead", "address": None},
+                node | {"id": "node-0", "slot": 0, "partitions": [1, 3], "stats": stats},
+                node
+                | {"id": "node-1", "slot": 1, "partitions": [2, 4], "stats": None, "state": "dead", "address": None},
             ],
             "resize": None,
         }
@@ -98,21 +110,26 @@ class FakePool:
 
     def events(self, limit: int = 50, before: int | None = None) -> list[dict[str, Any]]:
         self._answer("events", limit, before)
+        if before is not None:
+            return []
         return [{"id": 6, "at": 1.8e9, "kind": "died", "slot": 0, "epoch": None, "message": EVIL}]
 
     def metrics(self, name: str, minutes: int = 60, source: str | None = None) -> dict[str, Any]:
         self._answer("metrics", name, minutes, source)
-        return {"name": name, "points": []}
+        return {"name": name, "step_seconds": 60, "points": [[1.8e9 - 60, 0.5], [1.8e9, None]]}
 
     def rate(self, window_seconds: float = 60) -> dict[str, Any]:
         self._answer("rate", window_seconds)
-        return {"requests": 100, "hits": 90, "misses": 10, "hit_rate": 0.9, "miss_rate": 0.1}
+        return {"requests": 100, "hits": 90, "misses": 10, "hit_rate": 0.9, "miss_rate": 0.1, "sources": ["node-0"]}
 
 
 class FakeImages:
     def __init__(self) -> None:
         self.down = False
         self.deleted_by: list[Mapping[str, Any]] = []
+        self.hold = threading.Event()
+        """A deletion goes on when this is set."""
+        self.hold.set()
 
     def usage(self) -> dict[str, Any]:
         if self.down:
@@ -123,13 +140,23 @@ class FakeImages:
         self.deleted_by.append(actor)
         return 12
 
+    def delete_all_progress(self, *, actor: Mapping[str, Any]) -> Iterator[int]:
+        self.deleted_by.append(actor)
+        yield 5
+        self.hold.wait(10)
+        if self.down:
+            raise Unavailable("127.0.0.1:5001 stopped.")
+        yield 12
+
 
 class Manager:
     """An app with its fakes, and clients of it."""
 
     def __init__(self, accounts: Accounts, settings: Settings) -> None:
         self.accounts, self.pool, self.images = accounts, FakePool(), FakeImages()
-        self.app: Flask = create_app(ManagerServices(accounts, self.pool, self.images), settings)
+        self.deletion = Deletion(self.images)
+        services = ManagerServices(accounts, self.pool, self.images, deletion=self.deletion)
+        self.app: Flask = create_app(services, settings)
 
     def log_in(self, name: str) -> FlaskClient:
         client = self.app.test_client()
@@ -167,7 +194,7 @@ def routes(app: Flask) -> list[tuple[str, str]]:
     """Every route that is for administrators, with something in the place of its variables."""
     found = []
     for route in app.url_map.iter_rules():
-        if route.endpoint in ("healthz", "readyz", "metrics", "static") or route.endpoint.startswith("login."):
+        if route.endpoint in OPEN or route.endpoint.startswith(("login.", "account.")):
             continue
         path = re.sub(r"<int:\w+>", "999", route.rule).replace("<name>", "ann")
         found += [(method, path) for method in sorted((route.methods or set()) - {"HEAD", "OPTIONS"})]
@@ -277,44 +304,81 @@ def test_logging_out(root: FlaskClient) -> None:
 def test_a_plain_user_is_told_why_and_can_log_out(manager: Manager) -> None:
     answer = manager.log_in("ann").get("/", headers=PAGE)
     assert answer.status_code == 403
-    assert "Log out ann" in answer.text
+    assert "You are logged in as ann." in answer.text
+    assert 'action="/logout"' in answer.text
     assert 'href="/users"' not in answer.text
 
 
 # The pages.
 
 
-@pytest.mark.parametrize(
-    "path", ["/", "/decisions", "/resizes", "/events", "/users", "/users/ann", "/tokens", "/settings", "/nowhere"]
-)
-def test_pages_hold_no_script_and_are_not_kept(root: FlaskClient, path: str) -> None:
+PAGES = [
+    "/",
+    "/charts",
+    "/pool",
+    "/decisions",
+    "/resizes",
+    "/events",
+    "/images",
+    "/users",
+    "/users/ann",
+    "/tokens",
+    "/account",
+    "/settings",
+]
+
+
+@pytest.mark.parametrize("path", [*PAGES, "/nowhere"])
+def test_pages_hold_nothing_inline_and_are_not_kept(root: FlaskClient, path: str) -> None:
     answer = root.get(path, headers=PAGE)
     assert answer.status_code == (404 if path == "/nowhere" else 200)
     assert answer.content_type == "text/html; charset=utf-8"
-    assert "<script" not in answer.text
-    assert not re.search(r"\son\w+=|style=|javascript:", answer.text)
+    assert not re.search(r"<script(?![^>]*\ssrc=)|<style|\son\w+=|\sstyle=|javascript:", answer.text)
+    for address in re.findall(r'(?:src|href)="(/assets/[^"#]+)', answer.text):
+        assert root.get(address).status_code == 200, address
     policy = answer.headers["Content-Security-Policy"]
-    assert "default-src 'none'" in policy
+    assert "default-src 'none'; script-src 'self'; style-src 'self'" in policy
     assert "unsafe" not in policy
     assert path == "/nowhere" or answer.headers["Cache-Control"] == "no-store"
 
 
+def shown(client: FlaskClient, answer: TestResponse, place: str) -> str:
+    """The page that the answer to a form leads to; asked for again, it does not tell the note again."""
+    assert answer.status_code == 303
+    where = answer.headers["Location"]
+    assert where.partition("?")[0] == place
+    assert where.partition("?")[2].startswith("note=")
+    page = client.get(where, headers=PAGE)
+    assert page.status_code == 200
+    again = client.get(where, headers=PAGE).text
+    for note in re.findall(r'<div class="notice.*?</div></div>', page.text, re.DOTALL):
+        assert 'id="lost"' in note or note not in again
+    return unescape(page.text)
+
+
 def test_every_form_carries_the_form_token(root: FlaskClient) -> None:
-    for path in ("/", "/users", "/users/root", "/tokens"):
+    count = 0
+    for path in PAGES:
         for form in re.findall(r"<form method=\"post\".*?</form>", root.get(path, headers=PAGE).text, re.DOTALL):
             assert re.search(r'name="form_token" value="[\w-]{43}"', form), form
+            count += 1
+    assert count > 20
 
 
-def test_the_style_sheet_is_there(manager: Manager) -> None:
-    answer = manager.app.test_client().get("/static/manager.css")
-    assert answer.status_code == 200
-    answer.close()
+def test_the_dashboard_shows_the_pool(root: FlaskClient) -> None:
+    page = unescape(root.get("/", headers=PAGE).text)
+    for part in ("1 live, 2 wanted", "4.2 MB of 64.0 MB", "90.0 %", "12 images, 3.5 MB", "1, 3", "Something is wrong"):
+        assert part in page
+    assert "1 of 2 serve; node 1 failed" in page
 
 
-def test_the_overview_shows_the_pool(root: FlaskClient) -> None:
-    page = root.get("/", headers=PAGE).text
-    for shown in ("1 live, 2 wanted", "3 images, 4.2 MB of 64.0 MB", "90.0 %", "10.0 %", "12 images, 3.5 MB", "1, 3"):
-        assert shown in page
+def test_the_dashboard_has_the_charts_as_a_table_for_those_without_a_script(root: FlaskClient) -> None:
+    for path in ("/", "/charts"):
+        page = root.get(path, headers=PAGE).text
+        assert "07:59:00 UTC" in page
+        assert "50.0 %" in page
+    # A script asks for what changes only, and draws the charts itself.
+    assert "07:59:00 UTC" not in root.get("/", headers=PAGE | {"HX-Request": "true"}).text
 
 
 def test_the_pages_come_and_say_so_when_others_are_down(manager: Manager, root: FlaskClient) -> None:
@@ -324,13 +388,15 @@ def test_the_pages_come_and_say_so_when_others_are_down(manager: Manager, root: 
     assert "127.0.0.1:5002 does not answer." in page.text
     assert "127.0.0.1:5001 does not answer." in page.text
     assert manager.pool.asked == [("pool",)], "one time-out is enough"
-    for path in ("/decisions", "/resizes", "/events"):
+    assert "The autoscaler does not answer" in root.get("/pool", headers=PAGE).text
+    assert "127.0.0.1:5001 does not answer." in root.get("/images", headers=PAGE).text
+    for path in ("/decisions", "/resizes", "/events", "/charts"):
         answer = root.get(path, headers=PAGE)
         assert answer.status_code == 503
         assert "127.0.0.1:5002 does not answer." in answer.text
         assert "<h1>" in answer.text
     assert root.get("/api/pool").status_code == 503
-    assert root.post("/pool/clear", headers=PAGE).status_code == 503
+    assert "does not answer" in shown(root, root.post("/pool/clear", headers=PAGE), "/pool")
     assert root.get("/users", headers=PAGE).status_code == 200
 
 
@@ -347,9 +413,8 @@ FORM = {
 
 def test_the_settings_form(manager: Manager, root: FlaskClient) -> None:
     answer = root.post("/pool/config", data=FORM, headers=PAGE)
-    assert answer.headers["Location"] == "/?done=configured"
     assert manager.pool.settings == ScalingConfig("auto", 1, 32, "RR", 3.0, 0.4, 0.5, 0.1)
-    assert "The pool&#39;s settings were changed." in root.get("/?done=configured", headers=PAGE).text
+    assert "The settings are saved." in shown(root, answer, "/pool")
 
 
 @pytest.mark.parametrize(
@@ -366,10 +431,14 @@ def test_the_settings_form(manager: Manager, root: FlaskClient) -> None:
 def test_a_setting_that_makes_no_sense_changes_nothing(
     manager: Manager, root: FlaskClient, name: str, value: str
 ) -> None:
-    answer = root.post("/pool/config", data=FORM | {name: value}, headers=PAGE)
-    assert answer.status_code == 400
-    assert name in answer.text
+    form = "memory" if name in ("cache_mb", "policy") else "scaling"
+    answer = root.post("/pool/config", data=FORM | {name: value, "form": form}, headers=PAGE)
+    page = shown(root, answer, "/pool")
     assert manager.pool.settings == ScalingConfig()
+    assert name in page
+    # What was typed is still there, and what is wrong with it stands beside it.
+    if name not in ("mode", "policy"):
+        assert re.search(rf'name="{name}" [^>]*value="{value}"[^>]*aria-invalid="true"', page), name
 
 
 def test_the_size_by_hand(manager: Manager, root: FlaskClient) -> None:
@@ -380,25 +449,72 @@ def test_the_size_by_hand(manager: Manager, root: FlaskClient) -> None:
         ({"step": "remove"}, 7),
         ({"num_nodes": ""}, 7),
     ):
-        answer = root.post("/pool/size", data=form, headers=PAGE)
-        assert answer.status_code in (303, 400)
+        shown(root, root.post("/pool/size", data=form, headers=PAGE), "/pool")
         assert manager.pool.settings.num_nodes == size
 
 
+def test_the_sizes_say_what_they_would_move(root: FlaskClient) -> None:
+    page = root.get("/pool", headers=PAGE).text
+    assert [int(number) for number in re.findall(r"moves (\d+)", page)] == [16 - nodes for nodes in range(1, 9)]
+
+
 def test_clearing(manager: Manager, root: FlaskClient) -> None:
-    assert root.post("/pool/clear", headers=PAGE).headers["Location"] == "/?done=cleared"
+    assert "All caches are empty." in shown(root, root.post("/pool/clear", headers=PAGE), "/pool")
     assert manager.pool.cleared == 1
 
 
 def test_deleting_all_needs_the_words(manager: Manager, root: FlaskClient) -> None:
     for confirmation in ("", "yes", "delete all"):
         answer = root.post("/images/delete_all", data={"confirmation": confirmation}, headers=PAGE)
-        assert answer.status_code == 400
-        assert "Nothing was deleted" in answer.text
+        assert "Nothing was deleted" in shown(root, answer, "/images")
     assert manager.images.deleted_by == []
-    answer = root.post("/images/delete_all", data={"confirmation": CONFIRMATION}, headers=PAGE)
-    assert answer.headers["Location"] == "/?done=deleted"
+    assert manager.deletion.progress.state == "none"
+
+
+def test_deleting_all_shows_how_far_it_is(manager: Manager, root: FlaskClient) -> None:
+    manager.images.hold.clear()
+    begin = {"confirmation": CONFIRMATION.upper()}
+    page = shown(root, root.post("/images/delete_all", data=begin, headers=PAGE), "/images")
+    assert "Deleting all images" in page
+    wait_for(lambda: manager.deletion.progress.deleted == 5)
+    assert "5 of 12 images deleted." in unescape(root.get("/images", headers=PAGE).text)
+    assert root.get("/api/deletion").json == manager.deletion.progress.to_json()
+    # Another one is not begun meanwhile, by nobody.
+    assert root.post("/api/deletion", headers=OURS).status_code == 409
+    assert "already" in shown(root, root.post("/images/delete_all", data=begin, headers=PAGE), "/images")
+    manager.images.hold.set()
+    wait_for(lambda: manager.deletion.progress.state == "done")
+    assert "All images were deleted" in root.get("/images", headers=PAGE).text
     assert manager.images.deleted_by == [{"user": 2, "name": "root", "admin": True}]
+
+
+def test_a_deletion_that_fails_says_so_and_may_be_repeated(manager: Manager, root: FlaskClient) -> None:
+    manager.images.hold.clear()
+    assert root.post("/api/deletion", headers=OURS).status_code == 202
+    wait_for(lambda: manager.deletion.progress.deleted == 5)
+    manager.images.down = True
+    manager.images.hold.set()
+    wait_for(lambda: manager.deletion.progress.state == "failed")
+    assert "127.0.0.1:5001 stopped." in root.get("/images", headers=PAGE).text
+    manager.images.down = False
+    assert root.post("/api/deletion", headers=OURS).status_code == 202
+    wait_for(lambda: manager.deletion.progress.state == "done")
+
+
+def test_a_manager_that_stops_waits_for_no_deletion(manager: Manager) -> None:
+    manager.images.hold.clear()
+    manager.deletion.start({"user": None, "name": "x", "admin": True})
+    wait_for(lambda: manager.deletion.progress.deleted == 5)
+    manager.deletion.stop(timeout_seconds=0.01)
+    manager.images.hold.set()
+    manager.deletion.stop()
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
 
 
 def test_records_are_shown_as_text_and_page_on(manager: Manager, root: FlaskClient) -> None:
@@ -412,42 +528,62 @@ def test_records_are_shown_as_text_and_page_on(manager: Manager, root: FlaskClie
     assert "Older" not in root.get("/events", headers=PAGE).text
 
 
+def secret_in(page: str) -> str:
+    found = re.search(r'<code id="secret">([\w-]+)</code>', page)
+    assert found is not None
+    return found[1]
+
+
 def test_users_by_the_pages(manager: Manager, root: FlaskClient) -> None:
     answer = root.post("/users", data={"name": "bob", "password": "", "role": "user"}, headers=PAGE)
-    shown = re.search(r"<code>([\w-]{20})</code>", answer.text)
-    assert shown is not None
-    assert manager.accounts.log_in("bob", shown[1])
-    assert shown[1] not in root.get("/users", headers=PAGE).text
-    assert root.post("/users", data={"name": "bob", "password": PASSWORD}, headers=PAGE).status_code == 409
-    assert root.post("/users", data={"name": EVIL, "password": PASSWORD}, headers=PAGE).status_code == 400
-    for form, place in (
-        ({"action": "role", "role": "admin"}, "/users/bob?done=changed"),
-        ({"action": "revoke"}, "/users/bob?done=thrown-out"),
-        ({"action": "disable"}, "/users/bob?done=changed"),
+    password = secret_in(shown(root, answer, "/users"))
+    assert manager.accounts.log_in("bob", password)
+    assert password not in root.get("/users", headers=PAGE).text
+    page = shown(root, root.post("/users", data={"name": "bob", "password": PASSWORD}, headers=PAGE), "/users")
+    assert 'role="alert"' in page
+    assert 'name="name" type="text" value="bob"' in page
+    answer = root.post("/users", data={"name": EVIL, "password": PASSWORD}, headers=PAGE)
+    assert EVIL not in root.get(answer.headers["Location"], headers=PAGE).text
+    for form, words in (
+        ({"action": "role", "role": "admin"}, "The role of bob is changed."),
+        ({"action": "revoke"}, "All sessions of bob have ended"),
+        ({"action": "disable"}, "bob is disabled"),
     ):
-        assert root.post("/users/bob", data=form, headers=PAGE).headers["Location"] == place
+        assert words in shown(root, root.post("/users/bob", data=form, headers=PAGE), "/users/bob")
     bob = manager.accounts.users.get("bob")
     assert (bob.role, bob.disabled) == ("admin", True)
     root.post("/users/bob", data={"action": "enable"}, headers=PAGE)
     answer = root.post("/users/bob", data={"action": "password", "password": "another horse"}, headers=PAGE)
-    assert "another horse" in answer.text
+    page = shown(root, answer, "/users/bob")
+    assert "The password is changed" in page
+    assert "another horse" not in page
     assert manager.accounts.log_in("bob", "another horse")
+    answer = root.post("/users/bob", data={"action": "password"}, headers=PAGE)
+    assert manager.accounts.log_in("bob", secret_in(shown(root, answer, "/users/bob")))
 
 
-def test_what_cannot_be_done_to_a_user(root: FlaskClient) -> None:
-    for form, status in (
-        ({"action": "disable"}, 409),
-        ({"action": "role", "role": "user"}, 409),
-        ({"action": "role", "role": "god"}, 400),
-        ({"action": "password", "password": "short"}, 400),
-        ({"action": "explode"}, 400),
-        ({}, 400),
+def test_what_cannot_be_done_to_a_user(manager: Manager, root: FlaskClient) -> None:
+    for form in (
+        {"action": "disable"},
+        {"action": "role", "role": "user"},
+        {"action": "role", "role": "god"},
+        {"action": "password", "password": "short"},
+        {"action": "explode"},
+        {},
     ):
-        answer = root.post("/users/root", data=form, headers=PAGE)
-        assert answer.status_code == status
-        assert 'role="alert"' in answer.text
+        assert 'role="alert"' in shown(root, root.post("/users/root", data=form, headers=PAGE), "/users/root")
+    kept = manager.accounts.users.get("root")
+    assert (kept.role, kept.disabled) == ("admin", False)
+    assert manager.accounts.log_in("root", PASSWORD)
     assert root.post("/users/nobody", data={"action": "disable"}, headers=PAGE).status_code == 404
     assert root.get("/users/nobody", headers=PAGE).status_code == 404
+
+
+def test_a_note_is_for_who_caused_it_only(manager: Manager, root: FlaskClient) -> None:
+    answer = root.post("/users", data={"name": "bob", "role": "user"}, headers=PAGE)
+    other = manager.log_in("root")
+    assert 'id="secret"' not in other.get(answer.headers["Location"], headers=PAGE).text
+    assert secret_in(shown(root, answer, "/users"))
 
 
 def test_a_session_is_ended_by_the_page(manager: Manager, root: FlaskClient) -> None:
@@ -456,29 +592,76 @@ def test_a_session_is_ended_by_the_page(manager: Manager, root: FlaskClient) -> 
     assert f"/users/ann/sessions/{session.id}/end" in root.get("/users/ann", headers=PAGE).text
     assert root.post(f"/users/root/sessions/{session.id}/end", headers=PAGE).status_code == 404
     assert outcome(ann.get("/", headers=PAGE)) == 403
-    assert root.post(f"/users/ann/sessions/{session.id}/end", headers=PAGE).status_code == 303
+    answer = root.post(f"/users/ann/sessions/{session.id}/end", headers=PAGE)
+    assert "The session has ended." in shown(root, answer, "/users/ann")
     assert outcome(ann.get("/", headers=PAGE)) == 401
 
 
 def test_tokens_by_the_pages(manager: Manager, root: FlaskClient) -> None:
     form = {"user": "ann", "label": EVIL, "scope": ["read", "write"], "days": "7"}
-    page = root.post("/tokens", data=form, headers=PAGE).text
+    answer = root.post("/tokens", data=form, headers=PAGE)
+    page = root.get(answer.headers["Location"], headers=PAGE).text
     assert EVIL not in page
-    shown = re.search(r"<code>(ei_[\w-]{43})</code>", page)
-    assert shown is not None
-    assert manager.accounts.of_token(shown[1]) is not None
+    secret = secret_in(page)
+    assert manager.accounts.of_token(secret) is not None
     (token,) = manager.accounts.tokens.list("ann")
     assert token.expires_at == pytest.approx(token.created_at + 7 * 86_400)
-    assert shown[1] not in root.get("/tokens", headers=PAGE).text
-    for bad, status in (
-        ({"scope": "admin"}, 403),
-        ({"scope": []}, 400),
-        ({"days": "x"}, 400),
-        ({"user": "nobody"}, 404),
-    ):
-        assert root.post("/tokens", data=form | bad, headers=PAGE).status_code == status
-    assert root.post(f"/tokens/{token.id}/revoke", headers=PAGE).headers["Location"] == "/tokens?done=revoked"
-    assert manager.accounts.of_token(shown[1]) is None
+    assert secret not in root.get("/tokens", headers=PAGE).text
+    for bad in ({"scope": "admin"}, {"scope": []}, {"days": "x"}, {"user": "nobody"}):
+        page = shown(root, root.post("/tokens", data=form | {"label": "kept"} | bad, headers=PAGE), "/tokens")
+        assert 'role="alert"' in page
+        assert 'value="kept"' in page
+    answer = root.post(f"/tokens/{token.id}/revoke", data={"next": "/users/ann"}, headers=PAGE)
+    assert "The token is revoked." in shown(root, answer, "/users/ann")
+    assert manager.accounts.of_token(secret) is None
+    answer = root.post(f"/tokens/{token.id}/revoke", data={"next": "//evil.example"}, headers=PAGE)
+    assert answer.headers["Location"].startswith("/tokens?note=")
+
+
+# One's own account.
+
+
+def test_the_own_password(manager: Manager, root: FlaskClient) -> None:
+    other = manager.log_in("root")
+    change = {"current": PASSWORD, "new": "another horse", "again": "another horse"}
+    for bad in ({"again": "a third horse"}, {"current": "wrong"}, {"new": "short", "again": "short"}):
+        page = shown(root, root.post("/account/password", data=change | bad, headers=PAGE), "/account")
+        assert 'role="alert"' in page
+    assert manager.accounts.log_in("root", PASSWORD)
+    answer = root.post("/account/password", data=change, headers=PAGE)
+    assert "Your password is changed" in shown(root, answer, "/account")
+    assert outcome(other.get("/", headers=PAGE)) == 401
+    assert manager.accounts.log_in("root", "another horse")
+
+
+def test_the_own_account_needs_a_session(manager: Manager, root: FlaskClient) -> None:
+    headers = manager.token("root", "admin")
+    for method, path in (("GET", "/account"), ("GET", "/api/account"), ("POST", "/api/account/password")):
+        assert manager.app.test_client().open(path, method=method, headers=headers).status_code == 403
+        assert manager.app.test_client().open(path, method=method).status_code == 401
+    told = root.get("/api/account").json
+    assert told is not None
+    assert (told["name"], len(told["sessions"])) == ("root", 1)
+    body = {"current": "wrong", "new": "another horse"}
+    assert root.post("/api/account/password", json=body, headers=OURS).status_code == 403
+    body["current"] = PASSWORD
+    assert root.post("/api/account/password", json=body, headers=OURS).status_code == 204
+    assert outcome(root.get("/", headers=PAGE)) == 401
+    assert manager.accounts.log_in("root", "another horse")
+
+
+def test_a_plain_user_has_an_account_here_too_and_nothing_else(manager: Manager) -> None:
+    ann = manager.log_in("ann")
+    page = ann.get("/account", headers=PAGE)
+    assert page.status_code == 200
+    assert 'href="/users"' not in page.text
+    (session,) = manager.accounts.sessions.list(1)
+    root = manager.log_in("root")
+    (roots,) = manager.accounts.sessions.list(2)
+    assert ann.post(f"/account/sessions/{roots.id}/end", headers=PAGE).status_code == 404
+    assert outcome(root.get("/", headers=PAGE)) == 200
+    ann.post(f"/account/sessions/{session.id}/end", headers=PAGE)
+    assert outcome(ann.get("/account", headers=PAGE)) == 401
 
 
 def test_the_settings_page_hides_secrets(accounts: Accounts, tmp_path: Path) -> None:
@@ -525,9 +708,44 @@ def test_facts_are_passed_on(manager: Manager, root: FlaskClient) -> None:
     assert settings["anonymous"] == {"value": "read", "source": "default"}
 
 
+def test_health_and_charts_as_json(manager: Manager, root: FlaskClient) -> None:
+    told = root.get("/api/health").json
+    assert told is not None
+    assert told["level"] == "bad"
+    assert {part["name"]: part["level"] for part in told["parts"]} == {
+        "Storage": "ok",
+        "Database": "ok",
+        "Autoscaler": "ok",
+        "Nodes": "bad",
+        "Cache": "ok",
+    }
+    charts = root.get("/api/charts?minutes=2").json
+    assert charts is not None
+    assert charts["times"] == [1.8e9 - 60, 1.8e9]
+    assert charts["series"]["hit_rate"] == [0.5, None]
+    assert charts["marks"] == [{"at": 1.8e9, "kind": "resize", "words": "Resized from 1 to 2 nodes"}]
+    manager.pool.down = True
+    assert root.get("/api/charts").status_code == 503
+    assert root.get("/api/health").status_code == 200
+
+
+def test_settings_are_checked_while_they_are_typed(manager: Manager, root: FlaskClient) -> None:
+    good = root.get("/api/config/check?mode=auto&max_miss=0.4&min_miss=0.1&expand_ratio=2&shrink_ratio=0.5").json
+    assert good is not None
+    assert good["problems"] == {}
+    assert "Above 40 % the pool grows: from 1 node to 2." in good["explanation"]
+    bad = root.get("/api/config/check?max_miss=7&min_miss=x&cache_mb=3").json
+    assert bad is not None
+    assert bad["problems"].keys() == {"max_miss", "min_miss"}
+    assert bad["explanation"] == []
+    assert root.get("/api/config/check?nonsense=1").status_code == 400
+    assert manager.pool.settings == ScalingConfig()
+
+
 @pytest.mark.parametrize(
     "path",
     [
+        "/api/charts?minutes=0",
         "/api/metrics",
         "/api/metrics?name=x&minutes=0",
         "/api/metrics?name=x&minutes=ten",

@@ -6,13 +6,16 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from flask import Flask
+from flask import Blueprint, Flask
 from prometheus_client import CollectorRegistry
 
 from elastic_images.accounts.accounts import Accounts
 from elastic_images.accounts.flask_guard import Guard
 from elastic_images.apps import base_app
 from elastic_images.manager import api, pages
+from elastic_images.manager.deletion import Deletion
+from elastic_images.manager.notes import Notes
+from elastic_images.manager.overview import Overview, gather
 from elastic_images.manager.ports import ImageStore, PoolControl
 from elastic_images.settings import Settings
 
@@ -28,6 +31,12 @@ class ManagerServices:
     images: ImageStore
     clock: Callable[[], float] = time.time
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
+    deletion: Deletion | None = None
+    """Who has its own stops it at the end."""
+
+    def look(self) -> Overview:
+        """What there is to know of the system now."""
+        return gather(self.pool, self.images, self.accounts.check_database)
 
 
 def create_app(services: ManagerServices, settings: Settings) -> Flask:
@@ -40,18 +49,35 @@ def create_app(services: ManagerServices, settings: Settings) -> Flask:
     app.config.update(MAX_CONTENT_LENGTH=_MAX_BODY_BYTES)
     guard = Guard(services.accounts, settings)
     guard.install(app)
-    pages.dress(app)
-    accounts, pool, images = services.accounts, services.pool, services.images
-    for blueprint in (
-        api.pool_api(pool, images, settings),
-        api.users_api(accounts),
-        api.tokens_api(accounts),
-        pages.login_pages(guard),
-        pages.overview_pages(pool, images),
-        pages.record_pages(pool),
-        pages.user_pages(accounts, services.clock),
-        pages.token_pages(accounts, services.clock),
-        pages.settings_pages(settings),
-    ):
+    answers = pages.Answers(Notes())
+    pages.dress(app, answers)
+    deletion = services.deletion or Deletion(services.images)
+    for blueprint in (*_api(services, settings, deletion), *_pages(services, settings, guard, answers, deletion)):
         app.register_blueprint(blueprint)
     return app
+
+
+def _api(services: ManagerServices, settings: Settings, deletion: Deletion) -> list[Blueprint]:
+    return [
+        api.pool_api(services.pool, services.images, deletion, settings),
+        api.watch_api(services.pool, services.look, services.clock),
+        api.users_api(services.accounts),
+        api.tokens_api(services.accounts),
+    ]
+
+
+def _pages(
+    services: ManagerServices, settings: Settings, guard: Guard, answers: pages.Answers, deletion: Deletion
+) -> list[Blueprint]:
+    accounts, pool, clock = services.accounts, services.pool, services.clock
+    return [
+        pages.login_pages(guard),
+        pages.dashboard_pages(pool, services.look, clock),
+        pages.pool_pages(pool, services.look, answers, clock),
+        pages.image_pages(services.images, deletion, answers),
+        pages.record_pages(pool),
+        pages.user_pages(accounts, answers, clock),
+        pages.token_pages(accounts, answers, clock),
+        pages.account_pages(guard, answers),
+        pages.settings_pages(settings),
+    ]

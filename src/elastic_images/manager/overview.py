@@ -1,8 +1,9 @@
-"""What the first page shows, gathered from the autoscaler and storage, whichever of them answers."""
+"""What there is to know of the system now, gathered from the autoscaler, storage and the database, whichever answer."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from elastic_images.core.errors import ElasticImagesError
 from elastic_images.manager.ports import ImageStore, PoolControl, Record
@@ -10,13 +11,19 @@ from elastic_images.manager.ports import ImageStore, PoolControl, Record
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """The system at a glance. A part is None where the app behind it does not answer; `problems` say so."""
+    """The system at a glance. A part is None where the app behind it does not answer; its error says so."""
 
-    pool: Record | None
-    config: Record | None
-    rate: Record | None
-    usage: Record | None
-    problems: tuple[str, ...]
+    pool: Record | None = None
+    config: Record | None = None
+    rate: Record | None = None
+    decision: Record | None = None
+    """The last decision of automatic mode."""
+    events: list[Record] = field(default_factory=list)
+    """The newest, newest first."""
+    usage: Record | None = None
+    pool_error: str = ""
+    storage_error: str = ""
+    database_error: str | None = None
 
     @property
     def nodes(self) -> list[Record]:
@@ -28,6 +35,11 @@ class Overview:
         """How many of them are live."""
         return sum(node.get("state") == "live" for node in self.nodes)
 
+    @property
+    def is_changing(self) -> bool:
+        """A resize, a start or a stop is under way."""
+        return bool(self.pool and (self.pool.get("busy") or self.pool.get("phase") != "settled"))
+
     def total(self, figure: str) -> int | None:
         """A figure summed over the nodes that tell it; None where none does."""
         values = [(node.get("stats") or {}).get(figure) for node in self.nodes]
@@ -35,16 +47,23 @@ class Overview:
         return sum(known) if known else None
 
 
-def gather(pool: PoolControl, images: ImageStore) -> Overview:
-    """Ask both. An app that does not answer costs one time-out, not one for each question."""
-    problems: list[str] = []
-    status = config = rate = usage = None
+def gather(pool: PoolControl, images: ImageStore, check_database: Callable[[], None], *, events: int = 60) -> Overview:
+    """Ask all of them. An app that does not answer costs one time-out, not one for each question."""
+    status = config = rate = decision = usage = None
+    happened: list[Record] = []
+    pool_error, storage_error, database_error = "", "", None
     try:
         status, config, rate = pool.pool(), pool.config(), pool.rate()
+        happened = pool.events(events)
+        decision = next(iter(pool.decisions(1)), None)
     except ElasticImagesError as error:
-        problems.append(f"The autoscaler cannot be asked: {error} Reads go on; the pool keeps its size.")
+        pool_error = str(error)
     try:
         usage = images.usage()
     except ElasticImagesError as error:
-        problems.append(f"Storage cannot be asked: {error}")
-    return Overview(status, config, rate, usage, tuple(problems))
+        storage_error = str(error)
+    try:
+        check_database()
+    except ElasticImagesError as error:
+        database_error = str(error)
+    return Overview(status, config, rate, decision, happened, usage, pool_error, storage_error, database_error)

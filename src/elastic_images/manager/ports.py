@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
 Record = dict[str, Any]
@@ -47,3 +47,6 @@ class ImageStore(Protocol):
 
     def delete_all(self, *, actor: Mapping[str, Any]) -> int:
         """Delete every image; how many there were. Raises Forbidden."""
+
+    def delete_all_progress(self, *, actor: Mapping[str, Any]) -> Iterator[int]:
+        """Delete every image, yielding how many are gone so far. Raises Forbidden."""

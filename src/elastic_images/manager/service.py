@@ -8,6 +8,7 @@ from elastic_images.accounts.accounts import open_accounts
 from elastic_images.autoscaler.client import AutoscalerClient
 from elastic_images.internal_http import InternalHttp
 from elastic_images.manager.app import ManagerServices, create_app
+from elastic_images.manager.deletion import Deletion
 from elastic_images.server import Bound
 from elastic_images.settings import Settings
 from elastic_images.storage.client import StorageClient
@@ -17,17 +18,20 @@ _ASK_SECONDS = 3.0
 
 
 class ManagerService:
-    """The manager (`server.Service`). It has no threads of its own."""
+    """The manager (`server.Service`). Its only thread of its own is the one of a deletion that runs."""
 
     def __init__(self, settings: Settings) -> None:
         self._http = InternalHttp(settings.internal_token)
         self._accounts = open_accounts(settings)
         registry = CollectorRegistry()
         ProcessCollector(registry=registry)
+        images = StorageClient(self._http, settings.storage_urls, timeout_seconds=_ASK_SECONDS)
+        self._deletion = Deletion(images)
         services = ManagerServices(
             accounts=self._accounts,
             pool=AutoscalerClient(self._http, settings.autoscaler_url, timeout_seconds=_ASK_SECONDS),
-            images=StorageClient(self._http, settings.storage_urls, timeout_seconds=_ASK_SECONDS),
+            images=images,
+            deletion=self._deletion,
             registry=registry,
         )
         self.wsgi = create_app(services, settings)
@@ -37,6 +41,7 @@ class ManagerService:
 
     def stop(self) -> None:
         """See `server.Service`."""
+        self._deletion.stop()
         self._http.close()
         self._accounts.close()
 

@@ -5,5 +5,6 @@ from __future__ import annotations
 from elastic_images.manager.api.pool import pool_api
 from elastic_images.manager.api.tokens import tokens_api
 from elastic_images.manager.api.users import users_api
+from elastic_images.manager.api.watch import watch_api
 
-__all__ = ["pool_api", "tokens_api", "users_api"]
+__all__ = ["pool_api", "tokens_api", "users_api", "watch_api"]

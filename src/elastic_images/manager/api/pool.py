@@ -10,6 +10,7 @@ from elastic_images.accounts.flask_guard import current_principal, rule
 from elastic_images.core.errors import InvalidRequest
 from elastic_images.manager.api.body import json_object
 from elastic_images.manager.arguments import page_of_records, whole
+from elastic_images.manager.deletion import Deletion
 from elastic_images.manager.ports import ImageStore, PoolControl
 from elastic_images.settings import Settings
 
@@ -17,7 +18,7 @@ _MAX_MINUTES = 60 * 24 * 30
 _MAX_WINDOW_SECONDS = 86_400.0
 
 
-def pool_api(pool: PoolControl, images: ImageStore, settings: Settings) -> Blueprint:
+def pool_api(pool: PoolControl, images: ImageStore, deletion: Deletion, settings: Settings) -> Blueprint:
     """The routes."""
     api = Blueprint("pool-api", __name__, url_prefix="/api")
 
@@ -50,6 +51,16 @@ def pool_api(pool: PoolControl, images: ImageStore, settings: Settings) -> Bluep
     @rule("admin")
     def delete_all() -> Response:
         return jsonify({"deleted": images.delete_all(actor=current_principal().actor())})
+
+    @api.get("/deletion")
+    @rule("admin")
+    def deletion_progress() -> Response:
+        return jsonify(deletion.progress.to_json())
+
+    @api.post("/deletion")
+    @rule("admin")
+    def begin_deletion() -> tuple[Response, int]:
+        return jsonify(deletion.start(current_principal().actor()).to_json()), 202
 
     @api.get("/settings")
     @rule("admin")

@@ -4,56 +4,58 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from flask import Blueprint, redirect, render_template, request
+from flask import Blueprint, render_template, request
 from werkzeug.wrappers import Response
 
+from elastic_images.accounts.access import safe_next
 from elastic_images.accounts.accounts import Accounts
 from elastic_images.accounts.flask_guard import rule
 from elastic_images.accounts.principal import SCOPES
 from elastic_images.core.errors import ElasticImagesError, InvalidRequest
+from elastic_images.manager.notes import Note
+from elastic_images.manager.pages.answers import Answers
 
 _DAY_SECONDS = 86_400.0
 _LIFETIMES_DAYS = ("1", "7", "30", "90", "365")
 
 
-def token_pages(accounts: Accounts, clock: Callable[[], float]) -> Blueprint:
+def token_pages(accounts: Accounts, answers: Answers, clock: Callable[[], float]) -> Blueprint:
     """The routes."""
     pages = Blueprint("tokens", __name__, url_prefix="/tokens")
-
-    def page(error: ElasticImagesError | None = None, **extra: object) -> str:
-        return render_template(
-            "tokens.html",
-            tokens=accounts.tokens.list(),
-            users=[user for user in accounts.users.list() if not user.disabled],
-            scopes=SCOPES,
-            lifetimes=_LIFETIMES_DAYS,
-            now=clock(),
-            error=error,
-            **extra,
-        )
 
     @pages.get("")
     @rule("admin")
     def tokens() -> str:
-        return page()
+        now, found = clock(), accounts.tokens.list()
+        return render_template(
+            "tokens.html",
+            active=[token for token in found if token.is_active(now)],
+            over=[token for token in found if not token.is_active(now)],
+            users=[user.name for user in accounts.users.list() if not user.disabled],
+            scopes=SCOPES,
+            lifetimes=_LIFETIMES_DAYS,
+        )
 
     @pages.post("")
     @rule("admin")
-    def create() -> str | tuple[str, int]:
+    def create() -> Response:
         form = request.form
+        owner, label, days = form.get("user", ""), form.get("label", ""), form.get("days", "")
+        scopes = form.getlist("scope")
         try:
-            made, secret = accounts.tokens.create(
-                form.get("user", ""), form.get("label", ""), form.getlist("scope"), _lifetime(form.get("days", ""))
-            )
+            made, secret = accounts.tokens.create(owner, label, scopes, _lifetime(days))
         except ElasticImagesError as error:
-            return page(error), error.status
-        return page(made=made, secret=secret)
+            typed = {"user": owner, "label": label, "days": days, "scopes": " ".join(scopes)}
+            return answers.refuse("/tokens", error, form="new", typed=typed)
+        words = f"The token “{made.label}” of {made.user_name}. Copy it now, it is not shown again:"
+        return answers.tell("/tokens", Note(words, secret=secret))
 
     @pages.post("/<int:token_id>/revoke")
     @rule("admin")
     def revoke(token_id: int) -> Response:
         accounts.tokens.revoke(token_id)
-        return redirect("/tokens?done=revoked", 303)
+        place = safe_next(request.form.get("next"), "/tokens").partition("?")[0]
+        return answers.tell(place, Note("The token is revoked."))
 
     return pages
 

@@ -1,10 +1,11 @@
-"""The users: a list with a form for new ones, and a page for each."""
+"""The users: a list, a form for new ones, and a page for each."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from urllib.parse import quote
 
-from flask import Blueprint, redirect, render_template, request, url_for
+from flask import Blueprint, g, render_template, request
 from werkzeug.wrappers import Response
 
 from elastic_images.accounts.accounts import Accounts
@@ -12,83 +13,93 @@ from elastic_images.accounts.flask_guard import rule
 from elastic_images.accounts.passwords import new_password
 from elastic_images.accounts.principal import ROLES
 from elastic_images.core.errors import ElasticImagesError, InvalidRequest
+from elastic_images.manager.notes import Note
+from elastic_images.manager.pages.answers import Answers
 
-Answer = str | Response | tuple[str, int]
-
-
-class _Pages:
-    """How the two pages are made."""
-
-    def __init__(self, accounts: Accounts, clock: Callable[[], float]) -> None:
-        self._accounts = accounts
-        self._clock = clock
-
-    def all(self, error: ElasticImagesError | None = None, **extra: object) -> str:
-        """The list; with a password that was just made, once."""
-        return render_template("users.html", users=self._accounts.users.list(), roles=ROLES, error=error, **extra)
-
-    def one(self, name: str, error: ElasticImagesError | None = None, **extra: object) -> str:
-        """A user with his sessions and tokens. Raises NotFound."""
-        user, now = self._accounts.users.get(name), self._clock()
-        return render_template(
-            "user.html",
-            user=user,
-            roles=ROLES,
-            sessions=self._accounts.sessions.list(user.id),
-            tokens=[token for token in self._accounts.tokens.list(user.name) if token.is_active(now)],
-            error=error,
-            **extra,
-        )
+_DONE = {
+    "disable": "{} is disabled: all sessions have ended, and all tokens are revoked.",
+    "enable": "{} may log in again.",
+    "role": "The role of {} is changed.",
+    "revoke": "All sessions of {} have ended, and all tokens are revoked.",
+}
 
 
-def user_pages(accounts: Accounts, clock: Callable[[], float]) -> Blueprint:
+def user_pages(accounts: Accounts, answers: Answers, clock: Callable[[], float]) -> Blueprint:
     """The routes."""
-    blueprint = Blueprint("users", __name__, url_prefix="/users")
-    pages = _Pages(accounts, clock)
+    pages = Blueprint("users", __name__, url_prefix="/users")
 
-    @blueprint.get("")
+    @pages.get("")
     @rule("admin")
     def users() -> str:
-        return pages.all()
+        return render_template("users.html", users=accounts.users.list(), roles=ROLES)
 
-    @blueprint.post("")
+    @pages.post("")
     @rule("admin")
-    def add() -> Answer:
-        password = request.form.get("password", "") or new_password()
+    def add() -> Response:
+        name, role = request.form.get("name", "").strip(), request.form.get("role", "user")
+        given = request.form.get("password", "")
+        password = given or new_password()
         try:
-            user = accounts.users.add(request.form.get("name", "").strip(), password, request.form.get("role", "user"))
+            user = accounts.users.add(name, password, role)
         except ElasticImagesError as error:
-            return pages.all(error, typed=request.form.get("name", "")), error.status
-        return pages.all(made=user, password=password)
+            return answers.refuse("/users", error, form="new", typed={"name": name, "role": role})
+        words = f"{user.name} is created."
+        # A password that somebody chose is known to him; one that was made here is shown this once.
+        shown = Note(words) if given else Note(f"{words} The password, shown this once:", secret=password)
+        return answers.tell("/users", shown)
 
-    @blueprint.get("/<name>")
+    @pages.get("/<name>")
     @rule("admin")
     def user(name: str) -> str:
-        return pages.one(name)
+        found, now = accounts.users.get(name), clock()
+        session = g.get("session")
+        return render_template(
+            "user.html",
+            user=found,
+            roles=ROLES,
+            sessions=accounts.sessions.list(found.id),
+            this_session=session.id if session else None,
+            tokens=[token for token in accounts.tokens.list(found.name) if token.is_active(now)],
+        )
 
-    @blueprint.post("/<name>")
+    @pages.post("/<name>")
     @rule("admin")
-    def change(name: str) -> Answer:
-        try:
-            return _change(accounts, pages, name)
-        except ElasticImagesError as error:
-            return pages.one(name, error), error.status
+    def change(name: str) -> Response:
+        place, action = _place(name), request.form.get("action", "")
+        accounts.users.get(name)
+        if action == "password":
+            return _reset_password(accounts, answers, name, place)
+        words = _DONE.get(action, "").format(name)
+        return answers.carry_out(place, lambda: _change(accounts, name, action), words, form=action)
 
-    @blueprint.post("/<name>/sessions/<int:session_id>/end")
+    @pages.post("/<name>/sessions/<int:session_id>/end")
     @rule("admin")
     def end_session(name: str, session_id: int) -> Response:
-        accounts.sessions.revoke(session_id, accounts.users.get(name).id)
-        return redirect(url_for("users.user", name=name, done="ended"), 303)
+        user_id = accounts.users.get(name).id
+        accounts.sessions.revoke(session_id, user_id)
+        return answers.tell(_place(name), Note("The session has ended."))
 
-    return blueprint
+    return pages
 
 
-def _change(accounts: Accounts, pages: _Pages, name: str) -> Answer:
-    users, action, done = accounts.users, request.form.get("action", ""), "changed"
-    if action == "password":
-        password = request.form.get("password", "") or new_password()
-        users.set_password(name, password)
-        return pages.one(name, password=password)
+def _place(name: str) -> str:
+    return f"/users/{quote(name)}"
+
+
+def _reset_password(accounts: Accounts, answers: Answers, name: str, place: str) -> Response:
+    given = request.form.get("password", "")
+    password = given or new_password()
+    try:
+        accounts.users.set_password(name, password)
+    except ElasticImagesError as error:
+        return answers.refuse(place, error, form="password")
+    words = "The password is changed, and all sessions have ended."
+    shown = Note(words) if given else Note(f"{words} The new password, shown this once:", secret=password)
+    return answers.tell(place, shown)
+
+
+def _change(accounts: Accounts, name: str, action: str) -> None:
+    users = accounts.users
     if action == "disable":
         users.disable(name)
     elif action == "enable":
@@ -97,7 +108,5 @@ def _change(accounts: Accounts, pages: _Pages, name: str) -> Answer:
         users.set_role(name, request.form.get("role", ""))
     elif action == "revoke":
         users.revoke_all(name)
-        done = "thrown-out"
     else:
         raise InvalidRequest("There is no such action.")
-    return redirect(url_for("users.user", name=name, done=done), 303)

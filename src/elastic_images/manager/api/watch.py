@@ -1,0 +1,49 @@
+"""What the pages watch, as JSON: health, charts, and settings while they are typed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from flask import Blueprint, Response, jsonify, request
+
+from elastic_images.accounts.flask_guard import rule
+from elastic_images.core.errors import InvalidRequest
+from elastic_images.core.pool_config import ScalingConfig
+from elastic_images.manager.arguments import whole
+from elastic_images.manager.charts import MINUTES, figures
+from elastic_images.manager.explain import LABELS, explanation, problems
+from elastic_images.manager.health import assess, worst
+from elastic_images.manager.overview import Overview
+from elastic_images.manager.ports import PoolControl
+
+_MAX_MINUTES = 24 * 60
+
+
+def watch_api(pool: PoolControl, look: Callable[[], Overview], clock: Callable[[], float]) -> Blueprint:
+    """The routes. `look` gathers what there is to know."""
+    api = Blueprint("watch-api", __name__, url_prefix="/api")
+
+    @api.get("/health")
+    @rule("admin")
+    def health() -> Response:
+        parts = assess(look(), clock())
+        return jsonify({"level": worst(parts), "parts": [part.to_json() for part in parts]})
+
+    @api.get("/charts")
+    @rule("admin")
+    def charts() -> Response:
+        return jsonify(figures(pool, whole("minutes", MINUTES, 1, _MAX_MINUTES) or MINUTES).to_json())
+
+    @api.get("/config/check")
+    @rule("admin")
+    def check() -> Response:
+        typed = {name: value.strip() for name, value in request.args.items()}
+        unknown = next((name for name in typed if name not in LABELS), None)
+        if unknown is not None:
+            raise InvalidRequest(f"There is no setting {unknown[:40]!r}; there are {', '.join(LABELS)}.")
+        current = ScalingConfig.from_json(pool.config())
+        found = problems(current, typed)
+        told = [] if found else explanation(current.merge(typed))
+        return jsonify({"problems": found, "explanation": told})
+
+    return api

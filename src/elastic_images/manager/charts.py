@@ -1,0 +1,105 @@
+"""The charts' figures: the last minutes in steps of one, and what happened meanwhile."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from elastic_images.manager.happenings import happenings
+from elastic_images.manager.ports import PoolControl, Record
+
+CHARTS = (
+    ("nodes", "Nodes"),
+    ("requests", "Requests a minute"),
+    ("hit_rate", "Hit rate"),
+    ("miss_rate", "Miss rate"),
+    ("items", "Images in all caches"),
+    ("bytes", "Bytes in all caches"),
+)
+"""Each chart's figure (`metrics.store.SERIES_NAMES`) and its words."""
+MINUTES = 30
+_EVENTS = 200
+_RESIZES = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Something that is marked on the charts."""
+
+    at: float
+    kind: str
+    """`resize` or `fault`."""
+    words: str
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain JSON values."""
+        return {"at": self.at, "kind": self.kind, "words": self.words}
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Every chart's series, over the same times, oldest first. None is a gap."""
+
+    step_seconds: int
+    times: tuple[float, ...]
+    series: dict[str, tuple[float | None, ...]]
+    marks: tuple[Mark, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain JSON values."""
+        return {
+            "step_seconds": self.step_seconds,
+            "times": list(self.times),
+            "series": {name: list(values) for name, values in self.series.items()},
+            "marks": [mark.to_json() for mark in self.marks],
+        }
+
+
+def figures(pool: PoolControl, minutes: int = MINUTES) -> Figures:
+    """Ask for all of it. Raises Unavailable."""
+    answers = {name: pool.metrics(name, minutes) for name, _ in CHARTS}
+    # The minute may change between two answers: all are told by the times of the last one.
+    newest = answers[CHARTS[-1][0]]
+    times = tuple(float(at) for at, _ in newest["points"])
+    series = {name: _along(times, answer) for name, answer in answers.items()}
+    begin = times[0] if times else 0.0
+    marks = [*_resizes(pool.resizes(_RESIZES)), *_faults(pool.events(_EVENTS))]
+    seen = sorted((mark for mark in marks if mark.at >= begin), key=lambda mark: mark.at)
+    return Figures(int(newest["step_seconds"]), times, _without_the_minute_under_way(series), tuple(seen))
+
+
+def _along(times: tuple[float, ...], answer: Record) -> tuple[float | None, ...]:
+    values = {float(at): value for at, value in answer["points"]}
+    return tuple(values.get(at) for at in times)
+
+
+def _without_the_minute_under_way(
+    series: dict[str, tuple[float | None, ...]],
+) -> dict[str, tuple[float | None, ...]]:
+    # A count of half a minute would look like a drop, once a minute; so would nodes that have not reported in it yet.
+    requests, nodes = series["requests"], series["nodes"]
+    return series | {
+        "requests": (*requests[:-1], None) if requests else requests,
+        "nodes": (*nodes[:-1], nodes[-1] or None) if nodes else nodes,
+    }
+
+
+def _resizes(resizes: list[Record]) -> list[Mark]:
+    return [
+        Mark(float(resize["started_at"]), "resize", _told(resize))
+        for resize in resizes
+        if resize.get("from")  # the first map of a pool is none
+    ]
+
+
+def _told(resize: Record) -> str:
+    before, after = len(resize["from"]), len(resize["to"])
+    if resize.get("outcome") == "aborted":
+        return f"A resize to {resize['wanted']} nodes was undone"
+    if before == after:
+        return "Partitions moved between nodes"
+    return f"Resized from {before} to {after} node{'' if after == 1 else 's'}"
+
+
+def _faults(events: list[Record]) -> list[Mark]:
+    return [Mark(event.at, "fault", event.title) for event in happenings(events) if event.is_fault]

@@ -1,0 +1,130 @@
+"""Whether all is well, and if not, why and what to do. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from elastic_images.manager.overview import Overview
+from elastic_images.manager.ports import Record
+from elastic_images.ui import shown_count, shown_percent, shown_size
+
+Level = Literal["ok", "busy", "unknown", "warn", "bad"]
+_ORDER: tuple[Level, ...] = ("ok", "busy", "unknown", "warn", "bad")
+_RESTARTS = "It is restarted by itself. If this stays, look into the output of `elastic-images up`."
+_MEANINGFUL_REQUESTS = 30
+_SETTLED_SECONDS = 90.0
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part of the system."""
+
+    name: str
+    level: Level
+    words: str
+    advice: str = ""
+    """What to do; empty where nothing is to be done."""
+
+    def to_json(self) -> dict[str, str]:
+        """As plain JSON values."""
+        return {"name": self.name, "level": self.level, "words": self.words, "advice": self.advice}
+
+
+def assess(overview: Overview, now: float) -> list[Part]:
+    """Every part, as the manager sees it. `now`: seconds since the epoch."""
+    return [_storage(overview), _database(overview), _autoscaler(overview), _nodes(overview), _cache(overview, now)]
+
+
+def worst(parts: list[Part]) -> Level:
+    """The level of the whole."""
+    return max((part.level for part in parts), key=_ORDER.index, default="unknown")
+
+
+def _storage(overview: Overview) -> Part:
+    if overview.usage is None:
+        words = f"Does not answer: {overview.storage_error}"
+        advice = f"Images in memory are still served; uploads and everything else fail. {_RESTARTS}"
+        return Part("Storage", "bad", words, advice)
+    images = shown_count(overview.usage["images"], "image")
+    return Part("Storage", "ok", f"{images}, {shown_size(overview.usage['bytes'])}")
+
+
+def _database(overview: Overview) -> Part:
+    if overview.database_error is None:
+        return Part("Database", "ok", "Answers")
+    advice = "Without it nobody can log in, nothing can be written, and caches go dark. Check the setting DATABASE."
+    return Part("Database", "bad", f"Does not answer: {overview.database_error}", advice)
+
+
+def _autoscaler(overview: Overview) -> Part:
+    if overview.pool is None or overview.config is None:
+        words = f"Does not answer: {overview.pool_error}"
+        return Part(
+            "Autoscaler", "bad", words, f"Images are served as before; only the pool keeps its size. {_RESTARTS}"
+        )
+    if overview.config["mode"] == "manual":
+        return Part("Autoscaler", "ok", "Manual mode")
+    decision = overview.decision
+    if decision and decision["action"] == "error":
+        return Part("Autoscaler", "warn", "Automatic mode, but it could not decide", str(decision["reason"]))
+    return Part("Autoscaler", "ok", "Automatic mode")
+
+
+def _nodes(overview: Overview) -> Part:
+    if overview.pool is None:
+        return Part("Nodes", "unknown", "Only the autoscaler knows")
+    wanted = int(overview.pool["wanted"])
+    serving = f"{overview.live} of {wanted} {'serves' if wanted == 1 else 'serve'}"
+    gone = [node for node in overview.nodes if node["state"] in ("fenced", "dead")]
+    if gone:
+        advice = "Its partitions go to the other nodes, and it is started anew, by itself, within seconds."
+        return Part("Nodes", "bad", f"{serving}; {_named(gone)} failed", advice)
+    missing = [node for node in overview.nodes if node["slot"] < wanted and node["state"] != "live"]
+    if missing:
+        words = f"{serving}; {_named(missing)} {'is' if len(missing) == 1 else 'are'} being started"
+        level: Level = "busy" if overview.pool["busy"] else "warn"
+        advice = (
+            ""
+            if level == "busy"
+            else "The events say why. It is tried again by itself, at longer and longer intervals."
+        )
+        return Part("Nodes", level, words, advice)
+    silent = [node for node in overview.nodes if node["state"] == "live" and not node.get("stats")]
+    if silent:
+        return Part("Nodes", "warn", f"{serving}; {_named(silent)} did not tell its figures", "It may be overloaded.")
+    if overview.pool["phase"] != "settled" or overview.live != wanted:
+        return Part("Nodes", "busy", f"{serving}; a resize is under way")
+    return Part("Nodes", "ok", serving)
+
+
+def _cache(overview: Overview, now: float) -> Part:
+    if overview.rate is None or overview.pool is None or overview.config is None:
+        return Part("Cache", "unknown", "Only the autoscaler knows")
+    quiet = [
+        node
+        for node in overview.nodes
+        if node["state"] == "live" and node["id"] not in overview.rate["sources"] and _is_settled(node, now)
+    ]
+    if quiet:
+        advice = "Automatic mode waits while figures are missing. Charts show a gap."
+        return Part("Cache", "warn", f"No figures from {_named(quiet)} in the last minute", advice)
+    miss_rate = overview.rate["miss_rate"]
+    if miss_rate is None:
+        return Part("Cache", "ok", "No requests in the last minute")
+    words = f"{shown_percent(1 - miss_rate)} of the last minute's requests were hits"
+    config = overview.config
+    is_high = miss_rate > config["max_miss"] and overview.rate["requests"] >= _MEANINGFUL_REQUESTS
+    if is_high and config["mode"] == "manual":
+        advice = f"More misses than {shown_percent(config['max_miss'])}: add nodes or memory, or choose automatic mode."
+        return Part("Cache", "warn", words, advice)
+    return Part("Cache", "ok", words)
+
+
+def _is_settled(node: Record, now: float) -> bool:
+    return node.get("started_at") is not None and now - float(node["started_at"]) > _SETTLED_SECONDS
+
+
+def _named(nodes: list[Record]) -> str:
+    names = [str(node["slot"]) for node in nodes]
+    return f"node {names[0]}" if len(names) == 1 else f"nodes {', '.join(names[:-1])} and {names[-1]}"

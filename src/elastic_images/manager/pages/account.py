@@ -1,0 +1,77 @@
+"""A person's own account: password and sessions. Its JSON twin is here too, since both need a session."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, g, jsonify, redirect, render_template, request
+from werkzeug.wrappers import Response as BaseResponse
+
+from elastic_images.accounts.flask_guard import Guard, current_principal, rule
+from elastic_images.core.errors import ElasticImagesError, Forbidden, InvalidRequest, Unauthenticated
+from elastic_images.manager.api.body import json_object, needed_text
+from elastic_images.manager.api.facts import session_json, user_json
+from elastic_images.manager.notes import Note
+from elastic_images.manager.pages.answers import Answers
+
+
+def account_pages(guard: Guard, answers: Answers) -> Blueprint:
+    """The routes."""
+    pages = Blueprint("account", __name__)
+    accounts = guard.accounts
+
+    @pages.get("/account")
+    @rule("account")
+    def account() -> str:
+        return render_template(
+            "account.html",
+            user=accounts.users.get(current_principal().name),
+            sessions=accounts.sessions.list(g.session.user_id),
+            this_session=g.session.id,
+        )
+
+    @pages.post("/account/password")
+    @rule("account")
+    def change_password() -> BaseResponse:
+        form = request.form
+        try:
+            if form.get("new", "") != form.get("again", ""):
+                raise InvalidRequest("The new password was typed in two ways.")
+            _change_password(guard, form.get("current", ""), form.get("new", ""))
+        except ElasticImagesError as error:
+            return answers.refuse("/account", error, form="password")
+        # All sessions have ended, this one too: the person goes on in a new one, and the note is for that.
+        response = redirect("/account", 303)
+        g.session = guard.log_in(response, current_principal().name, form["new"]).session
+        told = answers.tell("/account", Note("Your password is changed, and your other sessions have ended."))
+        response.headers["Location"] = told.headers["Location"]
+        return response
+
+    @pages.post("/account/sessions/<int:session_id>/end")
+    @rule("account")
+    def end_session(session_id: int) -> BaseResponse:
+        accounts.sessions.revoke(session_id, g.session.user_id)
+        return answers.tell("/account", Note("The session has ended."))
+
+    @pages.get("/api/account")
+    @rule("account")
+    def account_json() -> Response:
+        sessions = [session_json(session) for session in accounts.sessions.list(g.session.user_id)]
+        return jsonify(user_json(accounts.users.get(current_principal().name)) | {"sessions": sessions})
+
+    @pages.post("/api/account/password")
+    @rule("account")
+    def change_password_json() -> tuple[str, int]:
+        body = json_object(("current", "new"))
+        _change_password(guard, needed_text(body, "current"), needed_text(body, "new"))
+        return "", 204
+
+    return pages
+
+
+def _change_password(guard: Guard, current: str, new: str) -> None:
+    """Raises Forbidden where `current` is not the password; counted as a login, against guessing."""
+    me = current_principal().name
+    try:
+        guard.accounts.check_password(me, current, address=g.client.address)
+    except Unauthenticated:
+        raise Forbidden("That is not your current password.") from None
+    guard.accounts.users.set_password(me, new)

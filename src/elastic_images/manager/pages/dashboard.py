@@ -1,0 +1,57 @@
+"""The first page: whether all is well, how the pool stands, the last half hour, and what happened."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from flask import Blueprint, render_template, request
+
+from elastic_images.accounts.flask_guard import rule
+from elastic_images.core.errors import ElasticImagesError
+from elastic_images.manager.charts import CHARTS, MINUTES, Figures, figures
+from elastic_images.manager.happenings import happenings
+from elastic_images.manager.health import assess, worst
+from elastic_images.manager.overview import Overview
+from elastic_images.manager.ports import PoolControl
+
+_SHOWN_EVENTS = 8
+
+
+def dashboard_pages(pool: PoolControl, look: Callable[[], Overview], clock: Callable[[], float]) -> Blueprint:
+    """The routes. `look` gathers what is shown."""
+    pages = Blueprint("dashboard", __name__)
+
+    @pages.get("/")
+    @rule("admin")
+    def dashboard() -> str:
+        overview, now = look(), clock()
+        parts = assess(overview, now)
+        # The charts draw themselves; only a reader without a script needs the table within the page.
+        with_table = "HX-Request" not in request.headers and overview.pool is not None
+        return render_template(
+            "dashboard.html",
+            overview=overview,
+            parts=parts,
+            level=worst(parts),
+            now=now,
+            charts=CHARTS,
+            minutes=MINUTES,
+            figures=_figures(pool)[0] if with_table else None,
+            events=happenings(overview.events)[:_SHOWN_EVENTS],
+        )
+
+    @pages.get("/charts")
+    @rule("admin")
+    def table() -> str | tuple[str, int]:
+        found, error = _figures(pool)
+        page = render_template("charts.html", figures=found, charts=CHARTS, minutes=MINUTES, error=error)
+        return (page, error.status) if error else page
+
+    return pages
+
+
+def _figures(pool: PoolControl) -> tuple[Figures | None, ElasticImagesError | None]:
+    try:
+        return figures(pool), None
+    except ElasticImagesError as error:
+        return None, error

@@ -1,0 +1,44 @@
+"""The stored images as a whole: how many there are, and deleting all of them."""
+
+from __future__ import annotations
+
+from flask import Blueprint, render_template, request
+from werkzeug.wrappers import Response
+
+from elastic_images.accounts.flask_guard import current_principal, rule
+from elastic_images.core.errors import ElasticImagesError, InvalidRequest
+from elastic_images.manager.deletion import Deletion
+from elastic_images.manager.pages.answers import Answers
+from elastic_images.manager.ports import ImageStore
+
+CONFIRMATION = "delete all images"
+_PLACE = "/images"
+
+
+def image_pages(images: ImageStore, deletion: Deletion, answers: Answers) -> Blueprint:
+    """The routes."""
+    pages = Blueprint("images", __name__)
+
+    @pages.get(_PLACE)
+    @rule("admin")
+    def shown() -> str:
+        usage = trouble = None
+        try:
+            usage = images.usage()
+        except ElasticImagesError as error:
+            trouble = error
+        return render_template(
+            "images.html", usage=usage, trouble=trouble, progress=deletion.progress, confirmation=CONFIRMATION
+        )
+
+    @pages.post("/images/delete_all")
+    @rule("admin")
+    def delete_all() -> Response:
+        def begin() -> None:
+            if request.form.get("confirmation", "").strip().lower() != CONFIRMATION:
+                raise InvalidRequest(f"Nothing was deleted. To delete every image, type: {CONFIRMATION}")
+            deletion.start(current_principal().actor())
+
+        return answers.carry_out(_PLACE, begin, "", form="delete")
+
+    return pages

@@ -1,0 +1,101 @@
+"""The pool: its size, its mode, its nodes' memory, and emptying the caches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from flask import Blueprint, render_template, request
+from werkzeug.wrappers import Response
+
+from elastic_images.accounts.flask_guard import rule
+from elastic_images.core.errors import Conflict, ElasticImagesError, InvalidRequest
+from elastic_images.core.pool_config import CACHE_POLICIES, MODES, ScalingConfig
+from elastic_images.manager.explain import explanation, problems
+from elastic_images.manager.overview import Overview
+from elastic_images.manager.pages.answers import Answers
+from elastic_images.manager.ports import PoolControl
+from elastic_images.manager.sizes import sizes
+
+_PLACE = "/pool"
+_FORMS = {
+    "scaling": ("mode", "expand_ratio", "shrink_ratio", "max_miss", "min_miss"),
+    "memory": ("cache_mb", "policy", "assignment"),
+}
+_STEPS = {"add": 1, "remove": -1}
+
+
+def pool_pages(
+    pool: PoolControl, look: Callable[[], Overview], answers: Answers, clock: Callable[[], float]
+) -> Blueprint:
+    """The routes. `look` gathers what is shown."""
+    pages = Blueprint("pool", __name__)
+
+    @pages.get(_PLACE)
+    @rule("admin")
+    def shown() -> str:
+        overview = look()
+        return render_template(
+            "pool.html",
+            overview=overview,
+            sizes=sizes(overview.pool),
+            modes=MODES,
+            policies=CACHE_POLICIES,
+            now=clock(),
+            judge=_judge,
+            explain=lambda config: explanation(_readable(config)),
+        )
+
+    @pages.post("/pool/size")
+    @rule("admin")
+    def resize() -> Response:
+        try:
+            nodes = pool.update_config({"num_nodes": _wanted_size(pool)})["num_nodes"]
+        except ElasticImagesError as error:
+            return answers.refuse(_PLACE, error, form="size")
+        return answers.carry_out(
+            _PLACE, lambda: None, f"{nodes} node{'' if nodes == 1 else 's'} wanted; the resize follows."
+        )
+
+    @pages.post("/pool/config")
+    @rule("admin")
+    def configure() -> Response:
+        form = request.form.get("form", "")
+        names = _FORMS.get(form) or tuple(name for names in _FORMS.values() for name in names)
+        changes = {name: request.form[name].strip() for name in names if name in request.form}
+        return answers.carry_out(
+            _PLACE, lambda: pool.update_config(changes), "The settings are saved.", form=form, typed=changes
+        )
+
+    @pages.post("/pool/clear")
+    @rule("admin")
+    def clear() -> Response:
+        return answers.carry_out(_PLACE, lambda: _clear(pool), "All caches are empty.")
+
+    return pages
+
+
+def _wanted_size(pool: PoolControl) -> object:
+    step = _STEPS.get(request.form.get("step", ""))
+    if step is None:
+        return request.form.get("num_nodes", "").strip()
+    return pool.config()["num_nodes"] + step
+
+
+def _clear(pool: PoolControl) -> None:
+    failed = pool.clear()["failed"]
+    if failed:
+        raise Conflict(f"{', '.join(failed)} did not answer and may still hold images; the other caches are empty.")
+
+
+def _judge(config: dict[str, Any], typed: dict[str, str]) -> dict[str, str]:
+    """What is wrong with what was typed, field by field; nothing where nothing was."""
+    return problems(_readable(config), typed) if typed else {}
+
+
+def _readable(config: dict[str, Any]) -> ScalingConfig:
+    """The settings as the autoscaler tells them; the first ones where somebody wrote something unreadable by hand."""
+    try:
+        return ScalingConfig.from_json({name: value for name, value in config.items() if value is not None})
+    except InvalidRequest:
+        return ScalingConfig()

@@ -1,0 +1,345 @@
+"""What the manager makes of what it is told: health, words, the ring, charts, explanations. Pure."""
+
+from __future__ import annotations
+
+import re
+import threading
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+
+from elastic_images.core.pool_config import ScalingConfig
+from elastic_images.core.pool_map import close_resize, first_map, open_resize
+from elastic_images.manager.charts import figures
+from elastic_images.manager.explain import LABELS, explanation, problems
+from elastic_images.manager.happenings import happenings, verdicts
+from elastic_images.manager.health import assess, worst
+from elastic_images.manager.notes import Note, Notes
+from elastic_images.manager.overview import Overview
+from elastic_images.manager.ring import ring
+from elastic_images.manager.sizes import sizes
+
+NOW = 1.8e9
+FOUR = tuple(number % 4 for number in range(16))
+THREE = tuple(number % 3 for number in range(16))
+
+
+def node(slot: int, **changes: Any) -> dict[str, Any]:
+    stats = {"items": 1, "bytes": 2, "capacity_bytes": 3}
+    return {"slot": slot, "id": f"node-{slot}", "state": "live", "started_at": NOW - 600, "stats": stats} | changes
+
+
+def overview(*nodes: dict[str, Any], **changes: Any) -> Overview:
+    """All is well, but for `changes`: a dict changes what is in a part, anything else takes its place."""
+    known: dict[str, Any] = {
+        "pool": {"wanted": len(nodes), "busy": False, "phase": "settled", "nodes": list(nodes)},
+        "config": ScalingConfig().to_json(),
+        "rate": {"requests": 100, "miss_rate": 0.1, "sources": [one["id"] for one in nodes]},
+        "usage": {"images": 1, "bytes": 5},
+    }
+    for name, change in changes.items():
+        merge = isinstance(change, dict) and name in known
+        known[name] = known[name] | change if merge else change
+    return Overview(**known)
+
+
+def levels(one: Overview) -> dict[str, str]:
+    return {part.name: part.level for part in assess(one, NOW)}
+
+
+# Health.
+
+
+def test_all_is_well() -> None:
+    parts = assess(overview(node(0), node(1)), NOW)
+    assert {part.level for part in parts} == {"ok"}
+    assert worst(parts) == "ok"
+    assert not [part.advice for part in parts if part.advice]
+
+
+@pytest.mark.parametrize(
+    ("seen", "part", "level", "words"),
+    [
+        (overview(node(0), usage=None, storage_error="gone"), "Storage", "bad", "gone"),
+        (overview(node(0), database_error="gone"), "Database", "bad", "gone"),
+        (overview(node(0), pool=None, pool_error="gone"), "Autoscaler", "bad", "gone"),
+        (
+            overview(node(0), config={"mode": "auto"}, decision={"action": "error", "reason": "x"}),
+            "Autoscaler",
+            "warn",
+            "could not decide",
+        ),
+        (overview(node(0), node(1, state="dead")), "Nodes", "bad", "1 of 2 serve; node 1 failed"),
+        (overview(node(0), node(1, state="absent")), "Nodes", "warn", "node 1 is being started"),
+        (overview(node(0), node(1, state="starting"), pool={"busy": True}), "Nodes", "busy", "being started"),
+        (overview(node(0), node(1, stats=None)), "Nodes", "warn", "node 1 did not tell its figures"),
+        (overview(node(0), pool={"phase": "open"}), "Nodes", "busy", "a resize is under way"),
+        (overview(node(0), rate={"sources": []}), "Cache", "warn", "No figures from node 0"),
+        (overview(node(0), rate={"miss_rate": 0.6}), "Cache", "warn", "40.0 %"),
+        (overview(node(0), rate={"miss_rate": 0.6, "requests": 5}), "Cache", "ok", "40.0 %"),
+        (overview(node(0), rate={"miss_rate": None}), "Cache", "ok", "No requests"),
+    ],
+)
+def test_what_is_not_well(seen: Overview, part: str, level: str, words: str) -> None:
+    (found,) = [one for one in assess(seen, NOW) if one.name == part]
+    assert found.level == level
+    assert words in found.words
+    assert found.advice or level in ("ok", "busy")
+
+
+def test_without_the_autoscaler_nodes_are_not_known() -> None:
+    seen = overview(node(0), pool=None, rate=None, config=None)
+    assert (levels(seen)["Nodes"], levels(seen)["Cache"]) == ("unknown", "unknown")
+
+
+def test_a_node_that_has_just_started_may_be_silent() -> None:
+    assert levels(overview(node(0, started_at=NOW - 5), rate={"sources": []}))["Cache"] == "ok"
+
+
+# Events and decisions in plain words.
+
+
+def event(number: int, kind: str, slot: int | None = None, message: str = "x") -> dict[str, Any]:
+    return {"id": number, "at": NOW + number, "kind": kind, "slot": slot, "epoch": None, "message": message}
+
+
+def test_the_end_of_a_node_is_a_fault_unless_it_was_told_to_stop() -> None:
+    told = happenings(
+        [
+            event(6, "node-died", 1),
+            event(5, "node-launched", 1),
+            event(4, "node-dead", 1, "Its process is gone: node-1, incarnation abc"),
+            event(3, "node-died", 1),
+            event(2, "node-stopping", 1),
+            event(1, "node-died", 0),
+        ]
+    )
+    assert [(one.id, one.is_fault) for one in told] == [
+        (6, True),
+        (5, False),
+        (4, False),
+        (3, False),
+        (2, False),
+        (1, True),
+    ]
+    assert told[3].title == "Node 1 has stopped"
+    assert "abc" not in told[2].message
+
+
+def test_messages_say_what_the_title_does_not() -> None:
+    told = happenings(
+        [
+            event(5, "unheard-of", None, "A message"),
+            event(4, "config-changed", None, "Scaled by the policy (Miss rate 0.5: up): num_nodes = 4, cache_mb = 2"),
+            event(3, "config-changed", None, "The settings were changed: num_nodes = 4"),
+            event(2, "open", None, "A resize is opened: The wanted size is 4."),
+            event(1, "node-fenced", 2, "It does not answer: node-2, incarnation abc"),
+        ]
+    )
+    assert [(one.title, one.message) for one in told] == [
+        ("Unheard of", "A message"),
+        (
+            "The settings were changed",
+            "Scaled by the policy (Miss rate 0.5: up): the number of nodes is 4, the capacity is 2.",
+        ),
+        ("The settings were changed", "the number of nodes is 4."),
+        ("A resize began", "The wanted size is 4."),
+        ("Node 2 does not answer", "It does not answer."),
+    ]
+
+
+def decision(action: str, before: int, after: int) -> dict[str, Any]:
+    return {"action": action, "nodes_before": before, "nodes_after": after}
+
+
+def test_decisions_that_keep_the_size_stand_together() -> None:
+    found = verdicts(
+        [
+            decision("hold", 2, 2),
+            decision("hold", 2, 2),
+            decision("grow", 1, 2),
+            decision("hold", 1, 1),
+            decision("error", 1, 1),
+            decision("shrink", 2, 1),
+        ]
+    )
+    assert [(one.title, len(one.decisions)) for one in found] == [
+        ("Kept 2 nodes", 2),
+        ("Grew from 1 to 2 nodes", 1),
+        ("Kept 1 node", 1),
+        ("Could not decide", 1),
+        ("Shrank from 2 to 1 node", 1),
+    ]
+
+
+# The ring.
+
+
+def drawn(pool: dict[str, Any] | None) -> ElementTree.Element:
+    return ElementTree.fromstring(str(ring(pool)))  # noqa: S314 - our own picture
+
+
+def owners(picture: ElementTree.Element, kind: str) -> list[int]:
+    found = [one.get("class", "") for one in picture.iter("path") if kind in one.get("class", "")]
+    return [int(css.rpartition("-")[2]) for css in found]
+
+
+def test_the_ring_shows_each_partition_in_its_nodes_colour() -> None:
+    settled = first_map(THREE)
+    picture = drawn({"map": settled.to_json(), "phase": "settled"})
+    assert owners(picture, "ring-sector") == list(THREE)
+    assert owners(picture, "ring-rim") == []
+    texts = [text.text for text in picture.iter("text")]
+    assert [text for text in texts if text and text.isdigit()] == [str(number) for number in range(1, 17)]
+    assert {"3 nodes", "epoch 1", "settled"} <= set(texts)
+
+
+def test_the_ring_shows_the_previous_owners_during_a_resize() -> None:
+    opened = open_resize(first_map(THREE), FOUR)
+    picture = drawn({"map": opened.to_json(), "phase": "open"})
+    moved = [before for before, after in zip(THREE, FOUR, strict=True) if before != after]
+    assert owners(picture, "ring-sector") == list(FOUR)
+    assert owners(picture, "ring-rim") == moved
+    assert f"{len(moved)} of them moving" in picture.get("aria-label", "")
+    closing = drawn({"map": close_resize(opened).to_json(), "phase": "closing"})
+    dropping = [one for one in closing.iter("path") if "ring-dropping" in one.get("class", "")]
+    assert len(dropping) == len(moved)
+
+
+@pytest.mark.parametrize("pool", [None, {"map": None, "phase": "new"}])
+def test_the_ring_without_a_map_is_empty(pool: dict[str, Any] | None) -> None:
+    assert len(list(drawn(pool).iter("path"))) == 16
+    assert "no map" in str(ring(pool))
+
+
+def test_the_ring_escapes_what_it_is_told() -> None:
+    assert "<script" not in str(ring({"map": first_map(THREE).to_json(), "phase": "<script>"}))
+
+
+# Sizes, and settings in plain words.
+
+
+def test_sizes_know_what_each_would_move() -> None:
+    moves = {"alternating": {str(nodes): nodes for nodes in range(1, 9)}, "minimal": {"1": 9}}
+    assert [size.moves for size in sizes({"assignment": "alternating", "moves": moves})] == list(range(1, 9))
+    assert sizes({"assignment": "minimal", "moves": moves})[0].moves == 9
+    assert [size.moves for size in sizes(None)] == [None] * 8
+
+
+def test_every_setting_has_a_label() -> None:
+    assert LABELS.keys() == ScalingConfig().to_json().keys()
+
+
+@pytest.mark.parametrize(
+    ("typed", "wrong"),
+    [
+        ({}, set()),
+        ({"max_miss": "0.5"}, set()),
+        ({"max_miss": "1.5", "expand_ratio": "1", "shrink_ratio": "x"}, {"max_miss", "expand_ratio", "shrink_ratio"}),
+        ({"min_miss": "0.9"}, {"min_miss"}),
+        ({"min_miss": "0.9", "max_miss": "0.95"}, set()),
+        ({"max_miss": "0.01"}, {"max_miss"}),
+        ({"max_miss": "0.01", "min_miss": "0.05"}, {"min_miss"}),
+        ({"cache_mb": "0"}, {"cache_mb"}),
+        ({"mode": "sometimes"}, {"mode"}),
+        ({"unknown": "1"}, set()),
+    ],
+)
+def test_each_mistake_is_found(typed: dict[str, str], wrong: set[str]) -> None:
+    found = problems(ScalingConfig(), typed)
+    assert found.keys() == wrong
+    # In words for people, not by the names of the code.
+    assert not [words for words in found.values() if re.search(r"_", words)]
+
+
+def test_the_explanation_is_what_the_policy_does() -> None:
+    told = explanation(ScalingConfig(mode="auto", num_nodes=3))
+    assert told[1:] == [
+        "Above 30 % the pool grows: from 3 nodes to 6.",
+        "Below 5 % it shrinks: from 3 nodes to 1.",
+        "From 5 % to 30 %, and without requests, it keeps its size.",
+    ]
+    most = explanation(ScalingConfig(num_nodes=8))
+    assert most[0].startswith("Manual mode")
+    assert most[1] == "Above 30 % the pool would grow, but 8 is the most it may have."
+    least = explanation(ScalingConfig(mode="auto", num_nodes=1))
+    assert least[2] == "Below 5 % it shrinks, but 1 is the least it may have."
+    never = explanation(ScalingConfig(mode="auto", max_miss=1.0, min_miss=0.0))
+    assert "never grows" in never[1]
+    assert "never shrinks" in never[2]
+
+
+# Charts.
+
+
+class Records:
+    """An autoscaler whose minute changes between two questions."""
+
+    def __init__(self) -> None:
+        self.late = False
+
+    def metrics(self, name: str, minutes: int = 60, source: str | None = None) -> dict[str, Any]:
+        begin = NOW + (60 if name == "bytes" else 0)
+        values = {"requests": 50, "nodes": 0}.get(name, 0.5)
+        return {"step_seconds": 60, "points": [[begin + 60 * minute, values] for minute in range(minutes)]}
+
+    def resizes(self, limit: int = 50, before: int | None = None) -> list[dict[str, Any]]:
+        return [
+            {"started_at": NOW + 130, "from": [0], "to": [0, 1], "outcome": "done", "wanted": 2},
+            {"started_at": NOW + 70, "from": [0, 1], "to": [0], "outcome": "aborted", "wanted": 1},
+            {"started_at": NOW + 65, "from": [], "to": [0], "outcome": "done", "wanted": 1},
+            {"started_at": NOW - 900, "from": [0], "to": [0, 1], "outcome": "done", "wanted": 2},
+        ]
+
+    def events(self, limit: int = 50, before: int | None = None) -> list[dict[str, Any]]:
+        return [event(100, "node-died", 1), event(90, "node-ready", 1)]
+
+
+def test_charts_are_over_the_same_times_and_show_gaps_and_marks() -> None:
+    found = figures(Records(), 3)  # type: ignore[arg-type]  # what is asked of it, it has
+    assert found.times == (NOW + 60, NOW + 120, NOW + 180)
+    assert found.series["bytes"] == (0.5, 0.5, 0.5)
+    assert found.series["hit_rate"] == (0.5, 0.5, None)
+    assert found.series["requests"] == (50, 50, None)
+    assert found.series["nodes"][-1] is None
+    assert [(mark.at - NOW, mark.kind) for mark in found.marks] == [(70, "resize"), (100, "fault"), (130, "resize")]
+
+
+# Notes.
+
+
+def test_a_note_is_taken_once_and_by_its_owner() -> None:
+    notes = Notes()
+    name = notes.leave("ann", Note("done", secret="x"))
+    assert notes.take("bob", name) is None
+    assert notes.take("ann", "other") is None
+    taken = notes.take("ann", name)
+    assert taken is not None
+    assert taken.words == "done"
+    assert notes.take("ann", name) is None
+    assert "x" not in repr(Note(secret="x"))
+
+
+def test_notes_are_not_kept_for_ever() -> None:
+    now = [0.0]
+    notes = Notes(clock=lambda: now[0])
+    old = notes.leave("ann", Note("old"))
+    now[0] = 601
+    assert notes.take("ann", old) is None
+    first = notes.leave("ann", Note("first"))
+    for _ in range(500):
+        notes.leave("ann", Note("more"))
+    assert notes.take("ann", first) is None
+
+
+def test_one_of_many_takers_gets_the_note() -> None:
+    notes = Notes()
+    name = notes.leave("ann", Note("one"))
+    taken: list[Note | None] = []
+    takers = [threading.Thread(target=lambda: taken.append(notes.take("ann", name))) for _ in range(8)]
+    for taker in takers:
+        taker.start()
+    for taker in takers:
+        taker.join()
+    assert len([note for note in taken if note is not None]) == 1
