@@ -71,8 +71,9 @@ def pool_blueprint(store: PoolStore) -> Blueprint:
         body = _body()
         try:
             member = Member(**body["member"])
-            known = member.kind in ("node", "web") and len(member.incarnation) == 32
-        except (KeyError, TypeError):
+            # The slot is asked for here: a member whose id has none would break everyone who reads the members.
+            known = member.kind in ("node", "web") and len(member.incarnation) == 32 and (member.slot or 0) >= 0
+        except (KeyError, TypeError, ValueError, AttributeError):
             known = False
         if not known:
             raise InvalidRequest("A member names its id, kind, incarnation, address and data_address.")
