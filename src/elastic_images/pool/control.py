@@ -116,6 +116,9 @@ def _handler(token: str, routes: dict[tuple[str, str], Route]) -> type[BaseHTTPR
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))
+            if self.close_connection:
+                # Else the next invalidation is sent on a connection that is about to close, and must be repeated.
+                self.send_header("Connection", "close")
             self.end_headers()
             self.wfile.write(body)
             self.wfile.flush()
