@@ -17,7 +17,7 @@ from elastic_images.storage.objects.s3_reading import Body
 
 CONNECTIONS = 64
 _CONNECT_SECONDS = 2.0
-_ANSWER_SECONDS = 5.0
+ANSWER_SECONDS = 5.0
 
 
 class BotoS3Service:
@@ -25,11 +25,14 @@ class BotoS3Service:
 
     Nothing is repeated here. Neither a credential nor a text of a library's is in a Trouble.
 
+    Args:
+        answer_seconds: so long a request waits for each piece of its answer.
+
     Raises:
         InvalidRequest: boto3 is not installed; the message says how to mend that.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, answer_seconds: float = ANSWER_SECONDS) -> None:
         try:
             import boto3
             from botocore import exceptions, parsers, xform_name
@@ -42,7 +45,7 @@ class BotoS3Service:
         self._session_class = boto3.session.Session
         self._config = Config(
             connect_timeout=_CONNECT_SECONDS,
-            read_timeout=_ANSWER_SECONDS,
+            read_timeout=answer_seconds,
             max_pool_connections=CONNECTIONS,
             tcp_keepalive=True,
             retries={"mode": "standard", "total_max_attempts": 1},

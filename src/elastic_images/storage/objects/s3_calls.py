@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from elastic_images.storage.objects.repeating import Repeater
@@ -10,9 +11,16 @@ from elastic_images.storage.objects.s3_reading import Body
 
 T = TypeVar("T")
 
-READ_DEADLINE_SECONDS = 4.5
-"""Below what the other apps wait for storage."""
-WRITE_DEADLINE_SECONDS = 30.0
+
+@dataclass(frozen=True, slots=True)
+class Deadlines:
+    """For how long a call is begun again."""
+
+    read_seconds: float = 4.5
+    """Below what the other apps wait for storage."""
+    write_seconds: float = 30.0
+    tidy_seconds: float = 1.0
+    """For what is done behind a failure, before it is told."""
 
 
 class S3Service(Protocol):
@@ -28,24 +36,27 @@ class S3Service(Protocol):
 class BucketCalls:
     """Calls on one bucket. Safe to share between threads; every method raises Trouble."""
 
-    def __init__(self, service: S3Service, bucket: str, repeater: Repeater) -> None:
+    def __init__(self, service: S3Service, bucket: str, repeater: Repeater, deadlines: Deadlines) -> None:
         self._service = service
         self._bucket = bucket
         self._repeater = repeater
+        self._deadlines = deadlines
 
     def once(self, operation: str, **arguments: Any) -> dict[str, Any]:
         """One request."""
         return self._service.call(operation, Bucket=self._bucket, **arguments)
 
     def read(self, operation: str, **arguments: Any) -> dict[str, Any]:
-        """A request somebody waits for, repeated for a few seconds."""
-        return self.repeat(lambda: self.once(operation, **arguments))
+        """A request that somebody waits for."""
+        return self.repeat_read(lambda: self.once(operation, **arguments))
 
-    def write(
-        self, operation: str, *, deadline_seconds: float = WRITE_DEADLINE_SECONDS, **arguments: Any
-    ) -> dict[str, Any]:
-        """A request that changes something, repeated for longer."""
-        return self.repeat(lambda: self.once(operation, **arguments), deadline_seconds)
+    def write(self, operation: str, **arguments: Any) -> dict[str, Any]:
+        """A request that changes something."""
+        return self.repeat_write(lambda: self.once(operation, **arguments))
+
+    def tidy(self, operation: str, **arguments: Any) -> None:
+        """A request that removes what a failed write left."""
+        self._repeater.run(lambda: self.once(operation, **arguments), self._deadlines.tidy_seconds)
 
     def get(self, key: str, position: int = 0) -> tuple[int, Body]:
         """How many bytes follow from `position` on, and they themselves; one request."""
@@ -53,6 +64,10 @@ class BucketCalls:
         answer = self.once("GetObject", Key=key, **span)
         return answer["ContentLength"], self._service.body(answer)
 
-    def repeat(self, call: Callable[[], T], deadline_seconds: float = READ_DEADLINE_SECONDS) -> T:
-        """Run `call`, again where that may help."""
-        return self._repeater.run(call, deadline_seconds)
+    def repeat_read(self, call: Callable[[], T]) -> T:
+        """Run `call`, again where that may help, as `read` does."""
+        return self._repeater.run(call, self._deadlines.read_seconds)
+
+    def repeat_write(self, call: Callable[[], T]) -> T:
+        """Run `call`, again where that may help, as `write` does."""
+        return self._repeater.run(call, self._deadlines.write_seconds)

@@ -11,7 +11,7 @@ from typing import Any
 
 from elastic_images.storage.objects.base import NAME, ObjectInfo, ObjectMissing, StoredObject, checked, new_name
 from elastic_images.storage.objects.repeating import Repeater
-from elastic_images.storage.objects.s3_calls import WRITE_DEADLINE_SECONDS, BucketCalls, S3Service
+from elastic_images.storage.objects.s3_calls import BucketCalls, Deadlines, S3Service
 from elastic_images.storage.objects.s3_errors import EXISTS, MISSING, UPLOAD_GONE, Trouble, as_ours, is_temporary
 from elastic_images.storage.objects.s3_reading import S3Object
 from elastic_images.storage.objects.s3_upload import S3Upload, pieces_of
@@ -42,9 +42,10 @@ class S3ObjectStore:
         make_name: Callable[[], str] = new_name,
         step: Step = no_step,
         repeater: Repeater | None = None,
+        deadlines: Deadlines | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._calls = BucketCalls(service, bucket, repeater or Repeater(is_temporary))
+        self._calls = BucketCalls(service, bucket, repeater or Repeater(is_temporary), deadlines or Deadlines())
         self._prefix = f"{prefix}/" if prefix else ""
         self._place = f"s3://{bucket}/{prefix}".rstrip("/")
         self._part_bytes = part_bytes
@@ -71,7 +72,7 @@ class S3ObjectStore:
         key = self._key(checked(name))
         with self._errors("read"):
             try:
-                size_bytes, body = self._calls.repeat(lambda: self._calls.get(key))
+                size_bytes, body = self._calls.repeat_read(lambda: self._calls.get(key))
             except Trouble as trouble:
                 if trouble.code in MISSING:
                     raise ObjectMissing(name) from None
@@ -80,7 +81,7 @@ class S3ObjectStore:
             size_bytes,
             body,
             fetch=lambda position: self._calls.get(key, position)[1],
-            repeat=self._calls.repeat,
+            repeat=self._calls.repeat_read,
             errors=lambda: self._errors("read"),
         )
 
@@ -176,7 +177,7 @@ class S3ObjectStore:
                 if error["Code"] not in MISSING:
                     raise Trouble(error["Code"], None, operation="DeleteObject")
 
-        self._calls.repeat(attempt, WRITE_DEADLINE_SECONDS)
+        self._calls.repeat_write(attempt)
 
     def _uploads(self, prefix: str) -> Iterator[dict[str, Any]]:
         """All uploads in parts of keys that begin so."""

@@ -7,7 +7,7 @@ import contextlib
 import hashlib
 import logging
 import secrets
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from elastic_images.storage.objects.base import StoredObject
@@ -16,7 +16,6 @@ from elastic_images.storage.objects.s3_errors import EXISTS, UPLOAD_GONE, Troubl
 
 _log = logging.getLogger(__name__)
 
-_CLEAN_UP_SECONDS = 1.0
 _PROOF = "put"
 """The metadata of an object name the call that made it."""
 
@@ -72,11 +71,7 @@ class S3Upload:
         try:
             yield
         except BaseException:
-            self._tidy_up(
-                lambda: self._calls.write(
-                    "AbortMultipartUpload", deadline_seconds=_CLEAN_UP_SECONDS, Key=self._key, UploadId=upload_id
-                )
-            )
+            self._tidy("AbortMultipartUpload", UploadId=upload_id)
             raise
 
     @contextlib.contextmanager
@@ -90,9 +85,7 @@ class S3Upload:
                     return
             elif trouble.temporary:
                 # Whether it is there is not known. Nobody will refer to it.
-                self._tidy_up(
-                    lambda: self._calls.write("DeleteObject", deadline_seconds=_CLEAN_UP_SECONDS, Key=self._key)
-                )
+                self._tidy("DeleteObject")
             raise
 
     def _is_mine(self) -> bool:
@@ -102,10 +95,10 @@ class S3Upload:
             _log.info("whether the object %s was stored cannot be seen: %s", self._name, trouble.code)
             return False
 
-    def _tidy_up(self, call: Callable[[], object]) -> None:
+    def _tidy(self, operation: str, **arguments: str) -> None:
         """Behind a failure that is told anyway: what stays is seen by `fsck`, and parts by the collector."""
         try:
-            call()
+            self._calls.tidy(operation, Key=self._key, **arguments)
         except Trouble as trouble:
             if trouble.code not in UPLOAD_GONE:
                 _log.info("what is left of the object %s may be there yet: %s", self._name, trouble.code)
