@@ -30,13 +30,15 @@ class Clock:
 class Setup:
     """A node's member in slot 0 whose rounds the test calls itself."""
 
+    kind: type[PoolMember] = PoolMember
+
     def __init__(self, urls: tuple[str, ...] = (STORAGE, AUTOSCALER)) -> None:
         self.clock = Clock()
         self.cache = CoherentCache(ByteCache(1_000_000), self.clock, slot=0)
         self.reply: Callable[[str, str, Body], Body] = lambda _url, _call, _body: answer(map_at(1))
         self.pool = ScriptedPool(self._answer)
         self.seen: list[PoolView] = []
-        self.member = PoolMember(
+        self.member = self.kind(
             self.pool.as_http(),
             urls,
             self.cache,
@@ -358,3 +360,46 @@ def test_every_view_is_shown_to_who_wants_to_know() -> None:
     setup.register(map_at(1))
     setup.poll(answer(map_at(2), stamp="2"))
     assert [view.map.epoch for view in setup.seen if view.map] == [1, 2]
+
+
+# --- members that break a rule are caught: each by a test above
+
+
+class CountsTheLeaseFromTheAnswer(PoolMember):
+    def _obey(self, answer: Body, sent: float) -> None:  # noqa: ARG002 - broken on purpose
+        super()._obey(answer, self._clock())
+
+
+class RenewsWhateverItIs(PoolMember):
+    def _obey(self, answer: Body, sent: float) -> None:
+        super()._obey({**answer, "state": LIVE}, sent)
+
+
+class RenewsBeforeItTakesTheMap(PoolMember):
+    def _obey(self, answer: Body, sent: float) -> None:
+        assert self._cache is not None
+        self._cache.renew(sent + LEASE_SECONDS)
+        super()._obey(answer, sent)
+
+
+class KeepsItsLife(PoolMember):
+    def _register(self) -> None:
+        assert self._cache is not None
+        reborn, self._cache.reborn = self._cache.reborn, lambda _incarnation: None  # type: ignore[method-assign]
+        super()._register()
+        self._cache.reborn = reborn  # type: ignore[method-assign]
+
+
+CAUGHT_BY: dict[type[PoolMember], Callable[[], None]] = {
+    CountsTheLeaseFromTheAnswer: test_the_lease_counts_from_when_the_poll_was_sent,
+    RenewsWhateverItIs: lambda: test_a_member_that_is_not_live_clears_and_registers_anew(FENCED),
+    RenewsBeforeItTakesTheMap: test_the_map_is_taken_before_the_lease_is_renewed,
+    KeepsItsLife: lambda: test_a_member_that_is_not_live_clears_and_registers_anew(FENCED),
+}
+
+
+@pytest.mark.parametrize("kind", CAUGHT_BY, ids=lambda kind: kind.__name__)
+def test_a_member_that_breaks_a_rule_is_caught(kind: type[PoolMember], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Setup, "kind", kind)
+    with pytest.raises(AssertionError):
+        CAUGHT_BY[kind]()
