@@ -32,6 +32,7 @@ export class Queue {
 
   /** Replace what is there, if it still is what the person saw. */
   replace(item) {
+    item.renaming = false;
     item.condition = ["If-Match", item.existing.etag];
     this.retry(item);
   }
@@ -96,16 +97,19 @@ export class Queue {
 
   async #failed(item, error) {
     if (error.name === "AbortError") return this.#set(item, "cancelled");
-    if (error.status !== 412) return this.#set(item, "failed", { words: error.message, status: error.status });
-    if (item.renaming) return this.rename(item);
+    const fail = ({ message, status }) => this.#set(item, "failed", { words: message, status });
+    // 403: it is there and somebody else's, which is looked at first.
+    if (error.status !== 412 && error.status !== 403) return fail(error);
     try {
       const existing = await this.metadata(item.key);
-      // Deleted since: then there is nothing to ask.
+      if (existing && item.renaming) return this.rename(item);
       if (existing) return this.#set(item, "exists", { existing });
+      if (error.status === 403) return fail(error);
+      // Deleted since: then there is nothing to ask.
       item.condition = ["If-None-Match", "*"];
       this.#set(item, "waiting", { part: 0 });
     } catch (trouble) {
-      this.#set(item, "failed", { words: trouble.message, status: trouble.status });
+      fail(trouble);
     }
   }
 
