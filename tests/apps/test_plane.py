@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import http.client
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -38,6 +38,8 @@ LATER = 2e9
 class Web:
     """A data plane with what it stands on."""
 
+    kind: type[ImagePlane] = ImagePlane
+
     def __init__(self, storage: Storage, *nodes: Node, near_bytes: int = 0, serve_stale: float = 0.0) -> None:
         self.storage, self.nodes = storage, list(nodes)
         self.now = 0.0
@@ -53,7 +55,7 @@ class Web:
             self.client,
             on_failure=self.counters.counter("node_failures").increment,
         )
-        self.plane = ImagePlane(
+        self.plane = self.kind(
             router, storage, self.counters, self.near, public=True, serve_stale_seconds=serve_stale, clock=lambda: LATER
         )
 
@@ -250,6 +252,24 @@ def test_a_node_in_trouble_costs_a_bypass_and_never_an_error(
         assert web.near.cache.statistics()["items"] == 0, "nothing is kept of a bypass"
         assert web.near.cache.statistics()["fills"] == 0
     assert web.counters.read()["bypasses"] == 4
+
+
+class KeepsBypassBytes(ImagePlane):
+    """Breaks the rule that nothing but a fill inserts."""
+
+    def _bypass(self, key: str, environ: Mapping[str, object]) -> Answer:
+        answer = super()._bypass(key, environ)
+        assert self._near is not None
+        self._near.cache._cache.put(self._storage.get_entry(key))
+        return answer
+
+
+def test_a_web_process_that_keeps_bypass_bytes_is_caught(
+    make: Callable[..., Web], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Web, "kind", KeepsBypassBytes)
+    with pytest.raises(AssertionError):
+        test_a_node_in_trouble_costs_a_bypass_and_never_an_error(make, TROUBLES["gone"], NEAR)
 
 
 def test_an_answer_without_the_facts_of_an_image_is_not_kept_but_bypassed(make: Callable[..., Web]) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.model.variants import abort_in_one_step, commit_in_one_step
 
 from elastic_images.core.assignment import MAX_NODES, alternating, deal
 from elastic_images.core.partitions import PARTITIONS
@@ -183,3 +184,14 @@ def test_a_map_that_would_let_a_reader_go_untold_cannot_be_made() -> None:
 def test_json_of_something_else_is_refused(value: dict[str, object]) -> None:
     with pytest.raises((KeyError, TypeError, ValueError)):
         PoolMap.from_json(value)
+
+
+@pytest.mark.parametrize(
+    ("name", "broken"), [("close_resize", commit_in_one_step), ("abort_resize", abort_in_one_step)]
+)
+def test_a_transition_that_drops_copies_too_early_is_caught(
+    name: str, broken: Callable[[PoolMap], PoolMap], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(globals(), name, broken)
+    with pytest.raises(AssertionError):
+        test_only_settling_takes_anyone_out_of_copies()

@@ -385,7 +385,13 @@ class RenewsBeforeItTakesTheMap(PoolMember):
 class KeepsItsLife(PoolMember):
     def _register(self) -> None:
         assert self._cache is not None
-        reborn, self._cache.reborn = self._cache.reborn, lambda _incarnation: None  # type: ignore[method-assign]
+        reborn = self._cache.reborn
+
+        def goes_on(incarnation: str) -> None:
+            if not self._cache or not self._cache.incarnation:
+                reborn(incarnation)
+
+        self._cache.reborn = goes_on  # type: ignore[method-assign]
         super()._register()
         self._cache.reborn = reborn  # type: ignore[method-assign]
 
