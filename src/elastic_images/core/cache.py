@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import chain, takewhile
 from random import Random
 
 from elastic_images.core.entry import Entry
@@ -20,6 +21,7 @@ class ByteCache:
         self._random = random or Random()  # noqa: S311 - which entry is evicted is no secret
         self._entries: dict[str, Entry] = {}
         self._order = eviction_order(policy, self._random)
+        self._spare: dict[str, None] = {}
         self.policy = policy
         self.capacity_bytes = capacity_bytes
         self.used_bytes = 0
@@ -33,6 +35,8 @@ class ByteCache:
         entry = self._entries.get(key)
         if entry is not None:
             self._order.touch(key, now)
+            if self._spare:
+                self._spare.pop(key, None)
         return entry
 
     def peek(self, key: str) -> Entry | None:
@@ -51,7 +55,7 @@ class ByteCache:
     def put_older(self, entry: Entry, used_at: float) -> bool:
         """Keep an entry that was last used at `used_at`, for which only colder entries may be evicted.
 
-        False: there is no room among the hotter ones. `sort` is to be called after a row of these.
+        False: there is no room among the hotter ones.
         """
         self.remove(entry.key)
         victims = self._colder(entry.size_bytes, used_at)
@@ -68,20 +72,26 @@ class ByteCache:
         return self._colder(size_bytes, used_at) is not None
 
     def _colder(self, size_bytes: int, used_at: float) -> list[str] | None:
-        """The entries, all last used before `used_at`, whose eviction gives room; None where that is not enough."""
-        order = self._order.coldest_first()
+        """The entries, spare or used before `used_at`, whose eviction gives room; None where that is too little."""
+        colder = takewhile(lambda item: item[1] < used_at, self._order.coldest_first())
+        candidates = chain(self._spare, (key for key, _ in colder if key not in self._spare))
         room, victims = self.capacity_bytes - self.used_bytes, []
         while room < size_bytes:
-            key, its_use = next(order, (None, 0.0))
-            if key is None or its_use >= used_at:
+            key = next(candidates, None)
+            if key is None:
                 return None
             victims.append(key)
             room += self._entries[key].size_bytes
         return victims
 
-    def sort(self) -> None:
-        """Bring the order of eviction in line with when entries were last used."""
-        self._order.sort()
+    def spare(self, key: str) -> None:
+        """Let an entry go before all others where room is needed, until it is used again: somebody else has it."""
+        if key in self._entries:
+            self._spare[key] = None
+
+    def spare_none(self) -> None:
+        """Forget what `spare` said."""
+        self._spare.clear()
 
     def remove(self, key: str) -> bool:
         """Drop an entry. False: there was none."""
@@ -89,6 +99,7 @@ class ByteCache:
         if entry is None:
             return False
         self._order.remove(key)
+        self._spare.pop(key, None)
         self.used_bytes -= entry.size_bytes
         return True
 
@@ -126,5 +137,5 @@ class ByteCache:
 
     def _make_room(self, size_bytes: int) -> None:
         while self.used_bytes + size_bytes > self.capacity_bytes:
-            self.remove(self._order.victim())
+            self.remove(next(iter(self._spare)) if self._spare else self._order.victim())
             self.evictions += 1

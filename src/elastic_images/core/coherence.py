@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum, auto
+from itertools import islice
 
 from elastic_images.core.cache import ByteCache
 from elastic_images.core.entry import Entry
@@ -104,6 +105,8 @@ class CoherentCache:
         self._map: PoolMap | None = None
         self.incarnation = ""
         self.invalidations = 0
+        self.handed_over = 0
+        """How many entries were given to new owners so far."""
 
     # --- reading
 
@@ -125,14 +128,19 @@ class CoherentCache:
             return Begun(self._register(key, partition), leader=True)
 
     def lookup(self, key: str) -> Entry | Refusal | None:
-        """Look `key` up in memory alone, as for a peer; None where it is not there. Not a use of it."""
-        partition = partition_of(key)
+        """Look `key` up in memory alone; None where it is not there. Not a use of it."""
         with self._lock:
-            if self._clock() >= self._lease_until:
-                return Refusal.DARK
-            if partition not in self._served:
-                return Refusal.NOT_MINE
-            return self._cache.peek(key)
+            return self._lookup(key)
+
+    def hand_over(self, key: str) -> Entry | Refusal | None:
+        """As `lookup`, for the new owner of a partition that moves away: what he has now can be spared here."""
+        with self._lock:
+            found = self._lookup(key)
+            owner = self._map.partitions[partition_of(key)].owner if self._map else self._slot
+            if isinstance(found, Entry) and owner != self._slot:
+                self._cache.spare(key)
+                self.handed_over += 1
+            return found
 
     def hit(self, key: str) -> Entry | None:
         """The entry where it is in memory and may be answered, and nothing else: the near cache's hot path."""
@@ -172,21 +180,21 @@ class CoherentCache:
         with self._lock:
             return self._cache.has_room(size_bytes, self._clock() - age_seconds)
 
+    def has_spare_room(self, size_bytes: int) -> bool:
+        """Whether such an entry would take the room of none but those that were handed over."""
+        with self._lock:
+            return self._cache.has_room(size_bytes, float("-inf"))
+
     def complete_pull(self, fill: Fill, entry: Entry, age_seconds: float) -> bool:
         """End a fill that nobody asked for, with an entry last used so long ago. False: it is not kept.
 
-        What is hotter stays. `sort` is to be called after a row of these.
+        What is hotter stays.
         """
         with self._lock:
             kept = not fill.spoiled and self._cache.put_older(entry, self._clock() - age_seconds)
             self._leave(fill)
         fill.end(entry, None)
         return kept
-
-    def sort(self) -> None:
-        """Bring the order of eviction in line with when entries were last used, after a row of `complete_pull`."""
-        with self._lock:
-            self._cache.sort()
 
     def pass_on(self, fill: Fill, entry: Entry) -> None:
         """End a fill with an entry that is not to be kept."""
@@ -237,6 +245,7 @@ class CoherentCache:
             served = ALL_PARTITIONS if self._slot is None else pool_map.served_by(self._slot)
             if self._served - served:
                 self._empty(lambda partition: partition not in served)
+            self._cache.spare_none()
             self._served = served
             # Last, for `epoch` is read without the lock.
             self._map = pool_map
@@ -294,17 +303,21 @@ class CoherentCache:
 
     def entries(self, partitions: frozenset[int], limit: int) -> list[tuple[Entry, float]]:
         """Up to `limit` entries of `partitions`, hottest first, each with its age: seconds since it was used."""
-        found: list[tuple[Entry, float]] = []
         with self._lock:
             now = self._clock()
-            for entry, used_at in self._cache.hottest_first():
-                if len(found) == limit:
-                    break
-                if partition_of(entry.key) in partitions:
-                    found.append((entry, max(0.0, now - used_at)))
-        return found
+            everything = list(self._cache.hottest_first())
+        # Which partition each is in takes longer than the list, and nobody has to wait for it.
+        mine = ((entry, used_at) for entry, used_at in everything if partition_of(entry.key) in partitions)
+        return [(entry, max(0.0, now - used_at)) for entry, used_at in islice(mine, limit)]
 
     # --- under the lock
+
+    def _lookup(self, key: str) -> Entry | Refusal | None:
+        if self._clock() >= self._lease_until:
+            return Refusal.DARK
+        if partition_of(key) not in self._served:
+            return Refusal.NOT_MINE
+        return self._cache.peek(key)
 
     def _register(self, key: str, partition: int) -> Fill:
         fill = self._fills[key] = Fill(key, partition)

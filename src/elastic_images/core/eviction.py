@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import heapq
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from operator import itemgetter
 from random import Random
 from typing import Protocol
 
@@ -31,44 +33,73 @@ class EvictionOrder(Protocol):
     def coldest_first(self) -> Iterator[tuple[str, float]]:
         """The keys that may leave for a hotter one, in the order of leaving; none where the order does not know."""
 
-    def sort(self) -> None:
-        """Put keys that came in out of turn, with an older `used_at`, in their place."""
-
 
 class LruOrder:
-    """Least recently used leaves first."""
+    """Least recently used leaves first.
+
+    Keys that were used here stand in a row, as they were used. Those that came in out of turn, with an older
+    `used_at`, stand in a heap beside it, so that a pull of many costs no sorting.
+    """
 
     def __init__(self) -> None:
-        self._used_at: OrderedDict[str, float] = OrderedDict()
+        self._row: OrderedDict[str, float] = OrderedDict()
+        self._beside: dict[str, tuple[float, str]] = {}
+        self._heap: list[tuple[float, str]] = []
+        """Of what is or was beside: what has left since is passed over."""
 
     def add(self, key: str, used_at: float) -> None:
         """See `EvictionOrder`."""
-        self._used_at[key] = used_at
+        if not self._row or used_at >= next(reversed(self._row.values())):
+            self._row[key] = used_at
+            return
+        if not self._beside:
+            self._heap.clear()
+        self._beside[key] = used_at, key
+        heapq.heappush(self._heap, self._beside[key])
 
     def touch(self, key: str, now: float) -> None:
         """See `EvictionOrder`."""
-        self._used_at[key] = now
-        self._used_at.move_to_end(key)
+        if self._beside:
+            self._beside.pop(key, None)
+        self._row[key] = now
+        self._row.move_to_end(key)
 
     def remove(self, key: str) -> None:
         """See `EvictionOrder`."""
-        del self._used_at[key]
+        if self._beside.pop(key, None) is None:
+            del self._row[key]
 
     def victim(self) -> str:
         """See `EvictionOrder`."""
-        return next(iter(self._used_at))
+        while self._heap and not self._is_there(self._heap[0]):
+            heapq.heappop(self._heap)
+        key, _ = next(self.coldest_first(), (None, 0.0))
+        if key is None:
+            raise KeyError("no key to evict")
+        return key
 
     def hottest_first(self) -> Iterator[tuple[str, float]]:
         """See `EvictionOrder`."""
-        return reversed(self._used_at.items())
+        beside = [(key, used_at) for used_at, key in sorted(self._beside.values(), reverse=True)]
+        return heapq.merge(reversed(self._row.items()), beside, key=itemgetter(1), reverse=True)
 
     def coldest_first(self) -> Iterator[tuple[str, float]]:
-        """See `EvictionOrder`."""
-        return iter(self._used_at.items())
+        """See `EvictionOrder`. What it costs grows with what is taken of it, not with what is there."""
+        return heapq.merge(self._row.items(), self._beside_coldest_first(), key=itemgetter(1))
 
-    def sort(self) -> None:
-        """See `EvictionOrder`."""
-        self._used_at = OrderedDict(sorted(self._used_at.items(), key=lambda item: item[1]))
+    def _beside_coldest_first(self) -> Iterator[tuple[str, float]]:
+        """The heap in its order, left as it is (as the k smallest of a heap are found in k log k steps)."""
+        front = [(self._heap[0], 0)] if self._heap else []
+        while front:
+            item, place = heapq.heappop(front)
+            if self._is_there(item):
+                yield item[1], item[0]
+            for child in (2 * place + 1, 2 * place + 2):
+                if child < len(self._heap):
+                    heapq.heappush(front, (self._heap[child], child))
+
+    def _is_there(self, item: tuple[float, str]) -> bool:
+        return self._beside.get(item[1]) is item
 
 
 class RandomOrder:
@@ -108,9 +139,6 @@ class RandomOrder:
     def coldest_first(self) -> Iterator[tuple[str, float]]:
         """None: no key is known to be colder than another."""
         return iter(())
-
-    def sort(self) -> None:
-        """Nothing: there is no order."""
 
 
 POLICIES: dict[str, Callable[[Random], EvictionOrder]] = {"LRU": lambda _random: LruOrder(), "RR": RandomOrder}

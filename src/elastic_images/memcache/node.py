@@ -40,6 +40,8 @@ class CacheNode:
         self._source = source
         self._hit = counters.counter("hits").increment
         self._miss = counters.counter("misses").increment
+        self._handed_over = counters.counter("handed_over").increment
+        self._handed_over_bytes = counters.counter("handed_over_bytes").add
         self._places = threading.BoundedSemaphore(places)
 
     def get(self, key: str) -> Found:
@@ -61,6 +63,14 @@ class CacheNode:
                 return self._finish(begun)
             except PullGivenUp:
                 continue
+
+    def hand_over(self, key: str) -> Entry | Refusal | None:
+        """What is in memory, for the partition's new owner; None where it is not there."""
+        found = self.cache.hand_over(key)
+        if isinstance(found, Entry):
+            self._handed_over()
+            self._handed_over_bytes(len(found.body))
+        return found
 
     def _finish(self, begun: Begun) -> Found:
         try:

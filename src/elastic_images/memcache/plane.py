@@ -86,7 +86,7 @@ class NodePlane:
         return Answer(status, headers + _STALE, body)
 
     def _peer(self, key: str, _environ: WSGIEnvironment) -> Answer:
-        entry = self._node.cache.lookup(key)
+        entry = self._node.hand_over(key)
         if isinstance(entry, Refusal):
             raise NotMine(f"Not mine: {entry.name.lower()}.")
         if entry is None:

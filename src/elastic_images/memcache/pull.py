@@ -2,8 +2,9 @@
 
 It lists keys, registers a fill for each, and only then asks for the bytes: an invalidation that falls between spoils
 the fill. What is hotter here stays here, so that the hottest entries of all the nodes that shared the work remain
-(I8). The rate is bounded, so that reads are never starved. Moving the hottest first follows ElMem (U. U. Hafeez,
-M. Wajahat, A. Gandhi: "ElMem: Towards an Elastic Memcached System", ICDCS 2018).
+(I8). Full nodes that exchange partitions wait for each other: what one has handed over makes room for what it gains,
+and less has to be evicted on the way. The rate is bounded, so that reads are never starved. Moving the hottest first
+follows ElMem (U. U. Hafeez, M. Wajahat, A. Gandhi: "ElMem: Towards an Elastic Memcached System", ICDCS 2018).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from elastic_images.core.coherence import CoherentCache, Fill
@@ -30,6 +31,9 @@ _log = logging.getLogger(__name__)
 _PAGE_KEYS = 10_000
 _MISSES_BEFORE_END = 200
 """So many listed entries in a row that found no room: what follows is colder still."""
+_ROOM_SECONDS = {True: 0.1, False: 0.5}
+"""How long to wait for room before something colder is evicted (True), or the entry is left where it is."""
+_LOOK_SECONDS = 0.005
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +50,17 @@ class PullProgress:
 @dataclass(frozen=True, slots=True, order=True)
 class _Listed:
     age_seconds: float
+    """Since its last use, at the moment when the pull began."""
     key: str
     size_bytes: int
     source: int
 
 
 class Puller:
-    """Pulls on a thread of its own when `consider` is given a map that says so."""
+    """Pulls on a thread of its own when `consider` is given a map that says so.
+
+    With 0 bytes a second it pulls nothing, and says at once that it is done.
+    """
 
     def __init__(
         self,
@@ -70,6 +78,10 @@ class Puller:
         self._clock = clock
         self._wake = threading.Condition()
         self._wanted: PoolView | None = None
+        self._waited_in_vain: dict[bool, int] = {}
+        """How much was handed over when room was last waited for in vain, by whether something could be evicted."""
+        self._seen = ("", 0)
+        """The last pull's incarnation and epoch: a new life has nothing of what was pulled before."""
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="pull", daemon=True)
         self.progress = PullProgress()
@@ -83,15 +95,20 @@ class Puller:
         with self._wake:
             self._stopping = True
             self._wake.notify()
-        self._thread.join(2.0)
+        if self._thread.ident is not None:  # else it was stopped before it was started
+            self._thread.join(2.0)
 
     def consider(self, view: PoolView) -> None:
         """Look at a view that the cache has already obeyed; pull what its open resize brings here. Does not wait."""
-        if view.map is None or view.map.epoch == self.progress.epoch or not gained(view, self._slot):
+        pull = (self._cache.incarnation, self._cache.epoch)
+        if view.map is None or view.map.epoch != self._cache.epoch or pull == self._seen:
+            return
+        if not gained(view, self._slot):
             return
         with self._wake:
-            self.progress = PullProgress(view.map.epoch, done=False)
-            self._wanted = view
+            self._seen = pull
+            self.progress = PullProgress(view.map.epoch, done=self._bytes_per_second == 0)
+            self._wanted = None if self.progress.done else view
             self._wake.notify()
 
     def figures(self) -> dict[str, Any]:
@@ -110,31 +127,39 @@ class Puller:
                     self._pull(view)
             except Exception:  # noqa: BLE001 - a pull is a help; without it entries come by reads
                 _log.exception("pulling failed")
-            finally:
-                self._cache.sort()
-                progress = self.progress
-                if view is not None and view.map is not None and progress.epoch == view.map.epoch:
-                    self.progress = PullProgress(progress.epoch, True, progress.keys, progress.bytes)  # noqa: FBT003
+            with self._wake:
+                if self._wanted is None:
+                    self.progress = replace(self.progress, done=True)
 
     def _pull(self, view: PoolView) -> None:
         epoch = view.map.epoch if view.map else 0
         sources = gained(view, self._slot)
         members = {source: member for source in sources if (member := view.live_node(source))}
         pace = _Pace(self._bytes_per_second, self._clock)
+        began = self._clock()
         in_vain = 0
+        self._waited_in_vain = {}
+        exchanges = any(state.previous == self._slot for state in (view.map.partitions if view.map else ()))
         listings = [self._listed(source, member, sources[source]) for source, member in members.items()]
         for listed in heapq.merge(*listings):
             if self._is_over(epoch) or in_vain >= _MISSES_BEFORE_END:
                 return
-            pulled_bytes = self._pull_one(listed, members[listed.source], epoch)
+            age_seconds = listed.age_seconds + self._clock() - began
+            if exchanges:
+                self._await_room(listed.size_bytes, age_seconds)
+            pulled_bytes = self._pull_one(listed, members[listed.source], epoch, age_seconds)
             if pulled_bytes is None:
                 in_vain += 1
                 continue
             in_vain = 0
-            before = self.progress
-            self.progress = PullProgress(epoch, False, before.keys + 1, before.bytes + pulled_bytes)  # noqa: FBT003
+            self._advance(pulled_bytes)
             with self._wake:
                 self._wake.wait_for(lambda: self._stopping, pace.pause_after(pulled_bytes))
+
+    def _advance(self, pulled_bytes: int) -> None:
+        with self._wake:
+            before = self.progress
+            self.progress = replace(before, keys=before.keys + 1, bytes=before.bytes + pulled_bytes)
 
     def _is_over(self, epoch: int) -> bool:
         """The map has moved on: what is still to be pulled is no longer to be had from its previous owner."""
@@ -157,9 +182,32 @@ class Puller:
                 yield _Listed(item["age_seconds"], item["key"], item["size_bytes"], source)
             cursor = page["next"]
 
-    def _pull_one(self, listed: _Listed, member: Member, epoch: int) -> int | None:
+    def _await_room(self, size_bytes: int, age_seconds: float) -> None:
+        """Wait while others take what moves away from here, longer where there is nothing colder to evict instead.
+
+        Where nobody took anything meanwhile, the next entry does not wait again.
+        """
+        while not self._stopping and not self._cache.has_spare_room(size_bytes):
+            seen = self._cache.handed_over
+            may_evict = self._cache.would_keep(size_bytes, age_seconds)
+            if self._waited_in_vain.get(may_evict) == seen:
+                return
+            seconds = _ROOM_SECONDS[may_evict] + 2 * size_bytes / self._bytes_per_second
+            if not self._hands_over_more(seen, seconds):
+                self._waited_in_vain[may_evict] = seen
+                return
+
+    def _hands_over_more(self, seen: int, seconds: float) -> bool:
+        gives_up_at = self._clock() + seconds
+        while self._cache.handed_over == seen:
+            if self._stopping or self._clock() >= gives_up_at:
+                return False
+            time.sleep(_LOOK_SECONDS)
+        return True
+
+    def _pull_one(self, listed: _Listed, member: Member, epoch: int, age_seconds: float) -> int | None:
         """Bring one entry in. Its bytes; None where it was not kept."""
-        if not self._cache.would_keep(listed.size_bytes, listed.age_seconds):
+        if not self._cache.would_keep(listed.size_bytes, age_seconds):
             return None
         fill = self._cache.begin_pull(listed.key, epoch)
         if fill is None:
@@ -173,7 +221,7 @@ class Puller:
         if entry is None:
             return 0
         fill.from_previous = True
-        return len(entry.body) if self._cache.complete_pull(fill, entry, listed.age_seconds) else None
+        return len(entry.body) if self._cache.complete_pull(fill, entry, age_seconds) else None
 
     def _fetch(self, fill: Fill, member: Member) -> Entry | None:
         try:
@@ -195,7 +243,8 @@ class _Pace:
 
     def pause_after(self, size_bytes: int) -> float:
         now = self._clock()
-        self._due_at = max(self._due_at, now - 0.1) + size_bytes / self._bytes_per_second
+        # Time that was lost is not made up for: in a burst nothing would be handed over in exchange.
+        self._due_at = max(self._due_at, now) + size_bytes / self._bytes_per_second
         return max(0.0, self._due_at - now)
 
 

@@ -31,7 +31,6 @@ from elastic_images.storage.client import StorageClient
 
 MEGABYTE = 1_000_000
 _STORAGE_SECONDS = 1.2
-_PULL_BYTES_PER_SECOND = 100 * MEGABYTE
 
 
 class MemcacheService:
@@ -49,7 +48,7 @@ class MemcacheService:
         source = PoolSource(slot, lambda: self._member.view, self._http, storage)
         node = CacheNode(self._cache, source, counters)
         self._client = NodeClient(settings.internal_token)
-        self._puller = Puller(slot, self._cache, self._client, bytes_per_second=_PULL_BYTES_PER_SECOND)
+        self._puller = Puller(slot, self._cache, self._client, bytes_per_second=settings.warm_bytes_per_second)
         services = NodeServices(
             node,
             self._puller.figures,

@@ -45,6 +45,8 @@ _ALL = (
     _counter("evictions", "cache_evictions", "Entries dropped for room."),
     _counter("invalidations", "cache_invalidations", "Entries dropped because their key changed."),
     _counter("oversized", "cache_oversized", "Entries served and not kept, being larger than the cache."),
+    _counter("handed_over", "cache_handed_over", "Entries given to the new owner of their partition."),
+    _counter("handed_over_bytes", "cache_handed_over_bytes", "Bytes of entries given to a new owner."),
     _counter("stale", "stale_reads", "Reads answered out of lease, marked stale."),
     _counter("errors", "errors", "Reads that ended in an error of ours."),
     _counter("relayed_hits", "web_relayed_hits", "Reads that web passed on to a node which had the image."),

@@ -206,6 +206,13 @@ SETTINGS: tuple[Setting, ...] = (
         "How often automatic mode takes a decision, and over how many seconds (15 at least) it looks at the miss rate.",
         "60",
     ),
+    Setting(
+        "warm_bytes_per_second",
+        kinds.integer(0, 10**12),
+        16_000_000,
+        "How fast each node copies the images that a resize brings to it, in bytes a second; 0: not at all, they are "
+        "fetched when they are asked for.",
+    ),
     Setting("session_hours", kinds.integer(1, 8_760), 168, "Hours after which a login ends."),
     Setting("lifeline_fd", kinds.integer(0, 1_000_000), None, "The supervisor's lifeline.", internal=True),
 )

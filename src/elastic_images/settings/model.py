@@ -53,6 +53,7 @@ class Settings:
     near_cache_mb: int
     cache_mb: int
     scaling_interval_seconds: float
+    warm_bytes_per_second: int
     session_hours: int
     lifeline_fd: int | None = None
     """Read end of the supervisor's lifeline; pass it on to every process that is started."""

@@ -170,18 +170,16 @@ def keys_of(cache: ByteCache) -> list[str]:
     return [one.key for one, _ in cache.hottest_first()]
 
 
-def test_an_older_entry_comes_in_where_there_is_room_and_is_sorted_to_its_place() -> None:
+def test_an_older_entry_comes_in_where_there_is_room_and_stands_in_its_place() -> None:
     cache = lru_of(("a", 10.0), ("b", 30.0))
     assert cache.has_room(size_of("c", UNIT), 20.0)
     assert cache.put_older(entry("c", UNIT), 20.0)
-    cache.sort()
     assert keys_of(cache) == ["b", "c", "a"]
 
 
 def test_an_older_entry_evicts_colder_ones_only() -> None:
     cache = lru_of(("a", 10.0), ("b", 20.0), ("c", 30.0))
     assert cache.put_older(entry("d", UNIT), 15.0)
-    cache.sort()
     assert keys_of(cache) == ["c", "b", "d"]
     assert cache.evictions == 1
 
@@ -212,5 +210,81 @@ def test_random_replacement_takes_an_older_entry_only_where_there_is_room() -> N
     cache.put(entry("a", UNIT))
     assert cache.put_older(entry("b", UNIT), 5.0)
     assert not cache.put_older(entry("c", UNIT), 50.0)
-    cache.sort()
     assert sorted(keys_of(cache)) == ["a", "b"]
+
+
+def test_what_came_in_out_of_turn_leaves_in_its_turn() -> None:
+    """LRU, against a plain sorted list: entries come in with any age, are used, removed, and evicted."""
+    chance = Random(7)
+    cache = ByteCache(40 * size_of("key-00", UNIT), "LRU")
+    used_at: dict[str, float] = {}
+    now = 1000.0
+    for _ in range(3000):
+        now += 1
+        key = f"key-{chance.randrange(90):02d}"
+        deed = chance.random()
+        if deed < 0.4:
+            age = chance.choice([5.25, 50.5, 400.75])  # no two uses at the same moment
+            colder = sorted((when, name) for name, when in used_at.items() if when < now - age and name != key)
+            full = len(used_at.keys() - {key}) == 40
+            kept = cache.put_older(entry(key, UNIT), now - age)
+            used_at.pop(key, None)
+            assert kept == (not full or bool(colder))
+            if kept and full:
+                del used_at[colder[0][1]]
+            if kept:
+                used_at[key] = now - age
+        elif deed < 0.7:
+            assert (cache.get(key, now) is not None) == (key in used_at)
+            if key in used_at:
+                used_at[key] = now
+        elif deed < 0.8:
+            assert cache.remove(key) == (used_at.pop(key, None) is not None)
+        else:
+            full = len(used_at.keys() - {key}) == 40
+            used_at.pop(key, None)
+            if full:
+                del used_at[min((when, name) for name, when in used_at.items())[1]]
+            cache.put(entry(key, UNIT), now)
+            used_at[key] = now
+        assert sorted(keys_of(cache)) == sorted(used_at)
+        hottest = [when for _, when in cache.hottest_first()]
+        assert hottest == sorted(used_at.values(), reverse=True)
+
+
+# --- entries that somebody else has, too
+
+
+@pytest.mark.parametrize("policy", ["LRU", "RR"])
+def test_what_is_spared_leaves_first_whatever_the_policy(policy: str) -> None:
+    cache = ByteCache(3 * size_of("a", UNIT), policy, Random(3))
+    for number, key in enumerate("abc"):
+        cache.put(entry(key, UNIT), float(number))
+    cache.spare("c")
+    assert cache.has_room(size_of("d", UNIT), -5.0)
+    cache.put(entry("d", UNIT), 10.0)
+    assert sorted(keys_of(cache)) == ["a", "b", "d"]
+    cache.spare("b")
+    assert cache.put_older(entry("e", UNIT), -5.0)
+    assert sorted(keys_of(cache)) == ["a", "d", "e"]
+
+
+def test_what_is_used_again_or_kept_after_all_is_not_spared() -> None:
+    cache = lru_of(("a", 10.0), ("b", 20.0), ("c", 30.0))
+    cache.spare("b")
+    cache.get("b", 40.0)
+    cache.put(entry("d", UNIT), 50.0)
+    assert keys_of(cache) == ["d", "b", "c"]
+    cache.spare("d")
+    cache.spare_none()
+    cache.put(entry("e", UNIT), 60.0)
+    assert keys_of(cache) == ["e", "d", "b"]
+
+
+def test_an_entry_that_is_not_there_cannot_be_spared() -> None:
+    cache = lru_of(("a", 10.0))
+    cache.spare("z")
+    cache.remove("a")
+    cache.spare("a")
+    cache.configure(0, "LRU")
+    assert cache.used_bytes == 0

@@ -1,0 +1,279 @@
+"""Warming: nodes over real HTTP pull what a resize brings them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from itertools import count
+from pathlib import Path
+
+import pytest
+from tests.apps.node_support import TOKEN, Node, Storage, entry, served_node
+
+from elastic_images.core.assignment import Assignment, alternating
+from elastic_images.core.coherence import Begun
+from elastic_images.core.entry import Entry
+from elastic_images.core.partitions import partition_of
+from elastic_images.core.pool_map import PoolMap, abort_resize, close_resize, first_map, open_resize
+from elastic_images.memcache.pull import Puller
+from elastic_images.pool.node_client import NodeClient
+
+BODY_BYTES = 2000
+FAST = 10**9
+WAIT_SECONDS = 10.0
+
+
+def image(key: str) -> Entry:
+    return entry(key, body=b"x" * BODY_BYTES)
+
+
+SIZE_BYTES = image("key-000").size_bytes
+KEYS = [f"key-{number:03d}" for number in range(200)]
+
+
+def keys_of(*partitions: int) -> Iterator[str]:
+    return (key for key in KEYS if partition_of(key) in partitions)
+
+
+@contextmanager
+def pool(folder: Path, assignment: Assignment, slots: int, *, places: int) -> Iterator[list[Node]]:
+    """Nodes in the first slots, with room for so many entries each, under a settled map."""
+    with ExitStack() as stack:
+        nodes = []
+        for slot in range(slots):
+            made = served_node(Storage(), folder / str(slot), slot=slot, capacity_bytes=places * SIZE_BYTES)
+            nodes.append(stack.enter_context(made))
+        everybody_takes(nodes, first_map(assignment))
+        yield nodes
+
+
+def everybody_takes(nodes: Sequence[Node], pool_map: PoolMap) -> None:
+    for node in nodes:
+        node.obey(pool_map, *(one.member for one in nodes))
+
+
+def use(node: Node, key: str, now: float) -> None:
+    """Somebody reads `key` at that moment; it is put in where it is not there."""
+    node.now[0] = now
+    node.cache.renew(now + 3.0)
+    begun = node.cache.begin(key)
+    if isinstance(begun, Begun):
+        node.cache.complete(begun.fill, image(key))
+
+
+def at_the_same_moment(nodes: Sequence[Node], now: float) -> None:
+    for node in nodes:
+        node.now[0] = now
+        node.cache.renew(now + 3.0)
+
+
+@contextmanager
+def puller(node: Node, *, bytes_per_second: int = FAST) -> Iterator[Puller]:
+    client = NodeClient(TOKEN)
+    made = Puller(node.slot, node.cache, client, bytes_per_second=bytes_per_second)
+    made.start()
+    yield made
+    made.stop()
+    client.close()
+
+
+def pull(node: Node, *, bytes_per_second: int = FAST) -> Puller:
+    """Pull all that the node's view brings it."""
+    with puller(node, bytes_per_second=bytes_per_second) as one:
+        one.consider(node.view)
+        wait_until(lambda: one.progress.done)
+        return one
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + WAIT_SECONDS
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def held(node: Node) -> list[str]:
+    """Its keys, the hottest first."""
+    return [one.key for one, _ in node.cache.entries(frozenset(range(16)), 10_000)]
+
+
+def test_scale_in_keeps_the_hottest_entries_that_fit(tmp_path: Path) -> None:
+    """I8: three nodes of 12 places become one; it has the 12 that were used last, in that order."""
+    with pool(tmp_path, alternating(3), 3, places=12) as nodes:
+        moments = count(100)
+        uses = [key for number, key in enumerate(KEYS) if number % 6 == 0] + KEYS[30:60:2] + KEYS[:9:4]
+        for key in uses:
+            use(nodes[alternating(3)[partition_of(key)]], key, float(next(moments)))
+        at_the_same_moment(nodes, 200.0)
+        hottest = list(dict.fromkeys(reversed(uses)))[:12]
+        before = {key for node in nodes for key in held(node)}
+        assert set(hottest) <= before
+        assert len(before) > 20
+
+        everybody_takes(nodes, open_resize(first_map(alternating(3)), alternating(1)))
+        pull(nodes[0])
+        everybody_takes(nodes, close_resize(open_resize(first_map(alternating(3)), alternating(1))))
+
+        assert held(nodes[0]) == hottest
+        assert held(nodes[1]) == held(nodes[2]) == []
+
+
+def test_what_was_used_while_the_pull_went_on_is_hotter_than_all_that_is_pulled(tmp_path: Path) -> None:
+    with pool(tmp_path, alternating(2), 2, places=6) as nodes:
+        mine, moving = list(keys_of(0)), list(keys_of(1))
+        for number, key in enumerate(mine[:6]):
+            use(nodes[0], key, 100.0 + number)
+        for number, key in enumerate(moving[:6]):
+            use(nodes[1], key, 103.5 + number)
+        at_the_same_moment(nodes, 120.0)
+        everybody_takes(nodes, open_resize(first_map(alternating(2)), alternating(1)))
+        use(nodes[0], mine[0], 121.0)
+        at_the_same_moment(nodes, 121.0)
+        pull(nodes[0])
+        ages = dict.fromkeys(moving[:6], 103.5)
+        expected = {mine[0]: 121.0, **{key: 100.0 + n for n, key in enumerate(mine[:6]) if n}}
+        expected |= {key: ages[key] + n for n, key in enumerate(moving[:6])}
+        assert held(nodes[0]) == sorted(expected, key=lambda key: -expected[key])[:6]
+
+
+def test_full_nodes_that_exchange_partitions_lose_next_to_nothing(tmp_path: Path) -> None:
+    """What was handed over makes room for what comes: without that a third would be lost on the way."""
+    halves: Assignment = (0, 0, 1, 1) * 4
+    with pool(tmp_path, alternating(2), 2, places=40) as nodes:
+        moments = count(100)
+        for slot, node in enumerate(nodes):
+            for partition in range(slot, 16, 2):
+                for key in list(keys_of(partition))[:5]:
+                    use(node, key, float(next(moments)))
+        everything = {key for node in nodes for key in held(node)}
+        assert [len(held(node)) for node in nodes] == [40, 40]
+        at_the_same_moment(nodes, float(next(moments)))
+        opened = open_resize(first_map(alternating(2)), halves)
+        everybody_takes(nodes, opened)
+        slow = 60 * BODY_BYTES
+        with puller(nodes[0], bytes_per_second=slow) as one, puller(nodes[1], bytes_per_second=slow) as other:
+            one.consider(nodes[0].view)
+            other.consider(nodes[1].view)
+            wait_until(lambda: one.progress.done and other.progress.done)
+        everybody_takes(nodes, close_resize(opened))
+        left = {key for node in nodes for key in held(node)}
+        assert len(everything - left) <= 4
+
+
+def test_an_abort_gives_the_previous_owner_back_what_it_has(tmp_path: Path) -> None:
+    with pool(tmp_path, alternating(1), 2, places=10) as nodes:
+        for number, key in enumerate(KEYS[:10]):
+            use(nodes[0], key, 100.0 + number)
+        at_the_same_moment(nodes, 120.0)
+        opened = open_resize(first_map(alternating(1)), alternating(2))
+        everybody_takes(nodes, opened)
+        pull(nodes[1])
+        everybody_takes(nodes, abort_resize(opened))
+        assert held(nodes[0]) == list(reversed(KEYS[:10]))
+        assert held(nodes[1]) == []
+        use(nodes[0], KEYS[50], 130.0)
+        assert held(nodes[0])[-1] == KEYS[1], "nothing is spare any more: the coldest went"
+
+
+def test_progress_is_told_and_what_was_given_away_is_counted(tmp_path: Path) -> None:
+    with pool(tmp_path, alternating(1), 2, places=50) as nodes:
+        for number, key in enumerate(KEYS[:40]):
+            use(nodes[0], key, 100.0 + number)
+        at_the_same_moment(nodes, 150.0)
+        everybody_takes(nodes, open_resize(first_map(alternating(1)), alternating(2)))
+        moving = sum(partition_of(key) % 2 for key in KEYS[:40])
+        figures = pull(nodes[1]).figures()
+        assert figures == {"epoch": 2, "done": True, "keys": moving, "bytes": moving * BODY_BYTES}
+        given = nodes[0].counters.read()
+        assert (given["handed_over"], given["handed_over_bytes"]) == (moving, moving * BODY_BYTES)
+        assert (given["hits"], given["misses"]) == (0, 0), "a pull is nobody's read"
+
+
+def test_the_rate_is_kept(tmp_path: Path) -> None:
+    with pool(tmp_path, alternating(1), 2, places=50) as nodes:
+        for number, key in enumerate(KEYS[:40]):
+            use(nodes[0], key, 100.0 + number)
+        at_the_same_moment(nodes, 150.0)
+        everybody_takes(nodes, open_resize(first_map(alternating(1)), alternating(2)))
+        moving = sum(partition_of(key) % 2 for key in KEYS[:40])
+        began = time.monotonic()
+        pull(nodes[1], bytes_per_second=40 * BODY_BYTES)
+        assert time.monotonic() - began >= (moving - 1) / 40
+
+
+def test_with_no_rate_nothing_is_pulled_and_nobody_waits(tmp_path: Path) -> None:
+    with pool(tmp_path, alternating(1), 2, places=50) as nodes:
+        use(nodes[0], next(keys_of(1)), 100.0)
+        everybody_takes(nodes, open_resize(first_map(alternating(1)), alternating(2)))
+        one = pull(nodes[1], bytes_per_second=0)
+        assert one.figures() == {"epoch": 2, "done": True, "keys": 0, "bytes": 0}
+        assert held(nodes[1]) == []
+
+
+def test_a_pull_ends_with_its_map(tmp_path: Path) -> None:
+    with pool(tmp_path, alternating(1), 2, places=100) as nodes:
+        for number, key in enumerate(KEYS[:100]):
+            use(nodes[0], key, 100.0 + number)
+        at_the_same_moment(nodes, 250.0)
+        opened = open_resize(first_map(alternating(1)), alternating(2))
+        everybody_takes(nodes, opened)
+        with puller(nodes[1], bytes_per_second=20 * BODY_BYTES) as one:
+            one.consider(nodes[1].view)
+            wait_until(lambda: one.progress.keys > 0)
+            everybody_takes(nodes, close_resize(opened))
+            wait_until(lambda: one.progress.done)
+            assert one.progress.keys < 20
+
+
+def test_a_source_that_is_gone_ends_the_pull(tmp_path: Path) -> None:
+    with pool(tmp_path, alternating(1), 2, places=50) as nodes:
+        nodes[0].address = "127.0.0.1:1"
+        everybody_takes(nodes, open_resize(first_map(alternating(1)), alternating(2)))
+        assert pull(nodes[1]).figures() == {"epoch": 2, "done": True, "keys": 0, "bytes": 0}
+
+
+def test_a_view_that_the_cache_has_not_obeyed_is_left_for_later(tmp_path: Path) -> None:
+    with pool(tmp_path, alternating(1), 2, places=50) as nodes:
+        use(nodes[0], next(keys_of(1)), 100.0)
+        at_the_same_moment(nodes, 101.0)
+        opened = open_resize(first_map(alternating(1)), alternating(2))
+        nodes[0].obey(opened, *(one.member for one in nodes))
+        with puller(nodes[1]) as one:
+            one.consider(nodes[0].view)
+            assert one.progress.epoch == 0
+            nodes[1].obey(opened, *(one.member for one in nodes))
+            one.consider(nodes[1].view)
+            wait_until(lambda: one.progress.done)
+            assert one.progress.keys == 1
+
+
+def test_a_new_life_pulls_anew(tmp_path: Path) -> None:
+    with pool(tmp_path, alternating(1), 2, places=50) as nodes:
+        use(nodes[0], next(keys_of(1)), 100.0)
+        at_the_same_moment(nodes, 101.0)
+        opened = open_resize(first_map(alternating(1)), alternating(2))
+        everybody_takes(nodes, opened)
+        with puller(nodes[1]) as one:
+            one.consider(nodes[1].view)
+            wait_until(lambda: one.progress.done)
+            one.consider(nodes[1].view)
+            assert one.progress.keys == 1, "once for each map"
+            nodes[1].cache.reborn("f" * 32)
+            everybody_takes(nodes, opened)
+            one.consider(nodes[1].view)
+            wait_until(lambda: one.progress.done)
+            assert held(nodes[1]) == [next(keys_of(1))]
+
+
+@pytest.mark.parametrize("partition", [0, 1])
+def test_only_the_new_owner_makes_an_entry_spare(tmp_path: Path, partition: int) -> None:
+    with pool(tmp_path, alternating(1), 2, places=2) as nodes:
+        first, second = list(keys_of(partition))[:2]
+        use(nodes[0], first, 100.0)
+        use(nodes[0], second, 101.0)
+        everybody_takes(nodes, open_resize(first_map(alternating(1)), alternating(2)))
+        nodes[0].cache.hand_over(second)
+        use(nodes[0], next(keys_of(2)), 102.0)
+        # Partition 1 moves away, so that the copy that was given can be spared; partition 0 stays.
+        assert (second in held(nodes[0])) == (partition == 0)
