@@ -114,13 +114,17 @@ def _tools(options: Options) -> list[str]:
 
 @contextlib.contextmanager
 def _signals() -> Iterator[None]:
-    """SIGTERM ends the run as Ctrl-C does: what was started is stopped."""
+    """SIGTERM ends the run as Ctrl-C does: what was started is stopped. Whoever asks again does not disturb that."""
+    numbers = (signal.SIGTERM, signal.SIGINT)
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
+        for number in numbers:
+            signal.signal(number, signal.SIG_IGN)
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    before = [signal.signal(number, interrupt) for number in numbers]
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)

@@ -15,7 +15,7 @@ import pytest
 from tests.system.harness import shown, wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
-COMMAND = [sys.executable, str(ROOT / "benchmarks" / "serving.py"), "--quick"]
+COMMAND = [sys.executable, str(ROOT / "benchmarks" / "serving.py"), "--quick", "--working-set-mb", "1"]
 MISSING = [tool for tool in ("wrk", "nginx", "memcached") if shutil.which(tool) is None]
 
 pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"needs the packages {' '.join(MISSING)}")
@@ -62,6 +62,7 @@ def test_a_run_that_is_told_to_stop_leaves_nothing(tmp_path: Path) -> None:
         # The line is written when peers and system run and are filled.
         wait_for(lambda: "filled" in next(told, "filled"), "it has begun", seconds=90, every=0)
         process.send_signal(signal.SIGTERM)
+        process.send_signal(signal.SIGINT)  # impatience changes nothing
         assert process.wait(60) == 130
         assert "everything that was started is gone" in "".join(told)
     assert list(folder.iterdir()) == []
