@@ -6,6 +6,7 @@ import base64
 import hashlib
 import io
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -103,6 +104,17 @@ def test_several_files_by_picker_into_a_folder(admin: Visit, system: System, pho
         )
     page.get_by_role("link", name=f"Open {keys[0]}", exact=True).click()
     expect(page.get_by_role("heading", level=1)).to_have_text(names[0])
+
+
+def test_a_whole_folder_with_what_else_lies_in_it(admin: Visit, system: System, tmp_path: Path) -> None:
+    (tmp_path / "album" / "inner").mkdir(parents=True)
+    for name in ("one.png", "inner/two.png", "notes.txt"):
+        (tmp_path / "album" / name).write_bytes(tiny(len(name)))
+    page = admin.go("/upload?folder=folders")
+    page.locator("#folder-files").set_input_files(tmp_path / "album")
+    expect_stored(page, "folders/album/one.png", "folders/album/inner/two.png")
+    expect(page.locator(".upload")).to_have_count(2)
+    assert stored(system, "folders/album/inner/two.png") == tiny(len("inner/two.png"))
 
 
 def test_files_are_dropped_onto_the_gallery(admin: Visit, system: System, photos: tuple[Photograph, ...]) -> None:

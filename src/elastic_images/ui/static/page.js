@@ -182,8 +182,18 @@ function startFragments() {
   document.addEventListener("htmx:after:swap", () => showTimes());
 }
 
+// ---- what was just done is said once, not again after a reload
+
+function forgetWhatWasDone() {
+  const here = new URL(location);
+  if (!here.searchParams.has("done")) return;
+  here.searchParams.delete("done");
+  history.replaceState(history.state, "", here);
+}
+
 startThemeSwitch();
 showTimes();
+forgetWhatWasDone();
 startQuestions();
 startCopying();
 startSendingOnce();

@@ -1,7 +1,6 @@
 // One image: whether it is cached, the arrow keys, replacing it with a bar.
 
 import { toast } from "../ui/page.js";
-import { quoteKey } from "./keys.js";
 import { send } from "./send.js";
 
 // ---- the cache
@@ -70,7 +69,10 @@ function startReplacing(form) {
         onSent: () => bar.removeAttribute("value"),
       });
       await upload.done;
-      location.assign(`/view/${quoteKey(key)}?done=replaced`);
+      const here = new URL(location);
+      here.searchParams.delete("ask");
+      here.searchParams.set("done", "replaced");
+      location.assign(here);
     } catch (error) {
       if (error.name !== "AbortError") words.textContent = error.status === 412 ? "Somebody replaced or deleted this image meanwhile. Load the page anew." : error.message;
       showSending(false);
