@@ -9,7 +9,8 @@ from __future__ import annotations
 from elastic_images.core.errors import InvalidRequest
 
 RENDITIONS = {"thumb": 320, "preview": 1600}
-"""The renditions there are: by name, the longest side in pixels. An image that is not larger stays as it is."""
+"""The renditions there are: by name, the longest side in pixels. An image that is not larger stays as it is; a TIFF
+becomes what browsers show."""
 
 _MARK = "\0"
 

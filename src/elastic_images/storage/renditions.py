@@ -14,6 +14,7 @@ from elastic_images.storage.facts import ImageFacts
 from elastic_images.storage.images import ImageInspector, open_image
 
 _QUALITY = 82
+_SHOWN_BY_NO_BROWSER = frozenset({"TIFF"})
 
 
 class RenditionMaker:
@@ -26,7 +27,7 @@ class RenditionMaker:
         """The rendition of the image `data`, with the facts changed to its own type, length and digest.
 
         The first frame, upright by its EXIF orientation, without metadata: JPEG, or PNG where it has transparency. An
-        image that is not larger than the rendition is given back as it is.
+        image that is not larger than the rendition is given back as it is, unless no browser would show it.
 
         Raises:
             InvalidRequest: there is no such rendition.
@@ -35,7 +36,7 @@ class RenditionMaker:
         if rendition not in RENDITIONS:
             raise InvalidRequest(f"No rendition {rendition!r}: there are {', '.join(RENDITIONS)}.")
         longest = RENDITIONS[rendition]
-        if max(facts.width, facts.height) <= longest:
+        if max(facts.width, facts.height) <= longest and facts.format not in _SHOWN_BY_NO_BROWSER:
             return facts, data
         with self._inspector.place(), open_image(facts.format, data) as image:
             # JPEG can be decoded at an eighth, a quarter or half of its size, which saves most of the work.

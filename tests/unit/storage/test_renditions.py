@@ -87,6 +87,18 @@ def test_damaged_exif_costs_the_orientation_only() -> None:
     assert thumb(body[:2] + damaged + body[20:])[1].size == (RENDITIONS["thumb"], 213)
 
 
+def test_a_small_tiff_becomes_what_browsers_show() -> None:
+    body = io.BytesIO()
+    Image.new("RGB", (30, 20)).save(body, "TIFF")
+    facts = replace(facts_of("k"), format="TIFF", content_type="image/tiff", width=30, height=20)
+    made, data = RenditionMaker(ImageInspector(max_pixels=10_000_000, max_decodes=1)).make(
+        facts, body.getvalue(), "thumb"
+    )
+    assert made.content_type == "image/jpeg"
+    with Image.open(io.BytesIO(data)) as image:
+        assert (image.format, image.size) == ("JPEG", (30, 20))
+
+
 def test_small_images_stay_and_unknown_renditions_are_refused() -> None:
     facts = replace(facts_of("k"), width=300, height=200)
     maker = RenditionMaker(ImageInspector(max_pixels=10_000_000, max_decodes=1))
