@@ -15,11 +15,16 @@ from elastic_images.internal_http import InternalHttp
 from elastic_images.pool.view import Member
 
 _log = logging.getLogger(__name__)
-INTERVAL_SECONDS = 1.0
-TIMEOUT_SECONDS = 1.0
-SUSPECT_SECONDS = 5.0
-"""One that has answered nothing for so long is a suspect."""
-_WORKERS = 4
+INTERVAL_SECONDS = 0.5
+TIMEOUT_SECONDS = 0.8
+SUSPECT_SECONDS = 1.5
+"""One that has answered nothing for so long is a suspect: a hung node's partitions are to be served by the others
+within 3 s."""
+SUSPECT_QUESTIONS = 2
+"""So many in a row it must have left open: after a standstill of our own, a single one says nothing."""
+START_SECONDS = 5.0
+"""The same for one that has never answered: its port may not be open yet."""
+_WORKERS = 8
 
 Probe = Callable[[Member, bool], bool]
 """Whether the member answers; told whether this is asked for the first time. Takes two seconds at most."""
@@ -75,7 +80,7 @@ class HealthWatch:
 
     Args:
         probe: how one is asked.
-        on_news: called, from another thread, when one answers for the first time.
+        on_news: called, from another thread, when one answers for the first time, and when one does not answer.
     """
 
     def __init__(
@@ -122,17 +127,20 @@ class HealthWatch:
             return frozenset(name for name, patient in self._patients.items() if self._suspect(patient))
 
     def _suspect(self, patient: _Patient) -> bool:
-        return patient.failing_since is not None and self._clock() - patient.failing_since >= SUSPECT_SECONDS
+        limit = SUSPECT_SECONDS if patient.answered else START_SECONDS
+        return patient.failing_since is not None and self._clock() - patient.failing_since >= limit
 
     def _ask(self, member: Member, patient: _Patient) -> None:
         asked_at = self._clock()
-        try:
-            answered = self._probe(member, not patient.answered)
-        except Exception:  # noqa: BLE001 - a probe that breaks says as much as one that fails
-            _log.exception("asking %s for its health failed", member.id)
-            answered = False
+        failures = 0
+        # One that used to answer is asked again at once, so that it is known soon.
+        while not self._answers(member, first=not patient.answered):
+            failures += 1
+            if not patient.answered or failures == SUSPECT_QUESTIONS:
+                break
+        answered = failures == 0 or (patient.answered and failures < SUSPECT_QUESTIONS)
         with self._lock:
-            news = answered and not patient.answered
+            news = answered != patient.answered
             patient.answered = patient.answered or answered
             patient.failing_since = None if answered else (patient.failing_since or asked_at)
             patient.under_way = False
@@ -140,3 +148,10 @@ class HealthWatch:
             patient.due_at = self._clock() + (self._interval_seconds if patient.answered else 0.1)
         if news:
             self._on_news()
+
+    def _answers(self, member: Member, *, first: bool) -> bool:
+        try:
+            return self._probe(member, first)
+        except Exception:  # noqa: BLE001 - a probe that breaks says as much as one that fails
+            _log.exception("asking %s for its health failed", member.id)
+            return False

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 from elastic_images.pool.view import DEATH_SECONDS, FENCED, LIVE, PATIENCE_SECONDS, Member
 
+RETURN_SECONDS = 0.3
+"""How long a fenced member has for coming back in a new life, as one does that was fenced by mistake."""
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -27,6 +30,7 @@ class Patience:
         self._death_seconds = death_seconds
         self._waiting_since: dict[tuple[str, int], float] = {}
         self._fenced_since: dict[str, float] = {}
+        self._now = 0.0
 
     def judge(
         self,
@@ -55,6 +59,7 @@ class Patience:
             for member in live_late
         }
         self._fenced_since = {member.incarnation: self._fenced_since.get(member.incarnation, now) for member in fenced}
+        self._now = now
         overdue = {
             incarnation
             for (incarnation, _), since in self._waiting_since.items()
@@ -69,4 +74,13 @@ class Patience:
             dead=tuple(
                 member for member in fenced if now - self._fenced_since[member.incarnation] >= self._death_seconds
             ),
+        )
+
+    def gone(self) -> frozenset[str]:
+        """Incarnations that were fenced and did not come back, when `judge` was last asked.
+
+        Nobody reads from them any more. They may still have a lease, and stay in `copies` until they are dead.
+        """
+        return frozenset(
+            incarnation for incarnation, since in self._fenced_since.items() if self._now - since >= RETURN_SECONDS
         )

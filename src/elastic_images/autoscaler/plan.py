@@ -27,6 +27,8 @@ class Facts:
     """A live and healthy member that is not being stopped."""
     doubtful: frozenset[int] = _NONE
     """Not ready, but an incarnation may still answer from memory: fenced, not healthy, or being stopped."""
+    fenced: frozenset[int] = _NONE
+    """Of the doubtful: fenced, and no new life has come. No read goes there, and others may serve at once."""
     unnamed: frozenset[int] = _NONE
     """An incarnation that may still answer has not named the map's epoch."""
     processes: frozenset[int] = _NONE
@@ -103,14 +105,18 @@ def _first(facts: Facts) -> Change | None:
 
 
 def _rescue(facts: Facts, current: PoolMap) -> Change | None:
-    """Give the partitions of nodes that are gone to those that serve."""
+    """Give the partitions of nodes that are gone to those that serve.
+
+    A fenced node is gone for readers. It may still answer from memory until its lease ends, and so it stays in
+    `copies`, and every writer waits for it, until it is dead.
+    """
     readers = {slot for state in current.partitions for slot in state.readers}
-    gone = readers - facts.ready - facts.doubtful
+    gone = readers - facts.ready - (facts.doubtful - facts.fenced)
     if not gone or not facts.ready or (facts.cold and facts.slots & facts.awaited):
         return None
     survivors = (facts.ready & facts.slots) or facts.ready
     heirs = deal(current.assignment, tuple(sorted(survivors)))
-    return Change("fail-over", fail_over(current, gone, heirs), f"{_named(gone)} died.")
+    return Change("fail-over", fail_over(current, gone, heirs), f"{_named(gone)} {_fate(facts, gone)}.")
 
 
 def _advance(facts: Facts, current: PoolMap) -> Change | None:
@@ -151,6 +157,10 @@ def target_assignment(facts: Facts, current: Assignment) -> Assignment | None:
     if not serving or (facts.slots - serving) & (facts.awaited | facts.doubtful):
         return None
     return deal(current, tuple(sorted(serving)))
+
+
+def _fate(facts: Facts, gone: set[int] | frozenset[int]) -> str:
+    return "died" if not gone & facts.fenced else "does not answer" if len(gone) == 1 else "died or do not answer"
 
 
 def _named(slots: set[int] | frozenset[int]) -> str:

@@ -178,12 +178,15 @@ class Resizer:
         wanted = config.num_nodes
         resize = self._remember_resize(view, now)
         awaited = self._lives.awaited() - ready
+        gone = self._patience.gone()
+        doubtful = frozenset(member.slot for member in nodes if member.slot is not None) - ready
         self._cold = not ready or (self._cold and bool(frozenset(range(wanted)) & awaited))
         return Facts(
             map=view.map,
             wanted=wanted,
             ready=ready,
-            doubtful=frozenset(member.slot for member in nodes if member.slot is not None) - ready,
+            doubtful=doubtful,
+            fenced=doubtful - {member.slot for member in nodes if member.incarnation not in gone},
             unnamed=frozenset(member.slot for member in nodes if member.slot is not None and member.epoch < epoch),
             processes=alive,
             startable=self._lives.startable(now),

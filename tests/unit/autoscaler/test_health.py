@@ -25,12 +25,16 @@ class Patient:
     def __init__(self) -> None:
         self.answers = True
         self.breaks = False
+        self.failures_to_come = 0
         self.asked: list[bool] = []
 
     def __call__(self, member: Member, first: bool) -> bool:  # noqa: ARG002
         self.asked.append(first)
         if self.breaks:
             raise RuntimeError("broken probe")
+        if self.failures_to_come:
+            self.failures_to_come -= 1
+            return False
         return self.answers
 
 
@@ -74,9 +78,9 @@ def test_one_that_answers_is_healthy_from_then_on(watch: HealthWatch, patient: P
     assert patient.asked == [True, False]
 
 
-def test_it_is_not_asked_more_often_than_every_second(watch: HealthWatch, patient: Patient, clock: Clock) -> None:
+def test_it_is_not_asked_more_often_than_every_half_second(watch: HealthWatch, patient: Patient, clock: Clock) -> None:
     ask(watch, patient)
-    clock.now += 0.9
+    clock.now += 0.4
     watch.observe([NODE])
     assert not watch._patients[NODE.incarnation].under_way
     assert len(patient.asked) == 1
@@ -92,13 +96,43 @@ def test_one_that_stops_answering_is_a_suspect_after_a_while(
     ask(watch, patient)
     assert watch.healthy(NODE.incarnation)
     assert watch.suspects() == frozenset()
-    clock.now += 5.0
+    clock.now += 1.5
     assert watch.suspects() == {NODE.incarnation}
     assert not watch.healthy(NODE.incarnation)
     patient.answers, patient.breaks = True, False
     ask(watch, patient)
     assert watch.suspects() == frozenset()
     assert watch.healthy(NODE.incarnation)
+
+
+def test_one_question_that_fails_is_asked_again_at_once(watch: HealthWatch, patient: Patient, clock: Clock) -> None:
+    ask(watch, patient)
+    patient.failures_to_come = 1
+    clock.now += 1.0
+    ask(watch, patient)
+    clock.now += 10.0
+    assert len(patient.asked) == 3
+    assert watch.suspects() == frozenset()
+
+
+def test_one_that_has_never_answered_has_longer(watch: HealthWatch, patient: Patient, clock: Clock) -> None:
+    patient.answers = False
+    ask(watch, patient)
+    clock.now += 4.9
+    assert watch.suspects() == frozenset()
+    clock.now += 0.2
+    assert watch.suspects() == {NODE.incarnation}
+
+
+def test_it_is_news_that_one_does_not_answer(clock: Clock, patient: Patient) -> None:
+    told: list[bool] = []
+    watch = HealthWatch(patient, on_news=lambda: told.append(patient.answers), clock=clock)
+    ask(watch, patient)
+    patient.answers = False
+    clock.now += 1.0
+    ask(watch, patient)
+    watch.close()
+    assert told == [True, False]
 
 
 def test_who_is_not_named_any_more_is_forgotten(watch: HealthWatch, patient: Patient) -> None:

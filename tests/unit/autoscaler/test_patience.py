@@ -55,3 +55,13 @@ def test_web_processes_are_none_of_its_business() -> None:
     web = Member("incarnation-w", "web-1", "web", "a:1", "", FENCED, 0)
     for now in (0.0, 100.0):
         assert judge(patience, web, now=now) == Verdict()
+
+
+def test_a_fenced_member_is_gone_for_readers_when_it_did_not_come_back_at_once() -> None:
+    patience, fenced = Patience(), node(0, 4, FENCED)
+    judge(patience, fenced, now=50.0)
+    assert patience.gone() == frozenset()
+    judge(patience, fenced, now=50.5)
+    assert patience.gone() == {"incarnation-0"}
+    judge(patience, node(0, 4), now=50.6)
+    assert patience.gone() == frozenset()

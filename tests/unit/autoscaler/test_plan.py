@@ -31,11 +31,13 @@ def facts(draw: st.DrawFn) -> Facts:
     ready = draw(SLOTS)
     processes = ready | draw(SLOTS)
     stopping = draw(SLOTS) & processes - ready
+    doubtful = draw(SLOTS) & processes - ready
     return Facts(
         map=draw(st.sampled_from(MAPS)),
         wanted=draw(st.integers(1, 8)),
         ready=ready,
-        doubtful=draw(SLOTS) & processes - ready,
+        doubtful=doubtful,
+        fenced=doubtful & draw(SLOTS),
         unnamed=draw(SLOTS),
         processes=processes,
         startable=draw(SLOTS) - processes,
@@ -79,7 +81,7 @@ def test_a_living_reader_is_never_taken_away_by_a_fail_over(now: Facts) -> None:
     if change is None or change.kind != "fail-over":
         return
     assert now.map is not None
-    alive = now.ready | now.doubtful
+    alive = now.ready | (now.doubtful - now.fenced)
     for before, after in zip(now.map.partitions, change.new.partitions, strict=True):
         if before.owner in alive and before.previous in (None, *alive):
             assert after == before
@@ -185,6 +187,28 @@ def test_only_a_pool_that_starts_cold_waits_with_a_fail_over(cold: bool, awaited
     )
     change = plan(now).change
     assert (change is None) == (cold and awaited)
+
+
+def test_others_serve_for_a_fenced_node_at_once_and_writers_wait_for_it_until_it_is_dead() -> None:
+    now = Facts(
+        map=first_map(alternating(2)),
+        wanted=2,
+        ready=frozenset({0}),
+        doubtful=frozenset({1}),
+        fenced=frozenset({1}),
+        processes=frozenset({0, 1}),
+    )
+    change = plan(now).change
+    assert change is not None
+    assert change.kind == "fail-over"
+    assert change.new.assignment == alternating(1)
+    assert all(state.copies == (1, 0) for state in change.new.partitions[1::2])
+    closing = replace(now, map=change.new, unnamed=frozenset({1}))
+    assert plan(closing).change is None
+    settled = plan(replace(closing, doubtful=frozenset(), fenced=frozenset(), unnamed=frozenset())).change
+    assert settled is not None
+    assert settled.kind == "settle"
+    assert plan(replace(now, fenced=frozenset())).change is None, "one that may come back is waited for"
 
 
 def test_an_open_resize_is_aborted_for_another_wish_only_while_it_warms() -> None:

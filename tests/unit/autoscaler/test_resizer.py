@@ -204,6 +204,17 @@ def test_a_hung_node_is_not_skipped_before_its_lease_is_over(world: World) -> No
     assert 4.4 < passed < 7.0
 
 
+def test_the_others_serve_for_a_hung_node_before_it_is_dead(world: World) -> None:
+    world.scale(4)
+    world.run_until_settled_on(0, 1, 2, 3)
+    world.provider.nodes[2].hung = True
+    passed = world.run_until(lambda: 2 not in world.map.assignment)
+    # The health of this world takes 1.6 s to be sure.
+    assert passed < 2.3
+    assert world.map.phase == "closing"
+    assert world.run_until(lambda: world.map.phase == "settled") > 3.0
+
+
 def test_a_node_that_was_fenced_by_mistake_comes_back_by_itself(world: World) -> None:
     world.scale(2)
     world.run_until_settled_on(0, 1)

@@ -110,7 +110,7 @@ class FakeHealth:
         return self._answers(incarnation)
 
     def suspects(self) -> frozenset[str]:
-        return frozenset(name for name, since in self._failing_since.items() if self._clock() - since >= 5.0)
+        return frozenset(name for name, since in self._failing_since.items() if self._clock() - since >= 1.6)
 
     def _answers(self, incarnation: str) -> bool:
         return any(node.incarnation == incarnation and not node.hung for node in self._nodes.values())
