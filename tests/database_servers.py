@@ -24,25 +24,30 @@ class DatabaseServer:
 
     def __init__(self, admin_url: str, database_url: Callable[[str], str]) -> None:
         self._database_url = database_url
-        self._engine = create_engine(admin_url, isolation_level="AUTOCOMMIT", pool_size=1)
+        self._engine = create_engine(admin_url, isolation_level="AUTOCOMMIT", pool_size=1, pool_pre_ping=True)
         self._made = 0
+        self.stop: Callable[[], None] = _not_running
+        """End it in order."""
+        self.start: Callable[[], None] = _not_running
+        """Start it again, on the same data and the same address."""
 
     @contextmanager
-    def fresh_url(self) -> Iterator[str]:
-        """The URL of a database that is dropped afterwards."""
+    def fresh_url(self, options: str = "") -> Iterator[str]:
+        """The URL of a database, created with the `options`, that is dropped afterwards."""
         self._made += 1
         name = f"test_{self._made}"
-        self._execute(f"CREATE DATABASE {name}")
+        self.execute(f"CREATE DATABASE {name} {options}")
         try:
             yield self._database_url(name)
         finally:
             forced = " WITH (FORCE)" if self._engine.dialect.name == "postgresql" else ""
-            self._execute(f"DROP DATABASE {name}{forced}")
+            self.execute(f"DROP DATABASE {name}{forced}")
 
     def close(self) -> None:
         self._engine.dispose()
 
-    def _execute(self, statement: str) -> None:
+    def execute(self, statement: str) -> None:
+        """Run a statement as the server's administrator."""
         with self._engine.connect() as connection:
             connection.execute(text(statement))
 
@@ -150,13 +155,18 @@ def _wait_until_ready(process: subprocess.Popen[bytes], log: Path) -> None:
 
 @contextmanager
 def _running(command: list[str], log: Path, user: str | None, server: DatabaseServer) -> Iterator[DatabaseServer]:
-    with log.open("ab") as output:
-        process = subprocess.Popen(command, user=user, cwd="/", stdout=output, stderr=output)
-    try:
+    process: subprocess.Popen[bytes] | None = None
+
+    def start() -> None:
+        nonlocal process
+        log.write_bytes(b"")
+        with log.open("ab") as output:
+            process = subprocess.Popen(command, user=user, cwd="/", stdout=output, stderr=output)
         _wait_until_ready(process, log)
-        yield server
-    finally:
-        server.close()
+
+    def stop() -> None:
+        if process is None:
+            return
         # PostgreSQL takes it for a fast shutdown, which does not wait for its clients; MariaDB for a normal one.
         process.send_signal(2 if "postgres" in command[0] else 15)
         try:
@@ -164,3 +174,15 @@ def _running(command: list[str], log: Path, user: str | None, server: DatabaseSe
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+    server.start, server.stop = start, stop
+    try:
+        start()
+        yield server
+    finally:
+        server.close()
+        stop()
+
+
+def _not_running() -> None:
+    raise AssertionError("the server was not started by `mariadb` or `postgresql`")

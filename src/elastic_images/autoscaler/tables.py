@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Integer, String, Table, Text
+from sqlalchemy import BigInteger, Column, Index, Integer, String, Table, Text
 
 from elastic_images.database.base import Seconds, metadata
 
@@ -19,6 +19,7 @@ resizes = Table(
     Column("to_slots", String(64), nullable=False),
     Column("reason", Text, nullable=False),
     Column("outcome", String(16), nullable=True),
+    Index("ix_resizes_finished_at", "finished_at"),
 )
 """The journal. `state` is `open`, `closing`, `aborting` or `finished`, `epoch` that of the last step taken; both are
 written in the transaction that changes the map. Slots are numbers between commas."""

@@ -92,7 +92,7 @@ def prepare() -> None:
     settings = Settings.load().with_secrets()
     logs.setup("prepare", secrets=_secrets(settings))
     _check_backends(settings)
-    engine = open_engine(settings.database)
+    engine = open_engine(settings.database, answer_seconds=3600)  # changing a large table takes its time
     try:
         migrate(engine)
         made = ensure_first_administrator(engine, settings)

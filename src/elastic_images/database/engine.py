@@ -38,8 +38,18 @@ def normalise_url(text: str) -> URL:
     return url.set(drivername=_DRIVERS[kind]) if "+" not in url.drivername else url
 
 
-def open_engine(text: str, *, pool_size: int = 8) -> Engine:
+_CONNECT_SECONDS = 5
+ANSWER_SECONDS = 30
+"""A server that went away without a word, as in a fail-over, is given up after so long."""
+_STRICT = "STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION"
+"""Some servers, Amazon's among them, are set up to cut off values that do not fit instead of refusing them."""
+
+
+def open_engine(text: str, *, pool_size: int = 8, answer_seconds: int = ANSWER_SECONDS) -> Engine:
     """An engine for the database at the URL `text`. Connects when it is first used; safe to share between threads.
+
+    A connection is tried before it is used again, so that none of an earlier life of the server is. A statement that
+    is not answered for `answer_seconds` fails (on PostgreSQL: whose server is not reachable for so long).
 
     On SQLite: WAL, `synchronous=FULL`, foreign keys, 10 s of waiting for another writer, and transactions that begin
     where they are said to begin, as SQLAlchemy's documentation of the pysqlite driver describes.
@@ -53,6 +63,7 @@ def open_engine(text: str, *, pool_size: int = 8) -> Engine:
             pool_pre_ping=True,
             pool_recycle=1800,
             isolation_level="READ COMMITTED",
+            connect_args=_connect_arguments(url, answer_seconds),
         )
     engine = create_engine(url, pool_size=pool_size, max_overflow=pool_size, connect_args={"timeout": 10})
 
@@ -69,6 +80,27 @@ def open_engine(text: str, *, pool_size: int = 8) -> Engine:
         connection.exec_driver_sql(connection.get_execution_options().get("sqlite_begin", "BEGIN"))
 
     return engine
+
+
+def _connect_arguments(url: URL, answer_seconds: int) -> dict[str, Any]:
+    """What the drivers are told beside the URL, whose own parameters count before it."""
+    arguments: dict[str, Any] = {}
+    if url.get_driver_name() == "pymysql":
+        arguments = {
+            "connect_timeout": _CONNECT_SECONDS,
+            "read_timeout": answer_seconds,
+            "write_timeout": answer_seconds,
+            "sql_mode": _STRICT,
+        }
+    elif url.get_driver_name() == "psycopg":
+        arguments = {
+            "connect_timeout": _CONNECT_SECONDS,
+            "keepalives_idle": max(1, answer_seconds // 3),
+            "keepalives_interval": max(1, answer_seconds // 6),
+            "keepalives_count": 4,
+            "tcp_user_timeout": answer_seconds * 1000,
+        }
+    return {name: value for name, value in arguments.items() if name not in url.query}
 
 
 def write_transaction(engine: Engine) -> Any:

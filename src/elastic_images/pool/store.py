@@ -112,7 +112,11 @@ class PoolStore:
             if sole:
                 connection.execute(
                     update(pool_members)
-                    .where(pool_members.c.id == member.id, pool_members.c.incarnation != member.incarnation)
+                    .where(
+                        pool_members.c.state.in_((LIVE, FENCED)),
+                        pool_members.c.id == member.id,
+                        pool_members.c.incarnation != member.incarnation,
+                    )
                     .values(state=DEAD)
                 )
             connection.execute(

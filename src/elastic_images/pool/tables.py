@@ -30,6 +30,6 @@ pool_members = Table(
     Column("state", String(8), nullable=False),
     Column("epoch", BigInteger, nullable=False),
     Column("registered_at", Seconds, nullable=False),
-    Index("ix_pool_members_state", "state"),
+    Index("ix_pool_members_state_registered_at", "state", "registered_at"),
 )
 """An incarnation that is dead stays for an hour, so that it learns of it, and is then forgotten."""

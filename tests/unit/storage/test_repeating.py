@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from random import Random
 
 import pytest
@@ -28,7 +29,8 @@ def repeater(time: Time) -> Repeater:
 
 
 def test_a_call_is_made_until_it_succeeds() -> None:
-    time, outcomes = Time(), iter([TimeoutError(), TimeoutError(), 7])
+    time = Time()
+    outcomes: Iterator[int | TimeoutError] = iter([TimeoutError(), TimeoutError(), 7])
 
     def call() -> int:
         outcome = next(outcomes)
