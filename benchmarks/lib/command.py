@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from statistics import median
 from types import FrameType
 from typing import Any
 
@@ -23,9 +24,10 @@ from benchmarks.lib.goals import Verdict, goals, goals_table, verdicts
 from benchmarks.lib.groups import GROUPS
 from benchmarks.lib.options import Options, parse
 from benchmarks.lib.processes import StartFailed
-from benchmarks.lib.tables import tables
+from benchmarks.lib.tables import cost_table, tables
 from benchmarks.lib.wrk import LoadFailed
 
+_DISTURBED, _SPOILED = 0.1, 0.3
 _TOOLS = {targets.NGINX: "nginx", targets.MEMCACHED: "memcached"}
 
 
@@ -96,6 +98,7 @@ def _report(
 
 def _print(results: Sequence[Result], found: Sequence[Verdict], report: dict[str, Any]) -> None:
     print(tables(results))
+    print(f"### Processor time for an answer, in microseconds\n\n{cost_table(results)}")
     if found:
         print(f"### What was promised\n\n{goals_table(found)}")
     names = dict.fromkeys(name for result in results for name in result.rounds if name in targets.MEANINGS)
@@ -103,8 +106,10 @@ def _print(results: Sequence[Result], found: Sequence[Verdict], report: dict[str
         print(f"- {name}: {targets.MEANINGS[name]}")
     print(f"\n{in_one_line(report['facts'])}")
     others = [one["others_share"] for result in report["results"] for one in result["targets"].values()]
-    if others and sorted(others)[len(others) // 2] > 0.1:
-        print("\nOther processes used more than a tenth of this machine meanwhile: trust the ratios, not the rates.")
+    share = median(others) if others else 0.0
+    if share > _DISTURBED:
+        trust = "the ratios, not the rates" if share <= _SPOILED else "the processor times at most"
+        print(f"\nOther processes used {share:.0%} of this machine meanwhile: trust {trust}.")
 
 
 def _tools(options: Options) -> list[str]:

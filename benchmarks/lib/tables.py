@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from statistics import median
 
 from benchmarks.lib import targets
 from benchmarks.lib.bench import Result
-from benchmarks.lib.figures import median_p99_ms, median_rate, ratio
+from benchmarks.lib.figures import Measurement, median_p99_ms, median_rate, ratio
 
 _TITLES = {
     "read": "Cached images a second (99th percentile in ms)",
@@ -36,6 +37,16 @@ def tables(results: Sequence[Result]) -> str:
     for result in results:
         groups.setdefault(result.scenario.group, []).append(result)
     return "\n".join(f"### {_TITLES[group]}\n\n{group_table(members)}" for group, members in groups.items())
+
+
+def cost_table(results: Sequence[Result]) -> str:
+    """What an answer cost each target in microseconds of processor time, for all results."""
+    names = list(dict.fromkeys(name for result in results for name in result.rounds))
+    lines = [_line(["scenario", *names]), _line(["---"] + ["---:"] * len(names))]
+    for result in results:
+        costs = [_cost(result.rounds[name]) if name in result.rounds else "-" for name in names]
+        lines.append(_line([result.scenario.name, *costs]))
+    return "\n".join(lines) + "\n"
 
 
 def group_table(results: Sequence[Result]) -> str:
@@ -74,6 +85,10 @@ def _cell(result: Result, name: str) -> str:
     errors = sum(one.load.errors for one in measured)
     shown = f"{shown_rate(median_rate(measured))} ({median_p99_ms(measured):.1f})"
     return f"{shown} {errors} errors" if errors else shown
+
+
+def _cost(measured: Sequence[Measurement]) -> str:
+    return f"{median(one.server_microseconds for one in measured):.0f}"
 
 
 def _line(cells: Sequence[str]) -> str:

@@ -8,7 +8,7 @@ from benchmarks.lib.figures import Cost, Measurement
 from benchmarks.lib.goals import goals, goals_table, verdicts
 from benchmarks.lib.groups import pool_name
 from benchmarks.lib.scenarios import Scenario, every_scenario
-from benchmarks.lib.tables import group_table, shown_rate, shown_ratio, tables
+from benchmarks.lib.tables import cost_table, group_table, shown_rate, shown_ratio, tables
 from benchmarks.lib.wrk import Load
 
 
@@ -32,6 +32,11 @@ def test_a_table_has_rates_tails_and_ratios() -> None:
         "| 10KB | one key | 16 | 40.0k (0.0) | 20.0k (0.1) | 2.00 |",
         "| 10KB | 64 keys | 16 | 500 (2.0) | - | - |",
     ]
+
+
+def test_costs_of_all_results_are_in_one_table() -> None:
+    table = cost_table([result("read/hot/10KB/16", web=50_000), result("upload/new/1MB/1", web=100, nginx=5)])
+    assert table.splitlines()[2:] == ["| read/hot/10KB/16 | 10 | - |", "| upload/new/1MB/1 | 5000 | 100000 |"]
 
 
 def test_errors_are_shown_beside_the_rate() -> None:
