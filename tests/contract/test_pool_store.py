@@ -1,43 +1,41 @@
-"""The pool in the database, against every database, concurrency included."""
+"""The pool in the database, on every kind of database."""
 
 from __future__ import annotations
 
-import uuid
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import Engine, insert
-from tests.query_plans import explained, gather_statistics, whole_table_reads
-from tests.storage_parts import Clock
+from sqlalchemy import Connection, Engine, select
+from tests.unit.pool.pools import node, web
 
-from elastic_images.autoscaler.decisions import DecisionLog
-from elastic_images.autoscaler.journal import Event, Journal
-from elastic_images.autoscaler.plan import Change
-from elastic_images.autoscaler.records import append
-from elastic_images.autoscaler.tables import pool_events, resizes, scaling_decisions
 from elastic_images.core.assignment import alternating
-from elastic_images.core.pool_map import close_resize, first_map, open_resize, settle
-from elastic_images.core.scaling import Decision
+from elastic_images.core.pool_map import PoolMap, close_resize, first_map, open_resize, settle
+from elastic_images.database.base import metadata
 from elastic_images.database.engine import open_engine
-from elastic_images.database.migrate import migrate
+from elastic_images.pool import tables
 from elastic_images.pool.store import PoolStore
-from elastic_images.pool.tables import pool_members
-from elastic_images.pool.view import DEAD, FENCED, LIVE, Member
+from elastic_images.pool.view import DEAD, FENCED, LIVE, PoolView
 
+ONE = first_map(alternating(1))
 HOUR = 3600.0
-FIRST = first_map(alternating(2))
-INPUTS = {"miss_rate": 0.7, "missing": ["node-1"]}
 
 
 @pytest.fixture
 def engine(database_url: str) -> Iterator[Engine]:
-    """Migrated, as in a system that runs."""
     engine = open_engine(database_url)
-    migrate(engine)
+    metadata.create_all(engine, tables=[tables.pool_state, tables.pool_members])
     yield engine
     engine.dispose()
+
+
+class Clock:
+    now = 1_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
 
 
 @pytest.fixture
@@ -50,201 +48,247 @@ def store(engine: Engine, clock: Clock) -> PoolStore:
     return PoolStore(engine, clock)
 
 
-@pytest.fixture
-def journal(engine: Engine, clock: Clock) -> Journal:
-    return Journal(engine, clock)
-
-
-def node(slot: int, epoch: int = 0) -> Member:
-    incarnation = uuid.uuid4().hex
-    return Member(
-        incarnation, f"node-{slot}", "node", f"127.0.0.1:{4100 + slot}", f"127.0.0.1:{4000 + slot}", epoch=epoch
-    )
-
-
-def test_a_pool_begins_empty(store: PoolStore) -> None:
+def test_a_new_pool_is_empty(store: PoolStore) -> None:
     view = store.read()
-    assert (view.map, view.members, view.config, view.stamp) == (None, (), {}, "0")
+    assert (view.map, view.members, view.config) == (None, (), {})
+    assert view.stamp == store.stamp()
+
+
+def test_a_view_is_read_back_from_its_json(store: PoolStore) -> None:
+    store.compare_and_set_map(None, ONE)
+    store.register(node(0))
+    store.set_config({"cache_mb": 64, "policy": "LRU"})
+    view = store.read()
+    assert PoolView.from_json(view.to_json()) == view
+    assert view.config == {"cache_mb": 64, "policy": "LRU"}
+
+
+# --- the map
+
+
+def test_the_map_is_put_only_where_the_expected_one_is_kept(store: PoolStore) -> None:
+    opened = open_resize(ONE, alternating(2))
+    assert not store.compare_and_set_map(1, ONE), "none is kept yet"
+    assert store.compare_and_set_map(None, ONE)
+    assert not store.compare_and_set_map(None, ONE)
+    assert not store.compare_and_set_map(2, opened)
+    assert store.read().map == ONE
+    assert store.compare_and_set_map(1, opened)
+    assert store.read().map == opened
+
+
+def test_of_many_who_change_the_same_map_one_succeeds(store: PoolStore) -> None:
+    store.compare_and_set_map(None, ONE)
+    start = threading.Barrier(8)
+
+    def change(nodes: int) -> bool:
+        start.wait(10)
+        return store.compare_and_set_map(1, open_resize(ONE, alternating(nodes + 1)))
+
+    with ThreadPoolExecutor(8) as threads:
+        assert sum(threads.map(change, range(8))) == 1
+    kept = store.read().map
+    assert kept is not None
+    assert kept.epoch == 2
+
+
+def test_a_record_is_written_with_the_change_or_not_at_all(store: PoolStore, engine: Engine) -> None:
+    def journal(connection: Connection) -> None:
+        connection.execute(tables.pool_members.insert().values(**_row("a" * 32)))
+
+    assert not store.compare_and_set_map(7, ONE, journal)
+    assert _incarnations(engine) == []
+    assert store.compare_and_set_map(None, ONE, journal)
+    assert _incarnations(engine) == ["a" * 32]
+
+    def broken(connection: Connection) -> None:
+        connection.execute(tables.pool_members.insert().values(**_row("b" * 32)))
+        raise RuntimeError("the disk is full")
+
+    stamp = store.stamp()
+    with pytest.raises(RuntimeError):
+        store.compare_and_set_map(1, open_resize(ONE, alternating(2)), broken)
+    with pytest.raises(RuntimeError):
+        store.set_config({"cache_mb": 1}, broken)
+    assert _incarnations(engine) == ["a" * 32]
+    assert (store.read().map, store.read().config, store.stamp()) == (ONE, {}, stamp)
+
+
+def _row(incarnation: str) -> dict[str, object]:
+    member = replace(node(0), incarnation=incarnation)
+    return {
+        "incarnation": member.incarnation,
+        "id": member.id,
+        "kind": member.kind,
+        "address": member.address,
+        "data_address": member.data_address,
+        "state": LIVE,
+        "epoch": 0,
+        "registered_at": 0.0,
+    }
+
+
+def _incarnations(engine: Engine) -> list[str]:
+    with engine.begin() as connection:
+        return list(connection.execute(select(tables.pool_members.c.incarnation)).scalars())
+
+
+# --- members
+
+
+def test_a_member_is_live_from_its_registration(store: PoolStore, clock: Clock) -> None:
+    store.register(replace(node(3), epoch=5, state=FENCED))
+    member = store.read().find(node(3).incarnation)
+    assert member == replace(node(3), epoch=5, registered_at=clock.now)
+    assert store.state_of(node(3).incarnation) == LIVE
+
+
+def test_registering_again_changes_nothing(store: PoolStore) -> None:
+    store.register(node(0))
+    store.fence(node(0).incarnation)
+    store.register(node(0))
+    assert store.state_of(node(0).incarnation) == FENCED, "who is fenced does not come back to life"
+    assert len(store.read().members) == 1
+
+
+def test_a_sole_member_ends_the_earlier_lives_of_its_id_and_no_other(store: PoolStore) -> None:
+    store.register(node(0, "a"))
+    store.register(node(0, "b"))
+    store.fence(node(0, "b").incarnation)
+    store.register(node(1))
+    store.register(web(1))
+    store.register(node(0, "c"), sole=True)
+    states = [store.state_of(node(0, life).incarnation) for life in "abc"]
+    assert states == [DEAD, DEAD, LIVE]
+    assert {member.id for member in store.read().members} == {"node-0", "node-1", "web-1"}
+
+
+def test_the_way_of_a_member_goes_one_way(store: PoolStore) -> None:
+    incarnation = node(0).incarnation
+    assert not store.fence(incarnation), "unknown"
+    store.register(node(0))
+    assert store.fence(incarnation)
+    assert not store.fence(incarnation)
+    assert store.mark_dead(incarnation)
+    assert not store.mark_dead(incarnation)
+    assert not store.fence(incarnation)
+    assert store.state_of(incarnation) == DEAD
     assert store.state_of("f" * 32) == "unknown"
 
 
-def test_the_map_changes_only_from_the_epoch_that_is_expected(store: PoolStore) -> None:
-    assert not store.compare_and_set_map(1, FIRST)
-    assert store.compare_and_set_map(None, FIRST)
-    assert not store.compare_and_set_map(None, FIRST)
-    opened = open_resize(FIRST, alternating(8))
-    assert store.compare_and_set_map(1, opened)
-    assert store.read().map == opened
-    assert store.stamp() == store.read().stamp == "2"
+def test_the_dead_are_not_in_the_view_and_the_fenced_are(store: PoolStore) -> None:
+    for slot in range(3):
+        store.register(node(slot))
+    store.fence(node(1).incarnation)
+    store.mark_dead(node(2).incarnation)
+    view = store.read()
+    assert [(member.slot, member.state) for member in view.members] == [(0, LIVE), (1, FENCED)]
+    assert view.live_node(0) is not None
+    assert view.live_node(1) is None, "reads do not go to the fenced"
+    assert [member.slot for member in view.incarnations(1)] == [1], "invalidations do"
 
 
-def test_of_those_who_change_the_map_at_once_one_succeeds(store: PoolStore, journal: Journal) -> None:
-    store.compare_and_set_map(None, FIRST)
-    opened = open_resize(FIRST, alternating(4))
-    change = Change("open", opened, "Everybody wants it.")
-
-    def attempt(_: int) -> bool:
-        return store.compare_and_set_map(1, opened, journal.record(change, FIRST, 4))
-
-    with ThreadPoolExecutor(8) as pool:
-        assert sorted(pool.map(attempt, range(8))) == [False] * 7 + [True]
-    assert len(journal.resizes(10)) == len(journal.events(10)) == 1
-
-
-def test_members_are_live_fenced_dead_and_forgotten(store: PoolStore, clock: Clock) -> None:
-    first, second = node(0), node(0, epoch=3)
-    store.register(first)
-    clock.now += 1
-    store.register(second)
-    store.register(second)
-    assert store.read().members == (
-        replace(first, registered_at=clock.now - 1),
-        replace(second, registered_at=clock.now),
-    )
-    assert store.fence(first.incarnation)
-    assert not store.fence(first.incarnation)
-    assert [member.state for member in store.read().members] == [FENCED, LIVE]
-    assert store.mark_dead(first.incarnation)
-    assert not store.mark_dead(first.incarnation)
-    assert [member.incarnation for member in store.read().members] == [second.incarnation]
-    assert store.state_of(first.incarnation) == DEAD
-    clock.now += HOUR + 1
-    store.register(node(1))
-    assert store.state_of(first.incarnation) == "unknown"
-    assert store.state_of(second.incarnation) == LIVE
-
-
-def test_a_sole_incarnation_ends_those_before_it(store: PoolStore) -> None:
-    old, fenced, other, new = node(0), node(0), node(1), node(0)
-    for member in (old, fenced, other):
-        store.register(member)
-    store.fence(fenced.incarnation)
-    store.register(new, sole=True)
-    states = [store.state_of(member.incarnation) for member in (old, fenced, other, new)]
-    assert states == [DEAD, DEAD, LIVE, LIVE]
-
-
-def test_epochs_that_are_named_never_go_back(store: PoolStore) -> None:
-    member = node(0)
-    store.register(member)
-    for named, kept in ((5, 5), (3, 5), (6, 6)):
-        store.name_epoch(member.incarnation, named)
-        assert store.read().members[0].epoch == kept
-
-
-def test_every_change_that_others_must_hear_of_gives_another_stamp(store: PoolStore) -> None:
-    member = node(0)
-    stamps = [store.stamp()]
-    for act in (
-        lambda: store.register(member),
-        lambda: store.set_config({"policy": "LRU", "note": "ä 😀"}),
-        lambda: store.compare_and_set_map(None, FIRST),
-        lambda: store.fence(member.incarnation),
-        lambda: store.mark_dead(member.incarnation),
-    ):
-        act()
-        stamps.append(store.stamp())
-    assert len(set(stamps)) == len(stamps)
-    assert store.read().config == {"policy": "LRU", "note": "ä 😀"}
-
-
-def test_members_register_fence_and_die_at_once_without_a_deadlock(store: PoolStore) -> None:
-    members = [[node(slot) for _ in range(6)] for slot in range(8)]
-
-    def live(slot: int) -> None:
-        for number, member in enumerate(members[slot]):
-            store.register(member, sole=number % 2 == 1)
-            store.name_epoch(member.incarnation, number)
-            if number % 3 == 0:
-                store.fence(member.incarnation)
-                store.mark_dead(member.incarnation)
-
-    with ThreadPoolExecutor(8) as pool:
-        list(pool.map(live, range(8)))
-    assert {member.slot for member in store.read().members} == set(range(8))
-    assert store.state_of(members[3][5].incarnation) == LIVE
-
-
-def test_a_resize_is_journalled_from_its_opening_to_its_end(store: PoolStore, journal: Journal, clock: Clock) -> None:
-    opened = open_resize(FIRST, alternating(3))
-    closed = close_resize(opened)
-    steps = [
-        (None, Change("first", FIRST, "The pool begins. 😀")),
-        (FIRST, Change("open", opened, "Three are wanted.")),
-        (opened, Change("close", closed, "Warm enough.")),
-        (closed, Change("settle", settle(closed), "All have dropped.")),
-    ]
-    under_way = []
-    for before, change in steps:
+def test_reads_go_to_the_newest_life(store: PoolStore, clock: Clock) -> None:
+    for life in "cab":
         clock.now += 1
-        expected = before.epoch if before else None
-        assert store.compare_and_set_map(expected, change.new, journal.record(change, before, 3))
-        row = journal.under_way()
-        under_way.append((row["state"], row["epoch"], row["from"], row["to"]) if row else None)
-    assert under_way == [None, ("open", 2, [0, 1], [0, 1, 2]), ("closing", 3, [0, 1], [0, 1, 2]), None]
-    newest, oldest = journal.resizes(5)
-    assert (newest["outcome"], newest["started_at"], newest["finished_at"]) == ("done", clock.now - 2, clock.now)
-    assert oldest["reason"] == "The pool begins. 😀"
-    assert journal.last_finished_at() == clock.now
-    assert [event["kind"] for event in journal.events(9)] == ["settle", "close", "open", "first"]
-    assert [event["kind"] for event in journal.events(2, journal.events(1)[0]["id"])] == ["close", "open"]
+        store.register(node(0, life))
+    newest = store.read().live_node(0)
+    assert newest is not None
+    assert newest.incarnation == node(0, "b").incarnation
+    assert [member.incarnation[1] for member in store.read().incarnations(0)] == ["c", "a", "b"]
 
 
-def test_decisions_are_kept_with_their_inputs(engine: Engine, clock: Clock) -> None:
-    log = DecisionLog(engine, clock)
-    log.add(Decision("grow", 2, 4, "The miss rate is 0.7. ↑", INPUTS, "threshold"))
-    clock.now += 0.125
-    log.add_error(4, "No metrics.")
-    error, grown = log.list(5)
-    assert (error["action"], error["at"], error["inputs"]) == ("error", clock.now, {})
-    assert (grown["reason"], grown["inputs"]) == ("The miss rate is 0.7. ↑", INPUTS)
-    assert log.list(5, before=error["id"]) == [grown]
+def test_an_epoch_is_named_and_never_goes_back(store: PoolStore) -> None:
+    store.register(node(0))
+    for epoch, named in ((3, 3), (2, 3), (4, 4)):
+        store.name_epoch(node(0).incarnation, epoch)
+        member = store.read().find(node(0).incarnation)
+        assert member is not None
+        assert member.epoch == named
+    store.name_epoch("f" * 32, 9)
 
 
-def test_old_records_are_forgotten(engine: Engine) -> None:
-    with engine.begin() as connection:
-        ids = [append(connection, pool_events, 5, at=0.0, kind="test", message=str(number)) for number in range(20)]
-    assert [event["id"] for event in Journal(engine).events(100)] == ids[-5:][::-1]
+def test_the_dead_of_long_ago_are_forgotten(store: PoolStore, clock: Clock) -> None:
+    store.register(node(0))
+    store.register(node(1))
+    store.mark_dead(node(0).incarnation)
+    clock.now += HOUR / 2
+    store.register(node(2))
+    assert store.state_of(node(0).incarnation) == DEAD
+    clock.now += HOUR
+    store.register(node(3))
+    assert store.state_of(node(0).incarnation) == "unknown"
+    assert store.state_of(node(1).incarnation) == LIVE, "however old the living are"
 
 
-def test_no_statement_reads_a_whole_table(engine: Engine, store: PoolStore, journal: Journal, clock: Clock) -> None:
-    many = 3000
-    record = {"started_at": 1.0, "finished_at": 2.0, "state": "finished", "epoch": 1, "wanted": 1}
-    words = {"from_slots": "0", "to_slots": "0", "reason": "x" * 100, "outcome": "done"}
-    decision = {"at": 1.0, "policy": "threshold", "action": "hold", "nodes_before": 1, "nodes_after": 1}
-    with engine.begin() as connection:
-        connection.execute(
-            insert(pool_members),
-            [
-                {"incarnation": uuid.uuid4().hex, "id": f"web-{number}", "kind": "web", "address": "a:1"}
-                | {"data_address": "", "state": DEAD, "epoch": 0, "registered_at": clock.now}
-                for number in range(many)
-            ],
-        )
-        connection.execute(insert(resizes), [record | words] * many)
-        connection.execute(insert(pool_events), [{"at": 1.0, "kind": "test", "message": "x" * 100}] * many)
-        connection.execute(insert(scaling_decisions), [decision | {"reason": "x" * 100, "inputs": "{}"}] * many)
-    gather_statistics(engine, "pool_members", "resizes", "pool_events", "scaling_decisions")
-    member, log = node(0), DecisionLog(engine, clock)
+# --- stamps
 
-    def everything() -> None:
+
+def test_each_change_that_a_writer_must_see_changes_the_stamp(store: PoolStore) -> None:
+    def changed(change: object) -> bool:
+        before = store.stamp()
+        assert callable(change)
+        change()
+        return store.stamp() != before
+
+    assert changed(lambda: store.compare_and_set_map(None, ONE))
+    assert changed(lambda: store.register(node(0)))
+    assert changed(lambda: store.fence(node(0).incarnation))
+    assert changed(lambda: store.mark_dead(node(0).incarnation))
+    assert changed(lambda: store.set_config({"cache_mb": 64}))
+    assert changed(lambda: store.register(node(0, "b"), sole=True))
+    assert not changed(store.read)
+    assert not changed(lambda: store.name_epoch(node(0, "b").incarnation, 1)), "a writer need not begin anew for that"
+    assert not changed(lambda: store.compare_and_set_map(9, ONE))
+
+
+def test_a_stamp_is_never_older_than_the_members_that_come_with_it(store: PoolStore) -> None:
+    """Where members change all the while, whoever sees the same stamp twice has seen all that came before the first."""
+    done = threading.Event()
+
+    def come_and_go() -> None:
+        for number in range(60):
+            store.register(replace(node(0), incarnation=f"{number:032}"), sole=True)
+        done.set()
+
+    with ThreadPoolExecutor(1) as threads:
+        changing = threads.submit(come_and_go)
+        newest = -1
+        while not done.is_set():
+            view = store.read()
+            if view.members:
+                assert len(view.members) == 1
+                seen = int(view.members[0].incarnation)
+                assert seen >= newest
+                newest = seen
+                # The registration of number n is change n + 1.
+                assert int(view.stamp) <= seen + 1
+        changing.result()
+
+
+def test_many_change_the_pool_at_once(store: PoolStore) -> None:
+    store.compare_and_set_map(None, ONE)
+
+    def live(number: int) -> None:
+        member = replace(node(number % 4), incarnation=f"{number:032}")
+        store.register(member)
+        store.name_epoch(member.incarnation, 1)
         store.read()
-        store.stamp()
-        store.register(member, sole=True)
-        store.state_of(member.incarnation)
-        store.name_epoch(member.incarnation, 4)
-        store.compare_and_set_map(None, FIRST, journal.record(Change("first", FIRST, "First."), None, 2))
-        store.fence(member.incarnation)
-        store.mark_dead(member.incarnation)
-        journal.note(Event("test", "A note."))
-        journal.under_way()
-        journal.last_finished_at()
-        for pages in (journal.resizes, journal.events, log.list):
-            pages(10, None)
-            pages(10, 1000)
-        log.add_error(1, "None.")
+        if number % 2:
+            store.fence(member.incarnation)
+            store.mark_dead(member.incarnation)
 
-    plans = [plan for plan in explained(engine, everything) if "pool_state" not in plan]  # which has one row
-    assert len(plans) > 15
-    whole = whole_table_reads(engine, plans)
-    assert not whole, "\n".join(whole)
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(live, range(40)))
+    view = store.read()
+    assert len(view.members) == 20
+    assert all((member.state, member.epoch) == (LIVE, 1) for member in view.members)
+
+
+def test_a_whole_resize_goes_through_the_store(store: PoolStore) -> None:
+    steps: list[PoolMap] = [ONE, open_resize(ONE, alternating(2))]
+    steps.append(close_resize(steps[-1]))
+    steps.append(settle(steps[-1]))
+    for before, after in zip([None, *steps], steps, strict=False):
+        assert store.compare_and_set_map(before.epoch if before else None, after)
+        assert store.read().map == after
