@@ -51,6 +51,10 @@ class FakeSystem:
     pool: dict[str, Any] = field(default_factory=dict)
     refuse: dict[str, ElasticImagesError] = field(default_factory=dict)
     """Errors by key."""
+    kept: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Facts that images have, by key, instead of the usual ones."""
+    on_image: Callable[[str, str], object] = lambda method, path: None  # noqa: ARG005
+    """Called with the method and path of each request of an image, before it is answered."""
     meet: threading.Barrier | None = None
     """Where uploads wait for each other."""
     cut_off: bool = False
@@ -90,7 +94,11 @@ class FakeSystem:
             return 200, json.dumps(self.config).encode()
         if path == "/api/images":
             return 200, json.dumps(self._list(query.get("prefix", ""), query.get("cursor", ""))).encode()
-        return self._image(method, path.removeprefix("/api").removeprefix("/images/"), environ)
+        self.on_image(method, path)
+        key = path.removeprefix("/api").removeprefix("/images/")
+        if method == "GET" and path.startswith("/api/"):
+            return 200, json.dumps(self._metadata(self._there(key))).encode()
+        return self._image(method, key, environ)
 
     def _image(self, method: str, key: str, environ: dict[str, Any]) -> Reply:
         if environ.get("HTTP_AUTHORIZATION") != f"Bearer {TOKEN}" and method != "GET":
@@ -102,15 +110,26 @@ class FakeSystem:
                 self.meet.wait(20)
             body = environ["wsgi.input"].read()
             assert len(body) == int(environ["CONTENT_LENGTH"])
+            self._check_conditions(key, environ)
             created = key not in self.images
             self.images[key] = body
+            self.kept[key] = json.loads(environ.get("HTTP_X_KEEP_FACTS", "{}"))
             return 201 if created else 200, json.dumps(self._metadata(key)).encode()
+        if method == "DELETE":
+            del self.images[self._there(key)]
+            return 204, b""
+        return 200, self.images[self._there(key)]
+
+    def _there(self, key: str) -> str:
         if key not in self.images:
             raise errors.NotFound(f"There is no image {key!r}.")
-        if method == "DELETE":
-            del self.images[key]
-            return 204, b""
-        return 200, self.images[key]
+        return key
+
+    def _check_conditions(self, key: str, environ: dict[str, Any]) -> None:
+        present = self._metadata(key)["etag"] if key in self.images else None
+        unlike = environ.get("HTTP_IF_MATCH", present) != present
+        if unlike or (present and environ.get("HTTP_IF_NONE_MATCH") == "*"):
+            raise errors.PreconditionFailed("A condition does not hold.")
 
     def _list(self, prefix: str, cursor: str) -> dict[str, Any]:
         keys = sorted(key for key in self.images if key.startswith(prefix) and key > cursor)
@@ -119,15 +138,25 @@ class FakeSystem:
 
     def _metadata(self, key: str) -> dict[str, Any]:
         body = self.images[key]
+        digest = hashlib.sha256(body).hexdigest()
         return {
             "key": key,
             "size_bytes": len(body),
-            "sha256": hashlib.sha256(body).hexdigest(),
+            "sha256": digest,
+            "etag": f'"{digest}"',
+            "content_type": "image/png",
             "format": "PNG",
             "width": 3,
             "height": 2,
+            "frames": 1,
+            "version": 1,
+            "created_at": 0.0,
             "updated_at": 0.0,
             "owner": None,
+            "partition": 1,
+            "node": 0,
+            "url": f"/images/{key}",
+            **self.kept.get(key, {}),
         }
 
 

@@ -18,6 +18,8 @@ from elastic_images.cli.fsck import fsck
 from elastic_images.cli.images import get, ls, rm, upload
 from elastic_images.cli.pool import pool
 from elastic_images.cli.running import prepare, serve, up
+from elastic_images.cli.transfer.export import export
+from elastic_images.cli.transfer.import_ import import_
 
 EXIT_CODES = """\b
 Exit codes:
@@ -42,7 +44,7 @@ def main() -> None:
     """
 
 
-for _command in (up, serve, prepare, upload, get, ls, rm, pool, user, token, fsck):
+for _command in (up, serve, prepare, upload, get, ls, rm, import_, export, pool, user, token, fsck):
     main.add_command(_command)
 
 __all__ = ["main"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from typing import IO, Any
 
 import click
@@ -41,6 +42,13 @@ def exit_code_of(error: ElasticImagesError) -> int:
     if error.status in _NOT_ACCEPTED_STATUSES or error.slug in ("empty-body", "incomplete-body"):
         return NOT_ACCEPTED
     return USAGE if isinstance(error, InvalidRequest) else FAILED
+
+
+def end_with(codes: Iterable[int]) -> None:
+    """End the command with the exit code of what failed, 1 where there are several; return where nothing did."""
+    found = set(codes)
+    if found:
+        sys.exit(found.pop() if len(found) == 1 else FAILED)
 
 
 class Failure(click.ClickException):

@@ -14,7 +14,7 @@ from typing import IO, Any
 
 import click
 
-from elastic_images.cli.errors import FAILED, Failure, exit_code_of
+from elastic_images.cli.errors import FAILED, Failure, end_with, exit_code_of
 from elastic_images.cli.options import json_option
 from elastic_images.cli.output import amount, moment, print_json, print_table, printable
 from elastic_images.cli.remote import Remote, remote_options
@@ -167,9 +167,7 @@ def _report(outcomes: list[Outcome], done: str, as_json: bool, line: Callable[[d
     for outcome in failed:
         name = next(iter(outcome.subject.values()))
         click.echo(f"elastic-images: {printable(name)}: {outcome.error}", err=True)
-    codes = {exit_code_of(outcome.error) for outcome in failed if outcome.error is not None}
-    if codes:
-        sys.exit(codes.pop() if len(codes) == 1 else FAILED)
+    end_with(exit_code_of(outcome.error) for outcome in failed if outcome.error is not None)
 
 
 def _long(image: dict[str, Any]) -> tuple[Any, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
@@ -17,6 +17,7 @@ from elastic_images.core.keys import check_key, quote_key
 from elastic_images.settings import Settings
 from elastic_images.settings.addresses import is_loopback
 from elastic_images.settings.secret_files import read_secret
+from elastic_images.supervisor.running_urls import url_of
 
 if TYPE_CHECKING:
     import urllib3
@@ -34,16 +35,19 @@ class Remote:
     http: InternalHttp
     url: str
 
-    def upload(self, key: str, body: IO[bytes], size_bytes: int) -> tuple[bool, dict[str, Any]]:
+    def upload(
+        self, key: str, body: IO[bytes], size_bytes: int, headers: Mapping[str, str] | None = None
+    ) -> tuple[bool, dict[str, Any]]:
         """Whether the image is new under its key, and its metadata."""
+        sent = {"Content-Length": str(size_bytes), "Content-Type": "application/octet-stream", **(headers or {})}
         answer = self.http.request(
-            "PUT",
-            self._address(key),
-            body=body,
-            headers={"Content-Length": str(size_bytes), "Content-Type": "application/octet-stream"},
-            timeout_seconds=_TRANSFER_SECONDS,
+            "PUT", self._address(key), body=body, headers=sent, timeout_seconds=_TRANSFER_SECONDS
         )
         return answer.status == 201, json.loads(answer.data)
+
+    def metadata(self, key: str) -> dict[str, Any]:
+        """What is known of an image. Raises NotFound."""
+        return dict(self.http.get_json(self._address(key), timeout_seconds=30))
 
     def fetch(self, key: str) -> urllib3.BaseHTTPResponse:
         """The image; its bytes are yet to be read."""
@@ -57,14 +61,17 @@ class Remote:
 
     def images(self, prefix: str) -> Iterator[dict[str, Any]]:
         """The metadata of all images whose key begins so, in the order of their keys."""
-        cursor: str | None = None
-        while True:
-            query = {"prefix": prefix, "limit": str(_PAGE)} | ({"cursor": cursor} if cursor else {})
-            page = self.http.get_json(f"{self.url}/api/images?{urlencode(query)}", timeout_seconds=30)
-            yield from page["images"]
-            cursor = page["next"]
-            if cursor is None:
-                return
+        images, cursor = self.page(prefix)
+        yield from images
+        while cursor is not None:
+            images, cursor = self.page(prefix, cursor)
+            yield from images
+
+    def page(self, prefix: str, cursor: str | None = None) -> tuple[list[dict[str, Any]], str | None]:
+        """Some of them, the first ones or those from a cursor on, and the cursor of the next ones."""
+        query = {"prefix": prefix, "limit": str(_PAGE)} | ({"cursor": cursor} if cursor else {})
+        page = self.http.get_json(f"{self.url}/api/images?{urlencode(query)}", timeout_seconds=30)
+        return page["images"], page["next"]
 
     def get(self, path: str) -> Any:
         """The JSON at a path."""
@@ -87,7 +94,7 @@ def remote_options(app: str) -> Callable[[Callable[..., Any]], Callable[..., Any
             # `up` and `serve` need no client, and load none.
             from elastic_images.internal_http import InternalHttp
 
-            address = _checked(url or settings.url(app))
+            address = _checked(url or url_of(settings, app))
             remote = Remote(InternalHttp(token or _kept_token(settings, address)), address)
             try:
                 return command(*args, remote=remote, **given)
@@ -111,7 +118,7 @@ def remote_options(app: str) -> Callable[[Callable[..., Any]], Callable[..., Any
 
 def _kept_token(settings: Settings, address: str) -> str | None:
     """The token in the data folder. It is for this machine: no other is shown it."""
-    ours = (settings.url("web"), settings.url("manager"))
+    ours = (url_of(settings, "web"), url_of(settings, "manager"))
     if not is_loopback(urlsplit(address).hostname or "") and address not in ours:
         return None
     try:

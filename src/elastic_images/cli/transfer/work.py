@@ -1,0 +1,70 @@
+"""Many items at a time, in order, with patience while the system starts a part of itself anew."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from typing import Any, TypeVar
+
+import click
+
+from elastic_images.cli.remote import Remote
+from elastic_images.core.errors import Unavailable
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+PAUSES_SECONDS = (0.1, 0.3, 0.6, 1.0, 2.0, 3.0)
+"""A part of a system that was killed is back within 3 s."""
+_AHEAD = 4
+
+
+def in_parallel(work: Callable[[T], R], items: Iterable[T], jobs: int) -> Generator[R, None, None]:
+    """What `work` gives for each item, in their order, `jobs` at a time.
+
+    Takes no more items than it needs to keep all busy. What `work` or `items` raises comes through; then, and where
+    the caller stops reading, nothing more is begun, and it returns when what was begun has ended.
+    """
+    executor = ThreadPoolExecutor(max_workers=jobs)
+    waiting: deque[Future[R]] = deque()
+    try:
+        for item in items:
+            waiting.append(executor.submit(work, item))
+            if len(waiting) >= _AHEAD * jobs:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        executor.shutdown(wait=True, cancel_futures=True)
+
+
+def patiently(ask: Callable[[], R], *, sleep: Callable[[float], None] = time.sleep) -> R:
+    """What `ask` gives; asked again for some seconds while it raises Unavailable, which then comes through."""
+    for pause in PAUSES_SECONDS:
+        try:
+            return ask()
+        except Unavailable:
+            sleep(pause)
+    return ask()
+
+
+def all_images(remote: Remote, prefix: str) -> Iterator[dict[str, Any]]:
+    """The metadata of all images whose key begins so, in the order of their keys; asked for with patience."""
+    images, cursor = patiently(partial(remote.page, prefix))
+    yield from images
+    while cursor is not None:
+        images, cursor = patiently(partial(remote.page, prefix, cursor))
+        yield from images
+
+
+def with_progress(results: Iterator[R], label: str, count: Callable[[], int]) -> Iterator[R]:
+    """The same results; on a terminal with a bar, for which `count` is asked how many there will be."""
+    if not sys.stderr.isatty():
+        yield from results
+        return
+    with click.progressbar(results, length=count(), label=label, file=sys.stderr, show_pos=True) as bar:
+        yield from bar
