@@ -10,6 +10,7 @@ from elastic_images.core.keys import quote_key
 from elastic_images.core.partitions import partition_of
 from elastic_images.pool.breaker import Breakers
 from elastic_images.pool.node_client import NodeAnswer, NodeClient
+from elastic_images.pool.stalls import Stalls
 from elastic_images.pool.view import Member, PoolView
 
 _NOT_MINE, _OTHER_INCARNATION = 421, 409
@@ -33,6 +34,7 @@ class PoolRouter:
         self._client = client
         self._on_failure = on_failure
         self._breakers = Breakers(clock)
+        self._stalls = Stalls(clock)
         self._known: tuple[PoolView | None, dict[int, Member]] = None, {}
 
     def locate(self, key: str) -> tuple[int, int | None]:
@@ -78,8 +80,9 @@ class PoolRouter:
             return None
         slot = view.map.partitions[partition_of(key)].owner
         node = self._live_nodes(view).get(slot)
-        if node is None or not self._breakers.allows(node.incarnation):
+        if node is None or not self._breakers.allows(node.incarnation) or not self._stalls.enter(node.incarnation):
             return None
+        answer = None
         try:
             answer = self._client.get(
                 node.data_address, path, {"X-Incarnation": node.incarnation, **headers}, head=head
@@ -88,6 +91,8 @@ class PoolRouter:
             self._breakers.failed(node.incarnation)
             self._on_failure()
             return None
+        finally:
+            self._stalls.leave(node.incarnation, answered=answer is not None)
         self._breakers.succeeded(node.incarnation)
         return answer, slot
 

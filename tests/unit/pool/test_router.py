@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 from typing import cast
 
@@ -12,6 +13,7 @@ from elastic_images.core.pool_map import PoolMap, first_map
 from elastic_images.pool.breaker import OPEN_SECONDS, Breakers
 from elastic_images.pool.node_client import NodeAnswer, NodeClient
 from elastic_images.pool.router import PoolRouter
+from elastic_images.pool.stalls import SILENCE_SECONDS, WAITING
 from elastic_images.pool.view import Member, PoolView
 
 KEY = "k1"
@@ -224,3 +226,27 @@ def test_who_tried_and_said_nothing_is_followed_by_another() -> None:
     assert breakers.allows("a")
     time.now = 2.0
     assert breakers.allows("a")
+
+
+def test_a_node_that_has_gone_silent_holds_a_few_and_the_others_ask_storage() -> None:
+    setup = Setup()
+    setup.nodes.status["data-0:1"] = 200
+    hang, asking = threading.Event(), threading.Semaphore(0)
+
+    def be_hung() -> None:
+        asking.release()
+        hang.wait(10)
+
+    setup.nodes.on_ask = be_hung
+    held = [threading.Thread(target=setup.get) for _ in range(WAITING)]
+    for thread in held:
+        thread.start()
+    for _ in held:
+        assert asking.acquire(timeout=10)
+    setup.now += SILENCE_SECONDS
+    assert setup.get() is None
+    assert len(setup.asked()) == WAITING
+    hang.set()
+    for thread in held:
+        thread.join()
+    assert setup.get() == (200, 0)

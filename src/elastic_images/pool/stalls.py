@@ -1,0 +1,48 @@
+"""Keeps a hung node from holding everybody: of one that has gone silent, only a few requests wait for an answer.
+
+The breaker knows of a hung node when the first answers are overdue, 2.5 s later. Until then every request for its
+partitions would take a thread and wait (the bulkhead pattern: M. Nygard, "Release It!").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from threading import get_ident
+
+WAITING = 16
+SILENCE_SECONDS = 0.3
+
+
+class Stalls:
+    """Knows, by name, who is waited for and when an answer last came. Safe to share between threads.
+
+    A thread waits for one answer at a time. No lock: each step is one operation of a built-in type.
+    """
+
+    def __init__(
+        self, clock: Callable[[], float], *, waiting: int = WAITING, silence_seconds: float = SILENCE_SECONDS
+    ) -> None:
+        self._clock = clock
+        self._waiting = waiting
+        self._silence_seconds = silence_seconds
+        self._threads: dict[str, set[int]] = {}
+        self._heard_at: dict[str, float] = {}
+
+    def enter(self, name: str) -> bool:
+        """Begin to wait for an answer of `name`. False: so many wait for so long in vain that one more should not."""
+        threads = self._threads.get(name)
+        if threads is None:
+            threads = self._threads.setdefault(name, set())
+        if not threads:
+            # From here on silence means something.
+            self._heard_at[name] = self._clock()
+        elif len(threads) >= self._waiting and self._clock() - self._heard_at[name] >= self._silence_seconds:
+            return False
+        threads.add(get_ident())
+        return True
+
+    def leave(self, name: str, *, answered: bool) -> None:
+        """End what `enter` began."""
+        if answered:
+            self._heard_at[name] = self._clock()
+        self._threads[name].discard(get_ident())
