@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 
 from tests.model.maps import Maps
 from tests.model.state import (
@@ -41,6 +41,7 @@ Step = tuple[str, World]
 Stages = tuple[tuple[int, ...], ...]
 
 
+@cache
 def in_order(copies: tuple[int, ...]) -> Stages:
     """One node after another, then the near cache."""
     return (*((slot,) for slot in copies), (NEAR,))
@@ -296,9 +297,12 @@ class Rules:
         view = writer.view
         assert view is not None
         for stage in self.stages(self.maps.order(view.map)):
-            left = [who for who in stage if who not in writer.told]
-            for who in left:
-                told = _by(world, number, writer._replace(told=writer.told | {who}))
+            if writer.told.issuperset(stage):
+                continue
+            for who in stage:
+                if who in writer.told:
+                    continue
+                told = _by(world, number, Writer(TELLING, view, writer.told | {who}))
                 member = world.members[who]
                 if (
                     member.row == DEAD
@@ -308,8 +312,7 @@ class Rules:
                     yield f"write {version} passes over {NAMES[who]}, which is dead", told
                 elif member.process == UP:
                     yield f"write {version} invalidates at {NAMES[who]}", _put(told, who, self._told(member))
-            if left:
-                return
+            return
         if view == world.view() or not self.reads_again:
             acknowledged = world._replace(acknowledged=max(world.acknowledged, version))
             yield f"write {version} is ACKNOWLEDGED", _by(acknowledged, number, Writer(DONE))
@@ -346,4 +349,5 @@ def _reborn(world: World, who: int) -> World:
 
 
 def _by(world: World, number: int, writer: Writer) -> World:
-    return world._replace(writers=(*world.writers[:number], writer, *world.writers[number + 1 :]))
+    writers = world.writers
+    return World._make((*world[:4], (*writers[:number], writer, *writers[number + 1 :]), *world[5:]))

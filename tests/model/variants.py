@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cache
 
 from tests.model.maps import Maps
 from tests.model.rules import Rules, Stages
@@ -29,14 +30,17 @@ SAFE: dict[str, World] = {
 }
 
 
+@cache
 def destination_first(copies: tuple[int, ...]) -> Stages:
     return (*((slot,) for slot in reversed(copies)), (NEAR,))
 
 
+@cache
 def nodes_in_parallel(copies: tuple[int, ...]) -> Stages:
     return (copies, (NEAR,))
 
 
+@cache
 def webs_first(copies: tuple[int, ...]) -> Stages:
     return ((NEAR,), *((slot,) for slot in copies))
 
