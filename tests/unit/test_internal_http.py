@@ -1,0 +1,185 @@
+"""Calls between our processes, against a server that answers byte by byte what a test says."""
+
+from __future__ import annotations
+
+import io
+import json
+import socket
+import threading
+from collections.abc import Iterator
+
+import pytest
+from tests.unit.pool.raw_server import RawServer, answer_always, ok, read_request
+
+from elastic_images.core import errors
+from elastic_images.core.errors import ElasticImagesError, NotFound, OutOfSpace, Unavailable
+from elastic_images.internal_http import PROBLEM_TYPE_PREFIX, InternalHttp, decoded, problem
+
+KINDS = [
+    kind
+    for kind in vars(errors).values()
+    if isinstance(kind, type) and issubclass(kind, ElasticImagesError) and "slug" in vars(kind)
+]
+
+
+@pytest.fixture
+def client() -> Iterator[InternalHttp]:
+    made = InternalHttp("secret")
+    yield made
+    made.close()
+
+
+def test_a_call_carries_the_token_and_json(client: InternalHttp) -> None:
+    requests: list[bytes] = []
+
+    def script(connection: socket.socket, _number: int) -> None:
+        requests.append(read_request(connection))
+        connection.sendall(ok(b'{"a": 1}'))
+
+    with RawServer(script) as server:
+        assert client.post_json(f"http://{server.address}/x", {"b": 2}) == {"a": 1}
+    head = requests[0].lower()
+    assert head.startswith(b"post /x http/1.1\r\n")
+    assert b"authorization: bearer secret\r\n" in head
+    assert b"content-type: application/json\r\n" in head
+
+
+def test_connections_are_kept_and_replaced_when_they_were_closed(client: InternalHttp) -> None:
+    closed = threading.Event()
+
+    def script(connection: socket.socket, number: int) -> None:
+        for _ in range(2):
+            read_request(connection)
+            connection.sendall(ok(str(number).encode()))
+        if number == 0:
+            connection.close()
+            closed.set()
+
+    with RawServer(script) as server:
+        url = f"http://{server.address}/"
+        assert [client.get_json(url), client.get_json(url)] == [0, 0]
+        assert closed.wait(10)
+        assert client.get_json(url) == 1
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_an_error_comes_out_as_it_went_in(client: InternalHttp, kind: type[ElasticImagesError]) -> None:
+    body = json.dumps(problem(kind("what is wrong"))).encode()
+    answer = ok(body, "Retry-After: 7", status=f"{kind.status} Trouble")
+    with RawServer(answer_always(answer)) as server, pytest.raises(kind) as caught:
+        client.request("GET", f"http://{server.address}/")
+    assert type(caught.value) is kind
+    assert str(caught.value) == "what is wrong"
+    assert caught.value.retry_after_seconds == 7
+
+
+def test_each_kind_of_error_has_a_name_of_its_own() -> None:
+    slugs = [kind.slug for kind in KINDS]
+    assert len(set(slugs)) == len(slugs)
+    assert problem(OutOfSpace("full"), instance="urn:x") == {
+        "type": PROBLEM_TYPE_PREFIX + "out-of-space",
+        "title": "Out of space",
+        "status": 507,
+        "detail": "full",
+        "instance": "urn:x",
+    }
+
+
+NO_ANSWERS = {
+    "closed at once": b"",
+    "no HTTP": b"220 ready\r\n",
+    "cut off": b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc",
+    "an error page": ok(b"<h1>no</h1>", status="502 Bad Gateway"),
+    "a problem of nobody's": ok(b'{"type": "about:blank", "detail": "x"}', status="500 No"),
+    "a problem that is none": ok(b"[]", status="400 No"),
+}
+
+
+@pytest.mark.parametrize("answer", NO_ANSWERS.values(), ids=NO_ANSWERS.keys())
+def test_what_is_no_answer_of_ours_is_unavailable(client: InternalHttp, answer: bytes) -> None:
+    def script(connection: socket.socket, _number: int) -> None:
+        read_request(connection)
+        connection.sendall(answer)
+
+    with RawServer(script) as server, pytest.raises(Unavailable):
+        client.request("GET", f"http://{server.address}/")
+
+
+def test_who_does_not_answer_in_time_or_is_not_there_is_unavailable(client: InternalHttp) -> None:
+    def hung(connection: socket.socket, _number: int) -> None:
+        read_request(connection)
+        read_request(connection)
+
+    with RawServer(hung) as server, pytest.raises(Unavailable, match="does not answer"):
+        client.request("GET", f"http://{server.address}/", timeout_seconds=0.1)
+    with pytest.raises(Unavailable):
+        client.request("GET", "http://127.0.0.1:1/", timeout_seconds=1.0)
+
+
+def test_no_call_is_repeated(client: InternalHttp) -> None:
+    with RawServer(lambda connection, _number: (read_request(connection), None)[1]) as server:
+        with pytest.raises(Unavailable):
+            client.request("POST", f"http://{server.address}/")
+        assert server.connections == 1
+
+
+def test_a_redirect_is_not_followed(client: InternalHttp) -> None:
+    with RawServer(answer_always(ok(b"", "Location: http://127.0.0.1:1/", status="302 Found"))) as server:
+        assert client.request("GET", f"http://{server.address}/").status == 302
+
+
+def test_a_body_may_be_streamed_both_ways(client: InternalHttp) -> None:
+    with RawServer(answer_always(ok(b"0123456789"))) as server:
+        url = f"http://{server.address}/"
+        answer = client.request("GET", url, stream=True)
+        assert b"".join(answer.stream(3)) == b"0123456789"
+        answer.release_conn()
+        assert client.request("GET", url).data == b"0123456789"
+        assert server.connections == 1
+    received: list[bytes] = []
+
+    def keep(connection: socket.socket, _number: int) -> None:
+        data = read_request(connection)
+        while not data.endswith(b"the end"):
+            data += connection.recv(65536)
+        received.append(data)
+        connection.sendall(ok(b""))
+
+    with RawServer(keep) as server:
+        headers = {"Content-Length": "1000007"}
+        body = io.BytesIO(b"x" * 1_000_000 + b"the end")
+        client.request("PUT", f"http://{server.address}/", body=body, headers=headers)
+    assert received[0].endswith(b"x" * 1000 + b"the end")
+
+
+def test_an_answer_without_a_body_is_nothing_and_one_that_is_no_json_unavailable(client: InternalHttp) -> None:
+    with RawServer(answer_always(ok(b""))) as server:
+        assert client.get_json(f"http://{server.address}/") is None
+    with RawServer(answer_always(ok(b"<html>"))) as server:
+        answer = client.request("GET", f"http://{server.address}/")
+        with pytest.raises(Unavailable):
+            decoded(answer)
+
+
+def test_without_a_token_none_is_sent() -> None:
+    requests: list[bytes] = []
+
+    def script(connection: socket.socket, _number: int) -> None:
+        requests.append(read_request(connection))
+        connection.sendall(ok(b""))
+
+    stranger = InternalHttp(None)
+    with RawServer(script) as server:
+        stranger.request("GET", f"http://{server.address}/", headers={"X-More": "1"})
+    stranger.close()
+    assert b"authorization" not in requests[0].lower()
+    assert b"X-More: 1" in requests[0]
+
+
+def test_an_error_that_is_streamed_is_read(client: InternalHttp) -> None:
+    body = json.dumps(problem(NotFound("none"))).encode()
+    with RawServer(answer_always(ok(body, status="404 Not found"))) as server:
+        for _ in range(2):
+            with pytest.raises(NotFound):
+                client.request("GET", f"http://{server.address}/", stream=True)
+        assert server.connections == 1, "its connection is given back"
