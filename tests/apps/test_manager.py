@@ -607,7 +607,8 @@ def test_tokens_by_the_pages(manager: Manager, root: FlaskClient) -> None:
     (token,) = manager.accounts.tokens.list("ann")
     assert token.expires_at == pytest.approx(token.created_at + 7 * 86_400)
     assert secret not in root.get("/tokens", headers=PAGE).text
-    for bad in ({"scope": "admin"}, {"scope": []}, {"days": "x"}, {"user": "nobody"}):
+    mistakes: tuple[dict[str, Any], ...] = ({"scope": "admin"}, {"scope": []}, {"days": "x"}, {"user": "nobody"})
+    for bad in mistakes:
         page = shown(root, root.post("/tokens", data=form | {"label": "kept"} | bad, headers=PAGE), "/tokens")
         assert 'role="alert"' in page
         assert 'value="kept"' in page
@@ -886,6 +887,7 @@ def test_a_visitor_in_mode_admin_says_whose_token_it_is(accounts: Accounts, tmp_
 
 def test_a_body_that_is_too_large(root: FlaskClient) -> None:
     assert root.post("/api/users", data=b"x" * 200_000, headers=OURS).status_code == 413
+    assert root.post("/api/users", data=b"[" * 50_000, headers=OURS).status_code == 400
 
 
 def test_not_ready_without_the_database(tmp_path: Path) -> None:

@@ -279,12 +279,12 @@ class Records:
     def __init__(self) -> None:
         self.late = False
 
-    def metrics(self, name: str, minutes: int = 60, source: str | None = None) -> dict[str, Any]:
+    def metrics(self, name: str, minutes: int = 60) -> dict[str, Any]:
         begin = NOW + (60 if name == "bytes" else 0)
         values = {"requests": 50, "nodes": 0}.get(name, 0.5)
         return {"step_seconds": 60, "points": [[begin + 60 * minute, values] for minute in range(minutes)]}
 
-    def resizes(self, limit: int = 50, before: int | None = None) -> list[dict[str, Any]]:
+    def resizes(self, _limit: int) -> list[dict[str, Any]]:
         return [
             {"started_at": NOW + 130, "from": [0], "to": [0, 1], "outcome": "done", "wanted": 2},
             {"started_at": NOW + 70, "from": [0, 1], "to": [0], "outcome": "aborted", "wanted": 1},
@@ -292,7 +292,7 @@ class Records:
             {"started_at": NOW - 900, "from": [0], "to": [0, 1], "outcome": "done", "wanted": 2},
         ]
 
-    def events(self, limit: int = 50, before: int | None = None) -> list[dict[str, Any]]:
+    def events(self, _limit: int) -> list[dict[str, Any]]:
         return [event(100, "node-died", 1), event(90, "node-ready", 1)]
 
 

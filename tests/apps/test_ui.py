@@ -12,8 +12,17 @@ from flask import Flask, render_template_string
 from flask.testing import FlaskClient
 
 import elastic_images.ui as ui_room
-from elastic_images.ui import CONTENT_SECURITY_POLICY, install, shown_count, shown_percent, shown_size, shown_time
+from elastic_images.ui import (
+    CONTENT_SECURITY_POLICY,
+    install,
+    shown_count,
+    shown_duration,
+    shown_percent,
+    shown_size,
+    shown_time,
+)
 from elastic_images.ui.assets import Assets
+from elastic_images.ui.values import shown_browser
 
 STATIC = Path(ui_room.__file__).parent / "static"
 PAGE = """
@@ -103,7 +112,9 @@ def test_every_icon_that_a_template_names_is_in_the_sprite() -> None:
     known = {symbol.get("id") for symbol in sprite.iter("{http://www.w3.org/2000/svg}symbol")}
     named = set()
     for template in Path(ui_room.__file__).parent.parent.glob("**/templates/**/*.html"):
-        named |= set(re.findall(r"""icon\(["']([a-z0-9-]+)["']""", template.read_text(encoding="utf-8")))
+        text = template.read_text(encoding="utf-8")
+        named |= set(re.findall(r"""(?:icon|empty)\(["']([a-z0-9-]+)["']""", text))
+        named |= set(re.findall(r"""nav_link\([^,]+, [^,]+, ["']([a-z0-9-]+)["']""", text))
     assert named <= known
 
 
@@ -122,6 +133,32 @@ def test_no_file_of_ours_names_another_host() -> None:
 
 
 @pytest.mark.parametrize(
+    ("user_agent", "shown"),
+    [
+        (
+            "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36",
+            "Chrome 131 on Linux",
+        ),
+        ("Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:132.0) Gecko/20100101 Firefox/132.0", "Firefox 132 on Windows"),
+        (
+            "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 Version/18.1 Safari/605.1.15",
+            "Safari 18 on macOS",
+        ),
+        ("Mozilla/5.0 (Windows NT 10.0) Chrome/131.0.0.0 Safari/537.36 Edg/131.0.0.0", "Edge 131 on Windows"),
+        (
+            "Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X) Version/18.1 Mobile/15E148 Safari/604.1",
+            "Safari 18 on iPhone",
+        ),
+        ("curl/8.5.0", "curl 8"),
+        ("a script of mine", "a script of mine"),
+        ("", "unknown"),
+    ],
+)
+def test_browsers(user_agent: str, shown: str) -> None:
+    assert shown_browser(user_agent) == shown
+
+
+@pytest.mark.parametrize(
     ("size", "shown"),
     [(None, "–"), (0, "0 bytes"), (1, "1 byte"), (999, "999 bytes"), (48_210, "48.2 KB"), (999_960, "1.0 MB")],
 )
@@ -136,6 +173,13 @@ def test_other_values() -> None:
     assert shown_count(None) == "–"
     assert shown_percent(0.1234) == "12.3 %"
     assert shown_percent(None) == "–"
+    assert [shown_duration(one) for one in (None, 45, 720, 11_100, 187_200)] == [
+        "–",
+        "45 s",
+        "12 min",
+        "3 h 5 min",
+        "2 d 4 h",
+    ]
     assert shown_time(None) == "–"
     assert shown_time(0) == '<time datetime="1970-01-01T00:00:00+00:00">1970-01-01 00:00:00 UTC</time>'
     assert shown_time(0, "clock") == '<time datetime="1970-01-01T00:00:00+00:00" data-as="clock">00:00:00 UTC</time>'

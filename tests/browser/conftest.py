@@ -7,8 +7,8 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
-from tests.browser.browsing import CHROMIUM, Visit, launch, visit
+from playwright.sync_api import Browser, StorageState, expect, sync_playwright
+from tests.browser.browsing import CHROMIUM, WAIT_MS, Visit, launch, visit
 from tests.system.harness import System, running
 
 ADMIN_PASSWORD = "a password for tests"
@@ -20,6 +20,7 @@ def browser() -> Iterator[Browser]:
     """One browser for all tests; each visit has a profile of its own. Skips where there is none."""
     if CHROMIUM is None:
         pytest.skip("needs a browser: apt-get install chromium")
+    expect.set_options(timeout=WAIT_MS)
     with sync_playwright() as playwright:
         found = launch(playwright)
         yield found
@@ -31,6 +32,14 @@ def system(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     """One system with two nodes, shared by the tests of a module. The administrator's password is `ADMIN_PASSWORD`."""
     with running(tmp_path_factory.mktemp("system"), admin_password=ADMIN_PASSWORD, nodes=2) as started:
         yield started
+
+
+@pytest.fixture(scope="module")
+def admin_state(browser: Browser, system: System) -> StorageState:
+    """The administrator's cookies for both apps: `visiting("manager", storage_state=admin_state)` is logged in."""
+    with visit(browser, system.url("manager")) as one:
+        one.log_in("admin", ADMIN_PASSWORD)
+        return one.context.storage_state()
 
 
 @pytest.fixture
