@@ -11,6 +11,8 @@ from threading import get_ident
 
 WAITING = 16
 SILENCE_SECONDS = 0.3
+TRIAL_SECONDS = 0.1
+"""How often one more may try: where all that wait are waiting for a slow storage, an image in memory is still given."""
 
 
 class Stalls:
@@ -27,6 +29,7 @@ class Stalls:
         self._silence_seconds = silence_seconds
         self._threads: dict[str, set[int]] = {}
         self._heard_at: dict[str, float] = {}
+        self._tried_at: dict[str, float] = {}
 
     def enter(self, name: str) -> bool:
         """Begin to wait for an answer of `name`. False: so many wait for so long in vain that one more should not."""
@@ -36,7 +39,7 @@ class Stalls:
         if not threads:
             # From here on silence means something.
             self._heard_at[name] = self._clock()
-        elif len(threads) >= self._waiting and self._clock() - self._heard_at[name] >= self._silence_seconds:
+        elif len(threads) >= self._waiting and self._is_silent(name):
             return False
         threads.add(get_ident())
         return True
@@ -46,3 +49,12 @@ class Stalls:
         if answered:
             self._heard_at[name] = self._clock()
         self._threads[name].discard(get_ident())
+
+    def _is_silent(self, name: str) -> bool:
+        now = self._clock()
+        if now - self._heard_at[name] < self._silence_seconds:
+            return False
+        if now - self._tried_at.get(name, 0.0) >= TRIAL_SECONDS:
+            self._tried_at[name] = now
+            return False
+        return True

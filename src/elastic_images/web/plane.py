@@ -40,7 +40,8 @@ _RELAYED = (
 _NAMES = {name: name[5:].replace("_", "-").title() for name in CONDITIONAL_HEADERS}
 _FILL_SECONDS = 10.0
 _RELAYS = 96
-_WAITING = 40
+BYPASS_PLACES = 40
+"""Reads past the pool under way, at the most (I7): a lost node must not become a storm."""
 _PLACE_SECONDS = 0.25
 
 
@@ -80,7 +81,7 @@ class ImagePlane:
         self._relayed_hit = counters.counter("relayed_hits").increment
         self._relayed_miss = counters.counter("relayed_misses").increment
         self._relays = _Places(_RELAYS)
-        self._waiting = _Places(_WAITING)
+        self._waiting = _Places(BYPASS_PLACES)
         self._public_headers: Headers = [
             # A max-age would let a client show what was replaced since (I2).
             ("Cache-Control", f"{'public' if public else 'private'}, no-cache"),

@@ -58,8 +58,20 @@ def waiters() -> Iterator[Waiters]:
 
 def test_of_a_silent_node_only_a_few_wait(waiters: Waiters) -> None:
     assert waiters.wait(4) == 4
-    waiters.now += 0.3
+    waiters.now += 0.5
+    assert waiters.wait(3) == 1, "one tries"
     assert waiters.wait(3) == 0
+    waiters.now += 0.2
+    assert waiters.wait(3) == 1, "and another one later"
+
+
+def test_one_answer_lets_all_in_again(waiters: Waiters) -> None:
+    assert waiters.wait(4) == 4
+    waiters.now += 0.5
+    assert waiters.stalls.enter("node")
+    assert waiters.wait(3) == 0
+    waiters.stalls.leave("node", answered=True)
+    assert waiters.wait(3) == 3
 
 
 def test_any_number_waits_for_a_node_that_answers(waiters: Waiters) -> None:
@@ -77,7 +89,7 @@ def test_an_error_is_no_sign_of_life(waiters: Waiters) -> None:
     assert waiters.wait(4) == 4
     waiters.now += 0.4
     waiters.stalls.leave("node", answered=False)
-    assert waiters.wait(1) == 0
+    assert waiters.wait(5) == 1
 
 
 def test_the_silence_of_a_node_that_nobody_asked_means_nothing(waiters: Waiters) -> None:
@@ -90,7 +102,7 @@ def test_the_silence_of_a_node_that_nobody_asked_means_nothing(waiters: Waiters)
 def test_one_silent_node_is_none_of_the_others_business(waiters: Waiters) -> None:
     assert waiters.wait(4) == 4
     waiters.now += 1.0
-    assert waiters.wait(1) == 0
+    assert waiters.wait(2) == 1
     assert waiters.wait(1, "another") == 1
 
 
