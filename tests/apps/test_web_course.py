@@ -183,6 +183,19 @@ def test_settings_that_make_no_sense_change_nothing(web: Web, query: dict[str, A
     assert web.pool.kept == ScalingConfig()
 
 
+def test_parameters_in_json_count_too(web: Web) -> None:
+    configure = "/api/configure_cache"
+    answer = web.client().post(configure, json={"numNodes": 3, "policy": "RR"}).get_json()
+    assert (answer["success"], answer["numNodes"], answer["policy"]) == ("true", 3, "RR")
+    assert web.client().post(f"{configure}?numNodes=4", json={}).get_json()["numNodes"] == 4
+    kept = web.pool.kept
+    for body in ('{"numNodes": 9}', '{"numNodes": true}', '{"numNodes": null}', "[1]", "{", "[" * 50_000):
+        answer = web.client().post(configure, data=body, content_type="application/json")
+        assert code(answer.get_json()) == 400, body[:20]
+    assert code(web.client().post(f"{configure}?numNodes=2", json={"numNodes": 2}).get_json()) == 400
+    assert web.pool.kept == kept
+
+
 @pytest.mark.parametrize("query", ["", "rate=", "rate=hits", "rate=HIT", "rate=hit&rate=miss"])
 def test_rates_that_there_are_not(web: Web, query: str) -> None:
     assert code(course(web, f"getRate?{query}")) == 400

@@ -52,9 +52,27 @@ def add_pool_calls(api: Blueprint, pool: PoolControl) -> None:
 
 
 def _parameters() -> dict[str, str]:
-    """The call's parameters, from query string and form. Raises InvalidRequest where one is given twice."""
+    """The call's parameters, from query string, form and JSON. Raises InvalidRequest where one is given twice."""
     found = request.values.to_dict(flat=False)
+    for name, value in _json_parameters().items():
+        found.setdefault(name, []).append(value)
     for name, values in found.items():
         if len(values) > 1:
             raise InvalidRequest(f"{name} is given {len(values)} times.")
     return {name: values[0] for name, values in found.items()}
+
+
+def _json_parameters() -> dict[str, str]:
+    """Those in a body of JSON: ignored, they would be answered with `success` and change nothing."""
+    if not request.is_json or not request.get_data(cache=True):
+        return {}
+    try:
+        found = request.get_json(silent=True)
+    except RecursionError:
+        found = None  # thousands of brackets in each other
+    if not isinstance(found, dict):
+        raise InvalidRequest("A body of JSON must be an object with the parameters.")
+    for name, value in found.items():
+        if isinstance(value, bool) or not isinstance(value, str | int | float):
+            raise InvalidRequest(f"{name[:40]} must be a text or a number.")
+    return {name: str(value) for name, value in found.items()}
