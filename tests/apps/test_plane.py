@@ -178,6 +178,7 @@ def test_conditions_and_ranges_are_the_same_wherever_the_bytes_are(
         web.near.cache.clear("a" * 32)
     bypassed = web.get(**headers)
     assert (int(bypassed.status[:3]), bypassed.body, told(bypassed)) == (status, body, "BYPASS")
+    assert not [name for name, _ in bypassed.headers if name.startswith("X-Image-")], "facts for our own processes"
 
 
 def test_head_has_the_length_of_the_whole(make: Callable[..., Web]) -> None:

@@ -19,7 +19,7 @@ from elastic_images.core.errors import ElasticImagesError, NotFound, Unavailable
 from elastic_images.core.renditions import rendition_name
 from elastic_images.core.serving import CONDITIONAL_HEADERS, Answer, answer, is_conditional, whole
 from elastic_images.metrics.counters import Counters
-from elastic_images.pool.entries import entry_from_answer
+from elastic_images.pool.entries import entry_from_answer, fact_headers
 from elastic_images.pool.node_client import NodeAnswer
 from elastic_images.pool.router import PoolRouter
 from elastic_images.web.near_cache import NearCache
@@ -237,7 +237,10 @@ class ImagePlane:
                 raise
             return stale
         given = self._of_entry(entry, environ)
-        return Answer(given.status, [*given.headers, *self._public_headers, ("X-Cache", "BYPASS")], given.body)
+        # What storage tells our own processes beside is not for clients.
+        theirs = fact_headers(entry.version, entry.updated_at)
+        told = [header for header in given.headers if header not in theirs]
+        return Answer(given.status, [*told, *self._public_headers, ("X-Cache", "BYPASS")], given.body)
 
     def _stale(self, key: str) -> Answer | None:
         """What a cache that is out of lease still has, marked as such; the database is down and the user allowed it."""
