@@ -143,6 +143,18 @@ def test_programs_get_a_problem_document(accounts: Accounts, tmp_path: Path) -> 
         assert answer.content_type == "application/problem+json"
 
 
+def test_who_looks_at_the_first_page_is_sent_to_the_login(accounts: Accounts, tmp_path: Path) -> None:
+    app = make_app(accounts, tmp_path)
+    app.add_url_rule("/", "first", rule("read")(lambda: "the first page"))
+    client = app.test_client()
+    for headers in ({}, {"Accept": "*/*"}, BROWSER):
+        answer = client.get("/", headers=headers)
+        assert (answer.status_code, answer.headers["Location"]) == (303, "/login?next=/")
+    for headers in ({"Accept": "application/json"}, {"Authorization": "Bearer ei_wrong"}):
+        assert client.get("/", headers=headers).status_code == 401
+    assert client.get("/read", headers={"Accept": "*/*"}).status_code == 401
+
+
 def test_people_are_sent_to_the_login_and_back(accounts: Accounts, tmp_path: Path) -> None:
     client = make_app(accounts, tmp_path).test_client()
     answer = client.get("/read?prefix=a%20b&x=%2F%2F", headers=BROWSER)

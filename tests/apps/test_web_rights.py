@@ -99,6 +99,8 @@ def test_without_credentials(web: Web, name: str) -> None:
     answer = call(web, name)
     if rule in OPEN[web.guard.mode]:
         assert answer.status_code < 400, answer.text
+    elif path == "/":
+        assert (answer.status_code, answer.headers["Location"]) == (303, "/login?next=/")
     else:
         assert answer.status_code == 401
         assert answer.headers["WWW-Authenticate"] == "Bearer"

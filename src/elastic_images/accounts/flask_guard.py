@@ -214,7 +214,12 @@ def _rule_of(app: Flask, endpoint: str) -> Rule | None:
 
 
 def _wants_page() -> bool:
-    return not request.path.startswith("/api/") and "text/html" in request.headers.get("Accept", "")
+    """Whether to show the caller the way to the login, and not the problem document."""
+    accepted = request.headers.get("Accept") or "*/*"
+    if request.path == "/" and request.method in ("GET", "HEAD") and "Authorization" not in request.headers:
+        # Whoever only looks whether the system is up takes anything, and gets what a person gets.
+        return "text/html" in accepted or "*/*" in accepted
+    return not request.path.startswith("/api/") and "text/html" in accepted
 
 
 def _set_headers(response: Response) -> Response:
