@@ -305,10 +305,10 @@ def test_neighbours_are_those_of_the_listing(catalog: Catalog, clock: Clock) -> 
         catalog.put(upload_of(key), ANN)
     orders: tuple[tuple[Order, str], ...] = (("key", ""), ("newest", ""), ("key", "b/"))
     for order, prefix in orders:
-        listed = [None, *keys_of(catalog, order=order, prefix=prefix), None]
-        for before, key, behind in zip(listed, listed[1:], listed[2:], strict=False):
-            assert key is not None
-            assert catalog.neighbours(key, order=order, prefix=prefix) == Neighbours(before, behind)
+        listed: list[str | None] = [None, *keys_of(catalog, order=order, prefix=prefix), None]
+        for ahead, here, behind in zip(listed, listed[1:], listed[2:], strict=False):
+            assert here is not None
+            assert catalog.neighbours(here, order=order, prefix=prefix) == Neighbours(ahead, behind)
     with pytest.raises(NotFound):
         catalog.neighbours("none")
     with pytest.raises(InvalidRequest):
