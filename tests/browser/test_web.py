@@ -151,26 +151,25 @@ def test_a_failed_upload_says_why_and_is_retried(admin: Visit, system: System, p
     assert stored(system, "broken.jpg") == photos[0].body
 
 
-def test_what_is_no_image_is_refused_with_a_clear_word(admin: Visit) -> None:
+def test_what_is_no_image_is_refused_with_a_clear_word(admin: Visit, tmp_path: Path) -> None:
     admin.forgive("status of 415")
-    page = admin.go("/upload")
-    choose(
-        page,
-        {"name": "notes.txt", "mimeType": "text/plain", "buffer": b"words"},
-        png("fake.png", b"words"),
-        png("empty.png", b""),
-        png("big.png", bytes(25_000_001)),
-        png("n" * 256, tiny(1)),
-    )
+    page = admin.go("/upload?folder=" + "n" * 200)
+    bodies = {"notes.txt": b"words", "fake.png": b"words", "empty.png": b"", "l" * 60 + ".png": tiny(1)}
+    for name, body in bodies.items():
+        (tmp_path / name).write_bytes(body)
+    with (tmp_path / "big.png").open("wb") as big:
+        big.truncate(25_000_001)
+    page.locator("#files").set_input_files(sorted(tmp_path.iterdir()))
     for key, words in {
         "notes.txt": "This is not an image.",
         "fake.png": "Not an image of a kind that is stored here",
         "empty.png": "The file is empty.",
         "big.png": "at most 25.0 MB",
-        "nnnn": "at most 255 characters",
+        "llll": "at most 255 characters",
     }.items():
         expect(row(page, key)).to_contain_text(words)
     expect(page.locator("[data-summary]")).to_have_text("0 of 5 files stored, 5 failed.")
+    expect(page.get_by_role("button", name="Retry")).to_have_count(0)  # it would fail again
 
 
 def test_a_few_at_a_time_and_each_can_be_cancelled(admin: Visit, system: System) -> None:
@@ -256,8 +255,10 @@ def test_search_while_typing(admin: Visit, many: list[str]) -> None:
 def test_more_is_put_below_and_is_there_when_one_comes_back(admin: Visit, many: list[str]) -> None:
     page = admin.go("/?prefix=many/")
     expect(page.locator(".tile")).to_have_count(48)
+    expect(page.locator("#results [role=status]")).to_have_text("48 or more images, sorted by key")
     page.get_by_role("link", name="Show more").click()
     expect(page.locator(".tile")).to_have_count(60)
+    expect(page.locator("#results [role=status]")).to_have_text("60 images, sorted by key")
     expect(page.get_by_role("link", name="Show more")).to_have_count(0)
     assert names(page) == [key.rpartition("/")[2] for key in many]
     expect(page.locator(".tile a").nth(48)).to_be_focused()

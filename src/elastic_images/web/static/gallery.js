@@ -77,6 +77,10 @@ async function more(link) {
   const next = found.querySelector("[data-more]");
   if (next) link.href = next.getAttribute("href");
   else link.remove();
+  const count = document.querySelectorAll(".tile").length.toLocaleString("en");
+  const status = results().querySelector("[role=status]");
+  // Of all images the number is known; of those with a prefix it grows.
+  if (new URL(location).searchParams.has("prefix")) status.textContent = `${count}${next ? " or more" : ""} images, sorted by key`;
   // Whoever uses the keyboard goes on with the first that is new.
   tiles[0]?.querySelector("a").focus({ preventScroll: true });
   rememberPages();

@@ -5,10 +5,12 @@ import { besideKey, keyTrouble } from "./keys.js";
 const PARALLEL = 4;
 export const UNDER_WAY = ["waiting", "sending", "storing"];
 export const OPEN = [...UNDER_WAY, "exists"];
+const FINAL = [400, 413, 415, 422];
 
 /**
  * An item: `{ file, key, state, part, words, existing }`. States: waiting, sending (`part` 0 to 1), storing, stored,
- * exists (somebody must say what to do; `existing` is the metadata of what is there), failed (`words`), cancelled, skipped.
+ * exists (somebody must say what to do; `existing` is the metadata of what is there), failed (`words`; `final`: it would
+ * fail again), cancelled, skipped.
  */
 export class Queue {
   constructor({ send, metadata, maxBytes, maxSize, changed, idle, parallel = PARALLEL }) {
@@ -74,7 +76,7 @@ export class Queue {
 
   async #run(item) {
     const trouble = this.#trouble(item);
-    if (trouble) return this.#end(item, "failed", { words: trouble });
+    if (trouble) return this.#end(item, "failed", { words: trouble, final: true });
     this.running += 1;
     this.#set(item, "sending", { part: 0, words: "" });
     try {
@@ -97,7 +99,7 @@ export class Queue {
 
   async #failed(item, error) {
     if (error.name === "AbortError") return this.#set(item, "cancelled");
-    const fail = ({ message, status }) => this.#set(item, "failed", { words: message, status });
+    const fail = ({ message, status }) => this.#set(item, "failed", { words: message, status, final: FINAL.includes(status) });
     // 403: it is there and somebody else's, which is looked at first.
     if (error.status !== 412 && error.status !== 403) return fail(error);
     try {

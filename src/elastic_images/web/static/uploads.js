@@ -22,6 +22,8 @@ const WORDS = {
   skipped: () => "Skipped; what was there is unchanged",
 };
 
+const mayRetry = (item) => item.state === "cancelled" || (item.state === "failed" && !item.final);
+
 class Panel {
   constructor(element, onStored) {
     this.element = element;
@@ -68,7 +70,7 @@ class Panel {
   #forAll(what) {
     const { items } = this.queue;
     const open = (state) => items.filter((item) => item.state === state);
-    if (what === "retry") open("failed").forEach((item) => this.queue.retry(item));
+    if (what === "retry") open("failed").filter(mayRetry).forEach((item) => this.queue.retry(item));
     if (what === "replace") open("exists").filter((item) => this.mayReplace(item)).forEach((item) => this.queue.replace(item));
     if (what === "skip") open("exists").forEach((item) => this.queue.skip(item));
     // From the end: else each that is cancelled lets the next one begin.
@@ -108,7 +110,7 @@ class Panel {
     if (state === "storing") bar.removeAttribute("value");
     else bar.value = item.part;
     row.querySelector("[data-login]").hidden = !(state === "failed" && item.status === 401);
-    row.querySelector("[data-do=retry]").hidden = !["failed", "cancelled"].includes(state);
+    row.querySelector("[data-do=retry]").hidden = !mayRetry(item);
     const cancel = row.querySelector("[data-do=cancel]");
     cancel.hidden = !UNDER_WAY.includes(state);
     cancel.setAttribute("aria-label", `Cancel ${item.key}`);
@@ -153,7 +155,8 @@ class Panel {
       total.value = queue.items.reduce((sum, item) => sum + (OPEN.includes(item.state) ? item.part * 0.99 : 1), 0) / (queue.items.length || 1);
       total.hidden = !queue.count(...UNDER_WAY);
       const replaceable = queue.items.filter((item) => item.state === "exists" && this.mayReplace(item)).length;
-      this.#offer({ retry: failed > 1, replace: replaceable > 1, skip: asking > 1, cancel: queue.count(...UNDER_WAY) > 1, clear: !queue.count(...OPEN) });
+      const retriable = queue.items.filter((item) => item.state === "failed" && mayRetry(item)).length;
+      this.#offer({ retry: retriable > 1, replace: replaceable > 1, skip: asking > 1, cancel: queue.count(...UNDER_WAY) > 1, clear: !queue.count(...OPEN) });
     });
   }
 
