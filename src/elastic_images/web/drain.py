@@ -32,10 +32,13 @@ class DrainBodies:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer as the wrapped application does."""
+        stream = environ["wsgi.input"] = _NoticedInput(environ["wsgi.input"])
         answer = self._app(environ, start_response)
-        if not self._worth_draining(environ):
+        # Who waits for leave to send has sent nothing, and reading would give him leave.
+        waits = environ.get("HTTP_EXPECT", "").lower() == "100-continue" and not stream.begun
+        if waits or not self._worth_draining(environ):
             return answer
-        return _DrainingAnswer(answer, environ["wsgi.input"], self._places, self._limit_bytes)
+        return _DrainingAnswer(answer, stream, self._places, self._limit_bytes)
 
     def _worth_draining(self, environ: WSGIEnvironment) -> bool:
         if "HTTP_TRANSFER_ENCODING" in environ:
@@ -44,10 +47,23 @@ class DrainBodies:
         return length.isdigit() and len(length) < _MAX_DIGITS and 0 < int(length) <= self._limit_bytes
 
 
+class _NoticedInput:
+    """The body, as it is read by the application and then drained; `begun` says whether anything was asked for."""
+
+    def __init__(self, stream: InputStream) -> None:
+        self._stream = stream
+        self.begun = False
+
+    def read(self, size: int = -1) -> bytes:
+        """Up to `size` bytes."""
+        self.begun = True
+        return self._stream.read(size)
+
+
 class _DrainingAnswer:
     """The answer's chunks, and behind them nothing but the reading of what is left."""
 
-    def __init__(self, answer: Iterable[bytes], stream: InputStream, places: Places, limit_bytes: int) -> None:
+    def __init__(self, answer: Iterable[bytes], stream: _NoticedInput, places: Places, limit_bytes: int) -> None:
         self._answer = answer
         self._stream = stream
         self._places = places
