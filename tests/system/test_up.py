@@ -57,6 +57,29 @@ def test_it_says_where_it_is_and_the_password_once(start_system: StartSystem, fe
     assert system.client().get("k1").body == few[0].body
 
 
+def test_the_command_line_finds_it_by_its_data_folder_alone(start_system: StartSystem) -> None:
+    system = start_system()
+    alone = {"port_offset": ""}
+    wait_for(lambda: "Ctrl-C stops it" in printed(system), "it has said where it is")
+    assert system.cli("ls", **alone).stdout == ""
+    assert "wanted" in system.cli("pool", "status", **alone).stdout
+    system.stop()
+    assert not (system.data / "run" / "urls.json").exists()
+
+
+def test_nothing_in_an_open_data_folder_is_for_others_to_read(
+    start_system: StartSystem, few: tuple[Photograph, ...], tmp_path: Path
+) -> None:
+    data = tmp_path / "system-0" / "data"
+    data.mkdir(parents=True)
+    data.chmod(0o755)
+    system = start_system()
+    assert system.data == data
+    assert system.admin().put("k1", few[0].body).status == 201
+    others = [str(file) for file in data.rglob("*") if file.stat().st_mode & 0o077]
+    assert others == []
+
+
 def test_ctrl_c_in_the_terminal_stops_everything_in_order(start_system: StartSystem) -> None:
     system = start_system(nodes=2)
     assert system.process is not None

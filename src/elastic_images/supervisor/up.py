@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -19,6 +20,7 @@ from elastic_images.supervisor.lifeline_pair import Lifeline
 from elastic_images.supervisor.loop import Supervisor
 from elastic_images.supervisor.preparing import Prepared, prepare
 from elastic_images.supervisor.processes import Managed, Wanted, command
+from elastic_images.supervisor.running_urls import kept_urls
 
 _log = logging.getLogger(__name__)
 _STOP_ORDER = (("web", "manager"), ("autoscaler",), ("storage",))
@@ -41,7 +43,7 @@ def up(settings: Settings, say: Say) -> int:
     for warning in settings.warnings():
         _warn_loudly(warning, say)
     make_writable(settings.data)
-    with StopSignals(children=True) as signals, locked(settings.data) as orderly:
+    with _files_of_our_own(), StopSignals(children=True) as signals, locked(settings.data) as orderly:
         settings = settings.with_secrets()
         _check_ports(settings, patience_seconds=0.0 if orderly else 3.0)
         prepared = prepare(settings)
@@ -54,8 +56,9 @@ def up(settings: Settings, say: Say) -> int:
             supervisor = Supervisor(processes, signals)
             with _stopping(supervisor, lifeline, settings, say):
                 if supervisor.start(lambda process: say(f"  {process.wanted.name} is ready")):
-                    _greet(settings, prepared, time.monotonic() - started_at, say)
-                    supervisor.keep_running()
+                    with kept_urls(settings):
+                        _greet(settings, prepared, time.monotonic() - started_at, say)
+                        supervisor.keep_running()
     return 0
 
 
@@ -72,6 +75,19 @@ def wanted_processes(settings: Settings) -> list[Wanted]:
         for app, count in counts.items()
         for number in range(1, count + 1)
     ]
+
+
+@contextlib.contextmanager
+def _files_of_our_own() -> Iterator[None]:
+    """What is written while the block runs, by every process started in it, is for this user's eyes alone.
+
+    A data folder that was there before may be open to all, and the database holds hashes of passwords and tokens.
+    """
+    before = os.umask(0o077)
+    try:
+        yield
+    finally:
+        os.umask(before)
 
 
 def _check_ports(settings: Settings, *, patience_seconds: float) -> None:
