@@ -1,11 +1,10 @@
-"""The pool in the database, against every database, concurrency included."""
+"""The records of the pool against every database: journal, events, decisions; and what its statements read."""
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 
 import pytest
 from sqlalchemy import Engine, insert
@@ -24,7 +23,7 @@ from elastic_images.database.engine import open_engine
 from elastic_images.database.migrate import migrate
 from elastic_images.pool.store import PoolStore
 from elastic_images.pool.tables import pool_members
-from elastic_images.pool.view import DEAD, FENCED, LIVE, Member
+from elastic_images.pool.view import DEAD, LIVE, Member
 
 HOUR = 3600.0
 FIRST = first_map(alternating(2))
@@ -62,22 +61,6 @@ def node(slot: int, epoch: int = 0) -> Member:
     )
 
 
-def test_a_pool_begins_empty(store: PoolStore) -> None:
-    view = store.read()
-    assert (view.map, view.members, view.config, view.stamp) == (None, (), {}, "0")
-    assert store.state_of("f" * 32) == "unknown"
-
-
-def test_the_map_changes_only_from_the_epoch_that_is_expected(store: PoolStore) -> None:
-    assert not store.compare_and_set_map(1, FIRST)
-    assert store.compare_and_set_map(None, FIRST)
-    assert not store.compare_and_set_map(None, FIRST)
-    opened = open_resize(FIRST, alternating(8))
-    assert store.compare_and_set_map(1, opened)
-    assert store.read().map == opened
-    assert store.stamp() == store.read().stamp == "2"
-
-
 def test_of_those_who_change_the_map_at_once_one_succeeds(store: PoolStore, journal: Journal) -> None:
     store.compare_and_set_map(None, FIRST)
     opened = open_resize(FIRST, alternating(4))
@@ -89,63 +72,6 @@ def test_of_those_who_change_the_map_at_once_one_succeeds(store: PoolStore, jour
     with ThreadPoolExecutor(8) as pool:
         assert sorted(pool.map(attempt, range(8))) == [False] * 7 + [True]
     assert len(journal.resizes(10)) == len(journal.events(10)) == 1
-
-
-def test_members_are_live_fenced_dead_and_forgotten(store: PoolStore, clock: Clock) -> None:
-    first, second = node(0), node(0, epoch=3)
-    store.register(first)
-    clock.now += 1
-    store.register(second)
-    store.register(second)
-    assert store.read().members == (
-        replace(first, registered_at=clock.now - 1),
-        replace(second, registered_at=clock.now),
-    )
-    assert store.fence(first.incarnation)
-    assert not store.fence(first.incarnation)
-    assert [member.state for member in store.read().members] == [FENCED, LIVE]
-    assert store.mark_dead(first.incarnation)
-    assert not store.mark_dead(first.incarnation)
-    assert [member.incarnation for member in store.read().members] == [second.incarnation]
-    assert store.state_of(first.incarnation) == DEAD
-    clock.now += HOUR + 1
-    store.register(node(1))
-    assert store.state_of(first.incarnation) == "unknown"
-    assert store.state_of(second.incarnation) == LIVE
-
-
-def test_a_sole_incarnation_ends_those_before_it(store: PoolStore) -> None:
-    old, fenced, other, new = node(0), node(0), node(1), node(0)
-    for member in (old, fenced, other):
-        store.register(member)
-    store.fence(fenced.incarnation)
-    store.register(new, sole=True)
-    states = [store.state_of(member.incarnation) for member in (old, fenced, other, new)]
-    assert states == [DEAD, DEAD, LIVE, LIVE]
-
-
-def test_epochs_that_are_named_never_go_back(store: PoolStore) -> None:
-    member = node(0)
-    store.register(member)
-    for named, kept in ((5, 5), (3, 5), (6, 6)):
-        store.name_epoch(member.incarnation, named)
-        assert store.read().members[0].epoch == kept
-
-
-def test_every_change_that_others_must_hear_of_gives_another_stamp(store: PoolStore) -> None:
-    member = node(0)
-    stamps = [store.stamp()]
-    for act in (
-        lambda: store.register(member),
-        lambda: store.set_config({"policy": "LRU", "note": "ä 😀"}),
-        lambda: store.compare_and_set_map(None, FIRST),
-        lambda: store.fence(member.incarnation),
-        lambda: store.mark_dead(member.incarnation),
-    ):
-        act()
-        stamps.append(store.stamp())
-    assert len(set(stamps)) == len(stamps)
-    assert store.read().config == {"policy": "LRU", "note": "ä 😀"}
 
 
 def test_members_register_fence_and_die_at_once_without_a_deadlock(store: PoolStore) -> None:

@@ -13,9 +13,11 @@ from __future__ import annotations
 import click
 
 from elastic_images.cli.accounts import token, user
+from elastic_images.cli.doctor import doctor
 from elastic_images.cli.errors import Program
 from elastic_images.cli.fsck import fsck
 from elastic_images.cli.images import get, ls, rm, upload
+from elastic_images.cli.migrate import migrate
 from elastic_images.cli.pool import pool
 from elastic_images.cli.running import prepare, serve, up
 from elastic_images.cli.transfer.export import export
@@ -44,7 +46,7 @@ def main() -> None:
     """
 
 
-for _command in (up, serve, prepare, upload, get, ls, rm, import_, export, pool, user, token, fsck):
+for _command in (up, serve, prepare, upload, get, ls, rm, import_, export, pool, user, token, fsck, migrate, doctor):
     main.add_command(_command)
 
 __all__ = ["main"]

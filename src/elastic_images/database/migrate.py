@@ -9,25 +9,52 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, Engine, text
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, inspect, text
 
-from elastic_images.core.errors import Unavailable
+from elastic_images.core.errors import Conflict, Unavailable
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _LOCK_NAME = "elastic-images-migrate"
 _LOCK_NUMBER = 7_161_520_260
 _WAIT_SECONDS = 120
+UNFINISHED_COPY = "unfinished_copy"
+"""The table that marks a database into which another one is being copied (`database.copying`)."""
 
 
-def migrate(engine: Engine) -> None:
+def migrate(engine: Engine, *, unfinished_copy: bool = False) -> None:
     """Run the migrations that the database lacks, under a lock; a database that is up to date is left alone.
 
     Raises:
         Unavailable: somebody else has been migrating for two minutes.
+        Conflict: it holds an unfinished copy of another database, unless that is expected.
     """
+    if not unfinished_copy and is_unfinished_copy(engine):
+        raise Conflict("The database holds an unfinished copy: let `elastic-images migrate` finish it first.")
     with _locked(engine), engine.connect() as connection:
         command.upgrade(alembic_config(connection), "head")
         connection.commit()
+
+
+def is_unfinished_copy(engine: Engine) -> bool:
+    """Whether another database is being copied into this one, or that was interrupted."""
+    return inspect(engine).has_table(UNFINISHED_COPY)
+
+
+def revision_of(engine: Engine) -> str | None:
+    """The revision of the schema; None where there is none yet."""
+    if not inspect(engine).has_table("alembic_version"):
+        return None
+    with engine.connect() as connection:
+        return connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
+
+
+def newest_revision() -> str:
+    """The one that `migrate` brings a database to."""
+    found = ScriptDirectory(str(_MIGRATIONS)).get_current_head()
+    if found is None:
+        raise AssertionError("there are no migrations")
+    return found
 
 
 def alembic_config(connection: Connection) -> Config:

@@ -16,7 +16,18 @@ SOURCES_VARIABLE = PREFIX + "SOURCES"
 
 
 _OTHER_VARIABLES = frozenset(
-    PREFIX + name for name in ("CONFIG", "SOURCES", "URL", "MANAGER_URL", "TOKEN", "USER_PASSWORD", "TEST_SERVICES")
+    PREFIX + name
+    for name in (
+        "CONFIG",
+        "SOURCES",
+        "URL",
+        "MANAGER_URL",
+        "TOKEN",
+        "USER_PASSWORD",
+        "TEST_SERVICES",
+        "TO_DATABASE",
+        "TO_OBJECT_STORE",
+    )
 )
 """Ours, but no settings: docs/settings.md says whose they are."""
 

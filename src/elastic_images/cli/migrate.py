@@ -1,0 +1,205 @@
+"""`migrate`: copies a system's images and tables to another object store, another database, or both."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from elastic_images.cli.errors import FAILED
+from elastic_images.cli.options import json_option, settings_options
+from elastic_images.cli.output import amount, print_json, printable
+from elastic_images.core.errors import Conflict, InvalidRequest, Unavailable
+from elastic_images.settings import Settings
+from elastic_images.settings.redact import hide_password
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from elastic_images.storage.copying import ObjectCopy
+
+
+@click.command()
+@click.option(
+    "--to-object-store",
+    metavar="URL",
+    envvar="ELASTIC_IMAGES_TO_OBJECT_STORE",
+    show_envvar=True,
+    help="Copy the images' bytes there: file:///FOLDER or s3://BUCKET/PREFIX.",
+)
+@click.option(
+    "--to-database",
+    metavar="URL",
+    envvar="ELASTIC_IMAGES_TO_DATABASE",
+    show_envvar=True,
+    help="Copy all tables there. A URL with a password belongs into the variable, where nobody else sees it.",
+)
+@click.option(
+    "--prepare", is_flag=True, help="Copy only bytes, while the system works; a later migrate has less to do."
+)
+@click.option("--digests", is_flag=True, help="At the end read every image's bytes back, too, and compare.")
+@click.option("--jobs", type=click.IntRange(1, 64), default=8, show_default=True, help="Copies at a time.")
+@json_option
+@settings_options("data", "database", "object_store")
+def migrate(
+    to_object_store: str | None,
+    to_database: str | None,
+    prepare: bool,
+    digests: bool,
+    jobs: int,
+    as_json: bool,
+    settings: Settings,
+) -> None:
+    """Copy a system to another object store, another database, or both.
+
+    The system must be stopped, on every machine that works on its database; with --prepare it may run. The target must
+    be empty. An interrupted migration is taken up by the same command: bytes that arrived are not copied again, tables
+    are. Every image's SHA-256 and every table's rows are compared on the way, and catalog and objects at the end. The
+    old places are left as they are.
+
+    The exit code is 1 where images had lost their bytes before; the rest is there.
+
+    JSON: {"objects": {"copied", "copied_bytes", "present", "removed", "damaged"} or null, "tables": {name: rows} or
+    null, "finished"}
+    """
+    if not to_object_store and not to_database:
+        raise InvalidRequest("Say where to: --to-object-store, --to-database, or both.")
+    wanted = _Wanted(to_object_store, None if prepare else to_database, prepare, digests, jobs)
+    with contextlib.nullcontext() if prepare else _stopped(settings.data):
+        result = _run(settings, wanted)
+    if as_json:
+        print_json(result)
+    else:
+        _print(result, to_object_store, to_database)
+    if (result["objects"] or {}).get("damaged"):
+        sys.exit(FAILED)
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """The options."""
+
+    to_object_store: str | None
+    to_database: str | None
+    prepare: bool
+    digests: bool
+    jobs: int
+
+
+def _run(settings: Settings, wanted: _Wanted) -> dict[str, Any]:
+    from sqlalchemy.exc import DBAPIError
+
+    from elastic_images.cli.prepared import require_prepared
+    from elastic_images.database.engine import open_engine
+
+    require_prepared(settings)
+    with contextlib.ExitStack() as stack:
+        source = open_engine(settings.database)
+        stack.callback(source.dispose)
+        target = open_engine(wanted.to_database, answer_seconds=3600) if wanted.to_database else None
+        if target is not None:
+            stack.callback(target.dispose)
+        try:
+            return _copy_all(settings, wanted, source, target)
+        except DBAPIError as error:
+            raise Unavailable("One of the two databases does not answer.") from error
+
+
+def _copy_all(settings: Settings, wanted: _Wanted, source: Engine, target: Engine | None) -> dict[str, Any]:
+    """Marks are removed last: until then the same command takes it up again."""
+    from elastic_images.database.copying import check_target, copy_database, finish_copy
+
+    origin = hashlib.sha256(f"{settings.object_store}\0{hide_password(settings.database)}".encode()).hexdigest()[:32]
+    if target is not None:
+        check_target(target, origin)  # before the long part
+    objects = _copy_objects(settings, wanted, source, origin) if wanted.to_object_store else None
+    tables = None
+    if target is not None:
+        with _bar("tables", None) as progress:
+            tables = copy_database(source, target, origin, lambda _table, rows: progress(rows))
+    if not wanted.prepare:
+        _compare(wanted.to_object_store or settings.object_store, target or source, objects, digests=wanted.digests)
+        if objects is not None:
+            objects.remove_leftovers()
+        if target is not None:
+            finish_copy(target)
+        if objects is not None:
+            objects.finish()
+    report = objects.report.to_json() if objects else None
+    return {"objects": report, "tables": tables, "finished": not wanted.prepare}
+
+
+def _copy_objects(settings: Settings, wanted: _Wanted, source: Engine, origin: str) -> ObjectCopy:
+    from elastic_images.storage.catalog import Catalog
+    from elastic_images.storage.copying import ObjectCopy
+    from elastic_images.storage.objects.opening import open_object_store
+
+    url = wanted.to_object_store or ""
+    if url.rstrip("/") == settings.object_store.rstrip("/"):
+        raise Conflict("The target is the object store that the images are in.")
+    stores = open_object_store(settings.object_store), open_object_store(url)
+    with _bar("bytes", Catalog(source).usage().size_bytes) as progress:
+        copy = ObjectCopy(*stores, source, origin, jobs=wanted.jobs, progress=progress)
+        copy.run()
+    return copy
+
+
+def _compare(object_store: str, engine: Engine, objects: ObjectCopy | None, *, digests: bool) -> None:
+    """Catalog and objects as they will be used. What was damaged before is told elsewhere."""
+    from elastic_images.storage.fsck import fsck
+    from elastic_images.storage.objects.opening import open_object_store
+
+    report = fsck(open_object_store(object_store), engine, check_digests=digests)
+    lost = {image.key for image in (*report.missing, *report.wrong_size, *report.wrong_digest)}
+    if objects is not None and (unexpected := lost - set(objects.report.damaged)):
+        raise Unavailable(f"The copy lacks the bytes of {len(unexpected)} images: migrate once more.")
+
+
+@contextlib.contextmanager
+def _stopped(data: Path) -> Iterator[None]:
+    """Hold the lock by which a system keeps its data folder. Raises Conflict while one runs."""
+    data.mkdir(parents=True, exist_ok=True)
+    with (data / "lock").open("a") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Conflict(
+                f"A system runs on {data}: stop it, since what is written meanwhile would be lost. "
+                "With --prepare the bytes can be copied while it runs."
+            ) from None
+        yield
+
+
+@contextlib.contextmanager
+def _bar(label: str, length: int | None) -> Iterator[Callable[[int], None]]:
+    """A progress bar on standard error, where that is a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    with click.progressbar(length=length or 0, label=f"Copying {label}", file=sys.stderr, show_pos=not length) as bar:
+        yield bar.update
+
+
+def _print(result: dict[str, Any], to_object_store: str | None, to_database: str | None) -> None:
+    if objects := result["objects"]:
+        size = amount(objects["copied_bytes"])
+        click.echo(f"{objects['copied']} images copied ({size}), {objects['present']} were there already")
+        for key in objects["damaged"]:
+            click.echo(f"BAD  {printable(key)}: its bytes were lost before; they are not in the copy")
+    if result["tables"] is not None:
+        click.echo(f"{sum(result['tables'].values())} rows of {len(result['tables'])} tables copied and compared")
+    if not result["finished"]:
+        click.echo("Prepared. Stop the system and migrate without --prepare to finish.")
+        return
+    click.echo("Done. Start the system with:")
+    if to_object_store:
+        click.echo(f"    ELASTIC_IMAGES_OBJECT_STORE={to_object_store}")
+    if to_database:
+        click.echo(f"    ELASTIC_IMAGES_DATABASE={hide_password(to_database)}")

@@ -1,0 +1,24 @@
+"""All checks, in the order in which they are told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from elastic_images.doctor.databases import check_database
+from elastic_images.doctor.finding import Finding
+from elastic_images.doctor.places import check_data, check_ports, check_variables, is_running
+from elastic_images.doctor.reach import check_reach
+from elastic_images.doctor.stores import check_store
+from elastic_images.settings import Settings
+
+
+def examine(settings: Settings, environ: Mapping[str, str]) -> Iterator[Finding]:
+    """Everything that a system with these settings needs. Leaves nothing behind; the system may run."""
+    running = is_running(settings.data)
+    yield from check_variables(environ)
+    yield from check_data(settings.data)
+    yield from check_store(settings.object_store)
+    yield from check_database(settings.database)
+    if not running:
+        yield from check_ports(settings)
+    yield from check_reach(settings, running=running)

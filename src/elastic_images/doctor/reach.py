@@ -1,0 +1,54 @@
+"""The apps of a system that runs: here, or on other machines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from elastic_images.core.errors import ElasticImagesError, Forbidden, Unauthenticated
+from elastic_images.doctor.finding import BAD, NOTE, OK, Finding
+from elastic_images.internal_http import InternalHttp
+from elastic_images.settings import Settings
+
+_AREA = "reachability"
+_SECONDS = 3.0
+
+
+def check_reach(settings: Settings, *, running: bool) -> Iterator[Finding]:
+    """Whether each app answers, and knows the internal token.
+
+    Apps are looked for where a system runs on the data folder, or where their addresses were set by hand.
+    """
+    http = InternalHttp(settings.internal_token or None)
+    try:
+        if running or settings.sources.get("storage_urls", "default") != "default":
+            for url in settings.storage_urls:
+                yield from _app(http, "storage", url, "/internal/usage")
+        if running or settings.sources.get("autoscaler_url", "default") != "default":
+            yield from _app(http, "the autoscaler", settings.autoscaler_url, "/internal/config")
+        if running:
+            for app in ("web", "manager"):
+                yield from _app(http, app, settings.url(app), None)
+        else:
+            yield Finding(_AREA, NOTE, "no system runs on this data folder")
+    finally:
+        http.close()
+
+
+def _app(http: InternalHttp, name: str, url: str, path: str | None) -> Iterator[Finding]:
+    try:
+        http.request("GET", f"{url}/healthz", timeout_seconds=_SECONDS)
+    except ElasticImagesError:
+        mend = "see that it runs, and that no firewall is between"
+        yield Finding(_AREA, BAD, f"{name} at {url} does not answer", mend)
+        return
+    try:
+        http.request("GET", f"{url}/readyz", timeout_seconds=_SECONDS)
+        if path is not None:
+            http.request("GET", f"{url}{path}", timeout_seconds=_SECONDS)
+    except (Unauthenticated, Forbidden):
+        mend = "give every machine the same ELASTIC_IMAGES_INTERNAL_TOKEN"
+        yield Finding(_AREA, BAD, f"{name} at {url} does not accept the internal token", mend)
+    except ElasticImagesError as error:
+        yield Finding(_AREA, BAD, f"{name} at {url} is not ready: {error}", "see what it says in its log")
+    else:
+        yield Finding(_AREA, OK, f"{name} at {url} answers and is ready")
