@@ -1,0 +1,121 @@
+"""Readers: at a steady rate, whatever the answers do, or as fast as they can."""
+
+from __future__ import annotations
+
+import threading
+import time
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from random import Random
+
+from benchmarks.checker.wire import Connection
+from benchmarks.elastic.images import Catalog, cumulative_zipf
+
+_TIMEOUT_SECONDS = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """One request. Times are by `time.monotonic`."""
+
+    number: int
+    """Of the image; 0 is the most popular."""
+    due_at: float
+    """When it should have been sent: a request that had to wait for a free reader was late for its client, too."""
+    seconds: float
+    """From then until its answer was read."""
+    status: int
+    """0: there was no answer."""
+    cache: str
+    """Its `X-Cache`."""
+
+    @property
+    def missed(self) -> bool:
+        """Whether it needed storage."""
+        return self.cache in ("MISS", "BYPASS")
+
+
+class Readers:
+    """Draws images by Zipf's law and reads them. Everything that was read is kept, in the order of sending.
+
+    Not safe to share between threads; it has threads of its own while it works.
+    """
+
+    def __init__(self, port: int, catalog: Catalog, seed: int) -> None:
+        self._port = port
+        self._catalog = catalog
+        self._weights = cumulative_zipf(len(catalog.keys))
+        self._chance = Random(f"{seed} requests")
+        self._lock = threading.Lock()
+        self.reads: list[Read] = []
+
+    def rest(self, count: int, *, threads: int = 6) -> None:
+        """Bring the caches to rest: each image once, in any order, and then `count` requests as Zipf's law has them.
+
+        Each is sent as soon as a reader is free, and for the headers only. Without the first part a pool that has
+        grown would take hundreds of thousands of requests to see what is rarely asked for.
+        """
+        everything = list(range(len(self._catalog.keys)))
+        self._chance.shuffle(everything)
+        numbers = chain(everything, (self._draw() for _ in range(count)))
+
+        def work() -> None:
+            connection = Connection("127.0.0.1", self._port, _TIMEOUT_SECONDS)
+            while True:
+                with self._lock:
+                    number = next(numbers, None)
+                    if number is None:
+                        break
+                    place = self._begin(number)
+                self._read(connection, "HEAD", place, number, time.monotonic())
+            connection.close()
+
+        _run(work, threads)
+
+    def steadily(self, rate: float, stop: threading.Event, *, threads: int = 48) -> None:
+        """`rate` requests a second until `stop` is set."""
+        began, count = time.monotonic(), iter(range(1 << 40))
+
+        def work() -> None:
+            connection = Connection("127.0.0.1", self._port, _TIMEOUT_SECONDS)
+            while not stop.is_set():
+                with self._lock:
+                    due_at = began + next(count) / rate
+                    number = self._draw()
+                    place = self._begin(number)
+                time.sleep(max(0.0, due_at - time.monotonic()))
+                self._read(connection, "GET", place, number, due_at)
+            connection.close()
+
+        _run(work, threads)
+
+    def _draw(self) -> int:
+        return bisect_left(self._weights, self._chance.random() * self._weights[-1])
+
+    def _begin(self, number: int) -> int:
+        self.reads.append(Read(number, 0.0, 0.0, 0, ""))
+        return len(self.reads) - 1
+
+    def _read(self, connection: Connection, method: str, place: int, number: int, due_at: float) -> None:
+        reply = connection.request(method, f"/images/{self._catalog.keys[number]}")
+        seconds = time.monotonic() - due_at
+        status, cache = (reply.status, reply.cache) if reply else (0, "")
+        self.reads[place] = Read(number, due_at, seconds, status, cache)
+
+
+def _run(work: Callable[[], None], threads: int) -> None:
+    running = [threading.Thread(target=work) for _ in range(threads)]
+    for thread in running:
+        thread.start()
+    for thread in running:
+        thread.join()
+
+
+def percentile(reads: Sequence[Read], share: float) -> float:
+    """The share's percentile of their milliseconds; 0 without reads."""
+    if not reads:
+        return 0.0
+    ordered = sorted(read.seconds for read in reads)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] * 1000

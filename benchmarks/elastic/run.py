@@ -1,0 +1,200 @@
+"""One run: a system, its images, readers, and one resize after the other."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.system.harness import System, running, wait_for
+
+from benchmarks.elastic.images import Catalog, make_catalog
+from benchmarks.elastic.load import Read, Readers
+from benchmarks.elastic.options import Options
+from benchmarks.elastic.survival import Survival, survive
+from elastic_images.core.assignment import Assignment, moves
+
+Say = Callable[[str], None]
+_SEED_THREADS = 8
+_SETTLE_SECONDS = 300.0
+_FRESH_SECONDS = 1.2
+MEGABYTE = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Resize:
+    """What happened, and when by `time.monotonic`. Places are indexes into the run's reads."""
+
+    from_nodes: int
+    to_nodes: int
+    began_at: float
+    """The measurement before the resize began."""
+    asked_at: float
+    opened_at: float
+    closed_at: float
+    settled_at: float
+    ended_at: float
+    before: Assignment
+    after: Assignment
+    moved_bytes: int
+
+    @property
+    def moved_partitions(self) -> int:
+        """How many partitions changed their owner."""
+        return moves(self.before, self.after)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Everything that was asked of one system, its resizes, and how it took the loss of a node after them."""
+
+    catalog: Catalog
+    capacity_bytes: int
+    first: Assignment
+    reads: list[Read]
+    resizes: list[Resize]
+    survivals: list[Survival]
+
+
+def measure(options: Options, say: Say) -> dict[str, Run]:
+    """The runs by name: `warm`, and `cold` with the warm step switched off. One system after the other."""
+    catalog = make_catalog(options.images, options.seed)
+    settings = {} if options.warm_bytes_per_second is None else {"warm_bytes_per_second": options.warm_bytes_per_second}
+    runs = {"warm": _measure(options, catalog, settings, say)}
+    if options.compare_without_warming:
+        say("the same with the warm step switched off")
+        runs["cold"] = _measure(options, catalog, {"warm_bytes_per_second": 0}, say)
+    return runs
+
+
+def _measure(options: Options, catalog: Catalog, settings: dict[str, Any], say: Say) -> Run:
+    cache_mb = max(1, round(options.node_share * catalog.total_bytes / MEGABYTE))
+    known = {"nodes": options.sizes[0], "cache_mb": cache_mb, "near_cache_mb": 0, **settings}
+    with tempfile.TemporaryDirectory(prefix="elastic-images-bench-") as name, running(Path(name), **known) as system:
+        say(f"{options.images} images, {catalog.total_bytes / MEGABYTE:.0f} MB; a node holds {cache_mb} MB")
+        system.autoscaler().update_config({"assignment": options.assignment})
+        _seed(system, catalog, say)
+        return _Measurement(system, catalog, cache_mb * MEGABYTE, options, say).carry_out()
+
+
+def _seed(system: System, catalog: Catalog, say: Say) -> None:
+    client = system.admin()
+
+    def put(number: int) -> None:
+        answer = client.put(catalog.keys[number], catalog.body(number))
+        if answer.status != 201:
+            raise OSError(f"uploading {catalog.keys[number]}: {answer.status} {answer.body[:300]!r}")
+
+    began = time.monotonic()
+    with ThreadPoolExecutor(_SEED_THREADS) as pool:
+        for _ in pool.map(put, range(len(catalog.keys))):
+            pass
+    say(f"uploaded in {time.monotonic() - began:.0f} s")
+
+
+class _Measurement:
+    def __init__(self, system: System, catalog: Catalog, capacity_bytes: int, options: Options, say: Say) -> None:
+        self._system = system
+        self._catalog = catalog
+        self._capacity_bytes = capacity_bytes
+        self._options = options
+        self._say = say
+        self._readers = Readers(system.port("web"), catalog, options.seed)
+        # The journal's times are since the epoch, everything here is by the monotonic clock.
+        self._epoch_offset = time.monotonic() - time.time()
+
+    def carry_out(self) -> Run:
+        first = self._assignment()
+        resizes = []
+        for before, after in zip(self._options.sizes, self._options.sizes[1:], strict=False):
+            self._readers.rest(self._options.rest_requests)
+            resizes.append(self._resize(before, after))
+            self._say(_shown(resizes[-1]))
+        # What is fetched late because of the last resize shows here.
+        self._readers.rest(self._options.rest_requests)
+        return Run(
+            self._catalog,
+            self._capacity_bytes,
+            first,
+            list(self._readers.reads),
+            resizes,
+            self._survive() if self._options.lose_nodes else [],
+        )
+
+    def _survive(self) -> list[Survival]:
+        options = self._options
+        return survive(self._system, self._catalog, self._readers, options.requests_per_second, options.sizes[-1])
+
+    def _resize(self, before: int, after: int) -> Resize:
+        owners, began_at = self._assignment(), time.monotonic()
+        moved_before = self._handed_over_bytes()
+        with self._reading():
+            time.sleep(self._options.before_seconds)
+            asked_at = time.monotonic()
+            self._system.autoscaler().update_config({"mode": "manual", "num_nodes": after})
+            wait_for(lambda: self._is_done(after), f"{after} nodes", seconds=_SETTLE_SECONDS, every=0.1)
+            # While nodes that are not wanted any more still tell what they gave away, and what they tell is not old.
+            time.sleep(_FRESH_SECONDS)
+            moved_bytes = self._handed_over_bytes() - moved_before
+            steps = self._steps(self._system.pool()["map"]["epoch"])
+            time.sleep(self._options.after_seconds - _FRESH_SECONDS)
+            ended_at = time.monotonic()
+        return Resize(
+            before,
+            after,
+            began_at,
+            asked_at,
+            steps["open"],
+            steps["close"],
+            steps["settle"],
+            ended_at,
+            owners,
+            self._assignment(),
+            moved_bytes,
+        )
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[None]:
+        stop = threading.Event()
+        reading = threading.Thread(
+            target=self._readers.steadily, args=(self._options.requests_per_second, stop), name="reading"
+        )
+        reading.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            reading.join()
+
+    def _assignment(self) -> Assignment:
+        return tuple(partition["owner"] for partition in self._system.pool()["map"]["partitions"])
+
+    def _is_done(self, nodes: int) -> bool:
+        pool = self._system.pool()
+        owners = {partition["owner"] for partition in pool["map"]["partitions"]}
+        return bool(pool["phase"] == "settled" and owners == set(range(nodes)))
+
+    def _steps(self, settled_epoch: int) -> dict[str, float]:
+        """When the last resize took which step."""
+        epochs = range(settled_epoch - 2, settled_epoch + 1)
+        events = [event for event in self._system.autoscaler().events(200) if event["epoch"] in epochs]
+        return {event["kind"]: event["at"] + self._epoch_offset for event in events}
+
+    def _handed_over_bytes(self) -> int:
+        """What the nodes that live now gave to new owners so far."""
+        stats = [node["stats"] or {} for node in self._system.pool()["nodes"]]
+        return sum(node.get("handed_over_bytes", 0) for node in stats)
+
+
+def _shown(resize: Resize) -> str:
+    return (
+        f"{resize.from_nodes} -> {resize.to_nodes}: opened after {resize.opened_at - resize.asked_at:.1f} s, "
+        f"settled after {resize.settled_at - resize.asked_at:.1f} s, "
+        f"{resize.moved_bytes / MEGABYTE:.0f} MB of {resize.moved_partitions} partitions moved"
+    )

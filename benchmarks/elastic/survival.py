@@ -1,0 +1,109 @@
+"""How long the images of a lost node are read past the pool, until the other nodes serve them."""
+
+from __future__ import annotations
+
+import threading
+import time
+from bisect import bisect_left
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from tests.system.harness import System, wait_for
+
+from benchmarks.elastic.images import Catalog
+from benchmarks.elastic.load import Read, Readers
+
+VICTIM = 1
+ALLOWED_SECONDS = 3.0
+_BEFORE_SECONDS = 3.0
+_WATCHED_SECONDS = 8.0
+
+
+@dataclass(frozen=True, slots=True)
+class Survival:
+    """What the loss of one node did to the reads of its images."""
+
+    how: str
+    """`killed`, or `stopped`: it hangs, and nobody writes who would notice."""
+    seconds: float
+    """From then until its partitions were the others', in the map."""
+    last_bypass_seconds: float
+    """From then until the last of their reads was sent that went past the pool, before the node came back."""
+    bypassed: int
+    slowest_ms: float
+    failed: int
+    requests: int
+
+    def broken(self) -> list[str]:
+        """Which promises it broke, in words."""
+        found = []
+        if max(self.seconds, self.last_bypass_seconds) > ALLOWED_SECONDS:
+            found.append(f"served by the others only after {max(self.seconds, self.last_bypass_seconds):.1f} s")
+        if self.failed:
+            found.append(f"{self.failed} failed requests")
+        return found
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain JSON values."""
+        return {
+            "how": self.how,
+            "seconds": round(self.seconds, 2),
+            "last_bypass_seconds": round(self.last_bypass_seconds, 2),
+            "bypassed": self.bypassed,
+            "slowest_ms": round(self.slowest_ms, 1),
+            "failed": self.failed,
+            "requests": self.requests,
+            "broken": self.broken(),
+        }
+
+
+def survive(system: System, catalog: Catalog, readers: Readers, rate: float, nodes: int) -> list[Survival]:
+    """Kill a node, and later hang one, while readers read; the pool is whole again when this returns."""
+    return [
+        _survive("killed", lambda: system.node(VICTIM).kill(), system, catalog, readers, rate, nodes),
+        _survive("stopped", lambda: system.node(VICTIM).suspend(), system, catalog, readers, rate, nodes),
+    ]
+
+
+def _survive(
+    how: str, strike: Callable[[], None], system: System, catalog: Catalog, readers: Readers, rate: float, nodes: int
+) -> Survival:
+    stop = threading.Event()
+    reading = threading.Thread(target=readers.steadily, args=(rate, stop), name="reading")
+    reading.start()
+    try:
+        time.sleep(_BEFORE_SECONDS)
+        lost = {number for number, owner in enumerate(_owners(system)) if owner == VICTIM}
+        struck_at = time.monotonic()
+        strike()
+        wait_for(lambda: VICTIM not in _owners(system), "the others have its partitions", seconds=30, every=0.02)
+        moved_at = time.monotonic()
+        # A node that was killed is back soon; what is read while it gets its partitions back is another matter.
+        while VICTIM not in _owners(system) and time.monotonic() < struck_at + _WATCHED_SECONDS:
+            time.sleep(0.02)
+        ended_at = time.monotonic()
+    finally:
+        stop.set()
+        reading.join()
+    system.wait_settled(nodes, seconds=120)
+    return _told(how, struck_at, moved_at, ended_at, [r for r in readers.reads if catalog.partitions[r.number] in lost])
+
+
+def _told(how: str, struck_at: float, moved_at: float, ended_at: float, reads: list[Read]) -> Survival:
+    first, last = (bisect_left(reads, moment, key=lambda read: read.due_at) for moment in (struck_at, ended_at))
+    mine = reads[first:last]
+    bypassed = [read for read in mine if read.cache == "BYPASS"]
+    return Survival(
+        how=how,
+        seconds=moved_at - struck_at,
+        last_bypass_seconds=max((read.due_at - struck_at for read in bypassed), default=0.0),
+        bypassed=len(bypassed),
+        slowest_ms=1000 * max((read.seconds for read in mine), default=0.0),
+        failed=sum(read.status != 200 for read in mine),
+        requests=len(mine),
+    )
+
+
+def _owners(system: System) -> list[int]:
+    return [partition["owner"] for partition in system.pool()["map"]["partitions"]]

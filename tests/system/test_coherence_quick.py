@@ -1,0 +1,17 @@
+"""A short run of the checker of benchmarks/coherence.py: resizes all the time, and a process killed or stopped."""
+
+from __future__ import annotations
+
+from benchmarks.checker.run import Options, check
+
+
+def test_no_read_is_stale_and_none_fails() -> None:
+    options = Options(seconds=15, keys=100, readers=1, resize_pause_seconds=0.2, fault_pause_seconds=1.0)
+    report = check(options)
+    assert (report["stale_reads"], report["failed_reads"]) == (0, 0), report
+    assert not report["findings"], report["findings"]
+    # Without these it proves nothing.
+    assert report["reads"] >= 200
+    assert report["writes"] >= 20
+    assert report["resizes"] >= 1
+    assert report["faults"] >= 1
