@@ -42,7 +42,12 @@
 # export ELASTIC_IMAGES_NODES="${ELASTIC_IMAGES_NODES:-1}"
 
 set -u
-root=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd -P) || exit 1
+self="$0"
+while [ -L "$self" ]; do # a link to this file, in a folder of its own
+  link=$(readlink "$self")
+  case "$link" in /*) self="$link" ;; *) self="$(dirname -- "$self")/$link" ;; esac
+done
+root=$(CDPATH='' cd -- "$(dirname -- "$self")" && pwd -P) || exit 1
 # shellcheck source=scripts/environment.sh
 . "$root/scripts/environment.sh"
 # Where a setting asks for AWS, what that needs is installed, too.

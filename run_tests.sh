@@ -6,7 +6,12 @@
 #   ./run_tests.sh tests/unit -k settings
 
 set -u
-root=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd -P) || exit 1
+self="$0"
+while [ -L "$self" ]; do # a link to this file, in a folder of its own
+  link=$(readlink "$self")
+  case "$link" in /*) self="$link" ;; *) self="$(dirname -- "$self")/$link" ;; esac
+done
+root=$(CDPATH='' cd -- "$(dirname -- "$self")" && pwd -P) || exit 1
 cd "$root" || exit 1
 
 services="chromium curl mariadb-server postgresql nginx memcached wrk"

@@ -102,6 +102,19 @@ def test_arguments_and_settings_are_handed_on(checkout: Checkout) -> None:
     assert "python -m elastic_images up --data a folder" in (checkout.notes / "calls").read_text()
 
 
+@pytest.mark.parametrize("script", ["run_main.sh", "run_tests.sh"])
+def test_through_a_link_from_another_folder(checkout: Checkout, script: str) -> None:
+    if script == "run_tests.sh":
+        shutil.copy(ROOT / script, checkout.root / script)
+    elsewhere = checkout.root.parent / "else where"
+    elsewhere.mkdir()
+    (checkout.root / "relative link").symlink_to(script)
+    (elsewhere / "start").symlink_to(checkout.root / "relative link")
+    done = checkout.run(str(elsewhere / "start"))
+    assert "environment.sh" not in done.stderr, done.stderr
+    assert (checkout.root / ".venv" / "bin" / "python").exists()
+
+
 def test_a_setting_at_its_top_counts_unless_the_environment_has_it(checkout: Checkout) -> None:
     script = checkout.root / "run_main.sh"
     line = 'export ELASTIC_IMAGES_NODES="${ELASTIC_IMAGES_NODES:-1}"'
