@@ -59,10 +59,9 @@ def test_it_says_where_it_is_and_the_password_once(start_system: StartSystem, fe
 
 def test_the_command_line_finds_it_by_its_data_folder_alone(start_system: StartSystem) -> None:
     system = start_system()
-    alone = {"port_offset": ""}
     wait_for(lambda: "Ctrl-C stops it" in printed(system), "it has said where it is")
-    assert system.cli("ls", **alone).stdout == ""
-    assert "wanted" in system.cli("pool", "status", **alone).stdout
+    assert system.cli("ls", port_offset="").stdout == ""
+    assert "wanted" in system.cli("pool", "status", port_offset="").stdout
     system.stop()
     assert not (system.data / "run" / "urls.json").exists()
 
