@@ -8,7 +8,7 @@ import hmac
 import mmap
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Protocol
 
@@ -65,9 +65,14 @@ class Spool:
             self._folder.mkdir(parents=True, exist_ok=True)
             file = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115 - closed below
         with file:
-            with _disk_errors():
-                sha256 = _copy(source, file, length)
-                file.flush()
+            try:
+                with _disk_errors():
+                    sha256 = _copy(source, file, length)
+                    file.flush()
+            except BaseException:
+                with suppress(OSError):  # closing writes what is left in the buffer once more, and fails once more
+                    file.close()
+                raise
             announced = _read_all(source, DIGEST_CHARACTERS)
             if not hmac.compare_digest(announced, sha256.encode()):
                 raise IncompleteBody("The upload's SHA-256 is another one than announced, or is missing.")
