@@ -17,6 +17,7 @@ from elastic_images.core.errors import (
     ElasticImagesError,
     InvalidRequest,
     NotFound,
+    OutOfSpace,
     TooLarge,
     Unauthenticated,
     Unavailable,
@@ -110,6 +111,9 @@ def _answer_errors(app: Flask, render_error: Callable[[ElasticImagesError], Resp
 
     @app.errorhandler(Exception)
     def unexpected(error: Exception) -> Response:
+        if _is_database_trouble(error) and "disk is full" in str(error):  # SQLite's words
+            _log.warning("request %s: the database has no room", g.get("request_id"))
+            return answer(OutOfSpace("The database has no room."))
         if _is_database_trouble(error):
             _log.warning("request %s: the database does not answer: %s", g.get("request_id"), type(error).__name__)
             return answer(Unavailable("The database does not answer."))
