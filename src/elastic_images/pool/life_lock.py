@@ -5,6 +5,7 @@ A `flock` ends with its process, however that ends, and also where nobody has re
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -38,9 +39,10 @@ def hold(path: Path) -> IO[str]:
             # Whoever asks `is_held` has it for a moment.
             time.sleep(_PAUSE_SECONDS)
         else:
-            file.truncate(0)
-            file.write(json.dumps({"pid": os.getpid()}))
-            file.flush()
+            # Who holds it is only told for those who clean up; on a full disk the lock itself must do.
+            with contextlib.suppress(OSError):
+                os.ftruncate(file.fileno(), 0)
+                os.write(file.fileno(), json.dumps({"pid": os.getpid()}).encode())
             return file
     file.close()
     raise Conflict(f"Another process holds {path}.")
