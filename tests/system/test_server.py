@@ -211,6 +211,13 @@ def test_a_port_has_one_owner_unless_both_share_it() -> None:
             bind("127.0.0.1", port)
 
 
+def test_the_end_of_an_answer_does_not_wait_for_the_clients_acknowledgement() -> None:
+    with bind("127.0.0.1", 0) as listener, socket.create_connection(listener.getsockname()):
+        accepted, _ = listener.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
 @pytest.mark.parametrize("host", ["192.0.2.1", "no-such-host.invalid"])
 def test_an_address_of_another_machine_is_refused(host: str) -> None:
     with pytest.raises(InvalidRequest):
