@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 
+import hypothesis
 import psutil
 import pytest
 
@@ -20,9 +21,13 @@ LEAVE_SECONDS = float(os.environ.get("TEST_LEAVE_SECONDS", "5"))
 
 
 def pytest_configure() -> None:
-    # A setting of the person who runs the tests is no setting of the tests, and he has no token for them either.
-    for name in [name for name in os.environ if name.startswith(PREFIX) and name != SERVICES_VARIABLE]:
+    # A setting of the person who runs the tests is no setting of the tests, and he has no token for them either, nor
+    # credentials for AWS.
+    for name in [name for name in os.environ if name.startswith((PREFIX, "AWS_")) and name != SERVICES_VARIABLE]:
         del os.environ[name]
+    # A busy machine is no error: no test has a deadline.
+    hypothesis.settings.register_profile("without-deadline", deadline=None)
+    hypothesis.settings.load_profile("without-deadline")
 
 
 @pytest.fixture(autouse=True)
