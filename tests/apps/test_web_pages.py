@@ -424,7 +424,7 @@ def test_a_password_is_changed(web: Web) -> None:
 def test_tokens_are_made_shown_once_and_revoked(web: Web) -> None:
     browser = web.browser()
     answer = browser.post("/account/tokens", data={"label": NASTY, "scope": ["read", "write"], "days": "30"})
-    assert (answer.status_code, answer.headers["Location"]) == (303, "/account#tokens")
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/account#new-token")
     cookie = answer.headers["Set-Cookie"]
     assert all(word in cookie for word in ("HttpOnly", "SameSite=Strict", "Path=/account", "Max-Age=60"))
     answer = browser.get("/account")

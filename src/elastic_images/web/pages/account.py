@@ -65,7 +65,7 @@ def account_pages(guard: Guard) -> Blueprint:
             )
         except ElasticImagesError as error:
             return _page(guard, token_error=error), error.status
-        response = redirect("/account#tokens", 303)
+        response = redirect("/account#new-token", 303)
         # The secret is shown once, on the next page: it must be in no address, and no reload may make another token.
         response.set_cookie(
             _cookie(guard),
