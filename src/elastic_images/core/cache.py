@@ -103,9 +103,9 @@ class ByteCache:
         self.used_bytes -= entry.size_bytes
         return True
 
-    def remove_where(self, unwanted: Callable[[str], bool]) -> int:
-        """Drop every entry whose key is `unwanted`; how many there were."""
-        keys = [key for key in self._entries if unwanted(key)]
+    def remove_where(self, unwanted: Callable[[Entry], bool]) -> int:
+        """Drop every entry that is `unwanted`; how many there were."""
+        keys = [key for key, entry in self._entries.items() if unwanted(entry)]
         for key in keys:
             self.remove(key)
         return len(keys)

@@ -307,7 +307,7 @@ class CoherentCache:
             now = self._clock()
             everything = list(self._cache.hottest_first())
         # Which partition each is in takes longer than the list, and nobody has to wait for it.
-        mine = ((entry, used_at) for entry, used_at in everything if partition_of(entry.key) in partitions)
+        mine = ((entry, used_at) for entry, used_at in everything if entry.partition in partitions)
         return [(entry, max(0.0, now - used_at)) for entry, used_at in islice(mine, limit)]
 
     # --- under the lock
@@ -335,7 +335,7 @@ class CoherentCache:
     def _empty(self, lost: Callable[[int], bool]) -> int:
         for fill in [fill for fill in self._fills.values() if lost(fill.partition)]:
             self._spoil(fill.key)
-        return self._cache.remove_where(lambda key: lost(partition_of(key)))
+        return self._cache.remove_where(lambda entry: lost(entry.partition))
 
     def _check(self, incarnation: str) -> None:
         if incarnation != self.incarnation:

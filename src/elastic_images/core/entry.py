@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from email.utils import formatdate
 
+from elastic_images.core.partitions import partition_of
+
 OVERHEAD_BYTES = 1024
 """What an entry counts beside its key and its bytes: objects, headers and table places, rounded up."""
 
@@ -25,6 +27,7 @@ class Entry:
         "etag",
         "headers",
         "key",
+        "partition",
         "settled_at",
         "settled_headers",
         "size_bytes",
@@ -45,6 +48,7 @@ class Entry:
     ) -> None:
         """`etag` is quoted as in the header; `updated_at` is in seconds since the epoch; `extra_headers` go out too."""
         self.key = key
+        self.partition = partition_of(key)
         self.body = body
         self.content_type = content_type
         self.etag = etag

@@ -95,7 +95,7 @@ class CacheMachine(RuleBasedStateMachine):
     @rule(letters=st.sets(st.sampled_from("abcd")))
     def remove_where(self, letters: set[str]) -> None:
         gone = [one for one in self.model if one.key in letters]
-        assert self.cache.remove_where(lambda key: key in letters) == len(gone)
+        assert self.cache.remove_where(lambda entry: entry.key in letters) == len(gone)
         self.model = [one for one in self.model if one not in gone]
 
     @rule(capacity=st.integers(0, 8))
