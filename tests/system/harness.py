@@ -78,7 +78,12 @@ def free_offset() -> Iterator[int]:
 
 def environment(settings: dict[str, object], mark: str = "") -> dict[str, str]:
     """A clean environment with these settings, by their names in lower case."""
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR", "LANG") if name in os.environ}
+    # AWS_...: only a test sets them, for servers of its own (tests/conftest.py).
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name in ("PATH", "HOME", "TMPDIR", "LANG") or name.startswith("AWS_")
+    }
     mine = {f"ELASTIC_IMAGES_{name.upper()}": str(value) for name, value in settings.items()}
     return {**kept, **mine, MARK: mark, "PYTHONWARNINGS": "default"}
 

@@ -18,7 +18,8 @@ class Deadlines:
 
     read_seconds: float = 4.5
     """Below what the other apps wait for storage."""
-    write_seconds: float = 30.0
+    write_seconds: float = 12.0
+    """So that an upload is answered within 30 s, as most who upload will wait."""
     tidy_seconds: float = 1.0
     """For what is done behind a failure, before it is told."""
 
