@@ -37,11 +37,10 @@ _SERIOUS = frozenset({"serious", "critical"})
 Scheme = Literal["light", "dark"]
 
 
-def launch(playwright: Playwright, **environment: str) -> Browser:
+def launch(playwright: Playwright) -> Browser:
     """The browser, with an empty profile. `CHROMIUM` must be there."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR", "LANG") if name in os.environ}
-    mine = {**kept, "TZ": "UTC", **environment}
-    return playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS), env=dict(mine))
+    return playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS), env={**kept, "TZ": "UTC"})
 
 
 @dataclass(slots=True)

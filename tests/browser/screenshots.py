@@ -15,18 +15,19 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
-from playwright.sync_api import Browser, FloatRect, Page, StorageState, sync_playwright
+from playwright.sync_api import Browser, FloatRect, Page, StorageState, expect, sync_playwright
+from tests.browser import web_shots
 from tests.browser.browsing import DESK, PHONE, Scheme, Visit, launch, visit
 from tests.photographs import photographs
-from tests.system.harness import System, running
+from tests.system.harness import System, running, wait_for
 
+from elastic_images.core.keys import quote_key
 from elastic_images.metrics.sample import Sample
 
 FOLDER = Path(__file__).parents[2] / "docs" / "screenshots"
@@ -36,10 +37,12 @@ SCHEMES: tuple[Scheme, ...] = ("light", "dark")
 SIZES = {"desk": DESK, "phone": PHONE}
 _TALLEST = {"desk": 1800, "phone": 1700}
 _STAGED_MINUTES = 29
-_FONTS = """<?xml version="1.0"?><!DOCTYPE fontconfig SYSTEM "fonts.dtd">
-<fontconfig><include>/etc/fonts/fonts.conf</include>
-<match target="pattern"><test name="family"><string>system-ui</string></test>
-<edit name="family" mode="assign" binding="strong"><string>Liberation Sans</string></edit></match></fontconfig>"""
+_FONT = """document.addEventListener("DOMContentLoaded", () => {
+  const sheet = new CSSStyleSheet();
+  sheet.replaceSync(`body { font-family: "Liberation Sans" }`);
+  document.adoptedStyleSheets.push(sheet);
+})"""
+"""Where no desktop is installed, `system-ui` is a font that hardly anybody has as his own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,9 @@ class Shot:
     """What is done on the page first."""
     is_logged_in: bool = True
     has_photographs: bool = False
-    """Then all colours are kept, which costs space."""
+    """Then the picture is a lossy one."""
+    is_whole: bool = True
+    """The whole page, not only what fits the window."""
 
     @property
     def title(self) -> str:
@@ -75,8 +80,18 @@ def _question(page: Page) -> None:
     page.get_by_role("dialog").wait_for()
 
 
+def _resize(page: Page) -> None:
+    expect(page.locator("svg.ring")).to_contain_text("settled", timeout=60_000)
+    now = page.locator("label.size:has(:checked) .size-nodes").text_content()
+    page.locator("label.size").nth(4 if now == "4" else 3).click()
+    page.get_by_role("button", name="Set size").click()
+    page.locator(".ring-rim").first.wait_for()
+
+
 def _new_token(page: Page) -> None:
-    page.get_by_label("What it is for").fill("Nightly backup")
+    labels = ("Nightly backup", "Newsletter", "Photo frame", "Student project")
+    free = [label for label in labels if not page.get_by_role("row").filter(has_text=label).count()]
+    page.get_by_label("What it is for").fill(free[0])
     page.get_by_role("button", name="Create").click()
     page.locator("#secret").wait_for()
 
@@ -87,7 +102,8 @@ MANAGER_SHOTS = (
     Shot("manager", "charts", "/charts"),
     Shot("manager", "pool", "/pool"),
     Shot("manager", "pool-wrong-number", "/pool", _wrong_number),
-    Shot("manager", "question", "/pool", _question),
+    Shot("manager", "question", "/pool", _question, is_whole=False),
+    Shot("manager", "pool-resizing", "/pool", _resize),
     Shot("manager", "events", "/events"),
     Shot("manager", "decisions", "/decisions"),
     Shot("manager", "resizes", "/resizes"),
@@ -99,7 +115,21 @@ MANAGER_SHOTS = (
     Shot("manager", "settings", "/settings"),
     Shot("manager", "not-found", "/nowhere"),
 )
-WEB_SHOTS: tuple[Shot, ...] = ()
+WEB_SHOTS = (
+    Shot("web", "login", "/login", is_logged_in=False),
+    Shot("web", "gallery", "/?order=key", web_shots.tiles_are_there, has_photographs=True),
+    Shot("web", "folder", "/?prefix=holidays/", web_shots.tiles_are_there, has_photographs=True),
+    Shot("web", "nothing-found", "/?prefix=zebra"),
+    Shot("web", "upload", "/upload?folder=drawings"),
+    Shot("web", "uploads", "/upload?folder=drawings", web_shots.upload_some, has_photographs=True),
+    Shot("web", "image", f"/view/{quote_key(web_shots.ACCENTED_KEY)}", web_shots.image_is_there, has_photographs=True),
+    Shot("web", "image-long-key", f"/view/{web_shots.LONG_KEY}", web_shots.image_is_there, has_photographs=True),
+    Shot("web", "image-transparent", "/view/drawings/circles.png", web_shots.image_is_there),
+    Shot("web", "delete", "/view/drawings/circles.png", web_shots.ask_to_delete, is_whole=False),
+    Shot("web", "delete-without-script", "/delete/drawings/circles.png"),
+    Shot("web", "account", "/account", web_shots.new_token),
+    Shot("web", "not-found", "/view/nowhere"),
+)
 SHOTS = (*MANAGER_SHOTS, *WEB_SHOTS)
 
 
@@ -107,16 +137,19 @@ def main(words: list[str]) -> None:
     """Take the shots whose names hold one of `words`; all of them for no words."""
     shots = [shot for shot in SHOTS if not words or any(word in shot.title for word in words)]
     FOLDER.mkdir(parents=True, exist_ok=True)
-    settings = {"admin_password": PASSWORD, "nodes": 3, "scaling_interval_seconds": 5, "cache_mb": 8}
+    settings = {"admin_password": PASSWORD, "nodes": 3, "scaling_interval_seconds": 2, "cache_mb": 4}
+    settings["warm_bytes_per_second"] = 50_000
     with (
         tempfile.TemporaryDirectory() as folder,
-        _browser(Path(folder)) as browser,
+        sync_playwright() as playwright,
         running(Path(folder), **settings) as system,
     ):
+        browser = launch(playwright)
         fill(system)
         state = _log_in(browser, system)
         for shot, scheme, size in itertools.product(shots, SCHEMES, SIZES):
             _take(browser, system, state, shot, scheme, size)
+        browser.close()
 
 
 def fill(system: System) -> None:
@@ -125,19 +158,27 @@ def fill(system: System) -> None:
     stored = photographs(36)
     for photograph in stored:
         admin.put(photograph.name, photograph.body)
+    web_shots.add_images(admin)
     _stage(system)
     _add_people(system)
-    system.autoscaler().update_config({"mode": "auto", "min_miss": 0.01, "max_miss": 0.9})
-    readers = system.client()
-    end = time.monotonic() + 12
-    for photograph in itertools.cycle(stored):
-        readers.get(photograph.name)
-        if time.monotonic() > end:
-            break
-    system.autoscaler().update_config({"mode": "manual", "min_miss": 0.05, "max_miss": 0.3})
-    system.scale(4)
-    for photograph in stored * 3:
-        readers.get(photograph.name)
+    _scale_by_itself(system, [photograph.name for photograph in stored])
+
+
+def _scale_by_itself(system: System, keys: list[str]) -> None:
+    """Let automatic mode look for a while, and then grow the pool by one node."""
+    autoscaler, readers = system.autoscaler(), system.client()
+    autoscaler.update_config({"mode": "auto", "min_miss": 0.0, "max_miss": 0.9, "expand_ratio": 1.3})
+
+    def decided(word: str) -> bool:
+        for key in keys:
+            readers.get(key)
+        return word in autoscaler.decisions(1)[0]["reason"]
+
+    wait_for(lambda: decided("between"), "the policy has looked", seconds=60)
+    autoscaler.update_config({"max_miss": 0.002})
+    wait_for(lambda: autoscaler.clear() and decided("from 3 to 4"), "the policy has grown the pool", seconds=60)
+    autoscaler.update_config({"mode": "manual", "min_miss": 0.05, "max_miss": 0.3, "expand_ratio": 2})
+    system.wait_settled(4)
 
 
 def _add_people(system: System) -> None:
@@ -178,17 +219,6 @@ def _stage(system: System) -> None:
     system.autoscaler().publish([sample.to_json() for sample in samples])
 
 
-@contextmanager
-def _browser(folder: Path) -> Iterator[Browser]:
-    """Chromium with the plain sans-serif that most systems have."""
-    fonts = folder / "fonts.conf"
-    fonts.write_text(_FONTS, encoding="utf-8")
-    with sync_playwright() as playwright:
-        browser = launch(playwright, FONTCONFIG_FILE=str(fonts))
-        yield browser
-        browser.close()
-
-
 def _log_in(browser: Browser, system: System) -> StorageState:
     with visit(browser, system.url("manager")) as one:
         one.log_in("admin", PASSWORD)
@@ -200,22 +230,24 @@ def _take(browser: Browser, system: System, state: StorageState, shot: Shot, sch
     if shot.is_logged_in:
         options["storage_state"] = state
     with visit(browser, system.url(shot.app), scheme=scheme, size=SIZES[size], **options) as one:
-        one.forgive("40[0-9]")
+        one.forgive("4[01][0-9]")
+        one.page.add_init_script(_FONT)
         page = one.go(shot.path)
         if shot.before is not None:
             shot.before(page)
-        _save(one, shot, FOLDER / f"{shot.title}-{scheme}-{size}.png", size)
+        _save(one, shot, FOLDER / f"{shot.title}-{scheme}-{size}.webp", size)
 
 
 def _save(one: Visit, shot: Shot, path: Path, size: str) -> None:
-    one.page.evaluate("document.fonts.ready")
+    if shot.is_whole:
+        one.page.evaluate("document.activeElement?.blur(); scrollTo(0, 0)")
     height = one.page.evaluate("document.documentElement.scrollHeight")
     width = SIZES[size][0]
-    tall: FloatRect = {"x": 0, "y": 0, "width": width, "height": min(max(height, SIZES[size][1]), _TALLEST[size])}
-    taken = Image.open(io.BytesIO(one.page.screenshot(full_page=True, clip=tall))).convert("RGB")
-    if not shot.has_photographs:
-        taken = taken.quantize(256, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
-    taken.save(path, optimize=True)
+    tall: FloatRect = {"x": 0, "y": 0, "width": width, "height": SIZES[size][1]}
+    if shot.is_whole:
+        tall["height"] = min(max(height, SIZES[size][1]), _TALLEST[size])
+    taken = Image.open(io.BytesIO(one.page.screenshot(full_page=shot.is_whole, clip=tall))).convert("RGB")
+    taken.save(path, lossless=not shot.has_photographs, quality=85, method=6)
     print(path.name, f"{path.stat().st_size / 1000:.0f} KB")  # noqa: T201 - a command
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -27,12 +27,15 @@ _TITLES: Mapping[str, tuple[str, str, str]] = MappingProxyType(
         "node-fenced": ("ban", "bad", "{node} does not answer"),
         "node-killed": ("circle-x", "bad", "{node} was killed"),
         "node-not-launched": ("triangle-alert", "bad", "{node} cannot be started"),
+        "config-scaled": ("scaling", "info", "Automatic mode changed the size"),
         "config-changed": ("sliders-horizontal", "", "The settings were changed"),
     }
 )
 """Of each kind: icon, level, and words."""
 _TOLD_BY_TITLE = frozenset({"node-launched", "node-ready", "node-stopping", "node-stopped", "node-died", "node-gone"})
 _ENDS = frozenset({"node-died", "node-dead"})
+_SAME_END_SECONDS = 10.0
+_SCALED = "Scaled by the policy ("
 _GONE = "Its process is gone"
 """So begins the message of a `node-dead` that only says what is left of an earlier end, such as that of the system."""
 
@@ -64,7 +67,7 @@ def happenings(events: Iterable[Record]) -> list[Happening]:
     """
     told: set[int | None] = set()
     found = []
-    for event in sorted(events, key=lambda event: int(event["id"])):
+    for event in _without_repetitions(sorted(events, key=lambda event: int(event["id"]))):
         kind, slot = str(event["kind"]), event.get("slot")
         if kind == "node-stopping":
             told.add(slot)
@@ -72,10 +75,25 @@ def happenings(events: Iterable[Record]) -> list[Happening]:
             told.discard(slot)
         elif kind in _ENDS and slot in told:
             kind = "node-stopped"
-        elif kind == "node-dead" and str(event["message"]).startswith(_GONE):
+        elif _is_gone(event):
             kind = "node-gone"
+        elif str(event["message"]).startswith(_SCALED):
+            kind = "config-scaled"
         found.append(_happening(event, kind))
     return found[::-1]
+
+
+def _without_repetitions(events: list[Record]) -> Iterator[Record]:
+    """All but those that tell an end which `node-died` tells, too."""
+    ended = [(event["slot"], float(event["at"])) for event in events if event["kind"] == "node-died"]
+    for event in events:
+        slot, at = event.get("slot"), float(event["at"])
+        if not (_is_gone(event) and any(slot == one and abs(at - when) < _SAME_END_SECONDS for one, when in ended)):
+            yield event
+
+
+def _is_gone(event: Record) -> bool:
+    return event["kind"] == "node-dead" and str(event["message"]).startswith(_GONE)
 
 
 def _happening(event: Record, kind: str) -> Happening:
@@ -102,10 +120,12 @@ def _more(kind: str, message: str) -> str:
         return f"{first}."
     if kind == "node-killed":
         return "It was not heard of for too long."
+    if kind == "config-scaled":
+        return message.removeprefix(_SCALED).rpartition("): ")[0]
     if kind == "config-changed" and rest:
         reason, _, changes = message.rpartition(": ")
         told = ", ".join(_setting(change) for change in changes.split(", "))
-        return f"{told}." if reason == "The settings were changed" else f"{reason}: {told}."
+        return f"{told[:1].upper()}{told[1:]}." if reason == "The settings were changed" else f"{reason}: {told}."
     return rest or message
 
 

@@ -15,7 +15,7 @@ _BROWSERS = {
     "OPR": "Opera",
     "Firefox": "Firefox",
     "FxiOS": "Firefox",
-    "HeadlessChrome": "Chrome without a window",
+    "HeadlessChrome": "Headless Chrome",
     "Chrome": "Chrome",
     "CriOS": "Chrome",
     "Version": "Safari",

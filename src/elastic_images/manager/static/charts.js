@@ -32,9 +32,9 @@ const KINDS = {
 
 const fromZero = (least) => (_plot, _low, high) => [0, Math.max(high * 1.15, least)];
 
-/** Three round values from 0 to the top. */
+/** A few round values from 0 to the top. */
 function roundTicks(_plot, _axis, _least, most) {
-  const rough = most / 3;
+  const rough = most / 4;
   const power = 10 ** Math.floor(Math.log10(rough || 1));
   const step = [1, 2, 5, 10].map((part) => part * power).find((one) => one >= rough) ?? 1;
   const whole = Math.max(step, step < 1 && most >= 1 ? 1 : step);
@@ -70,7 +70,7 @@ function axes(kind) {
   const common = { stroke: () => colour("--muted"), font: '11px system-ui, "Liberation Sans", sans-serif', ticks: { show: false } };
   const grid = { stroke: () => colour("--line"), width: 1 };
   return [
-    { ...common, grid: { show: false }, size: 20, gap: 2, space: 60, values: (_plot, times) => times.map((at) => clockTime(new Date(at * 1000), false)) },
+    { ...common, grid: { show: false }, size: 26, gap: 7, space: 60, values: (_plot, times) => times.map((at) => clockTime(new Date(at * 1000), false)) },
     { ...common, grid, size: 46, gap: 4, splits: kind.ticks ? () => kind.ticks() : roundTicks, values: (_plot, values) => values.map(kind.show) },
   ];
 }
@@ -85,7 +85,6 @@ function makeChart(figure) {
     width: 2,
     spanGaps: false,
     points: { show: true, size: 5, filter: alone },
-    ...(kind.stepped ? { paths: uPlot.paths.stepped({ align: 1 }) } : {}),
   };
   const plot = new uPlot(
     {
@@ -94,7 +93,7 @@ function makeChart(figure) {
       padding: [6, 14, 0, 0],
       legend: { show: false },
       cursor: { sync: { key: "minutes" }, y: false, drag: { x: false, y: false }, points: { size: 7 } },
-      scales: { x: { time: true, range: (_plot, first, last) => [first, last + 60] }, y: { range: kind.range ?? fromZero(kind.least) } },
+      scales: { x: { time: true, range: (_plot, first, last) => [first, kind.stepped ? last : last + 60] }, y: { range: kind.range ?? fromZero(kind.least) } },
       axes: axes(kind),
       series: [{}, line],
       hooks: { draw: [drawMarks], setCursor: [showValues] },
@@ -112,14 +111,15 @@ function lastKnown(values) {
 
 /** Beside each chart's name: the value under the pointer, or the newest. Below all: the minute, and what happened in it. */
 function showValues(moved) {
-  const index = moved?.cursor.idx;
+  const isStepped = [...charts.values()].some(({ kind, plot }) => plot === moved && kind.stepped);
+  const index = isStepped && moved.cursor.idx != null ? Math.floor(moved.cursor.idx / 2) : moved?.cursor.idx;
   for (const { figure, kind, plot } of charts.values()) {
     const values = plot.data[1];
-    const value = index == null ? lastKnown(values) : values[index];
+    const value = index == null ? lastKnown(values) : values[kind.stepped ? 2 * index : index];
     figure.querySelector("[data-value]").textContent = value == null ? "–" : kind.show(value);
   }
   const told = place.querySelector("[data-told]");
-  const time = index == null ? null : moved.data[0][index];
+  const time = index == null ? null : moved.data[0][isStepped ? 2 * index : index];
   if (time == null) {
     told.textContent = "\u00a0";
     return;
@@ -128,9 +128,17 @@ function showValues(moved) {
   told.textContent = [clockTime(new Date(time * 1000), false), ...meanwhile].join(" · ");
 }
 
+const points = ({ times, series }, name) => [times, series[name]];
+
+/** Each minute twice, at its begin and its end: so its value holds for all of it, and a gap is as wide as it was. */
+const steps = ({ times, series, step_seconds: step }, name) => [
+  times.flatMap((time) => [time, time + step - 0.001]),
+  series[name].flatMap((value) => [value, value]),
+];
+
 function draw(figures) {
   marks = figures.marks;
-  for (const [name, { plot }] of charts) plot.setData([figures.times, figures.series[name]]);
+  for (const [name, { kind, plot }] of charts) plot.setData(kind.stepped ? steps(figures, name) : points(figures, name));
   showValues();
   place.dataset.drawn = figures.times.at(-1) ?? "";
   place.dataset.marks = marks.map((mark) => mark.kind).join(" ");
