@@ -28,7 +28,8 @@ from elastic_images.pool.node_client import NodeClient
 from elastic_images.pool.view import Member, PoolView
 
 _log = logging.getLogger(__name__)
-_PAGE_KEYS = 10_000
+_PAGE_KEYS = 2_000
+"""Making the answer to this holds a source up, and its readers with it."""
 _MISSES_BEFORE_END = 200
 """So many listed entries in a row that found no room: what follows is colder still."""
 _ROOM_SECONDS = {True: 0.1, False: 0.5}
