@@ -11,7 +11,7 @@ from elastic_images.ui import shown_count, shown_percent, shown_size
 
 Level = Literal["ok", "busy", "unknown", "warn", "bad"]
 _ORDER: tuple[Level, ...] = ("ok", "busy", "unknown", "warn", "bad")
-_RESTARTS = "It is restarted by itself. If this stays, look into the output of `elastic-images up`."
+_RESTARTS = "It is restarted by itself. If this stays, look into the output of elastic-images up."
 _MEANINGFUL_REQUESTS = 30
 _SETTLED_SECONDS = 90.0
 
@@ -43,9 +43,8 @@ def worst(parts: list[Part]) -> Level:
 
 def _storage(overview: Overview) -> Part:
     if overview.usage is None:
-        words = f"Does not answer: {overview.storage_error}"
         advice = f"Images in memory are still served; uploads and everything else fail. {_RESTARTS}"
-        return Part("Storage", "bad", words, advice)
+        return Part("Storage", "bad", overview.storage_error, advice)
     images = shown_count(overview.usage["images"], "image")
     return Part("Storage", "ok", f"{images}, {shown_size(overview.usage['bytes'])}")
 
@@ -54,14 +53,16 @@ def _database(overview: Overview) -> Part:
     if overview.database_error is None:
         return Part("Database", "ok", "Answers")
     advice = "Without it nobody can log in, nothing can be written, and caches go dark. Check the setting DATABASE."
-    return Part("Database", "bad", f"Does not answer: {overview.database_error}", advice)
+    return Part("Database", "bad", overview.database_error, advice)
 
 
 def _autoscaler(overview: Overview) -> Part:
     if overview.pool is None or overview.config is None:
-        words = f"Does not answer: {overview.pool_error}"
         return Part(
-            "Autoscaler", "bad", words, f"Images are served as before; only the pool keeps its size. {_RESTARTS}"
+            "Autoscaler",
+            "bad",
+            overview.pool_error,
+            f"Images are served as before; the pool just cannot change. {_RESTARTS}",
         )
     if overview.config["mode"] == "manual":
         return Part("Autoscaler", "ok", "Manual mode")

@@ -144,15 +144,19 @@ function draw(figures) {
   place.dataset.marks = marks.map((mark) => mark.kind).join(" ");
 }
 
+function tellTrouble() {
+  place.querySelector("[data-told]").textContent = "The figures cannot be had now. They are asked for again by themselves.";
+}
+
 async function refresh() {
   clearTimeout(timer);
   if (document.hidden) return;
   try {
     const answer = await fetch(`/api/charts?minutes=${place.dataset.minutes}`, { headers: { Accept: "application/json" } });
     if (answer.ok) draw(await answer.json());
-    place.classList.toggle("stale", !answer.ok);
+    else tellTrouble();
   } catch {
-    place.classList.add("stale");
+    tellTrouble();
   }
   timer = setTimeout(refresh, EVERY_MS);
 }
