@@ -49,8 +49,8 @@ def store(proxy: FaultProxy, bucket: str, seaweedfs_server: S3Server, monkeypatc
 def impatient(store: ObjectStore, bucket: str) -> ObjectStore:
     """The same store with deadlines that a test can wait for."""
     assert store is not None
-    deadlines = Deadlines(read_seconds=1.0, write_seconds=1.0)
-    return S3ObjectStore(BotoS3Service(answer_seconds=0.6), bucket, "p", part_bytes=PART_BYTES, deadlines=deadlines)
+    deadlines = Deadlines(read_seconds=6.0, write_seconds=6.0)
+    return S3ObjectStore(BotoS3Service(answer_seconds=2.0), bucket, "p", part_bytes=PART_BYTES, deadlines=deadlines)
 
 
 def names(store: ObjectStore) -> list[str]:
@@ -130,7 +130,7 @@ def test_a_slow_service_is_waited_for_and_a_silent_one_is_not(impatient: ObjectS
     name = impatient.put([SMALL]).name
     proxy.put_in_the_way("GET", faults.after_a_while(0.3))
     assert read(impatient, name) == SMALL
-    proxy.put_in_the_way("GET", faults.hanging(0.8), times=1000)
+    proxy.put_in_the_way("GET", faults.hanging(2.5), times=1000)
     with pytest.raises(Unavailable, match="does not answer"):
         impatient.open(name)
     proxy.clear()
@@ -139,7 +139,7 @@ def test_a_slow_service_is_waited_for_and_a_silent_one_is_not(impatient: ObjectS
 
 def test_a_put_that_is_answered_too_late_stores_once(impatient: ObjectStore, proxy: FaultProxy) -> None:
     """The first request is still under way when it is repeated; whichever comes first, it is one object."""
-    proxy.put_in_the_way("PUT", faults.after_a_while(0.8))
+    proxy.put_in_the_way("PUT", faults.after_a_while(2.5))
     stored = impatient.put([SMALL])
     assert names(impatient) == [stored.name]
     assert read(impatient, stored.name) == SMALL

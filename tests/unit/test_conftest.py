@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.conftest import SERVICES_VARIABLE
 
 ROOT = Path(__file__).resolve().parents[2]
 SKIPS = "import pytest\n\n\ndef test_it():\n    pytest.skip('nginx is not installed')\n"
@@ -31,12 +32,16 @@ def run(folder: Path, program: str, *words: str, **environ: str) -> tuple[int, s
             *("-c", os.devnull, "--rootdir", str(folder), str(file), *words),
         ],
         cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "TEST_LEAVE_SECONDS": "0.5", **environ},
+        env={**_without_services(), "PYTHONPATH": str(ROOT), "TEST_LEAVE_SECONDS": "0.5", **environ},
         capture_output=True,
         text=True,
         check=False,
     )
     return done.returncode, done.stdout
+
+
+def _without_services() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name != SERVICES_VARIABLE}
 
 
 @pytest.mark.parametrize("words", [[], ["-n", "1"]])

@@ -19,6 +19,7 @@ from elastic_images.internal_http import problem
 
 _log = logging.getLogger(__name__)
 _MAX_BODY_BYTES = 4_000_000
+_MAX_DRAINED_BYTES = 4 * _MAX_BODY_BYTES
 _IDLE_SECONDS = 300.0
 
 
@@ -102,6 +103,7 @@ def _handler(token: str, routes: dict[tuple[str, str], Route]) -> type[BaseHTTPR
         def _body(self) -> dict[str, Any]:
             length = self.headers.get("Content-Length", "0")
             if not length.isdecimal() or int(length) > _MAX_BODY_BYTES:
+                self._drain(int(length) if length.isdecimal() else 0)
                 raise TooLarge("The body is too large.")
             try:
                 body = json.loads(self.rfile.read(int(length)) or b"{}")
@@ -110,6 +112,12 @@ def _handler(token: str, routes: dict[tuple[str, str], Route]) -> type[BaseHTTPR
             if not isinstance(body, dict):
                 raise InvalidRequest("The body is no JSON object.")
             return body
+
+        def _drain(self, length: int) -> None:
+            """Read what is refused, within bounds: who is still sending would see a reset, not the answer."""
+            left = min(length, _MAX_DRAINED_BYTES)
+            while left and (chunk := self.rfile.read(min(left, 65_536))):
+                left -= len(chunk)
 
         def _send(self, status: int, value: dict[str, Any]) -> None:
             body = json.dumps(value).encode()
