@@ -14,9 +14,12 @@ from tests.apps.node_support import TOKEN, Node, Storage, entry, served_node
 from elastic_images.core.assignment import Assignment, alternating
 from elastic_images.core.coherence import Begun
 from elastic_images.core.entry import Entry
+from elastic_images.core.errors import Conflict, InvalidRequest
 from elastic_images.core.partitions import partition_of
 from elastic_images.core.pool_map import PoolMap, abort_resize, close_resize, first_map, open_resize
+from elastic_images.internal_http import InternalHttp
 from elastic_images.memcache.pull import Puller
+from elastic_images.memcache.pull_sources import PullSources
 from elastic_images.pool.node_client import NodeClient
 
 BODY_BYTES = 2000
@@ -70,12 +73,13 @@ def at_the_same_moment(nodes: Sequence[Node], now: float) -> None:
 
 @contextmanager
 def puller(node: Node, *, bytes_per_second: int = FAST) -> Iterator[Puller]:
-    client = NodeClient(TOKEN)
-    made = Puller(node.slot, node.cache, client, bytes_per_second=bytes_per_second)
+    client, http = NodeClient(TOKEN), InternalHttp(TOKEN)
+    made = Puller(node.slot, node.cache, PullSources(client, http), bytes_per_second=bytes_per_second)
     made.start()
     yield made
     made.stop()
     client.close()
+    http.close()
 
 
 def pull(node: Node, *, bytes_per_second: int = FAST) -> Puller:
@@ -264,6 +268,70 @@ def test_a_new_life_pulls_anew(tmp_path: Path) -> None:
             one.consider(nodes[1].view)
             wait_until(lambda: one.progress.done)
             assert held(nodes[1]) == [next(keys_of(1))]
+
+
+def test_what_the_new_owner_does_not_want_makes_room_for_what_the_old_one_gains(tmp_path: Path) -> None:
+    """8 -> 7 in small: node 2 gets all of node 1's partitions and has no room for them; node 1 gets node 0's."""
+    before: Assignment = (0, 1, 2, 2) * 4
+    after: Assignment = (1, 2, 2, 2) * 4
+    with pool(tmp_path, before, 3, places=20) as nodes:
+        moments = count(100)
+        for partition in (0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14):
+            for key in list(keys_of(partition))[:5]:
+                use(nodes[before[partition]], key, float(next(moments)))
+        held_before = [set(held(node)) for node in nodes]
+        assert [len(keys) for keys in held_before] == [20, 20, 20]
+        at_the_same_moment(nodes, float(next(moments)))
+        opened = open_resize(first_map(before), after)
+        everybody_takes(nodes, opened)
+        with puller(nodes[1]) as one, puller(nodes[2]) as other:
+            other.consider(nodes[2].view)
+            wait_until(lambda: other.progress.done)
+            assert other.progress.keys == 0, "all of node 2's own are hotter"
+            began = time.monotonic()
+            one.consider(nodes[1].view)
+            wait_until(lambda: one.progress.done)
+            assert time.monotonic() - began < 5
+        everybody_takes(nodes, close_resize(opened))
+        # The one at the cut may count as wanted: the clocks of these nodes stand still.
+        assert len(held_before[0] - set(held(nodes[1]))) <= 1
+        assert set(held(nodes[2])) == held_before[2]
+
+
+def test_random_replacement_pulls_into_free_room_only(tmp_path: Path) -> None:
+    with pool(tmp_path, alternating(1), 2, places=6) as nodes:
+        for node in nodes:
+            node.cache.configure(6 * SIZE_BYTES, "RR")
+        for key in list(keys_of(0))[:2] + list(keys_of(1))[:4]:
+            use(nodes[0], key, 100.0)
+        opened = open_resize(first_map(alternating(1)), alternating(2))
+        everybody_takes(nodes, opened)
+        for key in list(keys_of(3))[:3]:
+            use(nodes[1], key, 101.0)
+        at_the_same_moment(nodes, 102.0)
+        pull(nodes[1])
+        assert len(held(nodes[1])) == 6
+        assert set(held(nodes[1])) >= set(list(keys_of(3))[:3]), "nothing is evicted for what nobody asked for"
+
+
+def test_who_declines_is_checked(tmp_path: Path) -> None:
+    with pool(tmp_path, alternating(1), 2, places=6) as nodes:
+        http, url = InternalHttp(TOKEN), f"http://{nodes[0].address}/decline"
+        good = {"incarnation": nodes[0].cache.incarnation, "partitions": [1], "older_than_seconds": 0.5}
+        key = next(keys_of(1))
+        use(nodes[0], key, 100.0)
+        at_the_same_moment(nodes, 101.0)
+        assert http.post_json(url, good) == {"let_go": 0}, "it is not leaving"
+        everybody_takes(nodes, open_resize(first_map(alternating(1)), alternating(2)))
+        assert http.post_json(url, {**good, "older_than_seconds": 1.5}) == {"let_go": 0}
+        assert http.post_json(url, good) == {"let_go": 1}
+        assert http.post_json(url, {**good, "partitions": [0]}) == {"let_go": 0}
+        for wrong in ({"partitions": "1"}, {"partitions": ["1"]}, {"older_than_seconds": "x"}):
+            with pytest.raises(InvalidRequest):
+                http.post_json(url, {**good, **wrong})
+        with pytest.raises(Conflict):
+            http.post_json(url, {**good, "incarnation": "f" * 32})
+        http.close()
 
 
 @pytest.mark.parametrize("partition", [0, 1])

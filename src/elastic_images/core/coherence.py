@@ -180,8 +180,14 @@ class CoherentCache:
         with self._lock:
             return self._cache.has_room(size_bytes, self._clock() - age_seconds)
 
+    def let_go(self, keys: Iterable[str]) -> None:
+        """Give these entries up first, in this order, where room is needed: nobody wants them."""
+        with self._lock:
+            for key in keys:
+                self._cache.spare(key)
+
     def has_spare_room(self, size_bytes: int) -> bool:
-        """Whether such an entry would take the room of none but those that were handed over."""
+        """Whether such an entry would take the room of none but those that were handed over or let go."""
         with self._lock:
             return self._cache.has_room(size_bytes, float("-inf"))
 
@@ -301,8 +307,27 @@ class CoherentCache:
                 "fills": len(self._fills),
             }
 
-    def entries(self, partitions: frozenset[int], limit: int) -> list[tuple[Entry, float]]:
-        """Up to `limit` entries of `partitions`, hottest first, each with its age: seconds since it was used."""
+    @property
+    def capacity_bytes(self) -> int:
+        """The most bytes of entries that are kept."""
+        return self._cache.capacity_bytes
+
+    @property
+    def kept(self) -> frozenset[int]:
+        """The partitions that it answers for and owns."""
+        return self._served - self.leaving
+
+    @property
+    def leaving(self) -> frozenset[int]:
+        """The partitions that it still answers for while an open resize moves them away."""
+        pool_map = self._map
+        if pool_map is None or self._slot is None:
+            return frozenset()
+        states = enumerate(pool_map.partitions)
+        return frozenset(number for number, state in states if state.previous == self._slot != state.owner)
+
+    def entries(self, partitions: frozenset[int], limit: int | None = None) -> list[tuple[Entry, float]]:
+        """The entries of `partitions`, `limit` at most, hottest first, each with its age: seconds since it was used."""
         with self._lock:
             now = self._clock()
             everything = list(self._cache.hottest_first())

@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 
 from elastic_images.apps import base_app
 from elastic_images.core.coherence import ALL_PARTITIONS
-from elastic_images.core.errors import InvalidRequest, Unavailable
+from elastic_images.core.errors import Conflict, InvalidRequest, Unavailable
 from elastic_images.core.partitions import PARTITIONS
 from elastic_images.memcache.node import CacheNode
 from elastic_images.memcache.plane import NodePlane
@@ -71,6 +71,18 @@ def create_app(services: NodeServices, settings: Settings, slot: int) -> Flask:
                 "next": cursor + limit if more else None,
             }
         )
+
+    @app.post("/decline")
+    def decline() -> ResponseReturnValue:
+        body = request.get_json(silent=True)
+        if not isinstance(body, dict) or not isinstance(body.get("older_than_seconds"), int | float):
+            raise InvalidRequest("older_than_seconds is a number.")
+        partitions = body.get("partitions")
+        if not isinstance(partitions, list) or not all(isinstance(number, int) for number in partitions):
+            raise InvalidRequest("partitions are numbers.")
+        if body.get("incarnation") != cache.incarnation:
+            raise Conflict("This is another incarnation.")
+        return jsonify({"let_go": services.node.let_go(frozenset(partitions), body["older_than_seconds"])})
 
     app.wsgi_app = NodePlane(  # type: ignore[method-assign]  # Flask documents this for middleware
         services.node, settings.internal_token, app.wsgi_app, serve_stale_seconds=settings.serve_stale

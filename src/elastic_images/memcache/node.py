@@ -72,6 +72,16 @@ class CacheNode:
             self._handed_over_bytes(len(found.body))
         return found
 
+    def let_go(self, partitions: frozenset[int], older_than_seconds: float) -> int:
+        """Give up first, where room is needed, what leaves with `partitions` and its new owner does not want.
+
+        How many entries that are: those which were last used so long ago.
+        """
+        leaving = self.cache.entries(partitions & self.cache.leaving)
+        unwanted = [entry.key for entry, age in reversed(leaving) if age >= older_than_seconds]
+        self.cache.let_go(unwanted)
+        return len(unwanted)
+
     def _finish(self, begun: Begun) -> Found:
         try:
             entry = self._fill(begun.fill) if begun.leader else begun.fill.wait(_FILL_SECONDS)

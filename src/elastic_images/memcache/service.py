@@ -12,6 +12,7 @@ from elastic_images.internal_http import InternalHttp
 from elastic_images.memcache.app import NodeServices, create_app
 from elastic_images.memcache.node import CacheNode
 from elastic_images.memcache.pull import Puller
+from elastic_images.memcache.pull_sources import PullSources
 from elastic_images.memcache.sources import PoolSource
 from elastic_images.metrics.backends import open_metric_sink
 from elastic_images.metrics.collector import Origin
@@ -48,7 +49,12 @@ class MemcacheService:
         source = PoolSource(slot, lambda: self._member.view, self._http, storage)
         node = CacheNode(self._cache, source, counters)
         self._client = NodeClient(settings.internal_token)
-        self._puller = Puller(slot, self._cache, self._client, bytes_per_second=settings.warm_bytes_per_second)
+        self._puller = Puller(
+            slot,
+            self._cache,
+            PullSources(self._client, self._http),
+            bytes_per_second=settings.warm_bytes_per_second,
+        )
         services = NodeServices(
             node,
             self._puller.figures,

@@ -15,10 +15,12 @@ from elastic_images.core.coherence import Begun, CoherentCache, Fill
 from elastic_images.core.entry import Entry
 from elastic_images.core.errors import Unavailable
 from elastic_images.core.pool_map import abort_resize, close_resize, first_map, open_resize, settle
+from elastic_images.internal_http import InternalHttp
 from elastic_images.memcache.pull import Puller
+from elastic_images.memcache.pull_sources import PullSources
 from elastic_images.pool.entries import fact_headers
 from elastic_images.pool.node_client import NodeAnswer, NodeClient
-from elastic_images.pool.view import Member, PoolView
+from elastic_images.pool.view import PoolView
 
 KEY = "k1"
 """In partition 11: node 0 of one, node 1 of two."""
@@ -29,9 +31,9 @@ OPEN = open_resize(ONE, alternating(2))
 class Setup:
     """Node 1, which gains from node 0; the test says what happens while node 0 is asked for bytes."""
 
-    def __init__(self, kind: type[Puller] = Puller) -> None:
+    def __init__(self, kind: type[CoherentCache] = CoherentCache) -> None:
         self.now = 0.0
-        self.cache = CoherentCache(ByteCache(1_000_000), lambda: self.now, slot=1)
+        self.cache = kind(ByteCache(1_000_000), lambda: self.now, slot=1)
         self.cache.reborn("b")
         self.cache.take_map(OPEN)
         self.cache.renew(3.0)
@@ -39,7 +41,8 @@ class Setup:
         self.on_list: Callable[[], None] = lambda: None
         self.on_ask: Callable[[], None] = lambda: None
         self.view = PoolView(OPEN, (node(0), node(1)))
-        self.puller = kind(1, self.cache, cast(NodeClient, self), bytes_per_second=1_000_000_000)
+        sources = PullSources(cast(NodeClient, self), cast(InternalHttp, self))
+        self.puller = Puller(1, self.cache, sources, bytes_per_second=1_000_000_000)
 
     def get(self, address: str, path: str, headers: Mapping[str, str]) -> NodeAnswer:
         assert address == "data-0:1"
@@ -140,13 +143,15 @@ def test_bytes_that_do_not_come_end_the_fill(setup: Setup) -> None:
     assert setup.cache.lookup(KEY) is None
 
 
-class RegistersNothing(Puller):
+class RegistersNothing(CoherentCache):
     """A pull without registered fills."""
 
-    def _fetch(self, fill: Fill, member: Member) -> Entry | None:
-        with self._cache._lock:
-            self._cache._leave(fill)
-        return super()._fetch(fill, member)
+    def begin_pull(self, key: str, epoch: int) -> Fill | None:
+        fill = super().begin_pull(key, epoch)
+        if fill is not None:
+            with self._lock:
+                self._leave(fill)
+        return fill
 
 
 def test_a_pull_without_registered_fills_is_caught() -> None:
