@@ -458,6 +458,14 @@ def test_the_sizes_say_what_they_would_move(root: FlaskClient) -> None:
     assert [int(number) for number in re.findall(r"moves (\d+)", page)] == [16 - nodes for nodes in range(1, 9)]
 
 
+def test_the_gallery_is_linked_where_its_address_is_known(
+    accounts: Accounts, tmp_path: Path, root: FlaskClient
+) -> None:
+    assert 'href="http://localhost:5000/"' in root.get("/images", headers=PAGE).text
+    behind = Manager(accounts, Settings.for_tests(data=tmp_path, trusted_proxies=("127.0.0.1",)))
+    assert ":5000/" not in behind.log_in("root").get("/images", headers=PAGE).text
+
+
 def test_clearing(manager: Manager, root: FlaskClient) -> None:
     assert "All caches are empty." in shown(root, root.post("/pool/clear", headers=PAGE), "/pool")
     assert manager.pool.cleared == 1

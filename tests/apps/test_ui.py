@@ -22,6 +22,7 @@ from elastic_images.ui import (
     shown_time,
 )
 from elastic_images.ui.assets import Assets
+from elastic_images.ui.neighbours import neighbour_url
 from elastic_images.ui.values import shown_browser
 
 STATIC = Path(ui_room.__file__).parent / "static"
@@ -164,6 +165,21 @@ def test_browsers(user_agent: str, shown: str) -> None:
 )
 def test_sizes(size: int | None, shown: str) -> None:
     assert shown_size(size) == shown
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("localhost:5003", "http://localhost:5000/"),
+        ("images.example", "http://images.example:5000/"),
+        ("[::1]:5003", "http://[::1]:5000/"),
+        ("", None),
+        (None, None),
+        ("[", None),
+    ],
+)
+def test_the_other_app_is_on_the_host_that_was_named(host: str | None, url: str | None) -> None:
+    assert neighbour_url("http", host, 5000) == url
 
 
 def test_other_values() -> None:

@@ -50,7 +50,7 @@ def create_app(services: ManagerServices, settings: Settings) -> Flask:
     guard = Guard(services.accounts, settings)
     guard.install(app)
     answers = pages.Answers(Notes())
-    pages.dress(app, answers)
+    pages.dress(app, answers, settings)
     deletion = services.deletion or Deletion(services.images)
     for blueprint in (*_api(services, settings, deletion), *_pages(services, settings, guard, answers, deletion)):
         app.register_blueprint(blueprint)

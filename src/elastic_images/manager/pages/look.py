@@ -9,20 +9,26 @@ from flask import Flask, g
 
 from elastic_images.manager.pages.answers import Answers
 from elastic_images.manager.ring import ring
+from elastic_images.settings import Settings
 from elastic_images.ui import install
+from elastic_images.ui.neighbours import neighbour_url
 
 _STATIC = Path(__file__).parent.parent / "static"
 
 
-def dress(app: Flask, answers: Answers) -> None:
+def dress(app: Flask, answers: Answers, settings: Settings) -> None:
     """Give `app` the front end, and its templates the variables and filters that they use."""
     install(app, manager=_STATIC)
+    # Behind a proxy nobody knows where a browser finds web.
+    web_port = None if settings.trusted_proxies or settings.advertise else settings.port("web")
     app.jinja_env.filters.update(joined=joined, plain=plain, ring=ring)
 
     @app.context_processor
     def variables() -> dict[str, Any]:
         # No principal: the request was refused before anybody looked at who asks.
-        return {"me": g.get("principal"), "note": answers.taken()}
+        client = g.get("client")
+        web_url = neighbour_url(client.scheme, client.host, web_port) if client and web_port else None
+        return {"me": g.get("principal"), "note": answers.taken(), "web_url": web_url}
 
 
 def joined(value: Any) -> str:
