@@ -118,7 +118,7 @@ def _weed_command(folder: Path, port: int, others: list[int]) -> list[str]:
         "-ip.bind=127.0.0.1",
         "-master.telemetry=false",
         "-master.volumeSizeLimitMB=256",
-        "-volume.max=200",
+        "-volume.max=10000",  # each bucket takes some, and each test has a bucket of its own
         f"-s3.config={folder / 's3.json'}",
         f"-s3.localSocket={folder / 's3.sock'}",
         f"-filer.localSocket={folder / 'filer.sock'}",
