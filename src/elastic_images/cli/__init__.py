@@ -13,6 +13,7 @@ from __future__ import annotations
 import click
 
 from elastic_images.cli.accounts import token, user
+from elastic_images.cli.aws import aws
 from elastic_images.cli.doctor import doctor
 from elastic_images.cli.errors import Program
 from elastic_images.cli.fsck import fsck
@@ -46,7 +47,24 @@ def main() -> None:
     """
 
 
-for _command in (up, serve, prepare, upload, get, ls, rm, import_, export, pool, user, token, fsck, migrate, doctor):
+for _command in (
+    up,
+    serve,
+    prepare,
+    upload,
+    get,
+    ls,
+    rm,
+    import_,
+    export,
+    pool,
+    user,
+    token,
+    fsck,
+    migrate,
+    doctor,
+    aws,
+):
     main.add_command(_command)
 
 __all__ = ["main"]

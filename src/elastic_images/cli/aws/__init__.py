@@ -1,0 +1,14 @@
+"""`aws`: what a system on AWS needs beside its settings. Each module imports what it needs when a command runs."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.group()
+def aws() -> None:
+    """Prepare and watch a system on AWS (docs/aws.md).
+
+    Region, credentials and endpoints are found by boto3: AWS_DEFAULT_REGION, a role, or AWS_ACCESS_KEY_ID and
+    AWS_SECRET_ACCESS_KEY.
+    """
