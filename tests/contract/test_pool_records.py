@@ -79,7 +79,7 @@ def test_members_register_fence_and_die_at_once_without_a_deadlock(store: PoolSt
 
     def live(slot: int) -> None:
         for number, member in enumerate(members[slot]):
-            store.register(member, sole=number % 2 == 1)
+            store.register(member, replaces=[one.incarnation for one in members[slot][:number]] if number % 2 else [])
             store.name_epoch(member.incarnation, number)
             if number % 3 == 0:
                 store.fence(member.incarnation)
@@ -156,7 +156,7 @@ def test_no_statement_reads_a_whole_table(engine: Engine, store: PoolStore, jour
     def everything() -> None:
         store.read()
         store.stamp()
-        store.register(member, sole=True)
+        store.register(member, replaces=[node(0).incarnation])
         store.state_of(member.incarnation)
         store.name_epoch(member.incarnation, 4)
         store.compare_and_set_map(None, FIRST, journal.record(Change("first", FIRST, "First."), None, 2))

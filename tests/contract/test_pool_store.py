@@ -151,15 +151,17 @@ def test_registering_again_changes_nothing(store: PoolStore) -> None:
     assert len(store.read().members) == 1
 
 
-def test_a_sole_member_ends_the_earlier_lives_of_its_id_and_no_other(store: PoolStore) -> None:
+def test_a_member_ends_the_earlier_lives_of_its_id_that_it_names_and_no_other(store: PoolStore) -> None:
     store.register(node(0, "a"))
     store.register(node(0, "b"))
+    store.register(node(0, "elsewhere"))
     store.fence(node(0, "b").incarnation)
     store.register(node(1))
     store.register(web(1))
-    store.register(node(0, "c"), sole=True)
-    states = [store.state_of(node(0, life).incarnation) for life in "abc"]
-    assert states == [DEAD, DEAD, LIVE]
+    gone = [node(0, "a"), node(0, "b"), node(0, "c"), node(1), web(1)]
+    store.register(node(0, "c"), replaces=[member.incarnation for member in gone])
+    states = [store.state_of(node(0, life).incarnation) for life in ("a", "b", "c", "elsewhere")]
+    assert states == [DEAD, DEAD, LIVE, LIVE], "on another machine the same id may live on"
     assert {member.id for member in store.read().members} == {"node-0", "node-1", "web-1"}
 
 
@@ -236,7 +238,7 @@ def test_each_change_that_a_writer_must_see_changes_the_stamp(store: PoolStore) 
     assert changed(lambda: store.fence(node(0).incarnation))
     assert changed(lambda: store.mark_dead(node(0).incarnation))
     assert changed(lambda: store.set_config({"cache_mb": 64}))
-    assert changed(lambda: store.register(node(0, "b"), sole=True))
+    assert changed(lambda: store.register(node(0, "b"), replaces=[node(0).incarnation]))
     assert not changed(store.read)
     assert not changed(lambda: store.name_epoch(node(0, "b").incarnation, 1)), "a writer need not begin anew for that"
     assert not changed(lambda: store.compare_and_set_map(9, ONE))
@@ -248,7 +250,7 @@ def test_a_stamp_is_never_older_than_the_members_that_come_with_it(store: PoolSt
 
     def come_and_go() -> None:
         for number in range(60):
-            store.register(replace(node(0), incarnation=f"{number:032}"), sole=True)
+            store.register(replace(node(0), incarnation=f"{number:032}"), replaces=[f"{number - 1:032}"])
         done.set()
 
     with ThreadPoolExecutor(1) as threads:

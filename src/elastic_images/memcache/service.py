@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from typing import IO
 
 from elastic_images import __version__
 from elastic_images.core.cache import ByteCache
@@ -21,7 +20,7 @@ from elastic_images.metrics.prometheus import registry_for
 from elastic_images.metrics.publisher import Publisher
 from elastic_images.pool.control import ControlListener
 from elastic_images.pool.lease_clock import lease_clock
-from elastic_images.pool.life_lock import hold, node_lock_path
+from elastic_images.pool.life_lock import LifeLock, hold, node_lock_path
 from elastic_images.pool.member import PoolMember
 from elastic_images.pool.node_client import NodeClient
 from elastic_images.pool.view import PoolView, node_id
@@ -40,7 +39,7 @@ class MemcacheService:
     def __init__(self, settings: Settings, slot: int) -> None:
         self._settings = settings
         self._slot = slot
-        self._lock: IO[str] | None = None
+        self._lock: LifeLock | None = None
         self._http = InternalHttp(settings.internal_token)
         self._cache = CoherentCache(ByteCache(settings.cache_mb * MEGABYTE), lease_clock, slot=slot)
         counters = Counters()
@@ -71,7 +70,6 @@ class MemcacheService:
             self._cache,
             member_id=node_id(slot),
             kind="node",
-            sole=True,
             on_view=self._see,
         )
         self._publisher = Publisher(
@@ -85,7 +83,7 @@ class MemcacheService:
         self._lock = hold(node_lock_path(self._settings.data, self._slot))
         self._control.start()
         host = reachable_host(self._settings.advertise or self._settings.internal_host)
-        self._member.start(f"{host}:{self._control.port}", bound.address)
+        self._member.start(f"{host}:{self._control.port}", bound.address, life=self._lock)
         self._puller.start()
         self._publisher.start()
 

@@ -11,6 +11,7 @@ from flask import Blueprint, jsonify, request
 from flask.typing import ResponseReturnValue
 
 from elastic_images.core.errors import InvalidRequest
+from elastic_images.pool.life_lock import MAX_FORMER
 from elastic_images.pool.store import PoolStore
 from elastic_images.pool.view import Member
 
@@ -77,7 +78,7 @@ def pool_blueprint(store: PoolStore) -> Blueprint:
             known = False
         if not known:
             raise InvalidRequest("A member names its id, kind, incarnation, address and data_address.")
-        store.register(member, sole=body.get("sole") is True)
+        store.register(member, replaces=_replaced(body))
         return jsonify({"state": store.state_of(member.incarnation), **store.read().to_json()})
 
     @blueprint.post("/poll")
@@ -101,6 +102,13 @@ def _body() -> dict[str, Any]:
     if not isinstance(body, dict):
         raise InvalidRequest("The body is no JSON object.")
     return body
+
+
+def _replaced(body: dict[str, Any]) -> list[str]:
+    replaced = body.get("replaces", [])
+    if not isinstance(replaced, list) or len(replaced) > MAX_FORMER or not all(isinstance(i, str) for i in replaced):
+        raise InvalidRequest(f"replaces is a list of {MAX_FORMER} incarnations at the most.")
+    return replaced
 
 
 def _wait_seconds(body: dict[str, Any]) -> float:

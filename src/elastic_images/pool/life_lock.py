@@ -1,6 +1,8 @@
 """The lock that a process holds for its whole life: whoever can take it has proof that the process is dead.
 
-A `flock` ends with its process, however that ends, and also where nobody has reaped it; it needs no parent.
+A `flock` ends with its process, however that ends, and also where nobody has reaped it; it needs no parent. It is a
+proof on one machine only. So the process notes in the file which incarnations it lives as: the next holder knows that
+these are gone, and says nothing of others, which may live on other machines under the same id.
 """
 
 from __future__ import annotations
@@ -9,14 +11,21 @@ import contextlib
 import fcntl
 import json
 import os
+import subprocess
+import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import IO
+from types import TracebackType
+from typing import IO, Any
 
 from elastic_images.core.errors import Conflict
 
+MAX_FORMER = 16
+"""So many former incarnations are remembered; any older one is fenced like whoever does not answer."""
 _TRIES = 20
 _PAUSE_SECONDS = 0.02
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 def node_lock_path(data: Path, slot: int) -> Path:
@@ -24,8 +33,41 @@ def node_lock_path(data: Path, slot: int) -> Path:
     return data / "run" / "nodes" / f"slot-{slot}.lock"
 
 
-def hold(path: Path) -> IO[str]:
-    """Take the lock, for as long as the file that is given back is open; it says who holds it.
+class LifeLock:
+    """A lock that is held until it is closed, and what is noted in its file. Not safe to share between threads."""
+
+    def __init__(self, file: IO[str]) -> None:
+        self._file = file
+        self._place = _place(file)
+        self.former = _former(file, self._place)
+        """Incarnations that earlier holders noted, all of them gone."""
+        self.note(self.former)
+
+    def note(self, incarnations: Sequence[str]) -> None:
+        """Keep, beside who holds the lock, the incarnations that are gone once nobody does.
+
+        Best effort: on a full disk the lock itself must do.
+        """
+        kept = {"pid": os.getpid(), "place": self._place, "incarnations": list(incarnations)}
+        with contextlib.suppress(OSError):
+            os.ftruncate(self._file.fileno(), 0)
+            os.write(self._file.fileno(), json.dumps(kept).encode())
+
+    def close(self) -> None:
+        """Let go of the lock."""
+        self._file.close()
+
+    def __enter__(self) -> LifeLock:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def hold(path: Path) -> LifeLock:
+    """Take the lock, until what is given back is closed; its file says who holds it.
 
     Raises:
         Conflict: a living process holds it.
@@ -39,11 +81,7 @@ def hold(path: Path) -> IO[str]:
             # Whoever asks `is_held` has it for a moment.
             time.sleep(_PAUSE_SECONDS)
         else:
-            # Who holds it is only told for those who clean up; on a full disk the lock itself must do.
-            with contextlib.suppress(OSError):
-                os.ftruncate(file.fileno(), 0)
-                os.write(file.fileno(), json.dumps({"pid": os.getpid()}).encode())
-            return file
+            return LifeLock(file)
     file.close()
     raise Conflict(f"Another process holds {path}.")
 
@@ -75,3 +113,32 @@ def holder(path: Path) -> int | None:
         return int(json.loads(path.read_text(encoding="utf-8"))["pid"]) if is_held(path) else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def _place(file: IO[str]) -> str | None:
+    """This very file on this very machine since it was started; a copy, here or in a machine's image, is another."""
+    boot = _boot()
+    status = os.fstat(file.fileno())
+    return f"{boot} {status.st_dev} {status.st_ino}" if boot else None
+
+
+def _boot() -> str | None:
+    """The name of this machine's life since its start; None where it has none, and then nothing is proven."""
+    try:
+        if sys.platform == "darwin":
+            command = ["/usr/sbin/sysctl", "-n", "kern.bootsessionuuid"]
+            return subprocess.run(command, capture_output=True, text=True, check=True, timeout=5).stdout.strip()  # noqa: S603
+        return _BOOT_ID.read_text(encoding="ascii").strip()
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _former(file: IO[str], place: str | None) -> tuple[str, ...]:
+    file.seek(0)
+    try:
+        noted: Any = json.loads(file.read())
+        if place is None or noted["place"] != place:
+            return ()
+        return tuple(str(incarnation) for incarnation in noted["incarnations"])[-MAX_FORMER:]
+    except (OSError, ValueError, KeyError, TypeError):
+        return ()

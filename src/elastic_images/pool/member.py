@@ -13,6 +13,7 @@ from elastic_images.core.coherence import CoherentCache
 from elastic_images.core.errors import ElasticImagesError, Unavailable
 from elastic_images.internal_http import InternalHttp, decoded
 from elastic_images.pool.lease_clock import lease_clock
+from elastic_images.pool.life_lock import MAX_FORMER, LifeLock
 from elastic_images.pool.view import LEASE_SECONDS, LIVE, Member, PoolView
 
 _log = logging.getLogger(__name__)
@@ -39,20 +40,20 @@ class PoolMember:
         *,
         member_id: str = "",
         kind: str = "web",
-        sole: bool = False,
         clock: Callable[[], float] = lease_clock,
         on_view: Callable[[PoolView], None] = lambda _view: None,
     ) -> None:
-        """`urls`: storage processes and the autoscaler, any of which answers. `sole`: see `PoolStore.register`."""
+        """`urls`: storage processes and the autoscaler, any of which answers."""
         self._http = http
         self._urls = list(urls)
         self._cache = cache
         self._member_id = member_id
         self._kind = kind
-        self._sole = sole
         self._clock = clock
         self._on_view = on_view
         self._addresses = ("", "")
+        self._life: LifeLock | None = None
+        self._former: tuple[str, ...] = ()
         self._stopping = threading.Event()
         self._lock = threading.Lock()
         self._refreshing = threading.Lock()
@@ -63,9 +64,13 @@ class PoolMember:
         self._thread = threading.Thread(target=self._run, name="pool-member", daemon=True)
         self.view = PoolView()
 
-    def start(self, address: str, data_address: str = "") -> None:
-        """Begin to poll. `address` is the control listener's, `data_address` where a node answers reads."""
+    def start(self, address: str, data_address: str = "", *, life: LifeLock | None = None) -> None:
+        """Begin to poll. `address` is the control listener's, `data_address` where a node answers reads.
+
+        `life`: the lock of this member's id. What its earlier holders noted is gone, and said to be at registering.
+        """
         self._addresses = (address, data_address)
+        self._life, self._former = life, life.former if life else ()
         self._thread.start()
 
     def stop(self) -> None:
@@ -118,9 +123,15 @@ class PoolMember:
         incarnation = uuid.uuid4().hex
         cache.reborn(incarnation)
         member = Member(incarnation, self._member_id, self._kind, *self._addresses)
+        # Cleared is as good as gone: whatever lives this process had before, it keeps nothing of them.
+        gone = self._former
+        self._former = (*gone, incarnation)[-MAX_FORMER:]
+        if self._life is not None:
+            self._life.note(self._former)
         sent = self._clock()
-        answer = self._ask("register", {"member": asdict(member), "sole": self._sole}, POLL_SECONDS)
+        answer = self._ask("register", {"member": asdict(member), "replaces": list(gone)}, POLL_SECONDS)
         self._registered = True
+        self._former = (incarnation,)
         _log.info("registered as %s, incarnation %s", self._member_id, incarnation)
         self._obey(answer, sent)
 

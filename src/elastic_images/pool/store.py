@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from sqlalchemy import Connection, Engine, delete, insert, select, update
@@ -83,11 +83,12 @@ class PoolStore:
             if journal is not None:
                 journal(connection)
 
-    def register(self, member: Member, *, sole: bool = False) -> None:
+    def register(self, member: Member, *, replaces: Collection[str] = ()) -> None:
         """Add an incarnation, live from now on. A repeated call changes nothing; the dead of long ago are forgotten.
 
-        `sole`: the caller has proof that every earlier incarnation of this id is gone, as a process has that holds
-        the lock of its id, or that registers anew after it cleared; they are marked dead at once.
+        `replaces`: incarnations of this id that the caller knows to be gone, as a process does that holds the lock
+        under which they were noted, or that registers anew after it cleared; they are marked dead at once. Each is
+        named: a lock proves nothing of another machine, where the same id may live.
         """
         now = self._clock()
         with write_transaction(self._engine) as connection:
@@ -109,13 +110,13 @@ class PoolStore:
                         registered_at=now,
                     )
                 )
-            if sole:
+            if replaces:
                 connection.execute(
                     update(pool_members)
                     .where(
                         pool_members.c.state.in_((LIVE, FENCED)),
                         pool_members.c.id == member.id,
-                        pool_members.c.incarnation != member.incarnation,
+                        pool_members.c.incarnation.in_(set(replaces) - {member.incarnation}),
                     )
                     .values(state=DEAD)
                 )

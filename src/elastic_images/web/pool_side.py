@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import secrets
 import socket
 from hashlib import sha256
 from pathlib import Path
-from typing import IO
 
 from elastic_images.core.errors import Conflict, Unavailable
 from elastic_images.internal_http import InternalHttp
@@ -14,7 +16,7 @@ from elastic_images.metrics.collector import Origin
 from elastic_images.metrics.counters import Counters
 from elastic_images.metrics.publisher import Publisher
 from elastic_images.pool.control import ControlListener
-from elastic_images.pool.life_lock import hold
+from elastic_images.pool.life_lock import LifeLock, hold
 from elastic_images.pool.member import PoolMember
 from elastic_images.pool.node_client import NodeClient
 from elastic_images.pool.router import PoolRouter
@@ -44,7 +46,6 @@ class WebPool:
             near.cache if near else None,
             member_id=self.member_id,
             kind="web",
-            sole=True,
         )
         self._client = NodeClient(settings.internal_token)
         router = PoolRouter(
@@ -76,7 +77,7 @@ class WebPool:
         """Begin to obey invalidations, to poll and to publish."""
         if self._control is not None:
             self._control.start()
-        self._member.start(f"{self._host}:{self.control_port or 0}")
+        self._member.start(f"{self._host}:{self.control_port or 0}", life=self._lock)
         self._publisher.start()
 
     def stop(self) -> None:
@@ -89,15 +90,29 @@ class WebPool:
         self._lock.close()
 
 
-def _take_id(data: Path) -> tuple[str, IO[str]]:
-    """A member id that no living process has, and the lock that keeps it: an id whose lock is free has no one alive.
+def _take_id(data: Path) -> tuple[str, LifeLock]:
+    """A member id that no living process has, and the lock that keeps it.
 
-    The part behind the number tells apart the machines, and the data folders of one machine.
+    The part behind the number tells apart machines, also those with the same name, and data folders, also copied ones.
     """
-    place = sha256(f"{socket.gethostname()} {data.resolve()}".encode()).hexdigest()[:8]
+    place = sha256(f"{_random_name(data)} {socket.gethostname()} {data.resolve()}".encode()).hexdigest()[:8]
     for number in range(_MOST_PROCESSES):
         try:
             return f"web-{number}-{place}", hold(data / "run" / "web" / f"{number}.lock")
         except Conflict:
             continue
     raise Unavailable(f"{_MOST_PROCESSES} web processes run on this data folder already.")
+
+
+def _random_name(data: Path) -> str:
+    """A name made up once for this data folder, and kept in it: machines may all be called `localhost`."""
+    path = data / "run" / "web" / "name"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    while not (found := path.read_text(encoding="ascii") if path.exists() else ""):
+        own = path.with_name(f"name-{os.getpid()}")
+        own.write_text(secrets.token_hex(16), encoding="ascii")
+        # Whole or not at all: processes that start at once must read the same name.
+        with contextlib.suppress(FileExistsError):
+            os.link(own, path)
+        own.unlink()
+    return found

@@ -219,9 +219,12 @@ class World:
             return
         known = view.find(node.incarnation)
         if known is None or known.state != LIVE:
-            node.incarnation, node.epoch, node.served = uuid.uuid4().hex, 0, frozenset()
+            former, node.incarnation = node.incarnation, uuid.uuid4().hex
+            node.epoch, node.served = 0, frozenset()
             address = f"127.0.0.1:{5000 + node.slot}"
-            self.store.register(Member(node.incarnation, node_id(node.slot), "node", address, address), sole=True)
+            self.store.register(
+                Member(node.incarnation, node_id(node.slot), "node", address, address), replaces=[former]
+            )
         current = view.map
         if current is not None and current.epoch > node.epoch:
             node.epoch, node.served = current.epoch, current.served_by(node.slot)

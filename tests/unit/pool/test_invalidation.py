@@ -214,7 +214,9 @@ def test_a_pool_that_never_stands_still_ends_at_the_deadline(setup: Setup) -> No
 
     def always_new(_member: Member) -> None:
         setup.time.sleep(0.5)
-        setup.store.register(replace(web(1), incarnation=f"{next(lives):032}"), sole=True)
+        life = next(lives)
+        new = replace(web(1), incarnation=f"{life:032}")
+        setup.store.register(new, replaces=[f"{life - 1:032}"])
 
     setup.channel.on_call = always_new
     with pytest.raises(Unavailable):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from tests.unit.pool.scripted_pool import Body, ScriptedPool, answer, map_at
@@ -13,6 +15,7 @@ from elastic_images.core.coherence import Begun, CoherentCache
 from elastic_images.core.entry import Entry
 from elastic_images.core.errors import ElasticImagesError, Unauthenticated, Unavailable
 from elastic_images.core.pool_map import PoolMap
+from elastic_images.pool.life_lock import hold
 from elastic_images.pool.member import PoolMember
 from elastic_images.pool.view import DEAD, FENCED, LEASE_SECONDS, LIVE, PoolView
 
@@ -44,7 +47,6 @@ class Setup:
             self.cache,
             member_id="node-0",
             kind="node",
-            sole=True,
             clock=self.clock,
             on_view=self.seen.append,
         )
@@ -157,7 +159,7 @@ def test_a_member_that_is_not_live_clears_and_registers_anew(state: str) -> None
     setup.register(map_at(1))
     _, call, body = setup.pool.calls[-1]
     assert call == "register"
-    assert body["sole"] is True
+    assert body["replaces"] == [first], "it has cleared, so that life is over"
     assert body["member"]["incarnation"] == setup.cache.incarnation != first
     assert body["member"]["epoch"] == 0, "a new life has dropped for no map yet"
     assert setup.cache.lookup("k") is None, "nothing of the old life may be kept"
@@ -192,6 +194,29 @@ def test_each_try_to_register_is_a_life_of_its_own() -> None:
         with pytest.raises(Unavailable):
             setup.member._register()
     assert len(set(tried)) == 3
+    setup.register(map_at(1))
+    _, _, body = setup.pool.calls[-1]
+    assert body["replaces"] == tried, "each of them may have been registered, and is over"
+
+
+def test_a_member_tells_of_the_lives_noted_under_its_lock_and_notes_its_own_first(tmp_path: Path) -> None:
+    path = tmp_path / "slot-0.lock"
+    with hold(path) as earlier:
+        earlier.note(["a" * 32])
+    setup = Setup()
+    with hold(path) as life:
+        setup.member._life, setup.member._former = life, life.former
+        noted: list[list[str]] = []
+
+        def registering(_url: str, _call: str, _body: Body) -> Body:
+            noted.append(json.loads(path.read_text())["incarnations"])
+            return answer(map_at(1))
+
+        setup.reply = registering
+        setup.member._register()
+        _, _, body = setup.pool.calls[-1]
+        assert body["replaces"] == ["a" * 32]
+        assert noted == [["a" * 32, setup.cache.incarnation]], "noted before it could be registered"
 
 
 def test_an_address_that_fails_is_passed_over_and_the_next_poll_does_not_wait() -> None:

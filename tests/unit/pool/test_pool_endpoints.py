@@ -20,6 +20,7 @@ from elastic_images.core.pool_map import close_resize, first_map, open_resize
 from elastic_images.internal_http import InternalHttp
 from elastic_images.pool.endpoints import pool_blueprint
 from elastic_images.pool.lease_clock import lease_clock
+from elastic_images.pool.life_lock import LifeLock, hold
 from elastic_images.pool.member import PoolMember
 from elastic_images.pool.store import PoolStore
 from elastic_images.pool.view import FENCED, LIVE, PoolView
@@ -65,18 +66,16 @@ class Node:
     def __init__(self, client: InternalHttp, *urls: str) -> None:
         self.cache = CoherentCache(ByteCache(1_000_000), lease_clock, slot=0)
         self.views: list[PoolView] = []
-        self.member = PoolMember(
-            client, urls, self.cache, member_id="node-0", kind="node", sole=True, on_view=self.views.append
-        )
+        self.member = PoolMember(client, urls, self.cache, member_id="node-0", kind="node", on_view=self.views.append)
 
 
 @pytest.fixture
 def start(client: InternalHttp, url: str) -> Iterator[Callable[..., Node]]:
     started: list[Node] = []
 
-    def make(*urls: str) -> Node:
+    def make(*urls: str, life: LifeLock | None = None) -> Node:
         made = Node(client, *(urls or (url,)))
-        made.member.start("127.0.0.1:1", "127.0.0.1:2")
+        made.member.start("127.0.0.1:1", "127.0.0.1:2", life=life)
         started.append(made)
         return made
 
@@ -188,6 +187,37 @@ def test_a_registration_that_makes_no_sense_is_refused(
     with pytest.raises(InvalidRequest):
         register(client, url, **changes)
     assert store.read().members == ()
+
+
+@pytest.mark.parametrize("replaces", [True, "a", [1], ["a"] * 17], ids=str)
+def test_what_a_registration_replaces_is_a_short_list(client: InternalHttp, url: str, replaces: object) -> None:
+    member = {"incarnation": "a" * 32, "id": "node-0", "kind": "node", "address": "a:1", "data_address": "a:2"}
+    with pytest.raises(InvalidRequest):
+        client.post_json(f"{url}/internal/pool/register", {"member": member, "replaces": replaces})
+
+
+def test_two_machines_with_a_node_of_the_same_slot_do_not_bury_each_other(
+    store: PoolStore, start: Callable[..., Node], tmp_path: Path
+) -> None:
+    store.compare_and_set_map(None, ONE)
+    with hold(tmp_path / "one" / "slot-0.lock") as one, hold(tmp_path / "another" / "slot-0.lock") as another:
+        made = [start(life=one), start(life=another)]
+        wait_for(lambda: not any(node.cache.dark for node in made))
+        assert [store.state_of(node.cache.incarnation) for node in made] == [LIVE, LIVE]
+
+
+def test_a_process_that_takes_over_the_lock_buries_its_predecessor(
+    store: PoolStore, start: Callable[..., Node], tmp_path: Path
+) -> None:
+    store.compare_and_set_map(None, ONE)
+    with hold(tmp_path / "slot-0.lock") as life:
+        first = start(life=life)
+        wait_for(lambda: not first.cache.dark)
+        first.member.stop()
+    with hold(tmp_path / "slot-0.lock") as life:
+        second = start(life=life)
+        wait_for(lambda: not second.cache.dark)
+    assert store.state_of(first.cache.incarnation) == "dead"
 
 
 def test_a_poll_names_the_state(store: PoolStore, client: InternalHttp, url: str) -> None:
