@@ -22,10 +22,14 @@ from elastic_images.core.errors import (
     Unauthenticated,
     Unavailable,
 )
+from elastic_images.drain import DrainBodies
 from elastic_images.internal_http import PROBLEM_TYPE_PREFIX, problem
+from elastic_images.places import Places
 
 _log = logging.getLogger(__name__)
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_DRAINS = 8
+_DRAIN_BYTES = 1_000_000
 OPEN_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
 """Answered without a token: they tell nothing that is secret."""
 
@@ -37,6 +41,8 @@ def base_app(
     ready: Callable[[], None] = lambda: None,
     registry: CollectorRegistry | None = None,
     render_error: Callable[[ElasticImagesError], Response | None] = lambda _error: None,
+    drains: Places | None = None,
+    drain_bytes: int = _DRAIN_BYTES,
 ) -> Flask:
     """A Flask app to put routes on.
 
@@ -46,8 +52,13 @@ def base_app(
         ready: raises an ElasticImagesError while the app cannot work; `/readyz` shows its message.
         registry: what `/metrics` shows.
         render_error: gives an own answer to an error, such as a page, or None for the problem document.
+        drains: how many bodies may be read and thrown away at a time, behind answers that came before their end.
+        drain_bytes: how long such a body may be; a longer one is cut off.
     """
     app = Flask(name)
+    app.wsgi_app = DrainBodies(  # type: ignore[method-assign]  # Flask's documented place for middleware
+        app.wsgi_app, drains or Places(_DRAINS, "refused bodies"), drain_bytes
+    )
     app.json.sort_keys = False  # type: ignore[attr-defined]  # the default provider has it; facts keep their order
     _identify_requests(app)
     _answer_errors(app, render_error)

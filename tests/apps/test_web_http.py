@@ -26,7 +26,7 @@ from elastic_images.database.engine import open_engine
 from elastic_images.database.migrate import migrate
 from elastic_images.server import Bound, serving
 from elastic_images.storage.service import StorageService
-from elastic_images.web.places import default_bounds
+from elastic_images.web.bounds import default_bounds
 from elastic_images.web.service import WebService
 
 LIMIT = 2_000_000

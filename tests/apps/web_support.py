@@ -38,7 +38,7 @@ from elastic_images.database.base import metadata
 from elastic_images.database.engine import open_engine
 from elastic_images.settings import Settings
 from elastic_images.web.app import WebServices, create_app
-from elastic_images.web.places import Bounds, default_bounds
+from elastic_images.web.bounds import Bounds, default_bounds
 from elastic_images.web.request_path import key_in_path
 from elastic_images.web.services import Body
 

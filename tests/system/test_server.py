@@ -18,9 +18,11 @@ from typing import IO
 
 import psutil
 import pytest
+from flask import request
 from tests.system.harness import free_offset, wait_for
 
 from elastic_images import lifeline, server
+from elastic_images.apps import base_app
 from elastic_images.core.errors import InvalidRequest
 from elastic_images.ports import PortTaken, bind, check_free, ports_of
 
@@ -272,3 +274,34 @@ def test_an_app_is_served_from_within_a_test() -> None:
             assert answer.read() == b"within"
         assert answer.status == 200
     assert refused(bound.port)
+
+
+@pytest.mark.parametrize("length", [2, 300_000])
+def test_a_refusal_before_the_end_of_the_body_leaves_the_connection_whole(length: int) -> None:
+    # As browsers and our own clients send: the head, and the body in further segments, while the answer comes already.
+    app = base_app("refusing", internal_token="right")
+    head = f"POST /x HTTP/1.1\r\nHost: here\r\nX-Internal-Token: wrong\r\nContent-Length: {length}\r\n\r\n"
+    with server.serving(app.wsgi_app) as bound, socket.create_connection(("127.0.0.1", bound.port), 20) as connection:
+        for _ in range(20):
+            connection.sendall(head.encode())
+            answer = http.client.HTTPResponse(connection)
+            answer.begin()
+            assert (answer.status, answer.getheader("Connection")) == (401, None)
+            answer.read()
+            connection.sendall(bytes(length))
+
+
+def test_a_whole_body_is_read_whatever_way_it_is_asked_for() -> None:
+    app = base_app("reading")
+
+    @app.post("/<way>")
+    def read(way: str) -> str:
+        stream = request.environ["wsgi.input"]
+        body = {"json": request.get_data, "all": stream.read, "least": lambda: stream.read(-1)}[way]()
+        return str(len(body))
+
+    with server.serving(app.wsgi_app) as bound:
+        for way in ("json", "all", "least"):
+            body = bytes(100_000)
+            with urllib.request.urlopen(f"http://127.0.0.1:{bound.port}/{way}", body, timeout=20) as answer:
+                assert answer.read() == b"100000"

@@ -53,12 +53,18 @@ class StorageServices:
 
 def create_app(services: StorageServices, settings: Settings) -> Flask:
     """The storage app. Starts nothing."""
-    app = base_app(__name__, internal_token=settings.internal_token, ready=services.check, registry=services.registry)
+    app = base_app(
+        __name__,
+        internal_token=settings.internal_token,
+        ready=services.check,
+        registry=services.registry,
+        drain_bytes=settings.max_image_bytes + DIGEST_CHARACTERS,
+    )
     app.url_map.merge_slashes = False
     app.register_blueprint(services.pool)
     _read_routes(app, services)
     _list_routes(app, services.catalog, services.reader)
-    _write_routes(app, services.writes, settings.max_image_bytes)
+    _write_routes(app, services.writes)
     return app
 
 
@@ -104,28 +110,22 @@ def _list_routes(app: Flask, catalog: Catalog, reader: ImageReader) -> None:
         return jsonify(catalog.usage().to_json())
 
 
-def _write_routes(app: Flask, writes: WritePath, max_image_bytes: int) -> None:
+def _write_routes(app: Flask, writes: WritePath) -> None:
     @app.put("/internal/images/<path:key>")
     def put_image(key: str) -> ResponseReturnValue:
         length = _number("X-Image-Length", request.headers.get("X-Image-Length", ""))
         announced = length + DIGEST_CHARACTERS
-        body = _Body(request.environ["wsgi.input"], announced)
-        try:
-            if request.content_length not in (None, announced):
-                raise InvalidRequest("Content-Length is the image's length and 64 digits.")
-            facts, created = writes.put(
-                check_key(key),
-                body,
-                length,
-                write_id=_write_id(),
-                actor=_actor(),
-                conditions=_conditions(),
-                kept=_kept(),
-            )
-        except ElasticImagesError:
-            # The sender reads the answer when its whole body is gone.
-            body.drain(max_image_bytes + DIGEST_CHARACTERS)
-            raise
+        if request.content_length not in (None, announced):
+            raise InvalidRequest("Content-Length is the image's length and 64 digits.")
+        facts, created = writes.put(
+            check_key(key),
+            _Body(request.environ["wsgi.input"], announced),
+            length,
+            write_id=_write_id(),
+            actor=_actor(),
+            conditions=_conditions(),
+            kept=_kept(),
+        )
         return jsonify(facts.to_json()), 201 if created else 200
 
     @app.delete("/internal/images/<path:key>")
@@ -163,14 +163,6 @@ class _Body:
         chunk = self._stream.read(min(size, self._left))
         self._left = self._left - len(chunk) if chunk else 0
         return chunk
-
-    def drain(self, limit: int) -> None:
-        """Read what is left and throw it away, where that is at most `limit` bytes."""
-        try:
-            while 0 < self._left <= limit and self.read(CHUNK_BYTES):
-                pass
-        except OSError:
-            self._left = 0
 
 
 class _Chunks:

@@ -13,13 +13,12 @@ from elastic_images.apps import base_app
 from elastic_images.settings import Settings
 from elastic_images.web import pages
 from elastic_images.web.admission import admit_requests
+from elastic_images.web.bounds import Bounds, default_bounds
 from elastic_images.web.course import course_api
-from elastic_images.web.drain import DrainBodies
 from elastic_images.web.error_pages import render_error
 from elastic_images.web.images_route import images_route
 from elastic_images.web.openapi import openapi_document
 from elastic_images.web.pages.look import dress
-from elastic_images.web.places import Bounds, default_bounds
 from elastic_images.web.request_path import RestConverter
 from elastic_images.web.rest import rest_api
 from elastic_images.web.services import Images, Plane, PoolControl
@@ -43,7 +42,14 @@ class WebServices:
 
 def create_app(services: WebServices, settings: Settings) -> Flask:
     """The app. `ImagePlane.wrap(app.wsgi_app)` puts the data plane in front of it."""
-    app = base_app("elastic_images.web", ready=services.ready, registry=services.registry, render_error=render_error)
+    app = base_app(
+        "elastic_images.web",
+        ready=services.ready,
+        registry=services.registry,
+        render_error=render_error,
+        drains=services.bounds.drains,
+        drain_bytes=_DRAINED_IMAGES * settings.max_image_bytes,
+    )
     # A key is exact: nothing of a path is merged, redirected or guessed at.
     app.url_map.merge_slashes = False
     app.url_map.redirect_defaults = False
@@ -54,9 +60,6 @@ def create_app(services: WebServices, settings: Settings) -> Flask:
     services.guard.install(app)
     dress(app, services.guard, settings)
     _register(app, services, settings.max_image_bytes)
-    app.wsgi_app = DrainBodies(  # type: ignore[method-assign]  # Flask's documented place for middleware
-        app.wsgi_app, services.bounds.drains, _DRAINED_IMAGES * settings.max_image_bytes
-    )
     return app
 
 

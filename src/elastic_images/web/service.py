@@ -15,7 +15,7 @@ from elastic_images.server import Bound
 from elastic_images.settings import Settings
 from elastic_images.storage.client import StorageClient
 from elastic_images.web.app import WebServices, create_app
-from elastic_images.web.places import MAX_BODIES, MAX_WAITING
+from elastic_images.web.bounds import MAX_BODIES, MAX_WAITING
 from elastic_images.web.pool_side import WebPool
 
 if TYPE_CHECKING:

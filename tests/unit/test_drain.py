@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from elastic_images.web.drain import DrainBodies
-from elastic_images.web.places import Places
+from elastic_images.drain import DrainBodies
+from elastic_images.places import Places
 
 LIMIT = 200_000
 

@@ -1,7 +1,7 @@
-"""What is left of a refused upload is read and thrown away, so that its sender gets to see the answer.
+"""What is left of a refused request's body is read and thrown away, so that its sender gets to see the answer.
 
 Many clients send their whole body before they look for an answer. Where the server closes the connection on them they
-report a broken pipe instead of 401 or 413.
+report a broken pipe instead of 401 or 413; and the next request of a kept connection may meet its end.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import contextlib
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from elastic_images.web.places import Places
+from elastic_images.places import Places
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import InputStream, StartResponse, WSGIApplication, WSGIEnvironment
@@ -55,9 +55,9 @@ class _NoticedInput:
         self.begun = False
 
     def read(self, size: int = -1) -> bytes:
-        """Up to `size` bytes."""
+        """Up to `size` bytes; all that is left where it is negative, which the server's own stream does not know."""
         self.begun = True
-        return self._stream.read(size)
+        return self._stream.read() if size < 0 else self._stream.read(size)
 
 
 class _DrainingAnswer:

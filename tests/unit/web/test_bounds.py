@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from elastic_images.core.errors import Unavailable
-from elastic_images.web.places import MAX_BODIES, MAX_DRAINS, MAX_WAITING, Places, default_bounds
+from elastic_images.places import Places
+from elastic_images.web.bounds import MAX_BODIES, MAX_DRAINS, MAX_WAITING, default_bounds
 
 
 def test_places_are_taken_and_given_back() -> None:

@@ -1,17 +1,12 @@
-"""A bounded number of places: so that slow uploads and a slow storage never take every thread."""
+"""A bounded number of places: so that what is slow never takes every thread."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from elastic_images.core.errors import Unavailable
-
-MAX_BODIES = 32
-MAX_WAITING = 64
-MAX_DRAINS = 8
 
 
 class Places:
@@ -45,25 +40,3 @@ class Places:
             yield
         finally:
             self.give_back()
-
-
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """How many of a web process's threads may be held up by others at the same time.
-
-    Their sum stays well below the number of threads: the rest answers hits and `/healthz`.
-    """
-
-    bodies: Places
-    """Requests that are sending a body: uploads, above all."""
-    waiting: Places
-    """Requests without a body that wait for storage or for the autoscaler."""
-    drains: Places
-    """Refused uploads whose rest is read and thrown away."""
-
-
-def default_bounds(bodies: int = MAX_BODIES, waiting: int = MAX_WAITING, drains: int = MAX_DRAINS) -> Bounds:
-    """The bounds of one process."""
-    return Bounds(
-        bodies=Places(bodies, "uploads"), waiting=Places(waiting, "requests"), drains=Places(drains, "refused uploads")
-    )
