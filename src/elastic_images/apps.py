@@ -122,14 +122,21 @@ def _answer_errors(app: Flask, render_error: Callable[[ElasticImagesError], Resp
 
     @app.errorhandler(Exception)
     def unexpected(error: Exception) -> Response:
-        if _is_database_trouble(error) and "disk is full" in str(error):  # SQLite's words
-            _log.warning("request %s: the database has no room", g.get("request_id"))
-            return answer(OutOfSpace("The database has no room."))
-        if _is_database_trouble(error):
-            _log.warning("request %s: the database does not answer: %s", g.get("request_id"), type(error).__name__)
-            return answer(Unavailable("The database does not answer."))
-        _log.exception("request %s failed", g.get("request_id"))
-        return answer(ElasticImagesError(f"Something went wrong here. The log has it under {g.get('request_id')}."))
+        return answer(told_error(error, str(g.get("request_id"))))
+
+
+def told_error(error: Exception, request_id: str) -> ElasticImagesError:
+    """What whoever asked is told of `error`. What is none of ours goes to the log, under the request's id."""
+    if isinstance(error, ElasticImagesError):
+        return error
+    if _is_database_trouble(error) and "disk is full" in str(error):  # SQLite's words
+        _log.warning("request %s: the database has no room", request_id)
+        return OutOfSpace("The database has no room.")
+    if _is_database_trouble(error):
+        _log.warning("request %s: the database does not answer: %s", request_id, type(error).__name__)
+        return Unavailable("The database does not answer.")
+    _log.error("request %s failed", request_id, exc_info=error)
+    return ElasticImagesError(f"Something went wrong here. The log has it under {request_id}.")
 
 
 def _is_database_trouble(error: Exception) -> bool:
@@ -167,4 +174,4 @@ def _from_http_exception(error: HTTPException) -> ElasticImagesError:
     return kind(error.description or error.name) if kind else _OtherHttpError(error)
 
 
-__all__ = ["OPEN_PATHS", "PROBLEM_TYPE_PREFIX", "base_app", "problem_response"]
+__all__ = ["OPEN_PATHS", "PROBLEM_TYPE_PREFIX", "base_app", "problem_response", "told_error"]

@@ -10,6 +10,10 @@ import urllib3
 
 from elastic_images.core import errors
 from elastic_images.core.errors import ElasticImagesError, Unavailable
+from elastic_images.lean_http import LeanAnswer, LeanHttp
+
+_CONNECT_SECONDS = 2.0
+_WHOLE_SECONDS = 60.0
 
 PROBLEM_TYPE_PREFIX = "https://elastic-images.example/problems/"
 """The `type` of a problem document is this and the error's slug: a name, not an address to fetch (RFC 9457, 3.1.1)."""
@@ -26,8 +30,10 @@ class InternalHttp:
     """
 
     def __init__(self, token: str | None, *, connections: int = 32) -> None:
+        self._token = token
         self._authorization = {} if token is None else {"Authorization": f"Bearer {token}"}
         self._pool = urllib3.PoolManager(num_pools=32, maxsize=connections, block=False, retries=False)
+        self._lean: dict[float, LeanHttp] = {}
 
     def request(
         self,
@@ -59,15 +65,46 @@ class InternalHttp:
                 url,
                 body=body,
                 headers=sent,
-                timeout=urllib3.Timeout(connect=min(timeout_seconds, 2.0), read=timeout_seconds),
+                timeout=urllib3.Timeout(connect=min(timeout_seconds, _CONNECT_SECONDS), read=timeout_seconds),
                 preload_content=not stream,
                 redirect=False,
             )
             if answer.status < 400:
                 return answer
-            raise _error_from(answer)
+            raise _error_from(answer.status, answer.headers, answer.data)
         except urllib3.exceptions.HTTPError as error:
             raise Unavailable(f"{_place(url)} does not answer.") from error
+
+    def fetch(self, url: str, *, timeout_seconds: float = 5.0) -> LeanAnswer:
+        """GET something from our own server, whole, at a tenth of what `request` costs. Raises as `request`.
+
+        `timeout_seconds` is meant as there, and the whole answer has a minute. Where a kept connection turns out to be
+        closed the call is made once more. Headers have lower-case names.
+        """
+        scheme, _, rest = url.partition("://")
+        if scheme != "http":
+            # TLS is urllib3's: whoever puts it between our processes pays more for it than this.
+            told = self.request("GET", url, timeout_seconds=timeout_seconds)
+            return LeanAnswer(told.status, {name.lower(): value for name, value in told.headers.items()}, told.data)
+        address, _, path = rest.partition("/")
+        answer = self._lean_for(timeout_seconds).get(address, "/" + path, {})
+        if answer.status < 400:
+            return answer
+        raise _error_from(*answer)
+
+    def _lean_for(self, timeout_seconds: float) -> LeanHttp:
+        lean = self._lean.get(timeout_seconds)
+        if lean is None:
+            lean = self._lean.setdefault(
+                timeout_seconds,
+                LeanHttp(
+                    self._token,
+                    answer_seconds=timeout_seconds,
+                    whole_seconds=_WHOLE_SECONDS,
+                    connect_seconds=min(timeout_seconds, _CONNECT_SECONDS),
+                ),
+            )
+        return lean
 
     def get_json(self, url: str, *, timeout_seconds: float = 5.0) -> Any:
         """GET, and the JSON of the answer. Raises as `request`."""
@@ -80,6 +117,8 @@ class InternalHttp:
     def close(self) -> None:
         """Close the idle connections."""
         self._pool.clear()
+        for lean in self._lean.values():
+            lean.close()
 
 
 def decoded(answer: urllib3.BaseHTTPResponse) -> Any:
@@ -103,15 +142,15 @@ def problem(error: ElasticImagesError, *, instance: str | None = None) -> dict[s
     return document
 
 
-def _error_from(answer: urllib3.BaseHTTPResponse) -> ElasticImagesError:
-    retry_after = answer.headers.get("Retry-After", "")
+def _error_from(status: int, headers: Mapping[str, str], body: bytes) -> ElasticImagesError:
+    retry_after = headers.get("retry-after", "")
     seconds = int(retry_after) if retry_after.isdecimal() else None
     try:
-        document = json_module.loads(answer.data)
+        document = json_module.loads(body)
         kind = _BY_SLUG[str(document["type"]).removeprefix(PROBLEM_TYPE_PREFIX)]
         message = str(document["detail"])
     except (ValueError, KeyError, TypeError):
-        return Unavailable(f"Another process answered {answer.status}.")
+        return Unavailable(f"Another process answered {status}.")
     return kind(message, retry_after_seconds=seconds)
 
 

@@ -19,8 +19,8 @@ from elastic_images.core.cache import ByteCache
 from elastic_images.core.coherence import CoherentCache
 from elastic_images.core.pool_map import close_resize, first_map, open_resize, settle
 from elastic_images.core.serving import Answer
+from elastic_images.lean_http import LeanHttp
 from elastic_images.metrics.counters import Counters
-from elastic_images.pool.node_client import NodeClient
 from elastic_images.pool.router import PoolRouter
 from elastic_images.pool.view import Member, PoolView, node_id
 from elastic_images.server import serving
@@ -45,7 +45,7 @@ class Web:
         self.now = 0.0
         self.counters = Counters()
         self.near = self._near(near_bytes) if near_bytes else None
-        self.client = NodeClient(TOKEN, answer_seconds=2.5)
+        self.client = LeanHttp(TOKEN, answer_seconds=2.5)
         self.newer: PoolView | None = None
         self.refreshes = 0
         self.view = PoolView(first_map(alternating(1)), tuple(node.member for node in nodes))
@@ -284,7 +284,7 @@ def test_an_answer_without_the_facts_of_an_image_is_not_kept_but_bypassed(make: 
 
 def test_a_hung_node_costs_time_twice_and_then_none(make: Callable[..., Web]) -> None:
     web = make()
-    web.client = NodeClient(TOKEN, answer_seconds=0.1)
+    web.client = LeanHttp(TOKEN, answer_seconds=0.1)
     web.plane._router._client = web.client
     with RawServer(hung) as server:
         web.point_at(server.address)

@@ -18,9 +18,9 @@ from elastic_images.core.errors import Conflict, InvalidRequest
 from elastic_images.core.partitions import partition_of
 from elastic_images.core.pool_map import PoolMap, abort_resize, close_resize, first_map, open_resize
 from elastic_images.internal_http import InternalHttp
+from elastic_images.lean_http import LeanHttp
 from elastic_images.memcache.pull import Puller
 from elastic_images.memcache.pull_sources import PullSources
-from elastic_images.pool.node_client import NodeClient
 
 BODY_BYTES = 2000
 FAST = 10**9
@@ -73,7 +73,7 @@ def at_the_same_moment(nodes: Sequence[Node], now: float) -> None:
 
 @contextmanager
 def puller(node: Node, *, bytes_per_second: int = FAST) -> Iterator[Puller]:
-    client, http = NodeClient(TOKEN), InternalHttp(TOKEN)
+    client, http = LeanHttp(TOKEN), InternalHttp(TOKEN)
     made = Puller(node.slot, node.cache, PullSources(client, http), bytes_per_second=bytes_per_second)
     made.start()
     yield made

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from typing import TypeVar
+from collections.abc import Iterator
+from contextlib import ExitStack, nullcontext
 
 import pytest
 from sqlalchemy import Connection, Engine
@@ -14,9 +13,7 @@ from elastic_images.database.base import metadata
 from elastic_images.database.engine import open_engine
 from elastic_images.storage.catalog import Catalog
 from elastic_images.storage.tables import image_changes, image_keys, image_usage, images
-from elastic_images.storage.transactions import Transactions
 
-T = TypeVar("T")
 KEY = "k1"
 LONG_AHEAD = 1e12
 """On the monotonic clock: no object is too old here."""
@@ -47,15 +44,16 @@ def must_see_each_write(reader: Catalog, writer: Catalog) -> None:
         raise StaleRead("it is deleted")
 
 
-class KeepsItsTransaction(Transactions):
-    """Reads by one transaction for ever, as a session that is never ended does."""
+class KeepsItsTransaction:
+    """An engine whose reads are of one transaction for ever, as those of a session that is never ended are."""
 
-    def __init__(self, engine: Engine, kept: Connection) -> None:
-        super().__init__(engine)
+    def __init__(self, kept: Connection) -> None:
+        self.dialect = kept.dialect
         self._kept = kept
+        kept.begin()
 
-    def read(self, work: Callable[[Connection], T]) -> T:
-        return work(self._kept)
+    def connect(self) -> nullcontext[Connection]:
+        return nullcontext(self._kept)
 
 
 def test_a_read_sees_what_another_process_committed_before_it(engines: tuple[Engine, Engine]) -> None:
@@ -67,6 +65,6 @@ def test_an_old_snapshot_is_caught(engines: tuple[Engine, Engine]) -> None:
         level = "SERIALIZABLE" if engines[0].dialect.name == "sqlite" else "REPEATABLE READ"
         kept = stack.enter_context(engines[0].connect().execution_options(isolation_level=level))
         reader = Catalog(engines[0])
-        reader._transactions = KeepsItsTransaction(engines[0], kept)
+        reader._one._engine = KeepsItsTransaction(kept)  # type: ignore[assignment]
         with pytest.raises(StaleRead):
             must_see_each_write(reader, Catalog(engines[1]))

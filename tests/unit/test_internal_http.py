@@ -73,6 +73,50 @@ def test_an_error_comes_out_as_it_went_in(client: InternalHttp, kind: type[Elast
     assert caught.value.retry_after_seconds == 7
 
 
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_a_fetch_raises_what_a_request_raises(client: InternalHttp, kind: type[ElasticImagesError]) -> None:
+    body = json.dumps(problem(kind("what is wrong"))).encode()
+    answer = ok(body, "Retry-After: 7", status=f"{kind.status} Trouble")
+    with RawServer(answer_always(answer)) as server, pytest.raises(kind) as caught:
+        client.fetch(f"http://{server.address}/")
+    assert type(caught.value) is kind
+    assert (str(caught.value), caught.value.retry_after_seconds) == ("what is wrong", 7)
+
+
+def test_a_fetch_carries_the_token_and_gives_the_whole_answer(client: InternalHttp) -> None:
+    requests: list[bytes] = []
+
+    def script(connection: socket.socket, _number: int) -> None:
+        while request := read_request(connection):
+            requests.append(request)
+            connection.sendall(ok(b"bytes", "X-Image-Version: 3"))
+
+    with RawServer(script) as server:
+        for _ in range(2):
+            answer = client.fetch(f"http://{server.address}/internal/images/a%20b?rendition=small")
+            assert (answer.status, answer.headers["x-image-version"], answer.body) == (200, "3", b"bytes")
+        assert server.connections == 1
+    assert requests[0].startswith(b"GET /internal/images/a%20b?rendition=small HTTP/1.1\r\n")
+    assert b"\r\nAuthorization: Bearer secret\r\n" in requests[0]
+
+
+@pytest.mark.parametrize("answer", [ok(b"no document", status="500 Oops"), b"", b"SSH-2.0\r\n\r\n"])
+def test_a_fetch_of_what_is_no_answer_of_ours_is_unavailable(client: InternalHttp, answer: bytes) -> None:
+    with RawServer(answer_always(answer)) as server, pytest.raises(Unavailable):
+        client.fetch(f"http://{server.address}/", timeout_seconds=0.3)
+
+
+def test_a_fetch_over_tls_is_urllib3s(client: InternalHttp) -> None:
+    hello: list[bytes] = []
+
+    def script(connection: socket.socket, _number: int) -> None:
+        hello.append(connection.recv(3))
+
+    with RawServer(script) as server, pytest.raises(Unavailable):
+        client.fetch(f"https://{server.address}/", timeout_seconds=5)
+    assert hello[0][:2] == b"\x16\x03"  # a TLS handshake
+
+
 def test_each_kind_of_error_has_a_name_of_its_own() -> None:
     slugs = [kind.slug for kind in KINDS]
     assert len(set(slugs)) == len(slugs)

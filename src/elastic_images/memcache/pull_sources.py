@@ -10,9 +10,9 @@ from elastic_images.core.entry import Entry
 from elastic_images.core.errors import ElasticImagesError, Unavailable
 from elastic_images.core.keys import quote_key
 from elastic_images.internal_http import InternalHttp
+from elastic_images.lean_http import LeanHttp
 from elastic_images.memcache.pull_plan import Listed
 from elastic_images.pool.entries import entry_from_answer
-from elastic_images.pool.node_client import NodeClient
 from elastic_images.pool.view import Member, PoolView
 
 _PAGE_KEYS = 2_000
@@ -27,7 +27,7 @@ class Source:
     slot: int
     member: Member
     partitions: Sequence[int]
-    client: NodeClient
+    client: LeanHttp
     http: InternalHttp
 
     def offered(self) -> Iterator[Listed]:
@@ -73,7 +73,7 @@ class Source:
 class PullSources:
     """Finds the sources of a pull. Safe to share between threads."""
 
-    def __init__(self, client: NodeClient, http: InternalHttp) -> None:
+    def __init__(self, client: LeanHttp, http: InternalHttp) -> None:
         self._client = client
         self._http = http
 

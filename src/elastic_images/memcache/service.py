@@ -8,6 +8,7 @@ from elastic_images import __version__
 from elastic_images.core.cache import ByteCache
 from elastic_images.core.coherence import CoherentCache
 from elastic_images.internal_http import InternalHttp
+from elastic_images.lean_http import LeanHttp
 from elastic_images.memcache.app import NodeServices, create_app
 from elastic_images.memcache.node import CacheNode
 from elastic_images.memcache.pull import Puller
@@ -22,7 +23,6 @@ from elastic_images.pool.control import ControlListener
 from elastic_images.pool.lease_clock import lease_clock
 from elastic_images.pool.life_lock import LifeLock, hold, node_lock_path
 from elastic_images.pool.member import PoolMember
-from elastic_images.pool.node_client import NodeClient
 from elastic_images.pool.view import PoolView, node_id
 from elastic_images.server import Bound
 from elastic_images.settings import Settings
@@ -47,7 +47,7 @@ class MemcacheService:
         storage = StorageClient(self._http, settings.storage_urls, timeout_seconds=_STORAGE_SECONDS)
         source = PoolSource(slot, lambda: self._member.view, self._http, storage)
         node = CacheNode(self._cache, source, counters)
-        self._client = NodeClient(settings.internal_token)
+        self._client = LeanHttp(settings.internal_token)
         self._puller = Puller(
             slot,
             self._cache,

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from elastic_images.core.errors import Unavailable
 from elastic_images.core.keys import quote_key
 from elastic_images.core.partitions import partition_of
+from elastic_images.lean_http import LeanAnswer, LeanHttp
 from elastic_images.pool.breaker import Breakers
-from elastic_images.pool.node_client import NodeAnswer, NodeClient
 from elastic_images.pool.stalls import Stalls
 from elastic_images.pool.view import Member, PoolView
 
@@ -23,7 +23,7 @@ class PoolRouter:
         self,
         view: Callable[[], PoolView],
         refresh: Callable[[], PoolView],
-        client: NodeClient,
+        client: LeanHttp,
         *,
         on_failure: Callable[[], object] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
@@ -43,7 +43,7 @@ class PoolRouter:
         pool_map = self._view().map
         return partition, pool_map.partitions[partition].owner if pool_map else None
 
-    def get(self, key: str, headers: Mapping[str, str], *, head: bool = False) -> tuple[NodeAnswer, int] | None:
+    def get(self, key: str, headers: Mapping[str, str], *, head: bool = False) -> tuple[LeanAnswer, int] | None:
         """The owner's answer, of any status, and its slot. None: the pool cannot be used, ask storage.
 
         A node that says "not mine" is believed: the map is asked for again, and once more the owner.
@@ -59,7 +59,7 @@ class PoolRouter:
             answered = self._ask(after, key, path, headers, head=head)
         return None if answered is None or _refused(answered) else answered
 
-    def ask_stale(self, key: str) -> NodeAnswer | None:
+    def ask_stale(self, key: str) -> LeanAnswer | None:
         """What the owner has in memory although its lease is over; None where it has or allows nothing."""
         answered = self._ask(self._view(), key, f"/images/{quote_key(key)}", {"X-Stale": "1"}, head=False)
         return answered[0] if answered is not None and answered[0].status == 200 else None
@@ -75,7 +75,7 @@ class PoolRouter:
 
     def _ask(
         self, view: PoolView, key: str, path: str, headers: Mapping[str, str], *, head: bool
-    ) -> tuple[NodeAnswer, int] | None:
+    ) -> tuple[LeanAnswer, int] | None:
         if view.map is None:
             return None
         slot = view.map.partitions[partition_of(key)].owner
@@ -97,7 +97,7 @@ class PoolRouter:
         return answer, slot
 
 
-def _refused(answered: tuple[NodeAnswer, int]) -> bool:
+def _refused(answered: tuple[LeanAnswer, int]) -> bool:
     return answered[0].status in (_NOT_MINE, _OTHER_INCARNATION)
 
 

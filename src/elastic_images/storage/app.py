@@ -1,4 +1,4 @@
-"""Storage's internal API on Flask (docs/architecture.md, "Storage")."""
+"""Storage's internal API on Flask (docs/architecture.md, "Storage"); images are read in front of it, by `ReadPlane`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from email.utils import formatdate
 from typing import IO, get_args
 
 from flask import Blueprint, Flask, Response, jsonify, request
@@ -19,13 +18,12 @@ from elastic_images.apps import base_app
 from elastic_images.core.errors import ElasticImagesError, InvalidRequest
 from elastic_images.core.kept_facts import KEEP_FACTS_HEADER, KEEP_OWNER_ID_HEADER, KeptFacts
 from elastic_images.core.keys import check_key
-from elastic_images.pool.entries import fact_headers
 from elastic_images.settings import Settings
 from elastic_images.storage.catalog import Catalog
 from elastic_images.storage.conditions import Conditions
-from elastic_images.storage.facts import Actor, ImageFacts
+from elastic_images.storage.facts import Actor
 from elastic_images.storage.listing import DEFAULT_LIMIT, Order
-from elastic_images.storage.objects.base import CHUNK_BYTES, OpenObject
+from elastic_images.storage.read_plane import ReadPlane
 from elastic_images.storage.reading import ImageReader
 from elastic_images.storage.renditions import RenditionMaker
 from elastic_images.storage.spool import DIGEST_CHARACTERS
@@ -62,27 +60,12 @@ def create_app(services: StorageServices, settings: Settings) -> Flask:
     )
     app.url_map.merge_slashes = False
     app.register_blueprint(services.pool)
-    _read_routes(app, services)
     _list_routes(app, services.catalog, services.reader)
     _write_routes(app, services.writes)
+    app.wsgi_app = ReadPlane(  # type: ignore[method-assign]  # Flask documents this for middleware
+        services.reader, services.renditions, settings.internal_token, app.wsgi_app
+    )
     return app
-
-
-def _read_routes(app: Flask, services: StorageServices) -> None:
-    @app.get("/internal/images/<path:key>")
-    def get_image(key: str) -> ResponseReturnValue:
-        if request.method == "HEAD":
-            return Response(headers=_headers(services.reader.facts(check_key(key))))
-        facts, found = services.reader.open(check_key(key))
-        rendition = request.args.get("rendition")
-        if rendition is not None:
-            with found:
-                facts, made = services.renditions.make(facts, found.read(), rendition)
-            return Response(made, headers=_headers(facts))
-        if facts.size_bytes <= CHUNK_BYTES:
-            with found:
-                return Response(found.read(), headers=_headers(facts))
-        return Response(_Chunks(found), headers=_headers(facts), direct_passthrough=True)
 
 
 def _list_routes(app: Flask, catalog: Catalog, reader: ImageReader) -> None:
@@ -163,29 +146,6 @@ class _Body:
         chunk = self._stream.read(min(size, self._left))
         self._left = self._left - len(chunk) if chunk else 0
         return chunk
-
-
-class _Chunks:
-    """An object's bytes as a WSGI answer that closes it."""
-
-    def __init__(self, found: OpenObject) -> None:
-        self._found = found
-
-    def __iter__(self) -> Iterator[bytes]:
-        return iter(lambda: self._found.read(CHUNK_BYTES), b"")
-
-    def close(self) -> None:
-        self._found.close()
-
-
-def _headers(facts: ImageFacts) -> list[tuple[str, str]]:
-    return [
-        ("Content-Type", facts.content_type),
-        ("Content-Length", str(facts.size_bytes)),
-        ("ETag", facts.etag),
-        ("Last-Modified", formatdate(facts.updated_at, usegmt=True)),
-        *fact_headers(facts.version, facts.updated_at),
-    ]
 
 
 def _number(name: str, text: str) -> int:

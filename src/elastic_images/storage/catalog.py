@@ -11,11 +11,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, and_, case, delete, func, insert, not_, select, update
+from sqlalchemy import Connection, Engine, Row, and_, bindparam, case, delete, func, insert, not_, select, update
 
 from elastic_images.core.errors import Conflict, InvalidRequest, NotFound, Unavailable
 from elastic_images.core.kept_facts import KeptFacts
 from elastic_images.core.partitions import partition_of
+from elastic_images.database.prepared import PreparedQuery
 from elastic_images.storage.conditions import NO_CONDITIONS, Conditions
 from elastic_images.storage.facts import Actor, ImageFacts, ImagePage, Neighbours, Usage
 from elastic_images.storage.listing import Cursor, Order, check_limit, decode_cursor, end_of_prefix
@@ -28,6 +29,9 @@ MAX_OBJECT_AGE_SECONDS = 3600.0
 MIN_STEP_SECONDS = 1.0
 """By so much at least the time of a key grows with each change, so that Last-Modified does."""
 
+_ONE = select(*[images.c[name] for name in ImageFacts.__slots__], images.c.object_name, images.c.owner_id).where(
+    images.c.key == bindparam("key")
+)
 PENDING, DONE, CLEAN = "pending", "done", "clean"
 
 
@@ -83,12 +87,14 @@ class Catalog:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._transactions = Transactions(engine)
+        self._one = PreparedQuery(engine, _ONE)
         self._clock = clock
         self._monotonic = monotonic
 
     def find(self, key: str) -> CatalogImage | None:
         """The image of `key` as it is now."""
-        return self._transactions.read(lambda connection: _find(connection, key))
+        row = self._one.first(key=key)
+        return None if row is None else CatalogImage(ImageFacts(*row[:-2]), *row[-2:])
 
     def list_page(
         self, *, order: Order = "key", prefix: str = "", limit: int = 100, cursor: str | None = None

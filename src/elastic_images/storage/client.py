@@ -59,8 +59,8 @@ class StorageClient:
         """The image, or rendition (`core.renditions`), of that name, read by a fresh transaction. Raises NotFound."""
         key, rendition = split_name(name)
         path = f"/internal/images/{quote_key(check_key(key))}" + (f"?rendition={rendition}" if rendition else "")
-        answer = self._first(lambda url: self._http.request("GET", url + path, timeout_seconds=self._timeout_seconds))
-        return entry_from_answer(name, answer.headers, answer.data)
+        answer = self._first(lambda url: self._http.fetch(url + path, timeout_seconds=self._timeout_seconds))
+        return entry_from_answer(name, answer.headers, answer.body)
 
     def put(
         self,

@@ -18,9 +18,9 @@ from elastic_images.core.entry import Entry, Headers
 from elastic_images.core.errors import ElasticImagesError, NotFound, Unavailable
 from elastic_images.core.renditions import rendition_name
 from elastic_images.core.serving import CONDITIONAL_HEADERS, Answer, answer, is_conditional, whole
+from elastic_images.lean_http import LeanAnswer
 from elastic_images.metrics.counters import Counters
 from elastic_images.pool.entries import entry_from_answer, fact_headers
-from elastic_images.pool.node_client import NodeAnswer
 from elastic_images.pool.router import PoolRouter
 from elastic_images.web.near_cache import NearCache
 from elastic_images.web.request_path import key_in_path
@@ -174,7 +174,7 @@ class ImagePlane:
         self._count_relayed(node_answer)
         return self._named(self._of_entry(entry, environ), node_answer.headers.get("x-cache", ""), slot)
 
-    def _kept_entry(self, key: str, node_answer: NodeAnswer) -> Entry | None:
+    def _kept_entry(self, key: str, node_answer: LeanAnswer) -> Entry | None:
         try:
             return entry_from_answer(key, node_answer.headers, node_answer.body, self._near_headers)
         except Unavailable:
@@ -203,7 +203,7 @@ class ImagePlane:
             got = self._router.get(key, headers, head=environ["REQUEST_METHOD"] == "HEAD")
         return self._from_answer(key, got, environ)
 
-    def _from_answer(self, key: str, got: tuple[NodeAnswer, int] | None, environ: Mapping[str, object]) -> Answer:
+    def _from_answer(self, key: str, got: tuple[LeanAnswer, int] | None, environ: Mapping[str, object]) -> Answer:
         if got is not None and got[0].status == 404:
             raise NotFound("There is no image with this key.")
         if got is None or got[0].status not in _STATUS:
@@ -217,7 +217,7 @@ class ImagePlane:
         headers += [("X-Cache", told.get("x-cache", "")), ("X-Cache-Node", str(slot))]
         return Answer(_STATUS[node_answer.status], headers, node_answer.body)
 
-    def _count_relayed(self, node_answer: NodeAnswer) -> None:
+    def _count_relayed(self, node_answer: LeanAnswer) -> None:
         # For our own /metrics; the pool's figures come from the node, which counted it.
         if node_answer.headers.get("x-cache") == "HIT":
             self._relayed_hit()

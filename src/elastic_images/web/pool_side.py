@@ -11,6 +11,7 @@ from pathlib import Path
 
 from elastic_images.core.errors import Conflict, Unavailable
 from elastic_images.internal_http import InternalHttp
+from elastic_images.lean_http import LeanHttp
 from elastic_images.metrics.backends import open_metric_sink
 from elastic_images.metrics.collector import Origin
 from elastic_images.metrics.counters import Counters
@@ -18,7 +19,6 @@ from elastic_images.metrics.publisher import Publisher
 from elastic_images.pool.control import ControlListener
 from elastic_images.pool.life_lock import LifeLock, hold
 from elastic_images.pool.member import PoolMember
-from elastic_images.pool.node_client import NodeClient
 from elastic_images.pool.router import PoolRouter
 from elastic_images.settings import Settings
 from elastic_images.settings.addresses import reachable_host
@@ -47,7 +47,7 @@ class WebPool:
             member_id=self.member_id,
             kind="web",
         )
-        self._client = NodeClient(settings.internal_token)
+        self._client = LeanHttp(settings.internal_token)
         router = PoolRouter(
             lambda: self._member.view,
             self._member.refresh,

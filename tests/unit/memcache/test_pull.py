@@ -16,10 +16,10 @@ from elastic_images.core.entry import Entry
 from elastic_images.core.errors import Unavailable
 from elastic_images.core.pool_map import abort_resize, close_resize, first_map, open_resize, settle
 from elastic_images.internal_http import InternalHttp
+from elastic_images.lean_http import LeanAnswer, LeanHttp
 from elastic_images.memcache.pull import Puller
 from elastic_images.memcache.pull_sources import PullSources
 from elastic_images.pool.entries import fact_headers
-from elastic_images.pool.node_client import NodeAnswer, NodeClient
 from elastic_images.pool.view import PoolView
 
 KEY = "k1"
@@ -41,20 +41,20 @@ class Setup:
         self.on_list: Callable[[], None] = lambda: None
         self.on_ask: Callable[[], None] = lambda: None
         self.view = PoolView(OPEN, (node(0), node(1)))
-        sources = PullSources(cast(NodeClient, self), cast(InternalHttp, self))
+        sources = PullSources(cast(LeanHttp, self), cast(InternalHttp, self))
         self.puller = Puller(1, self.cache, sources, bytes_per_second=1_000_000_000)
 
-    def get(self, address: str, path: str, headers: Mapping[str, str]) -> NodeAnswer:
+    def get(self, address: str, path: str, headers: Mapping[str, str]) -> LeanAnswer:
         assert address == "data-0:1"
         self.asked.append(path)
         if path.startswith("/keys"):
             self.on_list()
             listed = [{"key": KEY, "size_bytes": 2000, "age_seconds": 1.0}]
-            return NodeAnswer(200, {}, json.dumps({"keys": listed, "next": None}).encode())
+            return LeanAnswer(200, {}, json.dumps({"keys": listed, "next": None}).encode())
         assert headers["X-Incarnation"] == node(0).incarnation
         self.on_ask()
         facts = {name.lower(): value for name, value in fact_headers(1, 0.0)}
-        return NodeAnswer(200, {"content-type": "image/png", "etag": '"e"', **facts}, b"bytes")
+        return LeanAnswer(200, {"content-type": "image/png", "etag": '"e"', **facts}, b"bytes")
 
     def pull(self) -> None:
         self.puller.consider(self.view)

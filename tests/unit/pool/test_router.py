@@ -10,8 +10,8 @@ from tests.unit.pool.pools import node
 from elastic_images.core.assignment import alternating
 from elastic_images.core.errors import Unavailable
 from elastic_images.core.pool_map import PoolMap, first_map
+from elastic_images.lean_http import LeanAnswer, LeanHttp
 from elastic_images.pool.breaker import OPEN_SECONDS, Breakers
-from elastic_images.pool.node_client import NodeAnswer, NodeClient
 from elastic_images.pool.router import PoolRouter
 from elastic_images.pool.stalls import SILENCE_SECONDS, WAITING
 from elastic_images.pool.view import Member, PoolView
@@ -21,19 +21,19 @@ KEY = "k1"
 
 
 class Nodes:
-    """Stands for `NodeClient`: what each node answers, by its data address; one that is not named is down."""
+    """Stands for `LeanHttp`: what each node answers, by its data address; one that is not named is down."""
 
     def __init__(self) -> None:
         self.status: dict[str, int] = {}
         self.asked: list[tuple[str, str, dict[str, str]]] = []
         self.on_ask: Callable[[], None] = lambda: None
 
-    def get(self, address: str, path: str, headers: Mapping[str, str], *, head: bool) -> NodeAnswer:  # noqa: ARG002
+    def get(self, address: str, path: str, headers: Mapping[str, str], *, head: bool) -> LeanAnswer:  # noqa: ARG002
         self.asked.append((address, path, dict(headers)))
         self.on_ask()
         if address not in self.status:
             raise Unavailable("down")
-        return NodeAnswer(self.status[address], {}, b"bytes")
+        return LeanAnswer(self.status[address], {}, b"bytes")
 
 
 class Setup:
@@ -46,7 +46,7 @@ class Setup:
         self.router = PoolRouter(
             lambda: self.view,
             self._refresh,
-            cast(NodeClient, self.nodes),
+            cast(LeanHttp, self.nodes),
             on_failure=self._failed,
             clock=lambda: self.now,
         )

@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import io
 import logging
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Self
+from typing import Self
 
 from elastic_images.core.errors import OutOfSpace, Unavailable
 from elastic_images.storage.objects.base import NAME, ObjectInfo, ObjectMissing, StoredObject, checked, new_name
@@ -62,7 +63,8 @@ class LocalObjectStore:
         """See `ObjectStore`."""
         with self._errors("read"):
             try:
-                return _OpenFile(self._path(name).open("rb"))
+                # Without a buffer, and by a plain text: with a Path the opening costs twice as much.
+                return _OpenFile(io.FileIO(f"{self._root}/{name[:2]}/{checked(name)}"))
             except FileNotFoundError:
                 raise ObjectMissing(name) from None
 
@@ -155,12 +157,12 @@ class LocalObjectStore:
 class _OpenFile:
     """See `OpenObject`. A file that is deleted meanwhile can be read to its end."""
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: io.FileIO) -> None:
         self._file = file
         self.size_bytes = os.fstat(file.fileno()).st_size
 
     def read(self, size: int = -1, /) -> bytes:
-        return self._file.read(size)
+        return self._file.read(size) or b""
 
     def close(self) -> None:
         self._file.close()

@@ -1,0 +1,102 @@
+"""Storage's data plane: the bytes of an image, answered in front of Flask's dispatch.
+
+Every miss of every cache comes here, and the dispatch costs more than the read itself.
+"""
+
+from __future__ import annotations
+
+import hmac
+import uuid
+from collections.abc import Iterable, Iterator
+from email.utils import formatdate
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs
+
+from elastic_images.apps import told_error
+from elastic_images.apps_wsgi import error_answer
+from elastic_images.core.entry import Headers
+from elastic_images.core.errors import InvalidKey, Unauthenticated
+from elastic_images.core.keys import check_key
+from elastic_images.pool.entries import fact_headers
+from elastic_images.storage.facts import ImageFacts
+from elastic_images.storage.objects.base import CHUNK_BYTES, OpenObject
+from elastic_images.storage.reading import ImageReader
+from elastic_images.storage.renditions import RenditionMaker
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+IMAGES = "/internal/images/"
+
+
+class ReadPlane:
+    """WSGI: answers `GET|HEAD /internal/images/<key>`; everything else goes to the app behind it."""
+
+    def __init__(self, reader: ImageReader, renditions: RenditionMaker, token: str, behind: WSGIApplication) -> None:
+        self._reader = reader
+        self._renditions = renditions
+        self._expected = f"Bearer {token}".encode()
+        self._behind = behind
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer in the request's own thread."""
+        method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
+        if method not in ("GET", "HEAD") or not path.startswith(IMAGES):
+            return self._behind(environ, start_response)
+        body: Iterable[bytes]
+        try:
+            self._check(environ)
+            key = check_key(_decoded(path[len(IMAGES) :]))
+            facts, body = self._read(key, environ) if method == "GET" else (self._reader.facts(key), [])
+            status, headers = "200 OK", _headers(facts)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is told as the app behind tells it
+            status, headers, told = error_answer(told_error(error, uuid.uuid4().hex))
+            body = [told] if method == "GET" else []
+        start_response(status, headers)
+        return body
+
+    def _check(self, environ: WSGIEnvironment) -> None:
+        if not hmac.compare_digest(environ.get("HTTP_AUTHORIZATION", "").encode(), self._expected):
+            raise Unauthenticated("This is an internal service; it needs the internal token.")
+
+    def _read(self, key: str, environ: WSGIEnvironment) -> tuple[ImageFacts, Iterable[bytes]]:
+        facts, found = self._reader.open(key)
+        query = environ.get("QUERY_STRING")
+        rendition = parse_qs(query, keep_blank_values=True).get("rendition") if query else None
+        if rendition is None and facts.size_bytes > CHUNK_BYTES:
+            return facts, _Chunks(found)
+        with found:
+            data = found.read()
+        if rendition is not None:
+            facts, data = self._renditions.make(facts, data, rendition[0])
+        return facts, [data]
+
+
+class _Chunks:
+    """An object's bytes as a WSGI answer that closes it."""
+
+    def __init__(self, found: OpenObject) -> None:
+        self._found = found
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(lambda: self._found.read(CHUNK_BYTES), b"")
+
+    def close(self) -> None:
+        self._found.close()
+
+
+def _decoded(path: str) -> str:
+    try:
+        return path.encode("latin-1").decode()
+    except UnicodeError:
+        raise InvalidKey("A key in a path is percent-encoded UTF-8.") from None
+
+
+def _headers(facts: ImageFacts) -> Headers:
+    return [
+        ("Content-Type", facts.content_type),
+        ("Content-Length", str(facts.size_bytes)),
+        ("ETag", facts.etag),
+        ("Last-Modified", formatdate(facts.updated_at, usegmt=True)),
+        *fact_headers(facts.version, facts.updated_at),
+    ]
