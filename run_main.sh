@@ -12,8 +12,9 @@
 # export ELASTIC_IMAGES_DATABASE="${ELASTIC_IMAGES_DATABASE:-mysql://user:password@my-database.rds.amazonaws.com/elastic_images}"
 # export ELASTIC_IMAGES_DATABASE="${ELASTIC_IMAGES_DATABASE:-postgresql://user:password@my-database.rds.amazonaws.com/elastic_images}"
 
-# Figures (Amazon CloudWatch; not there yet, see README.md).
+# Figures (Amazon CloudWatch; docs/aws.md). Systems in one account are told apart by the pool's name.
 # export ELASTIC_IMAGES_METRICS="${ELASTIC_IMAGES_METRICS:-cloudwatch://ElasticImages}"
+# export ELASTIC_IMAGES_POOL="${ELASTIC_IMAGES_POOL:-default}"
 
 # Cache nodes (Amazon EC2; not there yet, see README.md).
 # export ELASTIC_IMAGES_NODE_PROVIDER="${ELASTIC_IMAGES_NODE_PROVIDER:-ec2://...}"

@@ -189,7 +189,7 @@ def _boxes() -> list[Box]:
         Box(790, 310, 210, 92, "autoscaler :5002", ("owns the pool map,", "starts and stops nodes")),
         Box(40, 510, 210, 76, "object store", ("bytes: a folder", "or S3"), css="store"),
         Box(330, 510, 270, 76, "database", ("catalog, pool map, accounts:", "SQLite, MySQL, PostgreSQL"), css="store"),
-        Box(790, 510, 210, 76, "metrics", ("kept locally", "(CloudWatch comes next)"), css="store"),
+        Box(790, 510, 210, 76, "metrics", ("kept locally,", "or CloudWatch"), css="store"),
     ]
 
 

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import pytest
+from tests.cloudwatch_servers import CloudWatchServer, cloudwatch
 from tests.database_servers import DatabaseServer, mariadb, mariadb_installed, postgresql, postgresql_binaries
 from tests.object_servers import S3Server, moto, seaweedfs
 
@@ -54,3 +55,10 @@ def object_server(request: pytest.FixtureRequest) -> Iterator[S3Server | None]:
             yield server
     else:
         yield None
+
+
+@pytest.fixture(scope="session")
+def cloudwatch_server() -> Iterator[CloudWatchServer]:
+    """A running CloudWatch."""
+    with cloudwatch() as server:
+        yield server

@@ -91,7 +91,7 @@ def test_a_data_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None
     assert "file" in message
 
 
-@pytest.mark.parametrize(("setting", "value"), [("metrics", "cloudwatch://NAMESPACE"), ("node_provider", "ec2://here")])
+@pytest.mark.parametrize(("setting", "value"), [("node_provider", "ec2://here")])
 def test_what_is_not_there_yet_is_refused(tmp_path: Path, setting: str, value: str) -> None:
     with free_offset() as offset:
         message = failed_start(tmp_path / "data", offset, **{setting: value})

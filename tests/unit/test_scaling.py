@@ -112,6 +112,7 @@ def test_the_record_holds_what_was_known() -> None:
         "misses": 31,
         "miss_rate": 0.31,
         "window_seconds": 60.0,
+        "window_age_seconds": 0.0,
         "missing": ["node-2"],
         "nodes": 3,
         "resizing": False,

@@ -5,15 +5,16 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
 from elastic_images.autoscaler.config_keeper import ConfigKeeper
 from elastic_images.autoscaler.decisions import DecisionLog
+from elastic_images.autoscaler.windows import choose
 from elastic_images.core.errors import ElasticImagesError
 from elastic_images.core.pool_config import ScalingConfig
 from elastic_images.core.scaling import Decision, ScalingMetrics, ScalingState, decide
-from elastic_images.metrics.store import Rate
+from elastic_images.metrics.store import Window
 from elastic_images.pool.view import LIVE, PoolView
 
 _log = logging.getLogger(__name__)
@@ -23,11 +24,11 @@ PUBLISH_SECONDS = 5.0
 _SHORTEST_WINDOW_SECONDS = 3 * PUBLISH_SECONDS
 
 
-class RateSource(Protocol):
+class WindowSource(Protocol):
     """The part of `metrics.store.MetricStore` that is needed here."""
 
-    def rate(self, window_seconds: float, now: float) -> Rate:
-        """Hits and misses of the last seconds. Raises Unavailable."""
+    def windows(self, window_seconds: float, now: float, sources: Collection[str]) -> Sequence[Window]:
+        """What the nodes `sources` and the web processes counted lately, the newest first. Raises Unavailable."""
 
 
 class ScalingLoop:
@@ -49,7 +50,7 @@ class ScalingLoop:
     def __init__(
         self,
         keeper: ConfigKeeper,
-        metrics: RateSource,
+        metrics: WindowSource,
         log: DecisionLog,
         *,
         pool: Callable[[], PoolView],
@@ -101,7 +102,12 @@ class ScalingLoop:
 
     def _decide(self, view: PoolView, config: ScalingConfig) -> Decision:
         now = self._clock()
-        decision = decide(self._measure(view, now), config, self._state(config, now))
+        ended_at = self._last_resize_at()
+        # A clock that was set back must not stop scaling until it is where it was.
+        since_resize = None if ended_at is None else abs(now - ended_at)
+        metrics, warm_up_seconds = self._measure(view, now, since_resize)
+        state = ScalingState(config.num_nodes, self._resizing(), since_resize, warm_up_seconds)
+        decision = decide(metrics, config, state)
         self._log.add(decision)
         self._on_decision(decision)
         _log.info("%s: %s", decision.action, decision.reason)
@@ -109,24 +115,24 @@ class ScalingLoop:
             self._keeper.update({"num_nodes": decision.nodes_after}, f"Scaled by the policy ({decision.reason})")
         return decision
 
-    def _measure(self, view: PoolView, now: float) -> ScalingMetrics:
-        rate = self._metrics.rate(self._window_seconds, now)
-        expected = [
+    def _measure(self, view: PoolView, now: float, since_resize: float | None) -> tuple[ScalingMetrics, float]:
+        """The figures of a window, and how long ago it began: a resize that ended later makes it worthless."""
+        nodes = self._expected(view, "node", now)
+        windows = self._metrics.windows(self._window_seconds, now, nodes)
+        choice = choose(windows, nodes, len(self._expected(view, "web", now)), now, since_resize)
+        window, rate = choice.window, choice.window.rate
+        metrics = ScalingMetrics(
+            rate.requests, rate.misses, choice.missing, self._window_seconds, now - window.ended_at
+        )
+        return metrics, now - window.started_at
+
+    def _expected(self, view: PoolView, kind: str, now: float) -> list[str]:
+        """Who has been there for long enough to have reported."""
+        return [
             member.id
             for member in view.members
-            if member.kind == "node" and member.state == LIVE and now - member.registered_at > 2 * PUBLISH_SECONDS
+            if member.kind == kind and member.state == LIVE and now - member.registered_at > 2 * PUBLISH_SECONDS
         ]
-        return ScalingMetrics(rate.requests, rate.misses, rate.missing(expected), self._window_seconds)
-
-    def _state(self, config: ScalingConfig, now: float) -> ScalingState:
-        ended_at = self._last_resize_at()
-        return ScalingState(
-            nodes=config.num_nodes,
-            resizing=self._resizing(),
-            # A clock that was set back must not stop scaling until it is where it was.
-            seconds_since_resize=None if ended_at is None else abs(now - ended_at),
-            warm_up_seconds=self._window_seconds + PUBLISH_SECONDS,
-        )
 
     def _keep_error(self, error: Exception) -> None:
         try:

@@ -36,7 +36,7 @@ class AutoscalerService:
         self._engine = open_engine(settings.database)
         self._http = InternalHttp(settings.internal_token)
         self._provider = provider
-        self._metrics = open_metric_store(settings.metrics, settings.data)
+        self._metrics = open_metric_store(settings.metrics, settings.data, pool=settings.pool)
         self._stats = NodeStats(HttpStatsReader(self._http))
         alarm = Alarm()
         self._health = HealthWatch(HttpProbe(self._http), on_news=alarm.wake)

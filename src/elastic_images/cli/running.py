@@ -111,7 +111,9 @@ def _check_backends(settings: Settings) -> None:
     from elastic_images.storage.objects.opening import open_object_store
 
     open_object_store(settings.object_store)
-    open_metric_sink(settings.metrics, InternalHttp(settings.internal_token), settings.autoscaler_url)
+    open_metric_sink(
+        settings.metrics, InternalHttp(settings.internal_token), settings.autoscaler_url, pool=settings.pool
+    )
     open_node_provider(settings).close()
 
 

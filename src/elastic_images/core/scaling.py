@@ -21,13 +21,15 @@ WARM_UP_SECONDS = 65.0
 
 @dataclass(frozen=True, slots=True)
 class ScalingMetrics:
-    """What was counted over the window that ends now, by all nodes and web processes together."""
+    """What was counted over a window, by all nodes and web processes together."""
 
     requests: float
     misses: float
     missing: tuple[str, ...] = ()
-    """Nodes that should have reported in the window and did not."""
+    """Nodes, or web processes, that should have reported in the window and did not."""
     window_seconds: float = 60.0
+    window_age_seconds: float = 0.0
+    """How long ago the window ended: figures may come late."""
 
     @property
     def miss_rate(self) -> float | None:
@@ -148,6 +150,7 @@ def _inputs(metrics: ScalingMetrics, config: ScalingConfig, state: ScalingState)
         "misses": metrics.misses,
         "miss_rate": metrics.miss_rate,
         "window_seconds": metrics.window_seconds,
+        "window_age_seconds": metrics.window_age_seconds,
         "nodes": state.nodes,
         "seconds_since_resize": state.seconds_since_resize,
         "warm_up_seconds": state.warm_up_seconds,

@@ -14,7 +14,7 @@ from elastic_images.memcache.node import CacheNode
 from elastic_images.memcache.pull import Puller
 from elastic_images.memcache.pull_sources import PullSources
 from elastic_images.memcache.sources import PoolSource
-from elastic_images.metrics.backends import open_metric_sink
+from elastic_images.metrics.backends import open_metric_sink, rhythm_of
 from elastic_images.metrics.collector import Origin
 from elastic_images.metrics.counters import Counters
 from elastic_images.metrics.prometheus import registry_for
@@ -73,9 +73,10 @@ class MemcacheService:
             on_view=self._see,
         )
         self._publisher = Publisher(
-            open_metric_sink(settings.metrics, self._http, settings.autoscaler_url),
+            open_metric_sink(settings.metrics, self._http, settings.autoscaler_url, pool=settings.pool),
             counters,
             Origin(node_id(slot), "node", slot),
+            rhythm=rhythm_of(settings.metrics),
         )
 
     def start(self, bound: Bound) -> None:

@@ -8,39 +8,57 @@ from pathlib import Path
 
 from elastic_images.core.errors import InvalidRequest
 from elastic_images.internal_http import InternalHttp
+from elastic_images.metrics.cloudwatch_place import is_cloudwatch, place_of
+from elastic_images.metrics.rhythm import EACH_MINUTE, EVERY_FIVE_SECONDS, Rhythm
 from elastic_images.metrics.store import MetricSink, MetricStore
 
 LOCAL_FILE = "metrics.sqlite3"
 
 
-def open_metric_sink(setting: str, http: InternalHttp, autoscaler_url: str) -> MetricSink:
+def open_metric_sink(setting: str, http: InternalHttp, autoscaler_url: str, *, pool: str) -> MetricSink:
     """Where a node or web process publishes.
 
     Raises:
-        InvalidRequest: a setting that means nothing, or is not supported yet.
+        InvalidRequest: a setting that means nothing, or what it needs is not installed.
     """
-    _check(setting)
+    if is_cloudwatch(setting):
+        return _open_cloudwatch(setting, pool, time.time)
+    _check_local(setting)
     from elastic_images.metrics.remote import HttpMetricSink
 
     return HttpMetricSink(http, autoscaler_url)
 
 
-def open_metric_store(setting: str, data: Path, clock: Callable[[], float] = time.time) -> MetricStore:
+def rhythm_of(setting: str) -> Rhythm:
+    """How often a process publishes there. A call to CloudWatch costs money, so it is one for each whole minute."""
+    return EACH_MINUTE if is_cloudwatch(setting) else EVERY_FIVE_SECONDS
+
+
+def open_metric_store(setting: str, data: Path, clock: Callable[[], float] = time.time, *, pool: str) -> MetricStore:
     """What the autoscaler asks; with `local` it is a file in the data folder, which it alone opens.
 
     Raises:
         InvalidRequest: as `open_metric_sink`.
         Unavailable, OutOfSpace: the file cannot be opened or made.
     """
-    _check(setting)
+    if is_cloudwatch(setting):
+        return _open_cloudwatch(setting, pool, clock)
+    _check_local(setting)
     from elastic_images.metrics.local import LocalMetricStore
 
     return LocalMetricStore(data / LOCAL_FILE, clock)
 
 
-def _check(setting: str) -> None:
-    if setting == "local":
-        return
-    if setting.startswith("cloudwatch://"):
-        raise InvalidRequest("Metrics in CloudWatch are not supported yet: set metrics to local.")
-    raise InvalidRequest("The metrics setting is local or cloudwatch://NAMESPACE.")
+def _open_cloudwatch(setting: str, pool: str, clock: Callable[[], float]) -> MetricStore:
+    place = place_of(setting, pool)
+    from elastic_images.metrics.cloudwatch import BotoCloudWatchService
+    from elastic_images.metrics.cloudwatch_reading import FigureReader
+    from elastic_images.metrics.cloudwatch_store import CloudWatchMetricStore
+
+    service = BotoCloudWatchService()
+    return CloudWatchMetricStore(service, place, FigureReader(service, place), clock=clock)
+
+
+def _check_local(setting: str) -> None:
+    if setting != "local":
+        raise InvalidRequest("The metrics setting is local or cloudwatch://NAMESPACE.")

@@ -12,15 +12,16 @@ import math
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from elastic_images.core.errors import InvalidRequest
 from elastic_images.metrics.local_file import open_file, our_errors
+from elastic_images.metrics.rhythm import EVERY_FIVE_SECONDS
 from elastic_images.metrics.sample import Sample
-from elastic_images.metrics.store import MAX_MINUTES, MINUTE_SECONDS, SERIES_NAMES, Rate, Series
+from elastic_images.metrics.store import MAX_MINUTES, MINUTE_SECONDS, SERIES_NAMES, Rate, Series, Window
 
 _log = logging.getLogger(__name__)
 
@@ -116,6 +117,11 @@ class LocalMetricStore:
         )
         requests, hits, misses = (sum(row[column] for row in rows) for column in (1, 2, 3))
         return Rate(requests, hits, misses, tuple(row[0] for row in rows))
+
+    def windows(self, window_seconds: float, now: float, sources: Collection[str]) -> Sequence[Window]:  # noqa: ARG002
+        """See `MetricStore.windows`. One that ends now; its samples may begin an interval before it."""
+        started_at = now - window_seconds - EVERY_FIVE_SECONDS.interval_seconds
+        return (Window(started_at, now, self.rate(window_seconds, now)),)
 
     def close(self) -> None:
         """Close the file."""

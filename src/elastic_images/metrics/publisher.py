@@ -1,4 +1,4 @@
-"""Publishes a sample every few seconds, from a thread of its own."""
+"""Publishes a sample every few seconds, or every minute, from a thread of its own."""
 
 from __future__ import annotations
 
@@ -7,23 +7,27 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from random import Random
 
 from elastic_images.core.errors import ElasticImagesError, InvalidRequest
 from elastic_images.metrics.collector import Collector, Origin
 from elastic_images.metrics.counters import Counters
+from elastic_images.metrics.rhythm import EVERY_FIVE_SECONDS, Rhythm
 from elastic_images.metrics.sample import Sample
 from elastic_images.metrics.store import MetricSink
 
 _log = logging.getLogger(__name__)
 
-INTERVAL_SECONDS = 5.0
 BACKLOG_SAMPLES = 600
-"""50 minutes of samples wait for a receiver that is down; it takes in none that is older than an hour."""
+"""50 minutes of samples wait for an autoscaler that is down (it takes in none that is older than an hour), and ten
+hours of them for CloudWatch."""
 _BATCH_SAMPLES = 100
+_BEFORE_A_SAMPLE = 0.2
+"""No attempt is begun in this last part of an interval, so that the next sample is taken in time."""
 
 
 class Publisher:
-    """Takes the delta of `counters` every `interval_seconds` and publishes it; no request ever waits for it.
+    """Takes the delta of `counters` in a rhythm and publishes it; no request ever waits for it.
 
     While the sink does not answer, samples wait, the newest `BACKLOG_SAMPLES` of them. `start` and `stop` are called
     once each, from one thread.
@@ -36,17 +40,19 @@ class Publisher:
         origin: Origin,
         *,
         clock: Callable[[], float] = time.time,
-        interval_seconds: float = INTERVAL_SECONDS,
+        rhythm: Rhythm = EVERY_FIVE_SECONDS,
         wait: Callable[[float], bool] | None = None,
+        random: Random | None = None,
     ) -> None:
         """`wait` sleeps for so many seconds at most, and tells whether to stop."""
         self._sink = sink
         self._clock = clock
-        self._interval_seconds = interval_seconds
+        self._rhythm = rhythm
+        self._random = random or Random()  # noqa: S311 - nobody gains by guessing a pause
         self._stopping = threading.Event()
         self._wait = wait or self._stopping.wait
         self._waiting: deque[Sample] = deque(maxlen=BACKLOG_SAMPLES)
-        self._failing = False
+        self._failed_attempts = 0
         self._failures = counters.counter("publish_failures")
         self._dropped = counters.counter("samples_dropped")
         counters.follow(lambda: {"samples_waiting": len(self._waiting)})
@@ -68,6 +74,10 @@ class Publisher:
         if len(self._waiting) == BACKLOG_SAMPLES:
             self._dropped.increment()
         self._waiting.append(self._collector.collect(self._clock()))
+        self.publish_waiting()
+
+    def publish_waiting(self) -> None:
+        """Publish the samples that wait, the oldest first, until one attempt fails."""
         while self._waiting:
             batch = list(self._waiting)[:_BATCH_SAMPLES]
             if not self._publish(batch):
@@ -78,11 +88,26 @@ class Publisher:
     def _run(self) -> None:
         stopping = False
         while not stopping:
-            stopping = self._wait(self._interval_seconds)
+            stopping = self._wait_for_the_next()
             try:
                 self.publish_now()
             except Exception:  # noqa: BLE001 - logged; the next sample has what this one should have had
                 _log.exception("no sample was taken")
+
+    def _wait_for_the_next(self) -> bool:
+        """Until the next sample is due. What could not be published is tried again meanwhile."""
+        remaining = self._rhythm.until_next(self._clock())
+        while (longest := self._rhythm.longest_retry(self._failed_attempts)) is not None:
+            # Processes that failed together do not come back together.
+            pause = self._random.uniform(longest / 2, longest)
+            if remaining - pause < _BEFORE_A_SAMPLE * self._rhythm.interval_seconds:
+                break
+            if self._wait(pause):
+                return True
+            begun_at = self._clock()
+            self.publish_waiting()
+            remaining -= pause + max(0.0, self._clock() - begun_at)
+        return self._wait(max(0.0, remaining))
 
     def _publish(self, batch: list[Sample]) -> bool:
         """Whether the batch is off our hands."""
@@ -94,11 +119,11 @@ class Publisher:
             _log.warning("samples were refused: %s", error)
         except ElasticImagesError as error:
             self._failures.increment()
-            if not self._failing:
+            if not self._failed_attempts:
                 _log.warning("samples wait to be published: %s", error)
-            self._failing = True
+            self._failed_attempts += 1
             return False
-        if self._failing:
+        if self._failed_attempts:
             _log.info("samples are published again")
-        self._failing = False
+        self._failed_attempts = 0
         return True

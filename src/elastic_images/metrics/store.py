@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -80,6 +80,18 @@ class Rate:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What was counted between two moments, for a decision."""
+
+    started_at: float
+    """Nothing in it was counted before this."""
+    ended_at: float
+    rate: Rate
+    web_reports: int | None = None
+    """How many reports of web processes are in it, where the store does not tell these apart; None where it does."""
+
+
 class MetricSink(Protocol):
     """Where samples go."""
 
@@ -95,6 +107,11 @@ class MetricSink(Protocol):
 class MetricStore(MetricSink, Protocol):
     """A sink that can be asked. Safe to share between threads. Times are seconds since the epoch.
 
+    How fine the answers are is the store's own affair. The local one knows each sample, and each process by its id.
+    CloudWatch knows minutes, and web processes together, as the source `web`: there a rate and a window are of whole
+    minutes that are over, a figure of all sources is one that at least one of them reported, and two batches of one
+    source in the same minute give the mean of their gauges.
+
     Every method raises Unavailable while the store cannot be reached.
     """
 
@@ -107,6 +124,15 @@ class MetricStore(MetricSink, Protocol):
 
     def rate(self, window_seconds: float, now: float) -> Rate:
         """Hits and misses of the samples that ended within the last `window_seconds` (1 to 3600).
+
+        Raises:
+            InvalidRequest: another window.
+        """
+
+    def windows(self, window_seconds: float, now: float, sources: Collection[str]) -> Sequence[Window]:
+        """What may be decided by, the newest first: one window that ends now, or several where figures come late.
+
+        `sources` are the nodes that matter; what others reported may be left out.
 
         Raises:
             InvalidRequest: another window.

@@ -87,7 +87,13 @@ SETTINGS: tuple[Setting, ...] = (
         "metrics",
         kinds.url("cloudwatch", also=("local",)),
         "local",
-        "Where figures are kept: `local` (by the autoscaler, in the database) or `cloudwatch://NAMESPACE`.",
+        "Where figures are kept: `local` (by the autoscaler, in DATA) or `cloudwatch://NAMESPACE` (docs/aws.md).",
+    ),
+    Setting(
+        "pool",
+        kinds.name,
+        "default",
+        "The name of this system's pool, by which systems in one AWS account are told apart.",
     ),
     Setting(
         "node_provider",

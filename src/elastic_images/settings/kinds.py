@@ -6,10 +6,13 @@ A reader gives the value or raises ValueError with what is wanted instead, as th
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 
 Reader = Callable[[Any], Any]
 
@@ -18,6 +21,13 @@ def text(value: Any) -> str:
     """Any text that is not blank."""
     if not isinstance(value, str) or not value.strip():
         raise ValueError("a text")
+    return value.strip()
+
+
+def name(value: Any) -> str:
+    """A short name that fits everywhere: up to 64 letters, digits, - and _."""
+    if not isinstance(value, str) or not _NAME.fullmatch(value.strip()):
+        raise ValueError("a name of up to 64 letters, digits, - and _")
     return value.strip()
 
 

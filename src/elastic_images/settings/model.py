@@ -30,6 +30,7 @@ class Settings:
     object_store: str
     database: str
     metrics: str
+    pool: str
     node_provider: str
     nodes: int
     anonymous: str

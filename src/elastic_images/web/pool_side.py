@@ -12,7 +12,7 @@ from pathlib import Path
 from elastic_images.core.errors import Conflict, Unavailable
 from elastic_images.internal_http import InternalHttp
 from elastic_images.lean_http import LeanHttp
-from elastic_images.metrics.backends import open_metric_sink
+from elastic_images.metrics.backends import open_metric_sink, rhythm_of
 from elastic_images.metrics.collector import Origin
 from elastic_images.metrics.counters import Counters
 from elastic_images.metrics.publisher import Publisher
@@ -63,9 +63,10 @@ class WebPool:
             serve_stale_seconds=settings.serve_stale,
         )
         self._publisher = Publisher(
-            open_metric_sink(settings.metrics, http, settings.autoscaler_url),
+            open_metric_sink(settings.metrics, http, settings.autoscaler_url, pool=settings.pool),
             counters,
             Origin(self.member_id, "web"),
+            rhythm=rhythm_of(settings.metrics),
         )
 
     @property

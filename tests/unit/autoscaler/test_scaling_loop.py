@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 import math
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,24 +19,27 @@ from elastic_images.core.pool_config import ScalingConfig
 from elastic_images.core.scaling import Decision
 from elastic_images.database.base import metadata
 from elastic_images.database.engine import open_engine
-from elastic_images.metrics.store import Rate
+from elastic_images.metrics.store import Rate, Window
 from elastic_images.pool.store import PoolStore
 from elastic_images.pool.tables import pool_state
 from elastic_images.pool.view import Member
 
 
 class Metrics:
-    """Rates as the test sets them."""
+    """Rates as the test sets them, of a window that ends now, or of those in `late`."""
 
     def __init__(self) -> None:
         self.rate_now: Rate | Exception = Rate(0, 0, 0, ())
+        self.late: list[Window] = []
         self.asked: list[tuple[float, float]] = []
+        self.asked_for: list[str] = []
 
-    def rate(self, window_seconds: float, now: float) -> Rate:
+    def windows(self, window_seconds: float, now: float, sources: Collection[str]) -> Sequence[Window]:
         self.asked.append((window_seconds, now))
+        self.asked_for = sorted(sources)
         if isinstance(self.rate_now, Exception):
             raise self.rate_now
-        return self.rate_now
+        return self.late or [Window(now - window_seconds - 5, now, self.rate_now)]
 
 
 class Scene:

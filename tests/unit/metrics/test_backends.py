@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 
 from elastic_images.core.errors import InvalidRequest, Unavailable
 from elastic_images.internal_http import InternalHttp
-from elastic_images.metrics.backends import open_metric_sink, open_metric_store
+from elastic_images.metrics.backends import open_metric_sink, open_metric_store, rhythm_of
+from elastic_images.metrics.cloudwatch_place import place_of
+from elastic_images.metrics.cloudwatch_store import CloudWatchMetricStore
 from elastic_images.metrics.local import LocalMetricStore
 from elastic_images.metrics.remote import HttpMetricSink
 
@@ -14,26 +17,63 @@ from elastic_images.metrics.remote import HttpMetricSink
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ("cloudwatch://Mine", "Metrics in CloudWatch are not supported yet: set metrics to local."),
+        ("cloudwatch://", "Metrics in CloudWatch are set as cloudwatch://NAMESPACE"),
+        ("cloudwatch://AWS/EC2", "does not begin with AWS/"),
+        ("cloudwatch://Mine?region=eu", "Region and credentials are found by boto3"),
+        ("cloudwatch://user:secret@Mine", "Metrics in CloudWatch are set as"),
+        ("cloudwatch://" + 256 * "x", "Metrics in CloudWatch are set as"),
         ("file:///tmp", "The metrics setting is local or cloudwatch://NAMESPACE."),
     ],
 )
 def test_other_settings_are_refused(setting: str, message: str, tmp_path: Path) -> None:
     with pytest.raises(InvalidRequest, match=message):
-        open_metric_store(setting, tmp_path)
+        open_metric_store(setting, tmp_path, pool="default")
     with pytest.raises(InvalidRequest, match=message):
-        open_metric_sink(setting, InternalHttp("token"), "http://127.0.0.1:1")
+        open_metric_sink(setting, InternalHttp("token"), "http://127.0.0.1:1", pool="default")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_local_is_a_file_for_the_autoscaler_and_http_for_the_others(tmp_path: Path) -> None:
-    store = open_metric_store("local", tmp_path)
+    store = open_metric_store("local", tmp_path, pool="default")
     store.close()
     assert isinstance(store, LocalMetricStore)
     assert (tmp_path / "metrics.sqlite3").exists()
-    assert isinstance(open_metric_sink("local", InternalHttp("token"), "http://127.0.0.1:1"), HttpMetricSink)
+    assert isinstance(
+        open_metric_sink("local", InternalHttp("token"), "http://127.0.0.1:1", pool="default"), HttpMetricSink
+    )
 
 
 def test_a_folder_that_is_not_there_is_an_error_of_ours(tmp_path: Path) -> None:
     with pytest.raises(Unavailable, match="The metrics file cannot be used"):
-        open_metric_store("local", tmp_path / "missing")
+        open_metric_store("local", tmp_path / "missing", pool="default")
+
+
+def test_cloudwatch_is_for_all_and_connects_to_nothing_yet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+    store = open_metric_store("cloudwatch://My/Images", tmp_path, pool="one")
+    sink = open_metric_sink("CloudWatch://My/Images", InternalHttp("token"), "http://127.0.0.1:1", pool="one")
+    assert isinstance(store, CloudWatchMetricStore)
+    assert isinstance(sink, CloudWatchMetricStore)
+    store.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_missing_region_is_said_before_anything_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    with pytest.raises(InvalidRequest, match="set AWS_DEFAULT_REGION"):
+        open_metric_store("cloudwatch://Mine", tmp_path, pool="default")
+
+
+def test_without_boto3_it_is_said_how_to_install_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "boto3", None)
+    with pytest.raises(InvalidRequest, match=r"pip install 'elastic-images\[aws\]'"):
+        open_metric_store("cloudwatch://Mine", tmp_path, pool="default")
+
+
+def test_only_what_costs_money_is_published_by_the_minute() -> None:
+    assert (rhythm_of("local").interval_seconds, rhythm_of("local").by_the_clock) == (5, False)
+    assert (rhythm_of("cloudwatch://N").interval_seconds, rhythm_of("cloudwatch://N").by_the_clock) == (60, True)
+
+
+def test_names_of_what_is_made_for_a_pool_are_plain() -> None:
+    assert place_of("cloudwatch://My/Images.v1", "red").name == "My-Images-v1-red"

@@ -9,6 +9,7 @@ from elastic_images.core.errors import InvalidRequest, Unavailable
 from elastic_images.metrics.collector import Origin
 from elastic_images.metrics.counters import Counters
 from elastic_images.metrics.publisher import BACKLOG_SAMPLES, Publisher
+from elastic_images.metrics.rhythm import Rhythm
 from elastic_images.metrics.sample import Sample
 
 
@@ -98,9 +99,7 @@ def test_the_thread_publishes_at_each_wake_up_and_once_more_at_stop() -> None:
         wake_ups.acquire()
         return stop.is_set()
 
-    publisher = Publisher(
-        sink, counters, Origin("web-1", "web"), clock=lambda: next(now), interval_seconds=3, wait=wait
-    )
+    publisher = Publisher(sink, counters, Origin("web-1", "web"), clock=lambda: next(now), rhythm=Rhythm(3), wait=wait)
     publisher.start()
     wake_ups.release(2)
     stop.set()
@@ -113,7 +112,7 @@ def test_the_thread_publishes_at_each_wake_up_and_once_more_at_stop() -> None:
 
 def test_stop_flushes_at_once_whatever_the_interval() -> None:
     sink, counters = RecordingSink(), Counters()
-    publisher = Publisher(sink, counters, Origin("node-0", "node", 0), interval_seconds=3600)
+    publisher = Publisher(sink, counters, Origin("node-0", "node", 0), rhythm=Rhythm(3600))
     publisher.start()
     counters.counter("misses").add(9)
     publisher.stop()
@@ -136,7 +135,7 @@ def test_an_unexpected_error_does_not_end_the_thread(caplog: pytest.LogCaptureFi
         return {}
 
     counters.follow(read)
-    publisher = Publisher(sink, counters, Origin("node-0", "node", 0), interval_seconds=0.001)
+    publisher = Publisher(sink, counters, Origin("node-0", "node", 0), rhythm=Rhythm(0.001))
     broken = True
     publisher.start()
     assert failed.wait(10)
