@@ -46,17 +46,19 @@ class PoolRouter:
     def get(self, key: str, headers: Mapping[str, str], *, head: bool = False) -> tuple[LeanAnswer, int] | None:
         """The owner's answer, of any status, and its slot. None: the pool cannot be used, ask storage.
 
-        A node that says "not mine" is believed: the map is asked for again, and once more the owner.
+        A node that says "not mine" is believed: the map is asked for again, and once more the owner. During a resize
+        the previous owner is asked at last: the new one may not have heard yet that it is.
         """
         path = f"/images/{quote_key(key)}"
-        before = self._view()
+        before = after = self._view()
         answered = self._ask(before, key, path, headers, head=head)
         if answered is None or _refused(answered):
             after = self._refresh()
             # Who did not answer would be waited for a second time, and has no more to say.
-            if after is before or (answered is None and _owner(after, key) == _owner(before, key)):
-                return None
-            answered = self._ask(after, key, path, headers, head=head)
+            if after is not before and (answered is not None or _owner(after, key) != _owner(before, key)):
+                answered = self._ask(after, key, path, headers, head=head)
+        if answered is None or _refused(answered):
+            answered = self._ask(after, key, path, headers, head=head, previous=True)
         return None if answered is None or _refused(answered) else answered
 
     def ask_stale(self, key: str) -> LeanAnswer | None:
@@ -74,13 +76,26 @@ class PoolRouter:
         return nodes
 
     def _ask(
-        self, view: PoolView, key: str, path: str, headers: Mapping[str, str], *, head: bool
+        self,
+        view: PoolView,
+        key: str,
+        path: str,
+        headers: Mapping[str, str],
+        *,
+        head: bool,
+        previous: bool = False,
     ) -> tuple[LeanAnswer, int] | None:
         if view.map is None:
             return None
-        slot = view.map.partitions[partition_of(key)].owner
-        node = self._live_nodes(view).get(slot)
-        if node is None or not self._breakers.allows(node.incarnation) or not self._stalls.enter(node.incarnation):
+        state = view.map.partitions[partition_of(key)]
+        slot = state.previous if previous else state.owner
+        node = None if slot is None else self._live_nodes(view).get(slot)
+        if (
+            slot is None
+            or node is None
+            or not self._breakers.allows(node.incarnation)
+            or not self._stalls.enter(node.incarnation)
+        ):
             return None
         answer = None
         try:

@@ -9,7 +9,7 @@ from tests.unit.pool.pools import node
 
 from elastic_images.core.assignment import alternating
 from elastic_images.core.errors import Unavailable
-from elastic_images.core.pool_map import PoolMap, first_map
+from elastic_images.core.pool_map import PoolMap, first_map, open_resize
 from elastic_images.lean_http import LeanAnswer, LeanHttp
 from elastic_images.pool.breaker import OPEN_SECONDS, Breakers
 from elastic_images.pool.router import PoolRouter
@@ -138,6 +138,25 @@ def test_the_next_owner_of_one_that_did_not_answer_is_asked(newer: PoolView) -> 
     answered = setup.get()
     assert answered is not None
     assert answered[0] == 200
+
+
+@pytest.mark.parametrize("new_owner", [421, 409, None], ids=["not mine", "another life", "silent"])
+def test_during_a_resize_the_previous_owner_answers_for_one_that_does_not_yet(new_owner: int | None) -> None:
+    setup = Setup()
+    setup.view = view(open_resize(first_map(alternating(1)), alternating(2)), node(0), node(1))
+    setup.nodes.status["data-0:1"] = 200
+    if new_owner is not None:
+        setup.nodes.status["data-1:1"] = new_owner
+    assert setup.get() == (200, 0)
+    assert setup.asked() == ["data-1:1", "data-0:1"]
+
+
+def test_a_previous_owner_that_does_not_answer_either_leaves_it_to_storage() -> None:
+    setup = Setup()
+    setup.view = view(open_resize(first_map(alternating(1)), alternating(2)), node(0), node(1))
+    setup.nodes.status |= {"data-0:1": 421, "data-1:1": 421}
+    assert setup.get() is None
+    assert setup.asked() == ["data-1:1", "data-0:1"]
 
 
 def test_who_fails_twice_is_left_alone_for_a_while() -> None:
