@@ -45,10 +45,13 @@ class _Remembering(LocalNodeProvider):
 class LocalNodes:
     """A LocalNodeProvider of stand-ins. `close` ends and reaps every one that was ever launched."""
 
-    def __init__(self, data: Path, python: str, lifeline_fd: int | None = None) -> None:
+    def __init__(
+        self, data: Path, python: str, lifeline_fd: int | None = None, starting_at_once: int | None = None
+    ) -> None:
         self.data = data
         self._python = python
         self._lifeline_fd = lifeline_fd
+        self._bounds = {} if starting_at_once is None else {"starting_at_once": starting_at_once}
         self._stubborn: set[int] = set()
         self._children: list[int] = []
         self.provider = self._provider()
@@ -61,7 +64,14 @@ class LocalNodes:
             path = str(node_lock_path(self.data, slot))
             return [self._python, "-S", "-c", STAND_IN, path, stubborn, lifeline]
 
-        return _Remembering(self._children, command, data=self.data, environ=os.environ, lifeline_fd=self._lifeline_fd)
+        return _Remembering(
+            self._children,
+            command,
+            data=self.data,
+            environ=os.environ,
+            lifeline_fd=self._lifeline_fd,
+            **self._bounds,
+        )
 
     def launch_stubborn(self, slot: int) -> None:
         """Launch one that does not heed SIGTERM, and wait until it holds its lock."""
@@ -74,6 +84,8 @@ class LocalNodes:
         deadline = time.monotonic() + 20
         while (found := holder(node_lock_path(self.data, slot))) is None:
             assert time.monotonic() < deadline
+            # As the one loop that uses it does: nodes may wait for their turn to start.
+            self.provider.alive()
             time.sleep(0.01)
         return found
 

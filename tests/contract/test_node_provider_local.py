@@ -42,6 +42,47 @@ def test_nodes_end_with_the_lifeline_and_are_adopted_until_then(tmp_path: Path) 
         os.close(reading)
 
 
+def test_while_nodes_serve_further_ones_start_in_turn(tmp_path: Path) -> None:
+    nodes = LocalNodes(tmp_path, sys.executable, starting_at_once=1)
+    try:
+        nodes.provider.launch(0)
+        nodes.provider.launch(1)
+        assert set(nodes.provider._children) == {0, 1}, "nobody serves yet: nobody is to be spared"
+        for slot in (0, 1):
+            nodes.pid(slot)
+        for slot in (2, 3, 4):
+            nodes.provider.launch(slot)
+        assert set(nodes.provider._children) == {0, 1, 2}
+        assert nodes.provider.alive() == {0, 1, 2, 3, 4}, "who waits for his turn is not launched again"
+        nodes.provider.terminate(4, 5.0)
+        assert nodes.provider.alive() == {0, 1, 2, 3}
+        for slot in (2, 3):
+            nodes.pid(slot)
+        assert nodes.provider.alive() == {0, 1, 2, 3}
+    finally:
+        nodes.close()
+
+
+def test_one_that_never_gets_up_holds_the_others_for_a_while_only(tmp_path: Path) -> None:
+    now = [0.0]
+    command = [sys.executable, "-S", "-c", "import threading; threading.Event().wait()"]
+    provider = LocalNodeProvider(
+        lambda _slot: command, data=tmp_path, environ=os.environ, starting_at_once=1, clock=lambda: now[0]
+    )
+    try:
+        with hold(node_lock_path(tmp_path, 0)):
+            provider.launch(1)
+            provider.launch(2)
+            assert set(provider._children) == {1}
+            now[0] += 5.0
+            provider.alive()
+            assert set(provider._children) == {1, 2}
+    finally:
+        for child in provider._children.values():
+            child.kill()
+            child.wait()
+
+
 def test_a_node_has_a_session_of_its_own(nodes: LocalNodes) -> None:
     nodes.provider.launch(0)
     assert os.getsid(nodes.pid(0)) == nodes.pid(0) != os.getsid(0)

@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,8 @@ from elastic_images.core.errors import Unavailable
 from elastic_images.pool.life_lock import holder, is_held, node_lock_path
 
 _log = logging.getLogger(__name__)
+_STARTING_SECONDS = 5.0
+"""For so long at most a process counts as starting; one that is stuck must not hold up the others."""
 
 
 @dataclass(slots=True)
@@ -30,11 +32,15 @@ class LocalNodeProvider:
     A node is alive while it is a child of ours that has not ended, or while its slot's lock is held. The lock file
     names the process, so that a restarted autoscaler can stop it too.
 
+    While nodes serve, further ones start one after the other: a process that starts keeps a core busy, and four at once
+    would take the machine from those that serve.
+
     Args:
         command: gives the command line for a slot.
         data: the data folder, where the locks are.
         environ: the nodes' environment.
         lifeline_fd: the read end of the supervisor's lifeline, passed on to each node under the same number.
+        starting_at_once: how many processes may be starting at a time.
         clock: seconds, never set back.
     """
 
@@ -45,15 +51,20 @@ class LocalNodeProvider:
         data: Path,
         environ: Mapping[str, str],
         lifeline_fd: int | None = None,
+        starting_at_once: int = max(1, (os.cpu_count() or 1) // 2),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._command = command
         self._data = data
         self._environ = dict(environ)
         self._lifeline_fd = lifeline_fd
+        self._starting_at_once = starting_at_once
         self._clock = clock
         self._children: dict[int, subprocess.Popen[bytes]] = {}
         self._stopping: dict[int, _Stopping] = {}
+        self._waiting: list[int] = []
+        self._starting: dict[int, float] = {}
+        """Slots whose process is starting, and since when."""
 
     def adopt(self) -> frozenset[int]:
         """See `NodeProvider`."""
@@ -61,8 +72,28 @@ class LocalNodeProvider:
 
     def launch(self, slot: int) -> None:
         """See `NodeProvider`. The node has a session of its own: Ctrl-C reaches it through the supervisor alone."""
-        if slot in self.alive():
+        alive = self.alive()
+        if slot in alive:
             return
+        if self._may_start(alive):
+            self._start(slot)
+        else:
+            self._waiting.append(slot)
+
+    def _may_start(self, alive: Set[int]) -> bool:
+        """Whether one more process may start now. One is up when it holds its lock, or has ended."""
+        now = self._clock()
+        self._starting = {
+            slot: since
+            for slot, since in self._starting.items()
+            if slot in self._children
+            and now - since < _STARTING_SECONDS
+            and holder(node_lock_path(self._data, slot)) != self._children[slot].pid
+        }
+        serving = alive - self._starting.keys() - set(self._waiting)
+        return not serving or len(self._starting) < self._starting_at_once
+
+    def _start(self, slot: int) -> None:
         kept = () if self._lifeline_fd is None else (self._lifeline_fd,)
         try:
             child = subprocess.Popen(  # noqa: S603 - the command is ours
@@ -75,9 +106,12 @@ class LocalNodeProvider:
         except OSError as error:
             raise Unavailable(f"The process of node {slot} cannot be started: {error.strerror}.") from error
         self._children[slot] = child
+        self._starting[slot] = self._clock()
 
     def terminate(self, slot: int, drain_seconds: float) -> None:
         """See `NodeProvider`: SIGTERM, then SIGKILL."""
+        if slot in self._waiting:
+            self._waiting.remove(slot)
         if slot not in self.alive():
             return
         kill_at = self._clock() + drain_seconds
@@ -95,7 +129,19 @@ class LocalNodeProvider:
         alive = frozenset(slot for slot in range(MAX_NODES) if self._is_alive(slot))
         self._stopping = {slot: stopping for slot, stopping in self._stopping.items() if slot in alive}
         self._kill_overdue()
-        return alive
+        return alive | self._start_waiting(alive)
+
+    def _start_waiting(self, alive: Set[int]) -> frozenset[int]:
+        """Start those whose turn it is; gives the slots that have waited, as alive: nobody is to launch them again."""
+        waited = frozenset(self._waiting)
+        while self._waiting and self._may_start(alive):
+            slot = self._waiting.pop(0)
+            try:
+                self._start(slot)
+            except Unavailable as error:
+                # From the next look on the slot has no node, and whoever wanted one launches it again.
+                _log.warning("%s", error)
+        return waited
 
     def close(self) -> None:
         """See `NodeProvider`."""
@@ -103,6 +149,7 @@ class LocalNodeProvider:
             # Somebody else will see its end; a Popen that is dropped without having seen it complains.
             child.returncode = 0 if child.poll() is None else child.returncode
         self._children.clear()
+        self._waiting.clear()
 
     def _is_alive(self, slot: int) -> bool:
         child = self._children.get(slot)
