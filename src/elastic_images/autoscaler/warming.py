@@ -9,7 +9,7 @@ from elastic_images.pool.view import LIVE, PoolView
 
 TAKING_SECONDS = 1.0
 """How long members may take to take the open map before the resize goes on without them."""
-WARM_SECONDS = 120.0
+WARM_SECONDS = 300.0
 """How long the new owners may pull. What is not pulled by then comes from storage."""
 _MAX_AGE_SECONDS = 0.1
 

@@ -19,6 +19,8 @@ from elastic_images.memcache.pull_sources import Source
 _ROOM_SECONDS = 0.5
 """How long to wait for room that others make, before something colder is evicted or the entry is left where it is."""
 _LOOK_SECONDS = 0.005
+_APART_SECONDS = 0.06
+"""Nodes begin to list so long one after the other: all at once they would hold up the readers of a small machine."""
 
 
 class Pull:
@@ -49,6 +51,7 @@ class Pull:
 
     def run(self, pulled: Callable[[int], None]) -> None:
         """Pull; `pulled` is told the bytes of each entry that came in, or was there already."""
+        self._stopping.wait(self._slot * _APART_SECONDS)
         plan = self._plan()
         self._make_room(plan)
         # What found no room is tried once more: a node of colder entries may have taken nothing from here before.

@@ -215,7 +215,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "warm_bytes_per_second",
         kinds.integer(0, 10**12),
-        16_000_000,
+        8_000_000,
         "How fast each node copies the images that a resize brings to it, in bytes a second; 0: not at all, they are "
         "fetched when they are asked for.",
     ),
