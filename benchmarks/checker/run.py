@@ -37,8 +37,8 @@ class Options:
     reader_threads: int = 4
     writers: int = 4
     writes_per_second: float = 30.0
-    resize_pause_seconds: float = 1.0
-    fault_pause_seconds: float = 7.0
+    resize_pause_seconds: float = 0.5
+    fault_pause_seconds: float = 6.0
     database: str | None = None
 
 

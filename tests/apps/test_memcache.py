@@ -93,6 +93,12 @@ def test_head_has_the_headers_and_no_body(node: Node) -> None:
     assert (got.status, got.headers["content-length"], got.body) == (200, "12", b"")
 
 
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
+def test_an_image_is_changed_by_storage_alone(node: Node, storage: Storage, method: str) -> None:
+    assert ask(node, f"/images/{KEY}", method).status in (404, 405)
+    assert storage.asked == []
+
+
 def test_conditions_and_ranges_are_obeyed_also_on_a_miss(node: Node) -> None:
     assert image(node, If_None_Match=entry(KEY).etag).status == 304
     assert image(node, Range="bytes=3-9").body == b"version"

@@ -45,6 +45,8 @@ class NodePlane:
         """Answer in the request's own thread; a miss holds it until the fill is done."""
         path: str = environ["PATH_INFO"]
         read: Callable[[str, WSGIEnvironment], Answer]
+        if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
+            return self._behind(environ, start_response)
         if path.startswith(IMAGES):
             read, raw = self._image, path[len(IMAGES) :]
         elif path.startswith(PEER):
