@@ -15,6 +15,7 @@ from PIL import Image
 from sqlalchemy import Engine
 
 from elastic_images.core.errors import Unavailable
+from elastic_images.metrics.counters import Counters
 from elastic_images.storage.acknowledge import Acknowledger
 from elastic_images.storage.catalog import Catalog, Upload
 from elastic_images.storage.changes import ChangeLog
@@ -123,7 +124,7 @@ class Parts:
             self.changes, self.caches, clock=self.clock, monotonic=self.monotonic, step=step
         )
         self.inspector = ImageInspector(max_pixels=1_000_000, max_decodes=2)
-        self.reader = ImageReader(self.catalog, self.store)
+        self.reader = ImageReader(self.catalog, self.store, Counters())
         self.writes = WritePath(
             self.catalog,
             self.store,

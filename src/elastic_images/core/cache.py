@@ -26,6 +26,7 @@ class ByteCache:
         self.capacity_bytes = capacity_bytes
         self.used_bytes = 0
         self.evictions = 0
+        self.oversized = 0
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -47,6 +48,7 @@ class ByteCache:
         """Keep `entry`, evicting what it takes. False: it is larger than the cache and is not kept."""
         self.remove(entry.key)
         if entry.size_bytes > self.capacity_bytes:
+            self.oversized += 1
             return False
         self._make_room(entry.size_bytes)
         self._insert(entry, now)

@@ -295,7 +295,7 @@ class CoherentCache:
                 self._cache.configure(capacity_bytes, policy)
 
     def statistics(self) -> dict[str, int | str]:
-        """Items, bytes, capacity, policy, evictions, invalidations and fills under way, at one moment."""
+        """Items, bytes, capacity, policy, evictions, invalidations, fills under way and epoch, at one moment."""
         with self._lock:
             return {
                 "items": len(self._cache),
@@ -305,6 +305,8 @@ class CoherentCache:
                 "evictions": self._cache.evictions,
                 "invalidations": self.invalidations,
                 "fills": len(self._fills),
+                "oversized": self._cache.oversized,
+                "epoch": self.epoch,
             }
 
     @property

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, ProcessCollector
-
+from elastic_images import __version__
 from elastic_images.accounts.accounts import open_accounts
 from elastic_images.autoscaler.client import AutoscalerClient
 from elastic_images.internal_http import InternalHttp
 from elastic_images.manager.app import ManagerServices, create_app
 from elastic_images.manager.deletion import Deletion
+from elastic_images.metrics.counters import Counters
+from elastic_images.metrics.prometheus import registry_for
 from elastic_images.server import Bound
 from elastic_images.settings import Settings
 from elastic_images.storage.client import StorageClient
@@ -23,8 +24,6 @@ class ManagerService:
     def __init__(self, settings: Settings) -> None:
         self._http = InternalHttp(settings.internal_token)
         self._accounts = open_accounts(settings)
-        registry = CollectorRegistry()
-        ProcessCollector(registry=registry)
         images = StorageClient(self._http, settings.storage_urls, timeout_seconds=_ASK_SECONDS)
         self._deletion = Deletion(images)
         services = ManagerServices(
@@ -32,7 +31,7 @@ class ManagerService:
             pool=AutoscalerClient(self._http, settings.autoscaler_url, timeout_seconds=_ASK_SECONDS),
             images=images,
             deletion=self._deletion,
-            registry=registry,
+            registry=registry_for("manager", Counters(), version=__version__),
         )
         self.wsgi = create_app(services, settings)
 

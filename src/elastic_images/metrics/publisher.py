@@ -119,7 +119,8 @@ class Publisher:
             _log.warning("samples were refused: %s", error)
         except ElasticImagesError as error:
             self._failures.increment()
-            if not self._failed_attempts:
+            # At an orderly stop of the whole system, who would take them in may be gone before us.
+            if not self._failed_attempts and not self._stopping.is_set():
                 _log.warning("samples wait to be published: %s", error)
             self._failed_attempts += 1
             return False

@@ -8,6 +8,7 @@ filled by nodes. Then the pool is read again: a member or a copy that came meanw
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -68,10 +69,16 @@ class Invalidator:
         self._clock = clock
         self._sleep = sleep
         self._together = ThreadPoolExecutor(8, thread_name_prefix="invalidate")
+        self._lock = threading.Lock()
+        self._fences = 0
 
     def close(self) -> None:
         """Wait for what is under way and end the threads."""
         self._together.shutdown()
+
+    def statistics(self) -> dict[str, int]:
+        """`fences`: how many members were fenced because they did not answer, since the start."""
+        return {"fences": self._fences}
 
     def invalidate(self, keys: Sequence[str], deadline: float) -> None:
         """Return when no member can answer any of `keys` from what it kept before this call.
@@ -115,7 +122,7 @@ class Invalidator:
                 return
             if dead_at is None and (state == FENCED or now >= patience_ends):
                 if state == LIVE and self._store.fence(member.incarnation):
-                    _log.warning("%s (%s) does not answer invalidations and is fenced", member.id, member.incarnation)
+                    self._note_fence(member)
                 dead_at = self._clock() + DEATH_SECONDS
             elif dead_at is not None and now >= dead_at:
                 self._store.mark_dead(member.incarnation)
@@ -123,6 +130,11 @@ class Invalidator:
             if now >= deadline:
                 raise Unavailable("A cache node does not answer; the change is kept and will be finished.")
             self._sleep(_PAUSE_SECONDS)
+
+    def _note_fence(self, member: Member) -> None:
+        with self._lock:
+            self._fences += 1
+        _log.warning("%s (%s) does not answer invalidations and is fenced", member.id, member.incarnation)
 
     def _told(self, member: Member, keys: Sequence[str], seconds: float) -> bool:
         try:

@@ -18,6 +18,7 @@ from elastic_images.apps import base_app
 from elastic_images.core.errors import ElasticImagesError, InvalidRequest
 from elastic_images.core.kept_facts import KEEP_FACTS_HEADER, KEEP_OWNER_ID_HEADER, KeptFacts
 from elastic_images.core.keys import check_key
+from elastic_images.metrics.counters import Counter, Counters
 from elastic_images.settings import Settings
 from elastic_images.storage.catalog import Catalog
 from elastic_images.storage.conditions import Conditions
@@ -32,6 +33,8 @@ from elastic_images.storage.write_path import WritePath
 _log = logging.getLogger(__name__)
 _WRITE_ID = re.compile(r"[0-9a-f]{32}")
 _MAX_DIGITS = 18
+_OURS = 500
+"""Statuses from here on are an error of ours."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,7 @@ class StorageServices:
     pool: Blueprint
     """Where members of the pool register and poll (`pool.endpoints`)."""
     registry: CollectorRegistry
+    counters: Counters
 
 
 def create_app(services: StorageServices, settings: Settings) -> Flask:
@@ -61,7 +65,7 @@ def create_app(services: StorageServices, settings: Settings) -> Flask:
     app.url_map.merge_slashes = False
     app.register_blueprint(services.pool)
     _list_routes(app, services.catalog, services.reader)
-    _write_routes(app, services.writes)
+    _write_routes(app, services.writes, services.counters)
     app.wsgi_app = ReadPlane(  # type: ignore[method-assign]  # Flask documents this for middleware
         services.reader, services.renditions, settings.internal_token, app.wsgi_app
     )
@@ -93,32 +97,52 @@ def _list_routes(app: Flask, catalog: Catalog, reader: ImageReader) -> None:
         return jsonify(catalog.usage().to_json())
 
 
-def _write_routes(app: Flask, writes: WritePath) -> None:
+def _write_routes(app: Flask, writes: WritePath, counters: Counters) -> None:
+    uploads, upload_bytes = counters.counter("uploads"), counters.counter("upload_bytes")
+    rejected, deletes = counters.counter("rejected_uploads"), counters.counter("deletes")
+
     @app.put("/internal/images/<path:key>")
     def put_image(key: str) -> ResponseReturnValue:
         length = _number("X-Image-Length", request.headers.get("X-Image-Length", ""))
         announced = length + DIGEST_CHARACTERS
         if request.content_length not in (None, announced):
             raise InvalidRequest("Content-Length is the image's length and 64 digits.")
-        facts, created = writes.put(
-            check_key(key),
-            _Body(request.environ["wsgi.input"], announced),
-            length,
-            write_id=_write_id(),
-            actor=_actor(),
-            conditions=_conditions(),
-            kept=_kept(),
-        )
+        try:
+            facts, created = writes.put(
+                check_key(key),
+                _Body(request.environ["wsgi.input"], announced),
+                length,
+                write_id=_write_id(),
+                actor=_actor(),
+                conditions=_conditions(),
+                kept=_kept(),
+            )
+        except ElasticImagesError as error:
+            if error.status < _OURS:
+                rejected.increment()
+            raise
+        uploads.increment()
+        upload_bytes.add(length)
         return jsonify(facts.to_json()), 201 if created else 200
 
     @app.delete("/internal/images/<path:key>")
     def delete_image(key: str) -> ResponseReturnValue:
         writes.delete(check_key(key), write_id=_write_id(), actor=_actor(), conditions=_conditions())
+        deletes.increment()
         return Response(status=204)
 
     @app.post("/internal/delete_all")
     def delete_all() -> ResponseReturnValue:
-        return Response(_progress(writes.delete_all(_actor())), mimetype="application/x-ndjson")
+        return Response(_progress(_counted(writes.delete_all(_actor()), deletes)), mimetype="application/x-ndjson")
+
+
+def _counted(totals: Iterator[int], counter: Counter) -> Iterator[int]:
+    """The running totals as they are, with what each adds counted."""
+    before = 0
+    for total in totals:
+        counter.add(total - before)
+        before = total
+        yield total
 
 
 def _progress(batches: Iterator[int]) -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from elastic_images.core.errors import ElasticImagesError, NotFound
+from elastic_images.metrics.counters import Counters
 from elastic_images.storage.catalog import Catalog
 from elastic_images.storage.facts import ImageFacts
 from elastic_images.storage.objects.base import ObjectMissing, ObjectStore, OpenObject
@@ -25,9 +26,10 @@ class ImageReader:
     Safe to share between threads.
     """
 
-    def __init__(self, catalog: Catalog, store: ObjectStore) -> None:
+    def __init__(self, catalog: Catalog, store: ObjectStore, counters: Counters) -> None:
         self._catalog = catalog
         self._store = store
+        self._count_read = counters.counter("reads").increment
 
     def facts(self, key: str) -> ImageFacts:
         """The metadata of `key`. Raises NotFound."""
@@ -58,6 +60,7 @@ class ImageReader:
                 missing = image.object_name
                 continue
             if found.size_bytes == image.facts.size_bytes:
+                self._count_read()
                 return image.facts, found
             found.close()
             break

@@ -55,10 +55,12 @@ class StorageService:
             max_bytes=settings.max_image_bytes,
             step=step,
         )
-        registry = registry_for("storage", Counters(), version=__version__)
-        reader = ImageReader(catalog, self._store)
+        counters = Counters()
+        counters.follow(self._invalidator.statistics)
+        registry = registry_for("storage", counters, version=__version__)
+        reader = ImageReader(catalog, self._store, counters)
         services = StorageServices(
-            catalog, reader, RenditionMaker(inspector), writes, self._check, pool_blueprint(pool), registry
+            catalog, reader, RenditionMaker(inspector), writes, self._check, pool_blueprint(pool), registry, counters
         )
         self.wsgi = create_app(services, settings)
         self._take_up_seconds = 0.0

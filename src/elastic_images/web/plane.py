@@ -43,6 +43,8 @@ _RELAYS = 96
 BYPASS_PLACES = 40
 """Reads past the pool under way, at the most (I7): a lost node must not become a storm."""
 _PLACE_SECONDS = 0.25
+_OURS = 500
+"""Statuses from here on are an error of ours."""
 
 
 class EntryReader(Protocol):
@@ -78,6 +80,8 @@ class ImagePlane:
         self._serve_stale_seconds = serve_stale_seconds
         self._hit = counters.counter("hits").increment
         self._bypassed = counters.counter("bypasses").increment
+        self._stale_read = counters.counter("stale").increment
+        self._failed = counters.counter("errors").increment
         self._relayed_hit = counters.counter("relayed_hits").increment
         self._relayed_miss = counters.counter("relayed_misses").increment
         self._relays = _Places(_RELAYS)
@@ -118,6 +122,8 @@ class ImagePlane:
             query = environ.get("QUERY_STRING")
             return self._image(rendition_name(key, _rendition(query)) if query else key, environ)
         except ElasticImagesError as error:
+            if error.status >= _OURS:
+                self._failed()
             return error_answer(error)
 
     def read(self, key: str) -> Answer:
@@ -250,6 +256,7 @@ class ImagePlane:
             if answered is None:
                 return None
             entry = entry_from_answer(key, answered.headers, answered.body, self._public_headers)
+        self._stale_read()
         given = whole(entry, self._clock())
         headers = [header for header in given.headers if header[0] != "X-Cache"]
         return Answer(given.status, [*headers, ("X-Cache", "STALE")], given.body)
