@@ -34,6 +34,9 @@ GRACE_SECONDS = 3.0
 _SERVICE_STOP_SECONDS = 3.0
 _START_SECONDS = 10.0
 _MAX_CONNECTIONS = 8192
+IDLE_SECONDS = 75.0
+"""So long a connection may wait for its next request. More than the 60 s after which load balancers close theirs: who
+closes first must be the one who sends, or a request meets a closed connection."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,11 +124,13 @@ def leave(code: int) -> None:
 
 
 @contextlib.contextmanager
-def serving(wsgi: WSGIApplication, host: str = "127.0.0.1", *, threads: int = 16) -> Iterator[Bound]:
+def serving(
+    wsgi: WSGIApplication, host: str = "127.0.0.1", *, threads: int = 16, idle_seconds: float = IDLE_SECONDS
+) -> Iterator[Bound]:
     """Serve an app from this process on a free port while the block runs: for tests and tools."""
     with contextlib.closing(bind(host, 0)) as listener:
         port = listener.getsockname()[1]
-        worker = _Worker(wsgi, listener, threads=threads, on_exit=lambda: None)
+        worker = _Worker(wsgi, listener, threads=threads, on_exit=lambda: None, idle_seconds=idle_seconds)
         try:
             _wait_until_served(host, port)
             yield Bound(port, f"{reachable_host(host)}:{port}")
@@ -137,9 +142,15 @@ class _Worker:
     """Granian's WSGI worker on a listening socket, in a thread of this process."""
 
     def __init__(
-        self, wsgi: WSGIApplication, listener: socket.socket, *, threads: int, on_exit: Callable[[], None]
+        self,
+        wsgi: WSGIApplication,
+        listener: socket.socket,
+        *,
+        threads: int,
+        on_exit: Callable[[], None],
+        idle_seconds: float = IDLE_SECONDS,
     ) -> None:
-        self._worker = _granian_worker(wsgi, listener.detach(), threads)
+        self._worker = _granian_worker(wsgi, listener.detach(), threads, idle_seconds)
         self._worker.inner.start()
         self._on_exit = on_exit
         threading.Thread(target=self._watch, name="server-watch", daemon=True).start()
@@ -160,7 +171,7 @@ class _Worker:
         self._on_exit()
 
 
-def _granian_worker(wsgi: WSGIApplication, descriptor: int, threads: int) -> Any:
+def _granian_worker(wsgi: WSGIApplication, descriptor: int, threads: int, idle_seconds: float) -> Any:
     """Granian's worker thread, not yet started, on a listening socket that it closes at its end.
 
     Granian is imported here, so that only a process that serves pays for it. Its `MTServer.serve` is not used: it
@@ -168,6 +179,7 @@ def _granian_worker(wsgi: WSGIApplication, descriptor: int, threads: int) -> Any
     """
     from granian._granian import SocketHolder
     from granian.constants import HTTPModes, Interfaces, RuntimeModes
+    from granian.http import HTTP1Settings
     from granian.log import LogLevels
     from granian.server import MTServer
 
@@ -177,6 +189,7 @@ def _granian_worker(wsgi: WSGIApplication, descriptor: int, threads: int) -> Any
         interface=Interfaces.WSGI,
         runtime_mode=RuntimeModes.mt,
         http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(header_read_timeout=int(idle_seconds * 1000)),  # counts while nothing comes, too
         blocking_threads=threads,
         # It bounds open connections, idle ones too, so it is no limit on work: the threads are.
         backpressure=_MAX_CONNECTIONS,

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -305,3 +306,18 @@ def test_a_whole_body_is_read_whatever_way_it_is_asked_for() -> None:
             body = bytes(100_000)
             with urllib.request.urlopen(f"http://127.0.0.1:{bound.port}/{way}", body, timeout=20) as answer:
                 assert answer.read() == b"100000"
+
+
+def test_an_idle_connection_is_closed_after_its_time_and_not_before() -> None:
+    def wsgi(_environ: object, start_response: Callable[..., object]) -> list[bytes]:
+        start_response("200 OK", [("Content-Length", "2")])
+        return [b"ok"]
+
+    with server.serving(wsgi, idle_seconds=1.0) as bound:
+        connection = socket.create_connection(("127.0.0.1", bound.port), timeout=20)
+        with connection:
+            connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert connection.recv(4096).startswith(b"HTTP/1.1 200")
+            asked = time.monotonic()
+            assert connection.recv(4096) == b""  # the server's end of the connection
+            assert time.monotonic() - asked > 0.5
