@@ -95,7 +95,7 @@ def _for_moto(whole: dict[str, Any], secrets: dict[str, str]) -> dict[str, Any]:
     for resource in kept.values():
         if isinstance(needed := resource.get("DependsOn"), list):
             resource["DependsOn"] = [name for name in needed if name not in left_out]
-    known: dict[str, Any] = _known(whole | {"Resources": kept}, {name: "left-out" for name in left_out} | secrets)
+    known: dict[str, Any] = _known(whole | {"Resources": kept}, dict.fromkeys(left_out, "left-out") | secrets)
     return known
 
 

@@ -39,7 +39,11 @@ echo "aws $*" >> CALLS
 case "$1 $2" in
   "ssm get-parameter") [ "$4" = /elastic-images/x ] && cat SETTINGS ;;
   "secretsmanager get-secret-value") echo "content-of-$4" ;;
-  "s3 cp") touch "$6/elastic_images-1.2.3-py3-none-any.whl" ;;
+  "s3 cp")
+    cd "$6"
+    echo wheel > elastic_images.whl
+    sha256sum elastic_images.whl > SHA256SUMS
+    cat WRONG >> elastic_images.whl ;;
   *) exit 1 ;;
 esac
 """
@@ -71,7 +75,8 @@ class Instance:
         """Run the script as systemd would, with the roots of its paths moved."""
         script = (FOLDER / "refresh").read_text()
         for folder in ("/etc/elastic-images", "/run/elastic-images", "/opt/elastic-images"):
-            script = script.replace(f" {folder}", f" {self.root}{folder}").replace(f"={folder}", f"={self.root}{folder}")
+            for before in (" ", "="):
+                script = script.replace(f"{before}{folder}", f"{before}{self.root}{folder}")
         self._tool("aws", AWS)
         self._tool("curl", CURL)
         self._tool("python3.11", PYTHON)
@@ -94,6 +99,7 @@ class Instance:
             "CALLS": self.root / "calls",
             "SETTINGS": self.root / "settings",
             "PIP_CODE": self.root / "pip-code",
+            "WRONG": self.root / "wrong",
             "ADDRESS": self.address,
         }.items():
             script = script.replace(word, str(value))
@@ -109,6 +115,7 @@ def front(tmp_path: Path) -> Instance:
     stack = f"STACK_NAME=x\nSTACK_REGION=eu-central-1\nSTACK_SETTINGS=/elastic-images/x\nSTACK_FRONT={FRONT}\n"
     (tmp_path / "etc/elastic-images/stack").write_text(stack)
     (tmp_path / "pip-code").write_text("0")
+    (tmp_path / "wrong").write_text("")
     made = Instance(tmp_path, FRONT)
     made.write_settings(VALUES)
     return made
@@ -121,7 +128,8 @@ def test_the_front_starts_with_settings_that_the_system_understands(front: Insta
     assert settings.internal_token == "content-of-arn:token"
     assert settings.secret_key == "content-of-arn:key"
     assert settings.admin_password == "content-of-arn:admin"
-    assert settings.database.startswith("mysql") and "elastic:content-of-arn:database@db.example.org" in settings.database
+    assert settings.database.startswith("mysql")
+    assert "elastic:content-of-arn:database@db.example.org" in settings.database
     assert settings.node_provider == VALUES["ELASTIC_IMAGES_NODE_PROVIDER"]
     assert (settings.host, settings.internal_host, settings.advertise) == ("0.0.0.0", FRONT, FRONT)
     # What nodes are told: an address that they reach.
@@ -175,6 +183,12 @@ def test_an_installation_that_failed_starts_nothing_and_is_begun_again(front: In
     (front.root / "pip-code").write_text("0")
     assert front.refresh().returncode == 0
     assert len(front.calls("pip")) == 2
+
+
+def test_packages_that_are_not_what_was_pushed_are_not_installed(front: Instance) -> None:
+    (front.root / "wrong").write_text("a byte too many")
+    assert front.refresh().returncode != 0
+    assert front.calls("pip") == []
 
 
 @pytest.mark.parametrize("script", ["refresh", "boot"])

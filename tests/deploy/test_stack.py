@@ -21,7 +21,7 @@ def client() -> Iterator[Client]:
     import boto3
 
     with moto() as server:
-        session = boto3.session.Session("test-key", "test-secret", region_name=REGION)
+        session: Any = boto3.session.Session("test-key", "test-secret", region_name=REGION)
         yield lambda service: session.client(service, endpoint_url=server.url)
 
 
