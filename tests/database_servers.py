@@ -1,4 +1,7 @@
-"""Real MariaDB and PostgreSQL servers for tests, on private folders and Unix sockets: no port to collide on."""
+"""Real MariaDB and PostgreSQL servers for tests, on private folders and Unix sockets: no port to collide on.
+
+With an `address` they listen there, too, on their usual ports: for hosts of a test's own (tests/hosts).
+"""
 
 from __future__ import annotations
 
@@ -53,8 +56,8 @@ class DatabaseServer:
 
 
 @contextmanager
-def mariadb() -> Iterator[DatabaseServer]:
-    """A MariaDB server; the package is `mariadb-server`."""
+def mariadb(address: str | None = None) -> Iterator[DatabaseServer]:
+    """A MariaDB server; the package is `mariadb-server`. With an `address`, `fresh_url` leads there."""
     user = _server_user("mysql")
     with _folder(user) as folder:
         log, data, socket = folder / "log", folder / "data", folder / "s"
@@ -66,7 +69,7 @@ def mariadb() -> Iterator[DatabaseServer]:
             *common,
             f"--socket={socket}",
             f"--pid-file={folder / 'pid'}",
-            "--skip-networking",
+            *([f"--bind-address={address}", "--port=3306"] if address else ["--skip-networking"]),
             "--innodb-buffer-pool-size=32M",
             "--innodb-log-file-size=10M",
             "--innodb-flush-log-at-trx-commit=0",
@@ -76,13 +79,19 @@ def mariadb() -> Iterator[DatabaseServer]:
         def url(name: str) -> str:
             return f"mariadb+pymysql://root@localhost/{name}?unix_socket={socket}&charset=utf8mb4"
 
-        with _running(command, log, None, DatabaseServer(url(""), url)) as running:
+        def url_there(name: str) -> str:
+            return f"mariadb://tester@{address}/{name}"
+
+        with _running(command, log, None, DatabaseServer(url(""), url_there if address else url)) as running:
+            if address:
+                running.execute("CREATE USER tester@'%'")
+                running.execute("GRANT ALL ON *.* TO tester@'%'")
             yield running
 
 
 @contextmanager
-def postgresql() -> Iterator[DatabaseServer]:
-    """A PostgreSQL server; the package is `postgresql`."""
+def postgresql(address: str | None = None) -> Iterator[DatabaseServer]:
+    """A PostgreSQL server; the package is `postgresql`. With an `address`, `fresh_url` leads there."""
     binaries = postgresql_binaries()
     assert binaries is not None
     user = _server_user("postgres")
@@ -90,13 +99,20 @@ def postgresql() -> Iterator[DatabaseServer]:
         log, data = folder / "log", folder / "data"
         initdb = [str(binaries / "initdb"), "-D", str(data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync"]
         _run([*initdb, "--locale=C.UTF-8"], log, user)
-        options = ["-c", "listen_addresses=", "-c", "fsync=off", "-c", "max_connections=200"]
+        if address:
+            with (data / "pg_hba.conf").open("a") as rules:
+                rules.write(f"host all all {address}/24 trust\n")
+        options = ["-c", f"listen_addresses={address or ''}", "-c", "fsync=off", "-c", "max_connections=200"]
         command = [str(binaries / "postgres"), "-D", str(data), "-k", str(folder), *options]
 
         def url(name: str) -> str:
             return f"postgresql+psycopg://postgres@/{name}?host={folder}"
 
-        with _running(command, log, user, DatabaseServer(url("postgres"), url)) as running:
+        def url_there(name: str) -> str:
+            return f"postgresql://postgres@{address}/{name}"
+
+        there = url_there if address else url
+        with _running(command, log, user, DatabaseServer(url("postgres"), there)) as running:
             yield running
 
 

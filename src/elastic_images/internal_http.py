@@ -7,9 +7,11 @@ from collections.abc import Iterable, Mapping
 from typing import IO, Any
 
 import urllib3
+from urllib3.connection import HTTPConnection
 
 from elastic_images.core import errors
 from elastic_images.core.errors import ElasticImagesError, Unavailable
+from elastic_images.dead_peers import dead_peer_options
 from elastic_images.lean_http import LeanAnswer, LeanHttp
 
 _CONNECT_SECONDS = 2.0
@@ -32,7 +34,13 @@ class InternalHttp:
     def __init__(self, token: str | None, *, connections: int = 32) -> None:
         self._token = token
         self._authorization = {} if token is None else {"Authorization": f"Bearer {token}"}
-        self._pool = urllib3.PoolManager(num_pools=32, maxsize=connections, block=False, retries=False)
+        self._pool = urllib3.PoolManager(
+            num_pools=32,
+            maxsize=connections,
+            block=False,
+            retries=False,
+            socket_options=[*HTTPConnection.default_socket_options, *dead_peer_options()],
+        )
         self._lean: dict[float, LeanHttp] = {}
 
     def request(

@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine, select, text
@@ -18,8 +20,9 @@ from tests.storage_parts import ANN, Clock, upload_of
 
 from elastic_images.accounts.accounts import Accounts
 from elastic_images.core.errors import Conflict
-from elastic_images.database.engine import normalise_url, open_engine
+from elastic_images.database.engine import _watch_peer, normalise_url, open_engine
 from elastic_images.database.migrate import migrate
+from elastic_images.dead_peers import dead_peer_options
 from elastic_images.storage.catalog import Catalog
 
 ODD_COLLATIONS = {
@@ -210,6 +213,20 @@ def test_a_server_that_is_silent_is_given_up(kind: str, monkeypatch: pytest.Monk
             connection.execute(select(1))
         engine.dispose()
         gc.collect()
+
+
+def test_a_server_whose_machine_is_gone_is_noticed_by_the_kernel(engine: Engine) -> None:
+    """What that does is seen in tests/system/test_several_hosts.py, over TCP; here it is a Unix socket."""
+    if engine.dialect.name != "mariadb":
+        return  # PostgreSQL's driver has settings for it; SQLite is on this machine
+    with engine.connect() as connection:
+        known: Any = connection.connection.dbapi_connection
+        assert isinstance(known._sock, socket.socket), "PyMySQL calls it by another name"
+    with socket.create_server(("127.0.0.1", 0)) as listener, socket.create_connection(listener.getsockname()) as made:
+        _watch_peer(SimpleNamespace(_sock=made), None)
+        assert [made.getsockopt(level, name) for level, name, _ in dead_peer_options()] == [
+            value for _, _, value in dead_peer_options()
+        ]
 
 
 def test_a_urls_own_parameters_count_before_ours() -> None:

@@ -165,6 +165,16 @@ def test_a_member_ends_the_earlier_lives_of_its_id_that_it_names_and_no_other(st
     assert {member.id for member in store.read().members} == {"node-0", "node-1", "web-1"}
 
 
+def test_a_registration_that_was_given_up_and_comes_late_is_dead(store: PoolStore) -> None:
+    """Else a life that nobody lives would hold up the first write, until it is fenced and its lease over."""
+    store.register(node(0, "b"), replaces=[node(0, "a").incarnation])
+    store.register(node(0, "a"))
+    assert store.state_of(node(0, "a").incarnation) == DEAD
+    assert [member.incarnation for member in store.read().members] == [node(0, "b").incarnation]
+    store.register(node(0, "c"), replaces=[node(0, life).incarnation for life in ("a", "b", "d")])
+    assert [member.incarnation for member in store.read().members] == [node(0, "c").incarnation]
+
+
 def test_the_way_of_a_member_goes_one_way(store: PoolStore) -> None:
     incarnation = node(0).incarnation
     assert not store.fence(incarnation), "unknown"

@@ -7,12 +7,14 @@ import json
 import socket
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from tests.unit.pool.raw_server import RawServer, answer_always, ok, read_request
 
 from elastic_images.core import errors
 from elastic_images.core.errors import ElasticImagesError, NotFound, OutOfSpace, Unavailable
+from elastic_images.dead_peers import dead_peer_options
 from elastic_images.internal_http import PROBLEM_TYPE_PREFIX, InternalHttp, decoded, problem
 
 KINDS = [
@@ -158,6 +160,20 @@ def test_who_does_not_answer_in_time_or_is_not_there_is_unavailable(client: Inte
         client.request("GET", f"http://{server.address}/", timeout_seconds=0.1)
     with pytest.raises(Unavailable):
         client.request("GET", "http://127.0.0.1:1/", timeout_seconds=1.0)
+
+
+def test_a_connection_is_given_up_when_the_other_machine_is_gone_without_a_word(client: InternalHttp) -> None:
+    """What that does is seen in tests/system/test_several_hosts.py."""
+    with RawServer(answer_always(ok(b"1"))) as server:
+        client.get_json(f"http://{server.address}/")
+        kept: Any = client._pool.connection_from_url(f"http://{server.address}/").pool
+        connection = kept.get()
+        sock = connection.sock
+        assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        for level, name, value in dead_peer_options():
+            assert sock.getsockopt(level, name) == value
+        connection.close()
 
 
 def test_no_call_is_repeated(client: InternalHttp) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sqlite3
 from typing import Any
 
@@ -10,6 +11,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from elastic_images.core.errors import InvalidRequest
+from elastic_images.dead_peers import GONE_SECONDS, dead_peer_options
 
 _DRIVERS = {
     "mysql": "mysql+pymysql",
@@ -40,7 +42,7 @@ def normalise_url(text: str) -> URL:
 
 _CONNECT_SECONDS = 5
 ANSWER_SECONDS = 30
-"""A server that went away without a word, as in a fail-over, is given up after so long."""
+"""A server that is there and does not answer is given up after so long; one whose machine is gone, in seconds."""
 _STRICT = "STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION"
 """Some servers, Amazon's among them, are set up to cut off values that do not fit instead of refusing them."""
 
@@ -48,15 +50,16 @@ _STRICT = "STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION"
 def open_engine(text: str, *, pool_size: int = 8, answer_seconds: int = ANSWER_SECONDS) -> Engine:
     """An engine for the database at the URL `text`. Connects when it is first used; safe to share between threads.
 
-    A connection is tried before it is used again, so that none of an earlier life of the server is. A statement that
-    is not answered for `answer_seconds` fails (on PostgreSQL: whose server is not reachable for so long).
+    A connection is tried before it is used again, so that none of an earlier life of the server is. One whose server
+    went away without a word, as in a fail-over, fails in seconds (`dead_peers`); on MySQL and MariaDB every statement
+    fails that is not answered for `answer_seconds`.
 
     On SQLite: WAL, `synchronous=FULL`, foreign keys, 10 s of waiting for another writer, and transactions that begin
     where they are said to begin, as SQLAlchemy's documentation of the pysqlite driver describes.
     """
     url = normalise_url(text)
     if url.get_backend_name() != "sqlite":
-        return create_engine(
+        served = create_engine(
             url,
             pool_size=pool_size,
             max_overflow=pool_size,
@@ -65,6 +68,9 @@ def open_engine(text: str, *, pool_size: int = 8, answer_seconds: int = ANSWER_S
             isolation_level="READ COMMITTED",
             connect_args=_connect_arguments(url, answer_seconds),
         )
+        if url.get_driver_name() == "pymysql":
+            event.listen(served, "connect", _watch_peer)
+        return served
     engine = create_engine(url, pool_size=pool_size, max_overflow=pool_size, connect_args={"timeout": 10})
 
     @event.listens_for(engine, "connect")
@@ -95,12 +101,20 @@ def _connect_arguments(url: URL, answer_seconds: int) -> dict[str, Any]:
     elif url.get_driver_name() == "psycopg":
         arguments = {
             "connect_timeout": _CONNECT_SECONDS,
-            "keepalives_idle": max(1, answer_seconds // 3),
-            "keepalives_interval": max(1, answer_seconds // 6),
-            "keepalives_count": 4,
-            "tcp_user_timeout": answer_seconds * 1000,
+            "keepalives_idle": GONE_SECONDS // 2,
+            "keepalives_interval": 1,
+            "keepalives_count": GONE_SECONDS // 2,
+            "tcp_user_timeout": GONE_SECONDS * 1000,
         }
     return {name: value for name, value in arguments.items() if name not in url.query}
+
+
+def _watch_peer(connection: Any, _record: Any) -> None:
+    """PyMySQL has no setting for the options of its socket, and no name for it that is public."""
+    made = getattr(connection, "_sock", None)
+    if isinstance(made, socket.socket) and made.family != socket.AF_UNIX:
+        for option in dead_peer_options():
+            made.setsockopt(*option)
 
 
 def write_transaction(engine: Engine) -> Any:

@@ -68,6 +68,7 @@ class MemcacheService:
             self._http,
             [*settings.storage_urls, settings.autoscaler_url],
             self._cache,
+            register_urls=settings.storage_urls,
             member_id=node_id(slot),
             kind="node",
             on_view=self._see,

@@ -14,7 +14,7 @@ from elastic_images.core.errors import ElasticImagesError, Unavailable
 from elastic_images.internal_http import InternalHttp, decoded
 from elastic_images.pool.lease_clock import lease_clock
 from elastic_images.pool.life_lock import MAX_FORMER, LifeLock
-from elastic_images.pool.view import LEASE_SECONDS, LIVE, Member, PoolView
+from elastic_images.pool.view import DEATH_SECONDS, FENCED, LEASE_SECONDS, LIVE, Member, PoolView
 
 _log = logging.getLogger(__name__)
 POLL_SECONDS = 1.0
@@ -22,6 +22,15 @@ _ANSWER_SECONDS = 0.6
 """How much longer than the poll itself its answer may take; after that another address still fits in the lease."""
 _PAUSE_SECONDS = 0.2
 _REFRESH_SECONDS = 0.05
+STAND_BACK_SECONDS = DEATH_SECONDS + 0.5
+"""How long a member stays away that was fenced while it held a lease: it reaches somebody, but not all reach it.
+
+Whoever fenced it waits so long for its death. Were it back before, he would have to wait anew, and a write could be
+held up for as long as the network is broken.
+"""
+MAX_STAND_BACK_SECONDS = 64.0
+_STEADY_SECONDS = 60.0
+"""After so long in one life the next time counts as the first."""
 
 
 class PoolMember:
@@ -38,14 +47,20 @@ class PoolMember:
         urls: Sequence[str],
         cache: CoherentCache | None = None,
         *,
+        register_urls: Sequence[str] | None = None,
         member_id: str = "",
         kind: str = "web",
         clock: Callable[[], float] = lease_clock,
         on_view: Callable[[PoolView], None] = lambda _view: None,
     ) -> None:
-        """`urls`: storage processes and the autoscaler, any of which answers."""
+        """`urls`: storage processes and the autoscaler, any of which answers a poll.
+
+        `register_urls`: whom it may register with, all of them by default. The writers: one that reaches none of them
+        could not be told by them either, and would hold up their writes.
+        """
         self._http = http
-        self._urls = list(urls)
+        self._polled = _Rotation(urls)
+        self._registrars = _Rotation(urls if register_urls is None else register_urls)
         self._cache = cache
         self._member_id = member_id
         self._kind = kind
@@ -59,6 +74,8 @@ class PoolMember:
         self._refreshing = threading.Lock()
         self._registered = cache is None
         self._hurry = False
+        self._registered_at = self._back_at = float("-inf")
+        self._setbacks = 0
         self._obeyed_stamp = ""
         self._refreshed_at = float("-inf")
         self._thread = threading.Thread(target=self._run, name="pool-member", daemon=True)
@@ -102,12 +119,15 @@ class PoolMember:
             try:
                 if self._registered:
                     self._poll()
+                elif self._clock() < self._back_at:
+                    self._stand_back()
                 else:
                     self._register()
                 self._hurry = False
             except ElasticImagesError as error:
                 _log.debug("poll failed: %s", error)
                 self._pause()
+                self._look_as_guest()
             except Exception:  # noqa: BLE001 - the loop goes on, or the lease would never be renewed again
                 _log.exception("polling the pool failed")
                 self._pause()
@@ -115,6 +135,15 @@ class PoolMember:
     def _pause(self) -> None:
         self._hurry = True
         self._stopping.wait(_PAUSE_SECONDS)
+
+    def _stand_back(self) -> None:
+        self._stopping.wait(min(POLL_SECONDS, max(0.0, self._back_at - self._clock())))
+        self._look_as_guest()
+
+    def _look_as_guest(self) -> None:
+        """A web process that is no member still has to know where the nodes are."""
+        if self._kind == "web" and not self._registered and not self._stopping.is_set():
+            self.refresh()
 
     def _register(self) -> None:
         cache = self._cache
@@ -130,7 +159,7 @@ class PoolMember:
             self._life.note(self._former)
         sent = self._clock()
         answer = self._ask("register", {"member": asdict(member), "replaces": list(gone)}, POLL_SECONDS)
-        self._registered = True
+        self._registered, self._registered_at = True, sent
         self._former = (incarnation,)
         _log.info("registered as %s, incarnation %s", self._member_id, incarnation)
         self._obey(answer, sent)
@@ -152,8 +181,10 @@ class PoolMember:
         view = _view_in(answer)
         if self._cache is not None:
             if answer["state"] != LIVE:
-                _log.warning("%s is %s and starts a new life", self._member_id, answer["state"])
                 self._registered = False
+                pause = self._pause_after(answer["state"])
+                self._back_at = self._clock() + pause
+                _log.warning("%s is %s and starts a new life in %g s", self._member_id, answer["state"], pause)
                 return
             # The map comes before the lease: a longer lease must not serve an older map.
             self._cache.take_map(view.map)
@@ -170,21 +201,46 @@ class PoolMember:
             self.view = view
             self._on_view(view)
 
+    def _pause_after(self, state: str) -> float:
+        """How long to stay away after a life that ended so."""
+        if self._clock() - self._registered_at >= _STEADY_SECONDS:
+            self._setbacks = 0
+        if state != FENCED or self._cache is None or self._cache.dark:
+            # It was hung, or cut off from everybody, and is back: nobody waits for it any more.
+            return 0.0
+        self._setbacks += 1
+        return float(min(STAND_BACK_SECONDS * 2 ** (self._setbacks - 1), MAX_STAND_BACK_SECONDS))
+
     def _ask(self, call: str, body: dict[str, Any], timeout_seconds: float) -> dict[str, Any]:
         """Ask the address that answered last; one that fails goes to the end of the list."""
-        url = self._urls[0]
+        urls = self._registrars if call == "register" else self._polled
+        url = urls.first
         try:
             answer = decoded(
                 self._http.request("POST", f"{url}/internal/pool/{call}", json=body, timeout_seconds=timeout_seconds)
             )
         except ElasticImagesError:
-            self._pass_over(url)
+            urls.pass_over(url)
             raise
         if not isinstance(answer, dict):
             raise Unavailable("A poll was answered with something else.")
         return answer
 
-    def _pass_over(self, failed: str) -> None:
+
+class _Rotation:
+    """Addresses, the first of which is asked. Safe to share between threads."""
+
+    def __init__(self, urls: Sequence[str]) -> None:
+        self._urls = list(urls)
+        self._lock = threading.Lock()
+
+    @property
+    def first(self) -> str:
+        """The one to ask."""
+        return self._urls[0]
+
+    def pass_over(self, failed: str) -> None:
+        """Put one that failed at the end, where it is the first."""
         with self._lock:
             # Both threads may have met the same failure, and one step on is enough.
             if self._urls[0] == failed:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, Engine, delete, insert, select, update
+from sqlalchemy import Connection, Engine, Insert, delete, insert, select, update
 
 from elastic_images.core.pool_map import PoolMap
 from elastic_images.database.engine import write_transaction
@@ -88,9 +89,11 @@ class PoolStore:
 
         `replaces`: incarnations of this id that the caller knows to be gone, as a process does that holds the lock
         under which they were noted, or that registers anew after it cleared; they are marked dead at once. Each is
-        named: a lock proves nothing of another machine, where the same id may live.
+        named: a lock proves nothing of another machine, where the same id may live. One that is not known yet is
+        dead from the start: its registration, given up by the caller, may still be on its way.
         """
         now = self._clock()
+        gone = set(replaces) - {member.incarnation}
         with write_transaction(self._engine) as connection:
             # Taking the state's row first keeps one order of locks in all writers.
             self._change_state(connection)
@@ -98,33 +101,26 @@ class PoolStore:
                 select(pool_members.c.state).where(pool_members.c.incarnation == member.incarnation)
             ).scalar_one_or_none()
             if known is None:
-                connection.execute(
-                    insert(pool_members).values(
-                        incarnation=member.incarnation,
-                        id=member.id,
-                        kind=member.kind,
-                        address=member.address,
-                        data_address=member.data_address,
-                        state=LIVE,
-                        epoch=member.epoch,
-                        registered_at=now,
-                    )
-                )
-            if replaces:
-                connection.execute(
-                    update(pool_members)
-                    .where(
-                        pool_members.c.state.in_((LIVE, FENCED)),
-                        pool_members.c.id == member.id,
-                        pool_members.c.incarnation.in_(set(replaces) - {member.incarnation}),
-                    )
-                    .values(state=DEAD)
-                )
+                connection.execute(_row_of(member, LIVE, now))
+            if gone:
+                self._bury(connection, member, gone, now)
             connection.execute(
                 delete(pool_members).where(
                     pool_members.c.state == DEAD, pool_members.c.registered_at < now - _FORGET_DEAD_SECONDS
                 )
             )
+
+    @staticmethod
+    def _bury(connection: Connection, member: Member, gone: Collection[str], now: float) -> None:
+        theirs = pool_members.c.incarnation.in_(gone)
+        connection.execute(
+            update(pool_members)
+            .where(pool_members.c.state.in_((LIVE, FENCED)), pool_members.c.id == member.id, theirs)
+            .values(state=DEAD)
+        )
+        known = set(connection.execute(select(pool_members.c.incarnation).where(theirs)).scalars())
+        for incarnation in sorted(set(gone) - known):
+            connection.execute(_row_of(replace(member, incarnation=incarnation), DEAD, now))
 
     def name_epoch(self, incarnation: str, epoch: int) -> None:
         """Record that a member has taken the map of `epoch` and dropped what it lost. Never goes back."""
@@ -158,3 +154,16 @@ class PoolStore:
         connection.execute(
             update(pool_state).where(pool_state.c.id == 1).values(revision=pool_state.c.revision + 1, **values)
         )
+
+
+def _row_of(member: Member, state: str, now: float) -> Insert:
+    return insert(pool_members).values(
+        incarnation=member.incarnation,
+        id=member.id,
+        kind=member.kind,
+        address=member.address,
+        data_address=member.data_address,
+        state=state,
+        epoch=member.epoch,
+        registered_at=now,
+    )

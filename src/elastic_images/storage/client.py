@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json as json_module
+import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
@@ -15,6 +16,7 @@ from elastic_images.core.kept_facts import KEEP_FACTS_HEADER, KEEP_OWNER_ID_HEAD
 from elastic_images.core.keys import check_key, quote_key
 from elastic_images.core.renditions import split_name
 from elastic_images.internal_http import InternalHttp, decoded
+from elastic_images.pool.breaker import Breakers
 from elastic_images.pool.entries import entry_from_answer
 
 Json = dict[str, Any]
@@ -27,6 +29,10 @@ _WRITE_SECONDS = 60.0
 """A write waits for a place to decode, for the decoding, and up to 10 s for the caches."""
 
 
+_PASSED_OVER_SECONDS = 3.0
+"""A storage host that is gone without a word costs each who asks it seconds: one in so long finds out, no more."""
+
+
 class Body(Protocol):
     """A stream of bytes, read once."""
 
@@ -37,8 +43,8 @@ class Body(Protocol):
 class StorageClient:
     """The storage apps' calls (docs/architecture.md). Safe to share between threads.
 
-    Of several storage apps the first that answers is used. Every method raises Unavailable where none does, and
-    InvalidKey for a text that is no key.
+    Of several storage apps the first that answers is used; one that did not is asked last for a few seconds. Every
+    method raises Unavailable where none does, and InvalidKey for a text that is no key.
     """
 
     def __init__(
@@ -48,12 +54,14 @@ class StorageClient:
         *,
         timeout_seconds: float = 5.0,
         make_id: Callable[[], str] = lambda: uuid.uuid4().hex,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`timeout_seconds` is for reads."""
         self._http = http
         self._urls = [url.rstrip("/") for url in urls]
         self._timeout_seconds = timeout_seconds
         self._make_id = make_id
+        self._breakers = Breakers(clock, failures=1, open_seconds=_PASSED_OVER_SECONDS)
 
     def get_entry(self, name: str) -> Entry:
         """The image, or rendition (`core.renditions`), of that name, read by a fresh transaction. Raises NotFound."""
@@ -167,14 +175,34 @@ class StorageClient:
     def _first(self, ask: Callable[[str], T], *, go_on: Callable[[], bool] = lambda: True) -> T:
         """The answer of the first storage app that is available."""
         trouble: ElasticImagesError = Unavailable("No storage app is known.")
-        for url in self._urls:
+        for url in self._in_order():
             try:
-                return ask(url)
+                answer = ask(url)
             except Unavailable as error:
+                self._breakers.failed(url)
                 trouble = error
                 if not go_on():
                     break
+            except ElasticImagesError:
+                self._breakers.succeeded(url)
+                raise
+            else:
+                self._breakers.succeeded(url)
+                return answer
         raise trouble
+
+    def _in_order(self) -> Iterator[str]:
+        """Every storage app once; those that failed a moment ago at the end. Asked for as they are needed."""
+        if len(self._urls) == 1:
+            yield self._urls[0]
+            return
+        passed_over = []
+        for url in self._urls:
+            if self._breakers.allows(url):
+                yield url
+            else:
+                passed_over.append(url)
+        yield from passed_over
 
     def _write_headers(self, actor: Actor, if_match: str | None, if_none_match: str | None) -> dict[str, str]:
         headers = {"X-Write-Id": self._make_id(), "X-Actor": json_module.dumps(dict(actor))}

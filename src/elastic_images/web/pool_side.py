@@ -44,6 +44,7 @@ class WebPool:
             http,
             [*settings.storage_urls, settings.autoscaler_url],
             near.cache if near else None,
+            register_urls=settings.storage_urls,
             member_id=self.member_id,
             kind="web",
         )

@@ -16,8 +16,8 @@ from elastic_images.core.entry import Entry
 from elastic_images.core.errors import ElasticImagesError, Unauthenticated, Unavailable
 from elastic_images.core.pool_map import PoolMap
 from elastic_images.pool.life_lock import hold
-from elastic_images.pool.member import PoolMember
-from elastic_images.pool.view import DEAD, FENCED, LEASE_SECONDS, LIVE, PoolView
+from elastic_images.pool.member import MAX_STAND_BACK_SECONDS, STAND_BACK_SECONDS, PoolMember
+from elastic_images.pool.view import DEAD, DEATH_SECONDS, FENCED, LEASE_SECONDS, LIVE, PoolView
 
 STORAGE, AUTOSCALER = "http://storage", "http://autoscaler"
 
@@ -35,7 +35,12 @@ class Setup:
 
     kind: type[PoolMember] = PoolMember
 
-    def __init__(self, urls: tuple[str, ...] = (STORAGE, AUTOSCALER)) -> None:
+    def __init__(
+        self,
+        urls: tuple[str, ...] = (STORAGE, AUTOSCALER),
+        register_urls: tuple[str, ...] | None = None,
+        kind: str = "node",
+    ) -> None:
         self.clock = Clock()
         self.cache = CoherentCache(ByteCache(1_000_000), self.clock, slot=0)
         self.reply: Callable[[str, str, Body], Body] = lambda _url, _call, _body: answer(map_at(1))
@@ -45,8 +50,9 @@ class Setup:
             self.pool.as_http(),
             urls,
             self.cache,
-            member_id="node-0",
-            kind="node",
+            register_urls=register_urls,
+            member_id=f"{kind}-0",
+            kind=kind,
             clock=self.clock,
             on_view=self.seen.append,
         )
@@ -293,6 +299,97 @@ def test_whatever_an_answer_is_the_thread_goes_on() -> None:
     setup.member._stopping.wait = lambda _seconds=None: False  # type: ignore[method-assign, assignment]
     setup.member._run()
     assert setup.cache.epoch == 9
+
+
+# --- who is fenced although it holds a lease: others cannot reach it
+
+
+def rounds(setup: Setup, seconds: float) -> None:
+    """Let its thread go on for so long by its clock."""
+    ends = setup.clock.now + seconds
+
+    def wait(pause: float = 0.0) -> bool:
+        setup.clock.now += pause
+        if setup.clock.now >= ends:
+            setup.member._stopping.set()
+        return setup.member._stopping.is_set()
+
+    setup.member._stopping.clear()
+    setup.member._stopping.wait = wait  # type: ignore[method-assign, assignment]
+    setup.member._run()
+
+
+def fenced_and_back(setup: Setup) -> float:
+    """How long it stays away when it is fenced now."""
+    setup.poll(answer(map_at(1), state=FENCED))
+    registered: list[float] = []
+
+    def note(_url: str, call: str, _body: Body) -> Body:
+        if call == "register":
+            registered.append(setup.clock.now)
+            setup.member._stopping.set()
+        return answer(map_at(1))
+
+    before, setup.reply = setup.clock.now, note
+    rounds(setup, 1000.0)
+    return registered[0] - before
+
+
+def test_who_is_fenced_while_it_holds_a_lease_stays_away_until_it_is_given_up() -> None:
+    setup = Setup()
+    setup.register(map_at(1))
+    assert fenced_and_back(setup) == pytest.approx(STAND_BACK_SECONDS)
+    assert STAND_BACK_SECONDS > DEATH_SECONDS
+
+
+def test_who_is_fenced_again_and_again_stays_away_longer_and_longer_but_never_for_good() -> None:
+    setup = Setup()
+    setup.register(map_at(1))
+    pauses = [fenced_and_back(setup) for _ in range(7)]
+    assert pauses[:3] == pytest.approx([STAND_BACK_SECONDS, 2 * STAND_BACK_SECONDS, 4 * STAND_BACK_SECONDS])
+    assert pauses[-1] == pytest.approx(MAX_STAND_BACK_SECONDS)
+    setup.clock.now += 3600.0
+    setup.poll(answer(map_at(1), stamp="2"))
+    assert fenced_and_back(setup) == pytest.approx(STAND_BACK_SECONDS)
+
+
+def test_who_was_hung_and_finds_itself_fenced_is_back_at_once() -> None:
+    setup = Setup()
+    setup.register(map_at(1))
+    setup.clock.now += LEASE_SECONDS
+    assert fenced_and_back(setup) == 0.0
+
+
+def test_a_node_that_stands_back_asks_nobody_and_a_web_process_goes_on_to_learn_the_map() -> None:
+    for kind, asked in (("node", 0), ("web", 3)):
+        setup = Setup(kind=kind)
+        setup.register(map_at(1))
+        setup.poll(answer(map_at(1), state=FENCED))
+        setup.pool.calls.clear()
+        setup.reply = lambda _url, _call, _body: answer(map_at(7), stamp="7")
+        rounds(setup, STAND_BACK_SECONDS - 0.5)
+        assert len(setup.pool.calls) >= asked
+        assert not [call for call in setup.pool.calls if call[2].get("incarnation") or call[1] == "register"]
+        assert (setup.member.view.map == map_at(7)) == (kind == "web")
+        if kind == "node":
+            assert not setup.pool.calls
+
+
+def test_a_member_registers_with_those_alone_who_must_reach_it() -> None:
+    setup = Setup(register_urls=("http://storage1", "http://storage2"), kind="web")
+
+    def storages_are_down(url: str, call: str, _body: Body) -> Body:
+        if url != AUTOSCALER:
+            raise Unavailable("down")
+        assert call == "poll"
+        return answer(map_at(3), stamp="3")
+
+    setup.reply = storages_are_down
+    rounds(setup, 2.0)
+    registered_with = {url for url, call, _ in setup.pool.calls if call == "register"}
+    assert registered_with == {"http://storage1", "http://storage2"}
+    assert setup.cache.dark, "a guest has no lease"
+    assert setup.member.view.map == map_at(3), "where the nodes are it knows from whoever answers"
 
 
 # --- refresh

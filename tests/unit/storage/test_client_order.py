@@ -1,0 +1,101 @@
+"""Which storage app is asked first, and which after one that did not answer."""
+
+from __future__ import annotations
+
+import io
+from typing import Any, cast
+
+import pytest
+
+from elastic_images.core.errors import NotFound, Unavailable
+from elastic_images.internal_http import InternalHttp
+from elastic_images.storage.client import StorageClient
+
+ONE, TWO = "http://one", "http://two"
+
+
+class Storages:
+    """Stands for `InternalHttp`; some of the addresses do not answer."""
+
+    def __init__(self, *urls: str) -> None:
+        self.down: set[str] = set()
+        self.asked: list[str] = []
+        self.now = 0.0
+        self.client = StorageClient(cast(InternalHttp, self), urls, clock=lambda: self.now)
+
+    def get_json(self, url: str, *, timeout_seconds: float) -> Any:  # noqa: ARG002 - as InternalHttp has it
+        place = url.partition("/internal")[0]
+        self.asked.append(place)
+        if place in self.down:
+            raise Unavailable("down")
+        if url.endswith("/missing"):
+            raise NotFound("There is no image with this key.")
+        return {"images": 0, "bytes": 0}
+
+    def request(self, _method: str, url: str, *, body: Any, headers: Any, timeout_seconds: float) -> Any:  # noqa: ARG002
+        place = url.partition("/internal")[0]
+        self.asked.append(place)
+        if place in self.down:
+            next(iter(body))  # it fails when something was sent
+            raise Unavailable("gone")
+        raise NotFound("It was asked.")
+
+    def use(self, times: int = 1) -> list[str]:
+        """Who is asked, one after another."""
+        self.asked.clear()
+        for _ in range(times):
+            self.client.usage()
+        return self.asked
+
+
+def test_the_first_is_asked_first_and_one_that_failed_is_asked_last_for_a_while() -> None:
+    storages = Storages(ONE, TWO)
+    assert storages.use(2) == [ONE, ONE]
+    storages.down.add(ONE)
+    assert storages.use(3) == [ONE, TWO, TWO, TWO]
+    storages.now = 3.0
+    assert storages.use(3) == [ONE, TWO, TWO, TWO], "one finds out that it is still away"
+    storages.down.clear()
+    storages.now = 6.0
+    assert storages.use(3) == [ONE, ONE, ONE]
+
+
+def test_where_nobody_answers_everybody_is_asked_each_time() -> None:
+    storages = Storages(ONE, TWO)
+    storages.down |= {ONE, TWO}
+    for _ in range(2):
+        with pytest.raises(Unavailable):
+            storages.use()
+        assert sorted(storages.asked) == [ONE, TWO]
+    storages.down.discard(TWO)
+    assert storages.use()[-1] == TWO
+
+
+def test_an_answer_that_is_an_error_is_an_answer() -> None:
+    storages = Storages(ONE, TWO)
+    storages.down.add(ONE)
+    storages.use()
+    storages.now, storages.down = 3.0, set()
+    with pytest.raises(NotFound):
+        storages.client.metadata("missing")
+    assert storages.use(2) == [ONE, ONE]
+
+
+def test_after_a_write_that_was_lost_on_its_way_the_next_one_goes_elsewhere() -> None:
+    storages = Storages(ONE, TWO)
+    storages.down.add(ONE)
+    actor = {"id": 1, "name": "ann", "admin": False}
+    with pytest.raises(Unavailable):
+        storages.client.put("k", io.BytesIO(b"12"), 2, actor=actor)
+    with pytest.raises(NotFound):
+        storages.client.put("k", io.BytesIO(b"12"), 2, actor=actor)
+    assert storages.asked == [ONE, TWO]
+
+
+def test_a_single_storage_app_is_asked_whatever_it_did() -> None:
+    storages = Storages(ONE)
+    storages.down.add(ONE)
+    for _ in range(3):
+        with pytest.raises(Unavailable):
+            storages.use()
+        assert storages.asked == [ONE]
