@@ -2,6 +2,9 @@
 
 Several writers and readers on several web processes. Bodies carry key and version, and every read is compared with
 what was acknowledged before it began. Reports what it did and found; exit code 1 where a read was stale or failed.
+
+With --hosts the system is on several hosts: network namespaces of this machine (Linux, root), with MariaDB or
+PostgreSQL and S3 on a host of their own. Then cables are pulled and packets lost, in one direction or both.
 """
 
 from __future__ import annotations
@@ -9,8 +12,11 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import time
 from dataclasses import replace
+from itertools import takewhile
 from pathlib import Path
+from typing import Any
 
 from benchmarks.checker.run import Options, check
 
@@ -21,14 +27,24 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.coherence", description=__doc__)
     parser.add_argument("--seconds", type=float, default=usual.seconds)
     parser.add_argument("--seed", type=int, default=usual.seed, help="the same seed replays resizes and faults")
+    parser.add_argument("--hosts", choices=("mariadb", "postgresql"), help="on several hosts, with this database")
     parser.add_argument("--web-processes", type=int, default=usual.web_processes)
     parser.add_argument("--storage-processes", type=int, default=usual.storage_processes)
     parser.add_argument("--resize-pause", type=float, default=usual.resize_pause_seconds, metavar="SECONDS")
     parser.add_argument("--fault-pause", type=float, default=usual.fault_pause_seconds, metavar="SECONDS")
     parser.add_argument("--json", metavar="FILE", help="where to write the report")
     given = parser.parse_args()
+    report = _on_several_hosts(given) if given.hosts else _on_one(given)
+    text = json.dumps(report, indent=2)
+    print(text)
+    if given.json:
+        Path(given.json).write_text(text + "\n", encoding="utf-8")
+    return 1 if report["stale_reads"] or report["failed_reads"] or report["lost_writes"] else 0
+
+
+def _on_one(given: argparse.Namespace) -> dict[str, Any]:
     options = replace(
-        usual,
+        Options(),
         seconds=given.seconds,
         seed=given.seed,
         web_processes=given.web_processes,
@@ -36,12 +52,31 @@ def main() -> int:
         resize_pause_seconds=given.resize_pause,
         fault_pause_seconds=given.fault_pause,
     )
-    report = check(options, lambda line: print(line, file=sys.stderr, flush=True))
-    text = json.dumps(report, indent=2)
-    print(text)
-    if given.json:
-        Path(given.json).write_text(text + "\n", encoding="utf-8")
-    return 1 if report["stale_reads"] or report["failed_reads"] else 0
+    return check(options, _say)
+
+
+def _on_several_hosts(given: argparse.Namespace) -> dict[str, Any]:
+    from tests.database_servers import mariadb, postgresql
+    from tests.hosts.network import why_not
+
+    from benchmarks.checker.cuts import schedule
+    from benchmarks.checker.several import SeveralOptions, check_several
+
+    missing = why_not()
+    if missing:
+        sys.exit(f"This machine cannot be several hosts: it {missing}.")
+    options = SeveralOptions(
+        {"mariadb": mariadb, "postgresql": postgresql}[given.hosts],
+        seed=given.seed,
+        resize_pause_seconds=given.resize_pause,
+        pause_seconds=given.fault_pause,
+    )
+    ends = time.monotonic() + given.seconds
+    return check_several(options, takewhile(lambda _cut: time.monotonic() < ends, schedule(given.seed)), _say)
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -38,16 +38,42 @@ class Ledger:
 class Totals:
     """Counters shared by processes."""
 
-    NAMES = ("reads", "writes", "deletes", "refused_writes", "failed_reads", "stale_reads", "retried_reads", "bypassed")
+    NAMES = (
+        "reads",
+        "writes",
+        "deletes",
+        "refused_writes",
+        "failed_reads",
+        "stale_reads",
+        "retried_reads",
+        "bypassed",
+        "lost_writes",
+    )
 
     def __init__(self) -> None:
         self._values = {name: multiprocessing.Value("q", 0) for name in self.NAMES}
+        self._longest = {name: multiprocessing.Value("d", 0.0) for name in ("read", "write")}
 
     def add(self, name: str, amount: int = 1) -> None:
         """Add to a counter."""
         value = self._values[name]
         with value.get_lock():
             value.value += amount
+
+    def took(self, what: str, seconds: float) -> None:
+        """A `read`, with all its attempts, or an attempt to `write` took so long."""
+        longest = self._longest[what]
+        if seconds > longest.value:
+            with longest.get_lock():
+                longest.value = max(longest.value, seconds)
+
+    def longest(self) -> dict[str, float]:
+        """The longest read and the longest write since this was last asked, in seconds."""
+        found = {}
+        for name, longest in self._longest.items():
+            with longest.get_lock():
+                found[name], longest.value = round(longest.value, 2), 0.0
+        return found
 
     def read(self) -> dict[str, int]:
         """All of them."""

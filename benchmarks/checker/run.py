@@ -70,7 +70,7 @@ class _Run:
     def carry_out(self) -> dict[str, Any]:
         options = self._options
         plan = load.Plan(
-            self._system.port("web"),
+            (("127.0.0.1", self._system.port("web")),),
             (self._system.data / "cli-token").read_text().strip(),
             Ledger(options.keys),
             self._totals,
@@ -91,7 +91,7 @@ class _Run:
             self._stop.set()
             for thread in threads:
                 thread.join()
-            findings = self._drain(processes)
+            findings = drain(processes, self._complaints)
         return self._report(findings)
 
     def _watch(self) -> None:
@@ -135,20 +135,6 @@ class _Run:
                 self._done["faults"].append(what)
                 self._say(what)
 
-    def _drain(self, processes: list[multiprocessing.Process]) -> list[dict[str, Any]]:
-        findings = []
-        ends = time.monotonic() + 60.0
-        while any(process.is_alive() for process in processes) and time.monotonic() < ends:
-            with contextlib.suppress(queue.Empty):
-                findings.append(self._complaints.get(timeout=0.1))
-        with contextlib.suppress(queue.Empty):
-            while True:
-                findings.append(self._complaints.get(timeout=0.1))
-        for process in processes:
-            process.kill()
-            process.join()
-        return findings
-
     def _report(self, findings: list[dict[str, Any]]) -> dict[str, Any]:
         return {
             **self._totals.read(),
@@ -159,3 +145,19 @@ class _Run:
             "findings": findings[:50],
             "what_was_done": self._done["faults"],
         }
+
+
+def drain(processes: list[multiprocessing.Process], complaints: Any) -> list[dict[str, Any]]:
+    """Wait for the load's processes, which were told to stop, and end them; what they complained of."""
+    findings = []
+    ends = time.monotonic() + 60.0
+    while any(process.is_alive() for process in processes) and time.monotonic() < ends:
+        with contextlib.suppress(queue.Empty):
+            findings.append(complaints.get(timeout=0.1))
+    with contextlib.suppress(queue.Empty):
+        while True:
+            findings.append(complaints.get(timeout=0.1))
+    for process in processes:
+        process.kill()
+        process.join()
+    return findings

@@ -261,12 +261,7 @@ class System:
 
     def processes(self) -> list[psutil.Process]:
         """Every living process of it, the supervisor too."""
-        found = []
-        for process in psutil.process_iter():
-            with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
-                if process.environ().get(MARK) == self.mark and process.status() != psutil.STATUS_ZOMBIE:
-                    found.append(process)
-        return found
+        return marked(self.mark)
 
     def find(self, app: str) -> list[psutil.Process]:
         """The processes of an app, oldest first."""
@@ -294,6 +289,16 @@ class System:
 
 class StartFailed(Exception):
     """The supervisor ended before the system was ready; the message has what it printed."""
+
+
+def marked(mark: str) -> list[psutil.Process]:
+    """Every living process with that mark in its environment."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+            if process.environ().get(MARK) == mark and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+    return found
 
 
 def is_alive(process: psutil.Process) -> bool:

@@ -1,0 +1,121 @@
+"""A system on several hosts (network namespaces): they are cut off from each other, and nothing is stale or lost."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+from benchmarks.checker.bodies import make_body
+from benchmarks.checker.cuts import CUTS
+from benchmarks.checker.several import SeveralOptions, check_several
+from tests.database_servers import mariadb, mariadb_installed, postgresql, postgresql_binaries
+from tests.hosts.network import network, why_not
+from tests.hosts.system import SeveralHosts, several_hosts
+from tests.system.client import Client
+from tests.system.harness import wait_for
+
+_WHY_NOT = why_not()
+pytestmark = pytest.mark.skipif(_WHY_NOT is not None, reason=str(_WHY_NOT))
+
+
+@pytest.mark.skipif(not mariadb_installed(), reason="needs mariadb-server")
+def test_no_read_is_stale_or_fails_and_no_write_is_lost_whoever_is_cut_off() -> None:
+    report = check_several(SeveralOptions(mariadb), CUTS)
+    found = {name: report[name] for name in ("stale_reads", "failed_reads", "lost_writes")}
+    assert found == {"stale_reads": 0, "failed_reads": 0, "lost_writes": 0}, report
+    assert not report["findings"], report["findings"]
+    # Without these it proves nothing.
+    for cost in report["cuts"]:
+        assert cost["reads"] > 0, cost
+    assert len(report["cuts"]) == len(CUTS) + 1
+    assert report["writes"] >= 50
+    assert report["bypassed"] >= 1
+
+
+@contextlib.contextmanager
+def clients(system: SeveralHosts, token: str) -> Iterator[tuple[Client, Client]]:
+    """Clients of both web hosts, while the test is on the host `people`."""
+    with system.network.inside("people"):
+        both = tuple(Client(f"http://{system.network.address(host)}:5000", token) for host in ("web1", "web2"))
+        try:
+            yield both[0], both[1]
+        finally:
+            for client in both:
+                client.close()
+
+
+@pytest.mark.skipif(not postgresql_binaries(), reason="needs postgresql")
+def test_without_the_autoscaler_reads_and_writes_go_on_and_a_dead_node_is_passed_over(tmp_path: Path) -> None:
+    """What docs/operations.md says of its absence; then it comes back, as systemd starts it again."""
+    with several_hosts(tmp_path, postgresql) as (system, token), clients(system, token) as (one, two):
+        keys = range(24)
+        for key in keys:
+            assert one.put(f"a/{key}", make_body(key, 1, 500)).status == 201
+        nodes = {node["slot"]: node["incarnation"] for node in system.pool()["nodes"]}
+        system.kill("autoscaler", "autoscaler")
+        system.kill_node(1)
+        for key in keys:
+            assert two.get(f"a/{key}").body == make_body(key, 1, 500)
+            assert two.put(f"a/{key}", make_body(key, 2, 500)).status == 200
+            assert one.get(f"a/{key}").body == make_body(key, 2, 500)
+
+        system.serve("autoscaler", "autoscaler")
+        wait_for(partial(_is_whole, system), "the pool is whole again")
+        left = {node["slot"]: node["incarnation"] for node in system.pool()["nodes"] if node["slot"] != 1}
+        assert left == {slot: life for slot, life in nodes.items() if slot != 1}, "nodes that live are adopted"
+        for key in keys:
+            assert one.get(f"a/{key}").body == make_body(key, 2, 500)
+
+
+def _is_whole(system: SeveralHosts) -> bool:
+    pool = system.pool()
+    live = {node["slot"] for node in pool["nodes"] if node["state"] == "live"}
+    return pool["phase"] == "settled" and not pool["busy"] and live == {0, 1, 2}
+
+
+def test_a_network_is_removed_also_after_a_failure() -> None:
+    seen: list[Path] = []
+
+    def fail() -> None:
+        with network(("a", "b")) as net:
+            seen.extend(Path("/run/netns").glob(f"{net.namespace('')}*"))
+            raise RuntimeError("on the way")
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert len(seen) == 3
+    assert not [path for path in seen if path.exists()]
+
+
+def test_packets_are_lost_in_one_direction_and_a_cable_can_be_pulled() -> None:
+    with network(("a", "b")) as net:
+        with net.inside("a"):
+            there = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            there.bind((net.address("a"), 9))
+            there.settimeout(0.3)
+        with net.inside("b"):
+            here = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            here.bind((net.address("b"), 9))
+            here.settimeout(0.3)
+
+        def arrives(source: socket.socket, target: socket.socket) -> bool:
+            source.sendto(b"x", target.getsockname())
+            try:
+                return target.recv(1) == b"x"
+            except TimeoutError:
+                return False
+
+        with there, here:
+            wait_for(lambda: arrives(there, here) and arrives(here, there), "the switch forwards", seconds=10)
+            net.lose("a", "b")
+            assert (arrives(there, here), arrives(here, there)) == (False, True)
+            net.mend()
+            assert (arrives(there, here), arrives(here, there)) == (True, True)
+            net.unplug("a")
+            assert not arrives(here, there)
+            net.mend()
+            wait_for(lambda: arrives(here, there) and arrives(there, here), "the cable is back", seconds=10)
