@@ -33,6 +33,8 @@ class AutoscalerService:
     """The autoscaler (`server.Service`). Nodes outlive it."""
 
     def __init__(self, settings: Settings, provider: NodeProvider) -> None:
+        # Alone on its host, with all secrets in its environment, it is the first to use the data folder.
+        settings.data.mkdir(parents=True, exist_ok=True)
         self._engine = open_engine(settings.database)
         self._http = InternalHttp(settings.internal_token)
         self._provider = provider

@@ -49,8 +49,8 @@ def up(settings: Settings) -> None:
 def serve(app: str, slot: int, port: int | None, ready_fd: int | None, settings: Settings) -> None:
     """Run one app in the foreground: web, storage, autoscaler, manager, or a memcache node.
 
-    `up` starts each app this way. Alone it is for developers: the database must have been prepared by an `up` on the
-    same data folder, and the apps that it talks to must run.
+    `up` starts each app this way; on several hosts each is a service of its own (docs/operations.md). The database must
+    have been made ready, by an `up` or by `prepare`, and the apps that it talks to must run.
     """
     from elastic_images import logs, server
 
@@ -78,9 +78,13 @@ def serve(app: str, slot: int, port: int | None, ready_fd: int | None, settings:
     server.leave(code)
 
 
-@click.command(hidden=True)
+@click.command()
 def prepare() -> None:
-    """Make the database ready, and the first administrator; tell what was done as JSON."""
+    """Make the database ready, and the first administrator; tell what was done as JSON.
+
+    `up` does it, too. By hand it is for several hosts, on one of them, before their apps are started the first time or
+    in a new version. Settings come from the environment or elastic-images.toml.
+    """
     from sqlalchemy.exc import InterfaceError, OperationalError
 
     from elastic_images import logs

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import sqlite3
 from collections.abc import Iterator
@@ -45,16 +44,13 @@ CREATE TABLE step (
 
 
 def open_file(path: Path) -> sqlite3.Connection:
-    """A connection to the file, with its tables; whoever uses it from several threads locks it. Its folder is made.
+    """A connection to the file, with its tables; whoever uses it from several threads locks it.
 
     A file that is damaged or of another version is renamed to `<name>.unreadable`, and a new one begun.
 
     Raises:
         Unavailable, OutOfSpace: it can be neither opened nor made.
     """
-    # An autoscaler alone on its host, with all secrets in its environment, is the first to use the data folder.
-    with contextlib.suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
     with our_errors():
         try:
             return _connect(path)
