@@ -24,9 +24,8 @@ def page() -> str:
 
 def _sections(command: click.Command, parent: click.Context | None) -> Iterator[str]:
     name = "elastic-images" if parent is None else command.name
-    with click.Context(
-        command, info_name=name, parent=parent, max_content_width=WIDTH, terminal_width=WIDTH
-    ) as context:
+    settings = {**command.context_settings, "max_content_width": WIDTH, "terminal_width": WIDTH}
+    with click.Context(command, info_name=name, parent=parent, **settings) as context:
         yield f"## `{context.command_path}`\n\n```text\n{command.get_help(context).rstrip()}\n```\n"
         if isinstance(command, click.Group):
             for sub_name in command.list_commands(context):

@@ -23,6 +23,13 @@ class Request:
     method: str
     path: str
     """With its query."""
+    operation: str = ""
+    """What a service of Amazon's is asked, where the path does not tell (`X-Amz-Target`)."""
+
+    @property
+    def words(self) -> str:
+        """The path, and what is asked."""
+        return f"{self.path} {self.operation}"
 
 
 Fault = Callable[["_Handler", bytes], None]
@@ -53,14 +60,14 @@ class FaultProxy:
     def count(self, method: str, containing: str = "") -> int:
         """How many such requests came."""
         with self._lock:
-            return sum(one.method == method and containing in one.path for one in self.requests)
+            return sum(one.method == method and containing in one.words for one in self.requests)
 
     def fault_for(self, request: Request) -> Fault | None:
         """Note the request; the fault that it meets."""
         with self._lock:
             self.requests.append(request)
             for place, (method, containing, fault, times) in enumerate(self._faults):
-                if method == request.method and containing in request.path:
+                if method == request.method and containing in request.words:
                     self._faults[place : place + 1] = [(method, containing, fault, times - 1)] if times > 1 else []
                     return fault
         return None
@@ -164,7 +171,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _serve(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        fault = self._proxy.fault_for(Request(self.command, self.path))
+        fault = self._proxy.fault_for(Request(self.command, self.path, self.headers.get("X-Amz-Target", "")))
         if fault is None:
             self.pass_on(body)
         else:

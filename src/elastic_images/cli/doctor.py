@@ -20,8 +20,8 @@ def doctor(as_json: bool, settings: Settings) -> None:
     """Check everything that the system needs, and say what is wrong and how to mend it.
 
     Settings, data folder and disk, object store (credentials, permissions, room), database (credentials, rights,
-    schema), clocks, ports, and whether the apps reach each other. The system may run or not; nothing is left behind.
-    The exit code is 1 where something is bad.
+    schema), CloudWatch, clocks, ports, and whether the apps reach each other. The system may run or not; nothing is
+    left behind. The exit code is 1 where something is bad.
 
     JSON: {"healthy", "findings": [{"area", "state": "ok", "note" or "bad", "what", "mend"}]}
     """

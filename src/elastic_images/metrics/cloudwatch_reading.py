@@ -135,7 +135,7 @@ class FigureReader:
         results: list[dict[str, Any]] = []
         for _ in range(_MOST_PAGES):
             answer = self._service.call("GetMetricData", **arguments)
-            results += answer["MetricDataResults"]
+            results += answer.get("MetricDataResults", [])
             if not answer.get("NextToken"):
                 return results
             arguments["NextToken"] = answer["NextToken"]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from elastic_images.cli.aws.cloudwatch import alarms, dashboard
+
 
 @click.group()
 def aws() -> None:
@@ -12,3 +14,7 @@ def aws() -> None:
     Region, credentials and endpoints are found by boto3: AWS_DEFAULT_REGION, a role, or AWS_ACCESS_KEY_ID and
     AWS_SECRET_ACCESS_KEY.
     """
+
+
+aws.add_command(alarms)
+aws.add_command(dashboard)
