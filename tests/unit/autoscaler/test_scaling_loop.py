@@ -199,3 +199,42 @@ def test_the_thread_takes_a_decision_every_interval(scene: Scene) -> None:
 def test_a_short_interval_still_looks_at_a_few_samples(scene: Scene) -> None:
     scene.make(6.0).step()
     assert scene.metrics.asked[-1][0] == 15.0
+
+
+def minutes(*sources: tuple[str, ...], now: float, webs: int = 1) -> list[Window]:
+    """Whole minutes, the newest first, each with those who reported in it; the newest ended 20 s ago."""
+    return [
+        Window(now - 81 - 60 * number, now - 20 - 60 * number, Rate(100, 0, 100, reported), webs)
+        for number, reported in enumerate(sources)
+    ]
+
+
+def test_late_figures_decide_by_the_newest_minute_in_which_all_reported(scene: Scene) -> None:
+    for member in ("node-0", "node-1", "web-1"):
+        scene.register(member, ago=300)
+    both = ("node-0", "node-1", "web")
+    scene.metrics.late = minutes(("node-1",), both, both, now=scene.now)
+    decision = decided(scene)
+    assert decision.action == "grow"
+    assert decision.inputs["window_age_seconds"] == 80
+    assert scene.metrics.asked_for == ["node-0", "node-1"]
+
+
+def test_late_figures_hold_where_somebody_never_reported(scene: Scene) -> None:
+    for member in ("node-0", "node-1", "web-1", "web-2"):
+        scene.register(member, ago=300)
+    scene.metrics.late = minutes(("node-1",), ("node-0",), (), now=scene.now, webs=2)
+    assert decided(scene).inputs["missing"] == ["node-0"]
+    scene.metrics.late = minutes(("node-0", "node-1"), now=scene.now, webs=1)
+    decision = decided(scene)
+    assert (decision.action, decision.inputs["missing"]) == ("hold", ["1 of 2 web processes"])
+    assert decision.reason == "No data in the last minute from 1 of 2 web processes."
+
+
+def test_late_figures_of_the_pool_before_a_resize_do_not_decide(scene: Scene) -> None:
+    scene.register("node-0", ago=300)
+    scene.metrics.late = minutes(*[("node-0",)] * 3, now=scene.now)
+    scene.last_resize_at = scene.now - 80
+    assert "warms up" in decided(scene).reason
+    scene.last_resize_at = scene.now - 81
+    assert decided(scene).action == "grow"

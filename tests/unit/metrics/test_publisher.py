@@ -9,7 +9,7 @@ from elastic_images.core.errors import InvalidRequest, Unavailable
 from elastic_images.metrics.collector import Origin
 from elastic_images.metrics.counters import Counters
 from elastic_images.metrics.publisher import BACKLOG_SAMPLES, Publisher
-from elastic_images.metrics.rhythm import Rhythm
+from elastic_images.metrics.rhythm import EACH_MINUTE, Rhythm
 from elastic_images.metrics.sample import Sample
 
 
@@ -143,3 +143,58 @@ def test_an_unexpected_error_does_not_end_the_thread(caplog: pytest.LogCaptureFi
     publisher.stop()
     assert sink.samples
     assert "no sample was taken" in caplog.text
+
+
+class Minutes:
+    """A publisher by the minute, whose time passes while it waits, and a sink that fails as long as it is told to."""
+
+    def __init__(self, failures: int, stop_after: int) -> None:
+        self.now, self.waited, self.stop_after = 1_000_025.0, list[float](), stop_after
+        self.failures, self.samples, self.attempts = failures, list[Sample](), list[float]()
+        self.counters = Counters()
+        self.publisher = Publisher(
+            self, self.counters, Origin("node-0", "node", 0), rhythm=EACH_MINUTE, clock=lambda: self.now, wait=self.wait
+        )
+        self.publisher.start()
+        self.publisher.stop(30)
+
+    def wait(self, seconds: float) -> bool:
+        self.waited.append(seconds)
+        self.now += seconds
+        return len(self.waited) >= self.stop_after
+
+    def publish(self, samples: Sequence[Sample]) -> None:
+        self.attempts.append(self.now)
+        if self.failures > 0:
+            self.failures -= 1
+            raise Unavailable("throttled")
+        self.samples += samples
+
+
+def test_samples_are_of_whole_minutes_by_the_clock() -> None:
+    scene = Minutes(failures=0, stop_after=3)
+    assert [sample.ended_at for sample in scene.samples] == [1_000_080, 1_000_140, 1_000_200]
+    assert scene.attempts == [1_000_080, 1_000_140, 1_000_200]
+
+
+def test_what_was_refused_is_tried_again_after_growing_pauses_and_the_next_minute_is_not_missed() -> None:
+    scene = Minutes(failures=5, stop_after=8)
+    pauses = [later - before for before, later in zip(scene.attempts, scene.attempts[1:], strict=False)]
+    assert 1 <= pauses[0] <= 2
+    assert 2 <= pauses[1] <= 4
+    assert 4 <= pauses[2] <= 8
+    assert 8 <= pauses[3] <= 16
+    ends = [sample.ended_at for sample in scene.samples]
+    assert ends == sorted(ends)
+    assert all(abs(end - 60 * round(end / 60)) < 1e-6 for end in ends[:-1])
+    assert len(ends) == len(set(ends))
+    assert scene.counters.read()["publish_failures"] == 5
+    assert scene.counters.read()["samples_waiting"] == 0
+
+
+def test_an_outage_costs_a_few_attempts_a_minute_and_no_sample() -> None:
+    scene = Minutes(failures=10_000, stop_after=400)
+    minutes = (scene.now - 1_000_025) / 60
+    assert minutes > 100
+    assert len(scene.attempts) < 4 * minutes
+    assert scene.counters.read()["samples_waiting"] == pytest.approx(minutes, abs=2)
