@@ -25,7 +25,7 @@ class Sample:
     id: str
     """Unique: a sample that is published twice counts once."""
     source: str
-    """`node-<slot>` or `web-<random>`, the member's id."""
+    """`node-<slot>` or `web-<number>-<random>`, the member's id."""
     kind: Kind
     slot: int | None
     started_at: float

@@ -49,7 +49,7 @@ class LifeLock:
         Best effort: on a full disk the lock itself must do.
         """
         kept = {"pid": os.getpid(), "place": self._place, "incarnations": list(incarnations)}
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, ValueError):  # ValueError: it was closed meanwhile
             os.ftruncate(self._file.fileno(), 0)
             os.write(self._file.fileno(), json.dumps(kept).encode())
 
