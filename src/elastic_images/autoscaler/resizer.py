@@ -86,7 +86,7 @@ class Resizer:
         self._health = health
         self._warmer = warmer
         self._alarm = alarm or Alarm()
-        self._lives = lives or NodeLives()
+        self._lives = lives or NodeLives(provider.start_seconds, provider.silence_seconds)
         self._patience = patience or Patience()
         self._on_change = on_change
         self._clock = clock
@@ -162,6 +162,8 @@ class Resizer:
         return bool(events)
 
     def _observe(self, view: PoolView, alive: frozenset[int], now: float) -> None:
+        for slot, why in sorted(self._provider.take_failures().items()):
+            self._not_launched(slot, why, now)
         live = {slot: member for slot in alive if (member := view.live_node(slot))}
         healthy = {slot for slot, member in live.items() if self._health.healthy(member.incarnation)}
         happenings = self._lives.observe(alive, live.keys(), healthy, now)
@@ -222,11 +224,14 @@ class Resizer:
         try:
             self._provider.launch(slot)
         except ElasticImagesError as error:
-            self._lives.not_launched(slot, now)
-            self._journal.note(Event("node-not-launched", f"Node {slot} cannot be started: {error}", slot))
+            self._not_launched(slot, str(error), now)
             return
         self._lives.launched(slot, now)
         self._journal.note(Event("node-launched", f"Node {slot} is started", slot))
+
+    def _not_launched(self, slot: int, why: str, now: float) -> None:
+        self._lives.not_launched(slot, now)
+        self._journal.note(Event("node-not-launched", f"Node {slot} cannot be started: {why}", slot))
 
     def _retire(self, slot: int) -> None:
         self._provider.terminate(slot, DRAIN_SECONDS)

@@ -16,7 +16,7 @@ from sqlalchemy import event
 from elastic_images.autoscaler.alarm import Alarm
 from elastic_images.autoscaler.config_keeper import ConfigKeeper
 from elastic_images.autoscaler.journal import Journal
-from elastic_images.autoscaler.node_lives import NodeLives
+from elastic_images.autoscaler.node_lives import SILENCE_SECONDS, START_SECONDS, NodeLives
 from elastic_images.autoscaler.resizer import Resizer
 from elastic_images.autoscaler.warming import BriefWarmer, Warmer
 from elastic_images.core.errors import Unavailable
@@ -48,17 +48,25 @@ class Node:
 class FakeNodeProvider:
     """A `NodeProvider` of simulated nodes. `broken` slots cannot be launched, `doomed` ones die at once."""
 
+    start_seconds = START_SECONDS
+    silence_seconds = SILENCE_SECONDS
+
     def __init__(self, clock: Callable[[], float], nodes: dict[int, Node] | None = None) -> None:
         self.nodes: dict[int, Node] = {} if nodes is None else nodes
         self.broken: set[int] = set()
         self.doomed: set[int] = set()
         self.muted: set[int] = set()
+        self.failures: dict[int, str] = {}
         self.launches: list[int] = []
         self._clock = clock
         self._kill_at: dict[int, float] = {}
 
     def adopt(self) -> frozenset[int]:
         return self.alive()
+
+    def take_failures(self) -> dict[int, str]:
+        failures, self.failures = self.failures, {}
+        return failures
 
     def launch(self, slot: int) -> None:
         if slot in self.broken:

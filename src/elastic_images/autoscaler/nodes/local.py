@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
+from elastic_images.autoscaler.node_lives import SILENCE_SECONDS, START_SECONDS
 from elastic_images.core.assignment import MAX_NODES
 from elastic_images.core.errors import Unavailable
 from elastic_images.pool.life_lock import holder, is_held, node_lock_path
@@ -43,6 +44,9 @@ class LocalNodeProvider:
         starting_at_once: how many processes may be starting at a time.
         clock: seconds, never set back.
     """
+
+    start_seconds = START_SECONDS
+    silence_seconds = SILENCE_SECONDS
 
     def __init__(
         self,
@@ -107,6 +111,10 @@ class LocalNodeProvider:
             raise Unavailable(f"The process of node {slot} cannot be started: {error.strerror}.") from error
         self._children[slot] = child
         self._starting[slot] = self._clock()
+
+    def take_failures(self) -> dict[int, str]:
+        """See `NodeProvider`: `launch` says all there is to say."""
+        return {}
 
     def terminate(self, slot: int, drain_seconds: float) -> None:
         """See `NodeProvider`: SIGTERM, then SIGKILL."""

@@ -10,11 +10,28 @@ from elastic_images.core.errors import InvalidRequest
 from elastic_images.settings import Settings
 
 
+def open_ec2_provider(settings: Settings) -> NodeProvider:
+    """The provider of instances. It connects when it is first used.
+
+    Raises:
+        InvalidRequest: the setting is malformed, boto3 or a region is missing, or nodes could not reach this machine.
+    """
+    from elastic_images.autoscaler.nodes.ec2 import BotoEc2Service
+    from elastic_images.autoscaler.nodes.ec2_boot import boot_for
+    from elastic_images.autoscaler.nodes.ec2_provider import Ec2NodeProvider
+    from elastic_images.autoscaler.nodes.ec2_setting import parse_ec2_setting
+
+    setting = parse_ec2_setting(settings.node_provider)
+    service = BotoEc2Service(setting)
+    boot = boot_for(setting, settings, service.region)
+    return Ec2NodeProvider(service, boot.user_data, setting.subnets)
+
+
 def open_node_provider(settings: Settings) -> NodeProvider:
     """The provider that `settings.node_provider` names.
 
     Raises:
-        InvalidRequest: there is none of that name, or it is not there yet.
+        InvalidRequest: there is none of that name, or what it says is wrong.
     """
     setting = settings.node_provider
     if setting == "local":
@@ -24,6 +41,6 @@ def open_node_provider(settings: Settings) -> NodeProvider:
             environ=settings.to_environ(),
             lifeline_fd=settings.lifeline_fd,
         )
-    if setting.startswith("ec2://"):
-        raise InvalidRequest("Nodes on EC2 are not supported yet: set node_provider to local.")
+    if setting.startswith("ec2:"):
+        return open_ec2_provider(settings)
     raise InvalidRequest("The node provider is local or ec2://...")

@@ -11,8 +11,16 @@ class NodeProvider(Protocol):
     No method waits for a node. Not safe to share between threads: one loop uses it.
     """
 
+    @property
+    def start_seconds(self) -> float:
+        """How long a node may take from its launch until it is registered and healthy."""
+
+    @property
+    def silence_seconds(self) -> float:
+        """How long one that had been healthy may be without a live incarnation before it is ended."""
+
     def adopt(self) -> frozenset[int]:
-        """Take over nodes that an earlier provider launched; gives the slots that are alive. Called first."""
+        """Take over nodes that an earlier provider launched; gives the slots known to be alive. Called first."""
 
     def launch(self, slot: int) -> None:
         """Start a node; nothing where one is alive in that slot. It registers by itself when it is up.
@@ -20,6 +28,9 @@ class NodeProvider(Protocol):
         Raises:
             Unavailable: it cannot be started.
         """
+
+    def take_failures(self) -> dict[int, str]:
+        """Slots whose launch failed after `launch` had returned, and why, since this was last asked."""
 
     def terminate(self, slot: int, drain_seconds: float) -> None:
         """Ask the node to stop, and end it by force after `drain_seconds` (0: at once). Nothing where none is alive.
@@ -31,6 +42,9 @@ class NodeProvider(Protocol):
         """The slots that have a node, or for which there is no proof that they have none. Called often.
 
         A slot that is left out has none: whatever node was there before the call keeps and answers nothing any more.
+
+        Raises:
+            Unavailable: nothing is known yet.
         """
 
     def close(self) -> None:
