@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 from tests.cloudwatch_servers import CloudWatchServer, cloudwatch
 from tests.database_servers import DatabaseServer, mariadb, mariadb_installed, postgresql, postgresql_binaries
+from tests.ec2_stand_ins import FakeEc2, fake_ec2, simple_boot
 from tests.object_servers import S3Server, moto, seaweedfs
 
 
@@ -45,14 +47,27 @@ def seaweedfs_server() -> Iterator[S3Server]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def moto_server() -> Iterator[S3Server]:
+    """A running moto server."""
+    with moto() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def simple_ec2(moto_server: S3Server) -> Iterator[FakeEc2]:
+    """EC2, its instances stood in for by processes that wait."""
+    with fake_ec2(simple_boot(sys.executable), moto_server) as made:
+        yield made
+
+
 @pytest.fixture(scope="session", params=["file", "seaweedfs", "moto"])
 def object_server(request: pytest.FixtureRequest) -> Iterator[S3Server | None]:
     """A running S3 server of each kind, one after the other; None for a folder."""
     if request.param == "seaweedfs":
         yield request.getfixturevalue("seaweedfs_server")
     elif request.param == "moto":
-        with moto() as server:
-            yield server
+        yield request.getfixturevalue("moto_server")
     else:
         yield None
 

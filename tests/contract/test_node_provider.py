@@ -1,4 +1,4 @@
-"""What every NodeProvider promises: on local processes, and on the fake that the resizer's tests stand on."""
+"""What every NodeProvider promises: on local processes, on EC2, and on the fake that the resizer's tests stand on."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
+from tests.contract.ec2_nodes import Ec2Nodes
 from tests.contract.node_processes import LocalNodes
+from tests.ec2_stand_ins import FakeEc2
 from tests.unit.autoscaler.world import FakeNodeProvider
 
 from elastic_images.autoscaler.nodes.provider import NodeProvider
@@ -49,9 +51,20 @@ class FakeNodes:
         return self.provider
 
 
-@pytest.fixture(params=["local", "fake"])
-def nodes(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Nodes]:
-    if request.param == "fake":
+@pytest.fixture(scope="module", params=["local", "ec2", "fake"])
+def kind(request: pytest.FixtureRequest) -> str | FakeEc2:
+    """`local`, `fake`, or what instances are on."""
+    found: str | FakeEc2 = request.getfixturevalue("simple_ec2") if request.param == "ec2" else request.param
+    return found
+
+
+@pytest.fixture
+def nodes(kind: str | FakeEc2, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Nodes]:
+    if isinstance(kind, FakeEc2):
+        with Ec2Nodes.on(kind, monkeypatch) as made:
+            yield made
+        return
+    if kind == "fake":
         yield FakeNodes()
         return
     local = LocalNodes(tmp_path, sys.executable)

@@ -115,7 +115,9 @@ def test_the_setting_picks_the_provider(tmp_path: Path) -> None:
     assert command == [sys.executable, "-m", "elastic_images", "serve", "memcache", "--slot", "6"]
 
 
-@pytest.mark.parametrize(("setting", "message"), [("ec2://eu-west-1", "not supported yet"), ("other", "is local or")])
+@pytest.mark.parametrize(
+    ("setting", "message"), [("ec2://eu-west-1", "parameters and nothing else"), ("other", "is local or")]
+)
 def test_another_provider_is_refused(tmp_path: Path, setting: str, message: str) -> None:
     with pytest.raises(InvalidRequest, match=message):
         open_node_provider(Settings.for_tests(tmp_path, node_provider=setting))

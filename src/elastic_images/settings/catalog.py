@@ -99,7 +99,7 @@ SETTINGS: tuple[Setting, ...] = (
         "node_provider",
         kinds.url("ec2", also=("local",)),
         "local",
-        "What a cache node is: `local` (a process) or `ec2://...` (an instance).",
+        "What a cache node is: `local` (a process) or `ec2://?ami=...` (an instance; docs/aws.md).",
     ),
     Setting("nodes", kinds.integer(1, 8), 1, "The first size of the pool; used only while no pool map is kept."),
     Setting(

@@ -24,6 +24,7 @@ from elastic_images.core.errors import InvalidRequest
 _CONNECT_SECONDS = 3.0
 _ANSWER_SECONDS = 10.0
 _UNKNOWN_FROM = 500
+_DISK_GB = 8
 _AT_ONCE = {"SkipOsShutdown": True, "Force": True}
 
 
@@ -40,7 +41,7 @@ class BotoEc2Service:
     def __init__(self, setting: Ec2Setting) -> None:
         try:
             import boto3
-            from botocore import exceptions
+            from botocore import exceptions, parsers
             from botocore.config import Config
         except ImportError:
             raise InvalidRequest(
@@ -58,11 +59,16 @@ class BotoEc2Service:
             retries={"mode": "standard", "total_max_attempts": 1},
         )
         self._refused = exceptions.ClientError
-        self._broken = (exceptions.HTTPClientError, exceptions.ConnectionError, OSError)
+        self._broken = (
+            exceptions.HTTPClientError,
+            exceptions.ConnectionError,
+            parsers.ResponseParserError,
+            OSError,
+        )
         self._failed = exceptions.BotoCoreError
         self._lock = threading.Lock()
         self._clients: dict[str, Any] = {}
-        self._root_device: str | None = None
+        self._root_device: tuple[str, int] | None = None
 
     @property
     def region(self) -> str:
@@ -98,7 +104,8 @@ class BotoEc2Service:
             "Name": f"{setting.pool} node {slot}",
         }
         listed = [{"Key": name, "Value": value} for name, value in tags.items()]
-        root = {"Encrypted": True, "VolumeType": "gp3", "DeleteOnTermination": True}
+        device, gigabytes = self._root()
+        root = {"Encrypted": True, "VolumeType": "gp3", "VolumeSize": gigabytes, "DeleteOnTermination": True}
         answer = self.call(
             "ec2",
             "run_instances",
@@ -113,7 +120,7 @@ class BotoEc2Service:
             UserData=user_data,
             InstanceInitiatedShutdownBehavior="terminate",
             MetadataOptions={"HttpTokens": "required", "HttpEndpoint": "enabled", "HttpPutResponseHopLimit": 1},
-            BlockDeviceMappings=[{"DeviceName": self._root(), "Ebs": root}],
+            BlockDeviceMappings=[{"DeviceName": device, "Ebs": root}],
             TagSpecifications=[{"ResourceType": kind, "Tags": listed} for kind in ("instance", "volume")],
             **({"KeyName": setting.key} if setting.key else {}),
         )
@@ -127,6 +134,13 @@ class BotoEc2Service:
             except Ec2Trouble as trouble:
                 if trouble.code != "InvalidInstanceID.NotFound":
                     raise
+
+    def close(self) -> None:
+        """See `Ec2Service`."""
+        with self._lock:
+            for client in self._clients.values():
+                client.close()
+            self._clients.clear()
 
     def call(self, service: str, operation: str, **arguments: Any) -> dict[str, Any]:
         """One call. Raises Ec2Trouble."""
@@ -143,13 +157,15 @@ class BotoEc2Service:
                 return found
             arguments["NextToken"] = answer["NextToken"]
 
-    def _root(self) -> str:
-        """The name of the image's root device: under another name its volume would not be encrypted."""
+    def _root(self) -> tuple[str, int]:
+        """The image's root device and its gigabytes: under another name its volume would not be encrypted."""
         if self._root_device is None:
             images = self.call("ec2", "describe_images", ImageIds=[self._setting.ami])["Images"]
             if not images:
                 raise Ec2Trouble("InvalidAMIID.NotFound", "DescribeImages", detail=f"there is no {self._setting.ami}")
-            self._root_device = str(images[0]["RootDeviceName"])
+            device = str(images[0]["RootDeviceName"])
+            volumes = {one.get("DeviceName"): one.get("Ebs", {}) for one in images[0].get("BlockDeviceMappings", ())}
+            self._root_device = (device, max(_DISK_GB, volumes.get(device, {}).get("VolumeSize", 0)))
         return self._root_device
 
     @contextlib.contextmanager

@@ -17,7 +17,7 @@ from elastic_images.settings.addresses import is_loopback, reachable_host
 MAX_BYTES = 16_384
 """EC2 takes no more."""
 NODE_DATA = "/var/lib/elastic-images"
-_PASSED_ON = ("metrics", "port_offset", "cache_mb", "warm_bytes_per_second", "serve_stale")
+_PASSED_ON = ("metrics", "pool", "port_offset", "cache_mb", "warm_bytes_per_second", "serve_stale")
 
 
 @dataclass(frozen=True, slots=True)

@@ -126,3 +126,6 @@ class Ec2Service(Protocol):
 
     def terminate(self, ids: Collection[str], *, at_once: bool = False) -> None:
         """Shut these down for good; `at_once`: without waiting for their operating systems."""
+
+    def close(self) -> None:
+        """Let go of the connections."""

@@ -58,11 +58,16 @@ class Fleet:
         """EC2 has said that it is not."""
         self._launches.pop(launch.name, None)
 
-    def see(self, instances: Iterable[Instance], asked_at: float) -> None:
-        """Take in a list of EC2's, with what was looked at by id."""
+    def see(self, instances: Iterable[Instance], asked_at: float) -> list[Instance]:
+        """Take in a list of EC2's, with what was looked at by id; gives those of launches that were cancelled."""
+        unwanted = []
         for instance in instances:
             self._take(instance, asked_at)
-            self._launches.pop(instance.launch, None)
+            launch = self._launches.get(instance.launch)
+            if launch is not None and launch.cancelled:
+                unwanted.append(instance)
+            if launch is not None and launch.abandoned:
+                del self._launches[launch.name]
         for name, launch in list(self._launches.items()):
             if launch.abandoned and asked_at - launch.tried_at >= UNHEARD_SECONDS:
                 del self._launches[name]
@@ -70,6 +75,7 @@ class Fleet:
             if asked_at - known.seen_at >= ABSENT_SECONDS:
                 del self._known[id_]
         self.looked_at = asked_at
+        return unwanted
 
     def _take(self, instance: Instance, seen_at: float) -> None:
         before = self._known.get(instance.id)

@@ -134,6 +134,7 @@ class Ec2NodeProvider:
         self._workers.shutdown(wait=False, cancel_futures=True)
         if self._thread.ident is not None:
             self._thread.join(_CLOSE_SECONDS)
+        self._service.close()
 
     def _must_know(self) -> None:
         if self._fleet.looked_at is None:
@@ -163,10 +164,11 @@ class Ec2NodeProvider:
             unseen = self._fleet.unseen(listed)
         listed += self._service.look_at(unseen)
         with self._lock:
-            self._fleet.see(listed, asked_at)
+            unwanted = self._fleet.see(listed, asked_at)
             living = {instance.id for instance in self._fleet.living()}
             surplus = self._fleet.surplus()
             self._endings = {id_: ending for id_, ending in self._endings.items() if id_ in living | surplus.keys()}
+            surplus |= {instance.id: "it is not wanted any more" for instance in unwanted}
             for id_, why in surplus.items():
                 self._end(id_, why, 0.0)
         self._looked.set()
@@ -180,14 +182,21 @@ class Ec2NodeProvider:
     def _carry_out(self) -> None:
         with self._lock:
             endings = list(self._endings.items())
+        last: Ec2Trouble | None = None
         for id_, ending in endings:
             force = self._clock() >= ending.force_at
+            if ending.asked and (ending.forced or not force):
+                continue
+            try:
+                self._service.terminate([id_], at_once=force)
+            except Ec2Trouble as trouble:  # one that is protected must not keep the others
+                last = trouble
+                continue
             if not ending.asked:
                 _log.info("instance %s is terminated: %s", id_, ending.why)
-            elif not force or ending.forced:
-                continue
-            self._service.terminate([id_], at_once=force)
             ending.asked, ending.forced = True, force
+        if last is not None:
+            raise last
 
     def _tell(self, trouble: Ec2Trouble | None) -> None:
         """Log a trouble when it begins and when it is over, not at each round."""
@@ -207,7 +216,7 @@ class Ec2NodeProvider:
             self._not_launched(launch, trouble)
         except Exception as error:  # noqa: BLE001 - a slot must not stay taken by what will never be
             _log.exception("launching node %d failed", launch.slot)
-            self._not_launched(launch, Ec2Trouble(type(error).__name__, "RunInstances", detail=type(error).__name__))
+            self._not_launched(launch, Ec2Trouble(type(error).__name__, "RunInstances", unknown=True))
         else:
             self._launched(launch, instance)
         self._wake.set()
@@ -226,6 +235,7 @@ class Ec2NodeProvider:
             else:
                 self._fleet.not_launched(launch)
             if not launch.cancelled and not self._stopping.is_set():
+                _log.warning("node %d is not launched: %s", launch.slot, trouble.explain())
                 self._failures[launch.slot] = str(trouble.as_ours())
 
     def _ask_everywhere(self, launch: Launch) -> Instance:

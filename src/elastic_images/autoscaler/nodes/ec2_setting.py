@@ -13,7 +13,6 @@ EXAMPLE = (
     "ec2://?ami=ami-...&type=t3.small&subnet=subnet-...&security_group=sg-...&profile=NAME"
     "&packages=s3://BUCKET/PREFIX&secret=NAME"
 )
-DEFAULT_POOL = "elastic-images"
 _MAX_SUBNETS = 16
 
 _PATTERNS: Mapping[str, tuple[str, str]] = {
@@ -43,13 +42,13 @@ class Ec2Setting:
     packages: str
     """`s3://bucket/prefix`, without a slash at its end. Below it, a folder for each version."""
     secret: str
-    pool: str = DEFAULT_POOL
+    pool: str
     """Tells the instances of this pool from those of another one."""
     key: str | None = None
 
 
-def parse_ec2_setting(text: str) -> Ec2Setting:
-    """Read the setting.
+def parse_ec2_setting(text: str, pool: str = "default") -> Ec2Setting:
+    """Read the setting; `pool` is the name where it has none.
 
     Raises:
         InvalidRequest: says which parameter is missing, unknown, repeated or malformed, and what it has to be.
@@ -67,7 +66,7 @@ def parse_ec2_setting(text: str) -> Ec2Setting:
         profile=one["profile"],
         packages=one["packages"].rstrip("/"),
         secret=one["secret"],
-        pool=one.get("pool", DEFAULT_POOL),
+        pool=one.get("pool", pool),
         key=one.get("key"),
     )
 

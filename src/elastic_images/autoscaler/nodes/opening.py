@@ -21,7 +21,7 @@ def open_ec2_provider(settings: Settings) -> NodeProvider:
     from elastic_images.autoscaler.nodes.ec2_provider import Ec2NodeProvider
     from elastic_images.autoscaler.nodes.ec2_setting import parse_ec2_setting
 
-    setting = parse_ec2_setting(settings.node_provider)
+    setting = parse_ec2_setting(settings.node_provider, settings.pool)
     service = BotoEc2Service(setting)
     boot = boot_for(setting, settings, service.region)
     return Ec2NodeProvider(service, boot.user_data, setting.subnets)
