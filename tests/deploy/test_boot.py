@@ -191,7 +191,7 @@ def test_packages_that_are_not_what_was_pushed_are_not_installed(front: Instance
     assert front.calls("pip") == []
 
 
-@pytest.mark.parametrize("script", ["refresh", "boot"])
+@pytest.mark.parametrize("script", ["refresh", "boot", "command"])
 def test_the_scripts_are_bash(script: str) -> None:
     assert subprocess.run(["bash", "-n", str(FOLDER / script)], check=False).returncode == 0
 
