@@ -5,11 +5,16 @@ from __future__ import annotations
 import base64
 import subprocess
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.deploy.stacks import NOT_IN_MOTO, REGION, STACK, Deployed, deploy, make_secrets, template
 from tests.object_servers import moto
+
+from elastic_images.autoscaler.nodes.ec2_boot import boot_for
+from elastic_images.autoscaler.nodes.ec2_setting import parse_ec2_setting
+from elastic_images.settings import Settings
 
 Client = Callable[[str], Any]
 BUCKET_STACK = "bucket-test"
@@ -163,6 +168,21 @@ def test_settings_name_what_was_made_and_hold_no_secret(
     for arn in stack.secrets.values():
         secret = client("secretsmanager").get_secret_value(SecretId=arn)["SecretString"]
         assert secret not in "".join(settings.values())
+
+
+def test_the_autoscaler_can_launch_nodes_with_these_settings(
+    stack: Deployed, settings: dict[str, str], tmp_path: Path
+) -> None:
+    environ = {name: value for name, value in settings.items() if name.startswith("ELASTIC_IMAGES_")}
+    here = {"ELASTIC_IMAGES_INTERNAL_HOST": "10.83.0.10", "ELASTIC_IMAGES_ADVERTISE": "10.83.0.10"}
+    loaded = Settings.load(environ=environ | here | {"ELASTIC_IMAGES_DATA": str(tmp_path)})
+    parsed = parse_ec2_setting(loaded.node_provider)
+    assert parsed.security_groups == (stack.ids["NodeGroup"],)
+    assert (parsed.secret, parsed.profile) == (stack.secrets["InternalToken"], stack.ids["NodeProfile"])
+    script = boot_for(parsed, loaded, REGION).user_data(3)
+    assert "STORAGE_URLS=http://10.83.0.10:5001" in script
+    assert "AUTOSCALER_URL=http://10.83.0.10:5002" in script
+    assert "POOL=images-test" in script
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,12 @@ from elastic_images.settings import Settings
 from elastic_images.web.openapi import openapi_document
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("src/**/README.md")])
+PAGES = sorted(
+    [
+        *(ROOT / "README.md", ROOT / "CHANGELOG.md"),
+        *(page for place in ("docs/**/*.md", "deploy/**/*.md", "src/**/README.md") for page in ROOT.glob(place)),
+    ]
+)
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 SHELL_BLOCK = re.compile(r"^```(?:sh|bash|console)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 TABLE_ROW = re.compile(r"^\| ([A-Za-z0-9_.-]+) \|", re.MULTILINE)
