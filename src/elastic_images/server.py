@@ -35,7 +35,7 @@ _SERVICE_STOP_SECONDS = 3.0
 _START_SECONDS = 10.0
 _MAX_CONNECTIONS = 8192
 IDLE_SECONDS = 90.0
-"""So long a connection may wait for its next request. Longer than load balancers wait (Amazon's 60 s, in deploy/aws 75):
+"""So long a connection may wait for its next request. Longer than load balancers wait (Amazon's 60 s; deploy/aws: 75):
 who closes first must be the one who sends, or a request meets a closed connection."""
 
 
