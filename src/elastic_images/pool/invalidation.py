@@ -70,6 +70,7 @@ class Invalidator:
         self._sleep = sleep
         self._together = ThreadPoolExecutor(8, thread_name_prefix="invalidate")
         self._lock = threading.Lock()
+        self._view: PoolView | None = None
         self._fences = 0
 
     def close(self) -> None:
@@ -88,15 +89,25 @@ class Invalidator:
         Raises:
             Unavailable: the deadline passed; some copy may still be readable.
         """
-        view = self._store.read()
+        view = self._present()
         while True:
             self._tell_everyone(keys, view, deadline)
-            again = self._store.read()
+            again = self._present()
             if again.stamp == view.stamp:
                 return
             if self._clock() >= deadline:
                 raise Unavailable("The pool changes all the time; the change is kept and will be finished.")
             view = again
+
+    def _present(self) -> PoolView:
+        """The pool as it is now. Read whole where its stamp, read now, is another than that of the view at hand.
+
+        What changes without the stamp, the epochs that members have named, means nothing here.
+        """
+        view = self._view
+        if view is None or self._store.stamp() != view.stamp:
+            view = self._view = self._store.read()
+        return view
 
     def _tell_everyone(self, keys: Sequence[str], view: PoolView, deadline: float) -> None:
         for round_of_slots in rounds(keys, view.map):

@@ -8,10 +8,11 @@ from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Insert, delete, insert, select, update
+from sqlalchemy import Connection, Engine, Insert, bindparam, delete, insert, select, update
 
 from elastic_images.core.pool_map import PoolMap
 from elastic_images.database.engine import write_transaction
+from elastic_images.database.prepared import PreparedQuery
 from elastic_images.pool.tables import pool_members, pool_state
 from elastic_images.pool.view import DEAD, FENCED, LIVE, Member, PoolView
 
@@ -30,6 +31,7 @@ class PoolStore:
 
     def __init__(self, engine: Engine, clock: Callable[[], float] = time.time) -> None:
         self._engine = engine
+        self._stamp = PreparedQuery(engine, select(pool_state.c.revision).where(pool_state.c.id == bindparam("id")))
         self._clock = clock
 
     def read(self) -> PoolView:
@@ -55,8 +57,10 @@ class PoolStore:
 
     def stamp(self) -> str:
         """The stamp alone: one row by its primary key."""
-        with self._engine.begin() as connection:
-            return str(connection.execute(select(pool_state.c.revision).where(pool_state.c.id == 1)).scalar_one())
+        row = self._stamp.first(id=1)
+        if row is None:
+            raise AssertionError("the migration made the row")
+        return str(row[0])
 
     def state_of(self, incarnation: str) -> str:
         """`live`, `fenced`, `dead`, or `unknown`."""

@@ -11,7 +11,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, and_, bindparam, case, delete, func, insert, not_, select, update
+from sqlalchemy import (
+    Connection,
+    Engine,
+    Row,
+    Select,
+    and_,
+    bindparam,
+    case,
+    delete,
+    func,
+    insert,
+    not_,
+    select,
+    update,
+)
 
 from elastic_images.core.errors import Conflict, InvalidRequest, NotFound, Unavailable
 from elastic_images.core.kept_facts import KeptFacts
@@ -29,10 +43,23 @@ MAX_OBJECT_AGE_SECONDS = 3600.0
 MIN_STEP_SECONDS = 1.0
 """By so much at least the time of a key grows with each change, so that Last-Modified does."""
 
-_ONE = select(*[images.c[name] for name in ImageFacts.__slots__], images.c.object_name, images.c.owner_id).where(
-    images.c.key == bindparam("key")
-)
 PENDING, DONE, CLEAN = "pending", "done", "clean"
+
+# Made once: to make a statement and to find it in SQLAlchemy's cache costs more than to run it.
+_COLUMNS = [*[images.c[name] for name in ImageFacts.__slots__], images.c.object_name, images.c.owner_id]
+_ONE: Select[Any] = select(*_COLUMNS).where(images.c.key == bindparam("key"))
+_WRITE = select(image_changes).where(image_changes.c.write_id == bindparam("write_id"))
+_LOCK = select(image_keys).where(image_keys.c.key == bindparam("key")).with_for_update()
+_RAISE = update(image_keys).where(image_keys.c.key == bindparam("its_key"))
+_NEW_KEY, _NEW_IMAGE, _NEW_CHANGE = insert(image_keys), insert(images), insert(image_changes)
+_REPLACE = update(images).where(images.c.key == bindparam("its_key"))
+_ADD = (
+    update(image_usage)
+    .where(image_usage.c.partition == bindparam("its_partition"))
+    .values(
+        images=image_usage.c.images + bindparam("more"), size_bytes=image_usage.c.size_bytes + bindparam("more_bytes")
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,19 +272,17 @@ class Catalog:
     def _lock(self, connection: Connection, key: str, kept: KeptFacts | None = None) -> tuple[int, float]:
         """Lock the key until the transaction ends, and raise its version: the new one and its time."""
         version, now = (kept.version, kept.updated_at) if kept else (1, self._clock())
-        row = connection.execute(select(image_keys).where(image_keys.c.key == key).with_for_update()).one_or_none()
+        row = connection.execute(_LOCK, {"key": key}).one_or_none()
         if row is None:
             # Of two who make the row, one fails with IntegrityError and is run again by `Transactions`.
-            connection.execute(insert(image_keys).values(key=key, version=version, updated_at=now))
+            connection.execute(_NEW_KEY, {"key": key, "version": version, "updated_at": now})
             return version, now
         return self._raise_version(connection, row, version, now)
 
     @staticmethod
     def _raise_version(connection: Connection, row: Row[Any], least: int, now: float) -> tuple[int, float]:
         version, updated_at = max(least, row.version + 1), max(now, row.updated_at + MIN_STEP_SECONDS)
-        connection.execute(
-            update(image_keys).where(image_keys.c.key == row.key).values(version=version, updated_at=updated_at)
-        )
+        connection.execute(_RAISE, {"its_key": row.key, "version": version, "updated_at": updated_at})
         return version, updated_at
 
     def _record(
@@ -271,7 +296,7 @@ class Catalog:
         old: CatalogImage | None,
     ) -> Change:
         row = _change_row(write_id, key, version, facts, old, self._clock())
-        result = connection.execute(insert(image_changes).values(row))
+        result = connection.execute(_NEW_CHANGE, row)
         row_id = result.inserted_primary_key[0]  # type: ignore[index]  # an insert of one row has it
         return Change(row_id, key, facts, created=old is None, done=False)
 
@@ -293,12 +318,12 @@ def _change_row(
 
 
 def _find(connection: Connection, key: str) -> CatalogImage | None:
-    row = connection.execute(select(images).where(images.c.key == key)).one_or_none()
+    row = connection.execute(_ONE, {"key": key}).one_or_none()
     return _image(row) if row is not None else None
 
 
 def _find_write(connection: Connection, write_id: str, key: str, *, put: bool) -> Change | None:
-    row = connection.execute(select(image_changes).where(image_changes.c.write_id == write_id)).one_or_none()
+    row = connection.execute(_WRITE, {"write_id": write_id}).one_or_none()
     if row is None:
         return None
     if row.key != key or (row.answer is not None) != put:
@@ -329,9 +354,9 @@ def _write_row(connection: Connection, image: CatalogImage, *, fresh: bool) -> N
     values = {name: getattr(image.facts, name) for name in ImageFacts.__slots__}
     values |= {"object_name": image.object_name, "owner_id": image.owner_id}
     if fresh:
-        connection.execute(insert(images).values(values))
+        connection.execute(_NEW_IMAGE, values)
     else:
-        connection.execute(update(images).where(images.c.key == image.facts.key).values(values))
+        connection.execute(_REPLACE, {"its_key": image.facts.key, **values})
 
 
 def _count(connection: Connection, key: str, old: ImageFacts | None, new: ImageFacts | None) -> None:
@@ -348,11 +373,7 @@ def _count_many(connection: Connection, deltas: Sequence[tuple[str, int, int]]) 
     for partition, (count, size_bytes) in sorted(totals.items()):
         if (count, size_bytes) == (0, 0):
             continue
-        added = connection.execute(
-            update(image_usage)
-            .where(image_usage.c.partition == partition)
-            .values(images=image_usage.c.images + count, size_bytes=image_usage.c.size_bytes + size_bytes)
-        )
+        added = connection.execute(_ADD, {"its_partition": partition, "more": count, "more_bytes": size_bytes})
         if not added.rowcount:
             connection.execute(insert(image_usage).values(partition=partition, images=count, size_bytes=size_bytes))
 

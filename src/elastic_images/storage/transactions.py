@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
-import threading
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from elastic_images.core.errors import OutOfSpace
 from elastic_images.database.engine import write_transaction
+from elastic_images.storage.group_commit import GroupCommit
 
 T = TypeVar("T")
 
@@ -28,10 +26,9 @@ class Transactions:
     def __init__(self, engine: Engine, *, sleep: Callable[[float], None] = time.sleep) -> None:
         self._engine = engine
         self._sleep = sleep
-        # SQLite has one writer at a time, and those who wait ask again and again, in no order. Here they queue.
-        self._turn: AbstractContextManager[Any] = (
-            threading.Lock() if engine.dialect.name == "sqlite" else contextlib.nullcontext()
-        )
+        # SQLite has one writer at a time, and those who wait ask again and again, in no order. Here they queue, and
+        # who waited together commits together.
+        self._group = GroupCommit(engine) if engine.dialect.name == "sqlite" else None
 
     def read(self, work: Callable[[Connection], T]) -> T:
         """Run `work` in a fresh transaction that only reads."""
@@ -47,7 +44,9 @@ class Transactions:
         """
         for attempt in range(_ATTEMPTS):
             try:
-                with self._turn, write_transaction(self._engine) as connection:
+                if self._group is not None:
+                    return self._group.run(work)
+                with write_transaction(self._engine) as connection:
                     return work(connection)
             except DBAPIError as error:
                 if _is_full(error):

@@ -451,3 +451,28 @@ def test_a_writer_that_breaks_a_rule_is_caught(kind: type[Invalidator], tmp_path
         with pytest.raises((AssertionError, IndexError)):
             CAUGHT_BY[kind](setup)
         setup.invalidator.close()
+
+
+# --- the view at hand
+
+
+def test_a_view_is_read_once_while_nothing_changes_and_again_when_it_did(setup: Setup) -> None:
+    reads: list[str] = []
+    read = setup.store.read
+
+    def counted() -> PoolView:
+        view = read()
+        reads.append(view.stamp)
+        return view
+
+    setup.put_map(ONE)
+    register(setup, node(0))
+    setup.store.read = counted  # type: ignore[method-assign]
+    for _ in range(3):
+        setup.invalidate()
+    assert setup.channel.order() == ["node-0"] * 3
+    assert len(reads) == 1
+    register(setup, web(1))
+    setup.invalidate()
+    assert setup.channel.order()[3:] == ["node-0", web(1).id]
+    assert len(reads) == 2

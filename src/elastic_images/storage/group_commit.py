@@ -1,0 +1,98 @@
+"""Many writers, one commit: for a database with one writer at a time, that flushes the disk at each commit."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError, IntegrityError
+
+from elastic_images.database.engine import write_transaction
+
+T = TypeVar("T")
+MOST_TOGETHER = 64
+
+
+class GroupCommit:
+    """Runs the work of several threads in one transaction. Safe to share between threads.
+
+    Who gets his turn takes along everybody who waits for one, in the order in which they came. Each work has a
+    savepoint of its own, so that one that fails takes nothing of another's with it, and each thread gets its own
+    result or error. Where the commit fails, it failed for all of them.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._turn = threading.Lock()
+        self._waiting: deque[_Work] = deque()
+
+    def run(self, work: Callable[[Connection], T]) -> T:
+        """Give what `work` gives, once it is committed; `work` may be run twice, by any thread, and commits once.
+
+        Raises what `work` raises, and SQLAlchemy's errors.
+        """
+        mine = _Work(work)
+        self._waiting.append(mine)
+        with self._turn:
+            while not mine.decided:
+                self._commit([self._waiting.popleft() for _ in range(min(len(self._waiting), MOST_TOGETHER))])
+        if mine.error is not None:
+            raise mine.error
+        return cast(T, mine.value)
+
+    def _commit(self, works: list[_Work]) -> None:
+        if len(works) == 1 or not self._commit_together(works):
+            for one in works:
+                self._commit_alone(one)
+        for one in works:
+            one.decided = True
+
+    def _commit_together(self, works: list[_Work]) -> bool:
+        """False: nothing was changed, because an error ended the transaction and not one work alone."""
+        try:
+            with write_transaction(self._engine) as connection:
+                for one in works:
+                    one.run_within(connection)
+        except _TransactionLost:
+            for one in works:
+                one.error = one.value = None
+            return False
+        except BaseException as error:  # noqa: BLE001 - each thread raises it
+            for one in works:
+                one.error = one.error or error
+        return True
+
+    def _commit_alone(self, one: _Work) -> None:
+        try:
+            with write_transaction(self._engine) as connection:
+                one.value = one.work(connection)
+        except BaseException as error:  # noqa: BLE001 - its own thread raises it
+            one.error = error
+
+
+class _TransactionLost(Exception):
+    """SQLite ends a whole transaction by itself when it has no room, for example."""
+
+
+class _Work:
+    """One thread's work and what became of it; written under the turn."""
+
+    def __init__(self, work: Callable[[Connection], Any]) -> None:
+        self.work = work
+        self.value: Any = None
+        self.error: BaseException | None = None
+        self.decided = False
+
+    def run_within(self, connection: Connection) -> None:
+        try:
+            with connection.begin_nested():
+                self.value = self.work(connection)
+        except DBAPIError as error:
+            if not isinstance(error, IntegrityError):
+                raise _TransactionLost from error
+            self.error = error
+        except Exception as error:  # noqa: BLE001 - its own thread raises it
+            self.error = error
