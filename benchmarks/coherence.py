@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.checker.run import Options, check
+from benchmarks.lib.stopping import in_order
 
 
 def main() -> int:
@@ -32,6 +33,7 @@ def main() -> int:
     parser.add_argument("--storage-processes", type=int, default=usual.storage_processes)
     parser.add_argument("--resize-pause", type=float, default=usual.resize_pause_seconds, metavar="SECONDS")
     parser.add_argument("--fault-pause", type=float, default=usual.fault_pause_seconds, metavar="SECONDS")
+    parser.add_argument("--folder", type=Path, help="where to work; default: the machine's temporary folder")
     parser.add_argument("--json", metavar="FILE", help="where to write the report")
     given = parser.parse_args()
     report = _on_several_hosts(given) if given.hosts else _on_one(given)
@@ -51,6 +53,7 @@ def _on_one(given: argparse.Namespace) -> dict[str, Any]:
         storage_processes=given.storage_processes,
         resize_pause_seconds=given.resize_pause,
         fault_pause_seconds=given.fault_pause,
+        folder=given.folder,
     )
     return check(options, _say)
 
@@ -80,4 +83,4 @@ def _say(line: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(in_order(main))

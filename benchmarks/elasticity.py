@@ -19,6 +19,7 @@ from benchmarks.elastic.options import QUICK, Options
 from benchmarks.elastic.report import figures_of, report, survival_table, table
 from benchmarks.elastic.run import measure
 from benchmarks.lib.facts import facts
+from benchmarks.lib.stopping import in_order
 from elastic_images.core.assignment import ASSIGNMENTS
 
 
@@ -38,7 +39,7 @@ def main() -> int:
         print(f"### {'As it is' if name == 'warm' else 'Without the warm step'}\n\n{table(figures)}")
     print(f"### When a node is lost\n\n{survival_table(runs['warm'].survivals)}")
     if given.json:
-        document = {"facts": known, "options": asdict(options), "runs": report(runs)}
+        document = {"facts": known, "options": {**asdict(options), "folder": None}, "runs": report(runs)}
         Path(given.json).write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     broken = [one.broken() for one in found["warm"]] + [one.broken() for one in runs["warm"].survivals]
     return 1 if any(broken) else 0
@@ -57,13 +58,14 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--assignment", choices=ASSIGNMENTS)
     parser.add_argument("--warm-rate", type=int, dest="warm_bytes_per_second", metavar="BYTES", help="a second, a node")
     parser.add_argument("--only-warm", action="store_true", help="leave out the run without the warm step")
+    parser.add_argument("--folder", type=Path, help="where to work; default: the machine's temporary folder")
     parser.add_argument("--json", metavar="FILE", help="where to write the report")
     return parser.parse_args()
 
 
 def _options(given: argparse.Namespace) -> Options:
     names = ("images", "requests_per_second", "rest_requests", "before_seconds", "after_seconds", "seed", "assignment")
-    changes = {name: getattr(given, name) for name in (*names, "warm_bytes_per_second")}
+    changes = {name: getattr(given, name) for name in (*names, "warm_bytes_per_second", "folder")}
     options = replace(QUICK if given.quick else Options(), **{k: v for k, v in changes.items() if v is not None})
     if given.sizes:
         options = replace(options, sizes=tuple(map(int, given.sizes.split(","))))
@@ -71,4 +73,4 @@ def _options(given: argparse.Namespace) -> Options:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(in_order(main))

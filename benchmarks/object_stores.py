@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 import tempfile
 import threading
 import time
@@ -19,6 +20,7 @@ from itertools import cycle
 
 from tests.object_servers import S3Server, moto, seaweedfs
 
+from benchmarks.lib.stopping import in_order
 from elastic_images.storage.objects.base import ObjectStore
 from elastic_images.storage.objects.opening import open_object_store
 
@@ -26,7 +28,7 @@ SIZES = (10_000, 100_000, 1_000_000)
 _STORED = 32
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=3.0)
     parser.add_argument("--threads", type=int, default=8)
@@ -37,6 +39,7 @@ def main() -> None:
         with opened() as store:
             for size in SIZES:
                 print(f"| {name} | {size:,} | {' | '.join(measure(store, size, options))} |", flush=True)
+    return 0
 
 
 def measure(store: ObjectStore, size: int, options: argparse.Namespace) -> list[str]:
@@ -104,4 +107,4 @@ STORES: dict[str, Opened] = {
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(in_order(main))

@@ -40,6 +40,8 @@ class Options:
     resize_pause_seconds: float = 0.5
     fault_pause_seconds: float = 6.0
     database: str | None = None
+    folder: Path | None = None
+    """Where the system's data go while it runs; the machine's temporary folder where there is none."""
 
 
 def check(options: Options, say: Callable[[str], None] = lambda _line: None) -> dict[str, Any]:
@@ -53,7 +55,10 @@ def check(options: Options, say: Callable[[str], None] = lambda _line: None) -> 
     }
     if options.database:
         settings["database"] = options.database
-    with tempfile.TemporaryDirectory() as folder, running(Path(folder), **settings) as system:
+    with (
+        tempfile.TemporaryDirectory(prefix="elastic-images-bench-", dir=options.folder) as folder,
+        running(Path(folder), **settings) as system,
+    ):
         return _Run(system, options, say).carry_out()
 
 

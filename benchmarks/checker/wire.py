@@ -52,7 +52,7 @@ class Connection:
                 self._open = socket.create_connection(self._address, self._timeout_seconds)
                 self._open.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._open.sendall("\r\n".join((*lines, "\r\n")).encode() + (body or b""))
-            return self._receive(self._open)
+            return self._receive(self._open, has_body=method != "HEAD")
         except OSError:
             self.close()
             return None
@@ -64,7 +64,7 @@ class Connection:
                 self._open.close()
             self._open = None
 
-    def _receive(self, connection: socket.socket) -> Reply:
+    def _receive(self, connection: socket.socket, *, has_body: bool) -> Reply:
         received = bytearray()
         while (end := received.find(b"\r\n\r\n")) < 0:
             received += _some(connection)
@@ -72,7 +72,7 @@ class Connection:
         status, length = _STATUS.match(head), _LENGTH.search(head)
         if status is None or (length is None and int(status[1]) != _NO_BODY):
             raise ValueError(f"not an answer with a length: {head!r}")
-        stop = end + 4 + (int(length[1]) if length else 0)
+        stop = end + 4 + (int(length[1]) if length and has_body else 0)
         while len(received) < stop:
             received += _some(connection)
         if _CLOSES.search(head):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,8 @@ class Options:
     compare_without_warming: bool = True
     lose_nodes: bool = True
     """Whether at the end a node is killed, and one hung."""
+    folder: Path | None = None
+    """Where the system's data go while it runs; the machine's temporary folder where there is none."""
 
 
 QUICK = Options(

@@ -76,7 +76,10 @@ def measure(options: Options, say: Say) -> dict[str, Run]:
 def _measure(options: Options, catalog: Catalog, settings: dict[str, Any], say: Say) -> Run:
     cache_mb = max(1, round(options.node_share * catalog.total_bytes / MEGABYTE))
     known = {"nodes": options.sizes[0], "cache_mb": cache_mb, "near_cache_mb": 0, **settings}
-    with tempfile.TemporaryDirectory(prefix="elastic-images-bench-") as name, running(Path(name), **known) as system:
+    with (
+        tempfile.TemporaryDirectory(prefix="elastic-images-bench-", dir=options.folder) as name,
+        running(Path(name), **known) as system,
+    ):
         say(f"{options.images} images, {catalog.total_bytes / MEGABYTE:.0f} MB; a node holds {cache_mb} MB")
         system.autoscaler().update_config({"assignment": options.assignment})
         _seed(system, catalog, say)

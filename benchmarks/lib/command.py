@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import shutil
-import signal
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
-from types import FrameType
 from typing import Any
 
 from benchmarks.lib import targets
@@ -32,7 +29,7 @@ _TOOLS = {targets.NGINX: "nginx", targets.MEMCACHED: "memcached"}
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Measure, print, write; the exit code. Ctrl-C and SIGTERM end it early and in order."""
+    """Measure, print, write; the exit code."""
     options = parse(arguments)
     missing = [tool for tool in _tools(options) if shutil.which(tool) is None]
     if missing:
@@ -44,7 +41,7 @@ def main(arguments: Sequence[str]) -> int:
         print(f"[{time.monotonic() - began:5.0f} s] {text}", file=sys.stderr, flush=True)
 
     try:
-        with _signals(), tempfile.TemporaryDirectory(prefix="elastic-images-bench-", dir=options.folder) as name:
+        with tempfile.TemporaryDirectory(prefix="elastic-images-bench-", dir=options.folder) as name:
             folder = Path(name)
             known = facts(folder)
             with bench(options, folder, say) as made:
@@ -53,9 +50,6 @@ def main(arguments: Sequence[str]) -> int:
     except (LoadFailed, StartFailed) as error:
         print(f"The benchmark failed: {error}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        print("Stopped; everything that was started is gone.", file=sys.stderr)
-        return 130
     if options.json:
         options.json.write_text(json.dumps(report, indent=1) + "\n")
     _print(results, verdicts(results, goals(options.nodes)), report)
@@ -115,21 +109,3 @@ def _print(results: Sequence[Result], found: Sequence[Verdict], report: dict[str
 def _tools(options: Options) -> list[str]:
     wanted = ["wrk", *(tool for name, tool in _TOOLS.items() if name in options.targets)]
     return [*wanted, "nginx"] if targets.MEMCACHED in options.targets and "nginx" not in wanted else wanted
-
-
-@contextlib.contextmanager
-def _signals() -> Iterator[None]:
-    """SIGTERM ends the run as Ctrl-C does: what was started is stopped. Whoever asks again does not disturb that."""
-    numbers = (signal.SIGTERM, signal.SIGINT)
-
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        for number in numbers:
-            signal.signal(number, signal.SIG_IGN)
-        raise KeyboardInterrupt
-
-    before = [signal.signal(number, interrupt) for number in numbers]
-    try:
-        yield
-    finally:
-        for number, handler in zip(numbers, before, strict=True):
-            signal.signal(number, handler)
