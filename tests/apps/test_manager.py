@@ -42,6 +42,8 @@ class FakePool:
     def __init__(self) -> None:
         self.settings = ScalingConfig()
         self.down = False
+        self.without_figures = False
+        """As where CloudWatch, which keeps them, does not answer."""
         self.cleared = 0
         self.asked: list[tuple[Any, ...]] = []
 
@@ -49,6 +51,10 @@ class FakePool:
         self.asked.append(asked)
         if self.down:
             raise Unavailable("127.0.0.1:5002 does not answer.")
+
+    def _answer_with_figures(self) -> None:
+        if self.without_figures:
+            raise Unavailable("CloudWatch does not answer (ConnectTimeoutError).")
 
     def pool(self) -> dict[str, Any]:
         self._answer("pool")
@@ -116,10 +122,12 @@ class FakePool:
 
     def metrics(self, name: str, minutes: int = 60, source: str | None = None) -> dict[str, Any]:
         self._answer("metrics", name, minutes, source)
+        self._answer_with_figures()
         return {"name": name, "step_seconds": 60, "points": [[1.8e9 - 60, 0.5], [1.8e9, None]]}
 
     def rate(self, window_seconds: float = 60) -> dict[str, Any]:
         self._answer("rate", window_seconds)
+        self._answer_with_figures()
         return {"requests": 100, "hits": 90, "misses": 10, "hit_rate": 0.9, "miss_rate": 0.1, "sources": ["node-0"]}
 
 
@@ -379,6 +387,17 @@ def test_the_dashboard_has_the_charts_as_a_table_for_those_without_a_script(root
         assert "50.0 %" in page
     # A script asks for what changes only, and draws the charts itself.
     assert "07:59:00 UTC" not in root.get("/", headers=PAGE | {"HX-Request": "true"}).text
+
+
+def test_the_pool_is_shown_while_its_figures_cannot_be_read(manager: Manager, root: FlaskClient) -> None:
+    manager.pool.without_figures = True
+    page = root.get("/").get_data(as_text=True)
+    assert "CloudWatch does not answer" in page
+    assert "The autoscaler does not answer" not in page
+    health = root.get("/api/health").get_json()
+    assert {part["name"]: part["level"] for part in health["parts"]}["Cache"] == "unknown"
+    assert root.get("/charts").status_code == 503
+    assert root.get("/pool").status_code == 200
 
 
 def test_the_pages_come_and_say_so_when_others_are_down(manager: Manager, root: FlaskClient) -> None:

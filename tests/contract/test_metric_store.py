@@ -307,7 +307,7 @@ def test_windows_are_the_last_three_whole_minutes(minutely: Backend) -> None:
     assert (newest.rate.hits, newest.rate.sources, newest.web_reports) == (8, ("node-1",), 0)
     assert (middle.rate.hits, middle.rate.sources, middle.web_reports) == (12, ("node-0", "node-1", "web"), 1)
     assert (oldest.rate.requests, oldest.rate.misses, oldest.web_reports) == (12, 8, 2)
-    assert minutely.store.rate(60, NOON + 59) == newest.rate
+    assert minutely.store.rate(60, NOON + 59) == middle.rate
     assert minutely.store.rate(60, NOON + 179).sources == ("node-0",)
 
 

@@ -13,7 +13,8 @@ Level = Literal["ok", "busy", "unknown", "warn", "bad"]
 _ORDER: tuple[Level, ...] = ("ok", "busy", "unknown", "warn", "bad")
 _RESTARTS = "It is restarted by itself. If this stays, look into the output of elastic-images up."
 _MEANINGFUL_REQUESTS = 30
-_SETTLED_SECONDS = 90.0
+_SETTLED_SECONDS = 240.0
+"""Figures of CloudWatch come minutes late."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +101,11 @@ def _nodes(overview: Overview) -> Part:
 
 
 def _cache(overview: Overview, now: float) -> Part:
-    if overview.rate is None or overview.pool is None or overview.config is None:
+    if overview.pool is None or overview.config is None:
         return Part("Cache", "unknown", "Only the autoscaler knows")
+    if overview.rate is None:
+        advice = "Images are served as before. Automatic mode waits while figures are missing; charts show a gap."
+        return Part("Cache", "unknown", overview.rate_error, advice)
     quiet = [
         node
         for node in overview.nodes

@@ -22,6 +22,8 @@ class Overview:
     """The newest, newest first."""
     usage: Record | None = None
     pool_error: str = ""
+    rate_error: str = ""
+    """Why the autoscaler, which answers, knows no rate: its figures may be kept elsewhere."""
     storage_error: str = ""
     database_error: str | None = None
 
@@ -51,13 +53,19 @@ def gather(pool: PoolControl, images: ImageStore, check_database: Callable[[], N
     """Ask all of them. An app that does not answer costs one time-out, not one for each question."""
     status = config = rate = decision = usage = None
     happened: list[Record] = []
-    pool_error, storage_error, database_error = "", "", None
+    pool_error, rate_error, storage_error, database_error = "", "", "", None
     try:
-        status, config, rate = pool.pool(), pool.config(), pool.rate()
+        status, config = pool.pool(), pool.config()
         happened = pool.events(events)
         decision = next(iter(pool.decisions(1)), None)
     except ElasticImagesError as error:
+        status = config = None
         pool_error = str(error)
+    else:
+        try:
+            rate = pool.rate()
+        except ElasticImagesError as error:
+            rate_error = str(error)
     try:
         usage = images.usage()
     except ElasticImagesError as error:
@@ -66,4 +74,15 @@ def gather(pool: PoolControl, images: ImageStore, check_database: Callable[[], N
         check_database()
     except ElasticImagesError as error:
         database_error = str(error)
-    return Overview(status, config, rate, decision, happened, usage, pool_error, storage_error, database_error)
+    return Overview(
+        status,
+        config,
+        rate,
+        decision,
+        happened,
+        usage,
+        pool_error=pool_error,
+        rate_error=rate_error,
+        storage_error=storage_error,
+        database_error=database_error,
+    )

@@ -102,9 +102,12 @@ class CloudWatchMetricStore:
         )
 
     def rate(self, window_seconds: float, now: float) -> Rate:
-        """See `MetricStore.rate`: over the newest whole minutes that anyone reported in, at most 3 minutes old."""
+        """See `MetricStore.rate`: over the newest of the last whole minutes in which most reported.
+
+        Those in which fewer did may not have come whole yet.
+        """
         found = self._windows(window_seconds, now, SLOTS)
-        return next((window.rate for window in found if window.rate.sources), Rate(0, 0, 0, ()))
+        return max(found, key=lambda window: (len(window.rate.sources), window.ended_at)).rate
 
     def windows(self, window_seconds: float, now: float, sources: Collection[str]) -> Sequence[Window]:
         """See `MetricStore.windows`: whole minutes, one window for each of the last three that they may end with.
