@@ -5,6 +5,8 @@ from __future__ import annotations
 import click
 
 from elastic_images.cli.aws.cloudwatch import alarms, dashboard
+from elastic_images.cli.aws.nodes import nodes, terminate_nodes
+from elastic_images.cli.aws.push import push
 
 
 @click.group()
@@ -18,3 +20,6 @@ def aws() -> None:
 
 aws.add_command(alarms)
 aws.add_command(dashboard)
+aws.add_command(nodes)
+aws.add_command(push)
+aws.add_command(terminate_nodes)

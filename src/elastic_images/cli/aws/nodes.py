@@ -1,0 +1,101 @@
+"""`aws nodes` and `aws terminate-nodes`: the instances of a pool, seen and ended without the autoscaler."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+from elastic_images.cli.options import json_option, settings_options
+from elastic_images.cli.output import moment, print_json, print_table
+from elastic_images.core.errors import InvalidRequest, Unavailable
+from elastic_images.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from elastic_images.autoscaler.nodes.ec2 import BotoEc2Service
+    from elastic_images.autoscaler.nodes.ec2_calls import Instance
+
+_EVERY_SECONDS = 2.0
+_END_SECONDS = 600.0
+
+
+@click.command()
+@json_option
+@settings_options("node_provider", "pool")
+def nodes(as_json: bool, settings: Settings) -> None:
+    """List the instances of the pool, as EC2 knows them.
+
+    JSON: [{"id", "slot", "state", "address", "subnet", "launched_at"}]
+    """
+    service = _service(settings)
+    try:
+        _show(_living(service), as_json)
+    finally:
+        service.close()
+
+
+@click.command()
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@json_option
+@settings_options("node_provider", "pool")
+def terminate_nodes(yes: bool, as_json: bool, settings: Settings) -> None:
+    """Terminate all instances of the pool, and wait until they are gone.
+
+    For a system that has been stopped: an autoscaler that runs would start others. Images are not touched.
+
+    JSON: as `aws nodes`, of what was terminated
+    """
+    service = _service(settings)
+    try:
+        found = _living(service)
+        if found and not yes:
+            click.confirm(f"Terminate {len(found)} instances?", abort=True, err=True)
+        _terminate(service, found)
+    finally:
+        service.close()
+    _show(found, as_json)
+
+
+def _service(settings: Settings) -> BotoEc2Service:
+    from elastic_images.autoscaler.nodes.ec2 import BotoEc2Service
+    from elastic_images.autoscaler.nodes.ec2_setting import parse_ec2_setting
+
+    if not settings.node_provider.startswith("ec2:"):
+        raise InvalidRequest("The nodes are not on EC2: ELASTIC_IMAGES_NODE_PROVIDER is not ec2://...")
+    return BotoEc2Service(parse_ec2_setting(settings.node_provider, settings.pool))
+
+
+def _living(service: BotoEc2Service) -> list[Instance]:
+    from elastic_images.autoscaler.nodes.ec2_calls import Ec2Trouble
+
+    try:
+        return [instance for instance in service.instances() if instance.state != "terminated"]
+    except Ec2Trouble as trouble:
+        raise trouble.as_ours() from None
+
+
+def _terminate(service: BotoEc2Service, found: Sequence[Instance]) -> None:
+    from elastic_images.autoscaler.nodes.ec2_calls import Ec2Trouble
+
+    deadline = time.monotonic() + _END_SECONDS
+    try:
+        service.terminate([instance.id for instance in found])
+    except Ec2Trouble as trouble:
+        raise trouble.as_ours() from None
+    while _living(service):
+        if time.monotonic() >= deadline:
+            raise Unavailable(f"Not all instances are gone after {_END_SECONDS / 60:.0f} minutes.")
+        time.sleep(_EVERY_SECONDS)
+
+
+def _show(found: Sequence[Instance], as_json: bool) -> None:
+    rows = sorted(found, key=lambda one: (one.slot is None, one.slot or 0, one.id))
+    if as_json:
+        names = ("id", "slot", "state", "address", "subnet", "launched_at")
+        print_json([{name: getattr(one, name) for name in names} for one in rows])
+    else:
+        cells = [(one.slot, one.id, one.state, one.address, one.subnet, moment(one.launched_at)) for one in rows]
+        print_table(["slot", "instance", "state", "address", "subnet", "launched"], cells)

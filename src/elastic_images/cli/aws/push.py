@@ -1,0 +1,59 @@
+"""`aws push`: the wheels that nodes install, into the bucket."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+import click
+
+from elastic_images import __version__
+from elastic_images.cli.options import json_option
+from elastic_images.cli.output import amount, print_json
+
+
+@click.command()
+@click.option(
+    "--to", "place", metavar="S3-URL", required=True, help="s3://BUCKET/PREFIX; below it the version's folder."
+)
+@click.option(
+    "--processor",
+    "processors",
+    type=click.Choice(["x86_64", "aarch64"]),
+    multiple=True,
+    help="For which machines; may be repeated. [default: both]",
+)
+@click.option(
+    "--wheels",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="A folder with the dependencies' wheels, in place of pip's index.",
+)
+@json_option
+def push(place: str, processors: tuple[str, ...], wheels: Path | None, as_json: bool) -> None:
+    """Put what nodes on EC2 install into a bucket: this version, and what it needs in the versions that run here.
+
+    For Python 3.11 on Linux. Goes to s3://BUCKET/PREFIX/VERSION, with SHA256SUMS. Repeated, it uploads what has
+    changed; nodes that run are not touched.
+
+    JSON: {"place", "files", "bytes", "uploaded", "kept", "removed"}
+    """
+    from elastic_images.cli.aws.upload import Uploader
+    from elastic_images.cli.aws.wheels import PROCESSORS, SUMS, collect
+    from elastic_images.storage.objects.s3 import BotoS3Service
+
+    target = f"{place.rstrip('/')}/{__version__}"
+    uploader = Uploader(BotoS3Service(answer_seconds=60), target)
+    with tempfile.TemporaryDirectory(prefix="elastic-images-push-") as name:
+        folder = Path(name)
+        files = collect(folder, processors or PROCESSORS, wheels=wheels, say=lambda text: click.echo(text, err=True))
+        size = sum(path.stat().st_size for path in files)
+        with click.progressbar(length=size, label="Uploading", file=sys.stderr, hidden=not sys.stderr.isatty()) as bar:
+            pushed = uploader.push(files, folder / SUMS, bar.update)
+    if as_json:
+        told = {"uploaded": pushed.uploaded, "kept": pushed.kept, "removed": pushed.removed}
+        print_json({"place": target, "files": len(files), "bytes": size, **told})
+    else:
+        click.echo(
+            f"{target}: {len(files)} wheels, {amount(size)}; {pushed.uploaded} files uploaded, {pushed.kept} kept"
+        )
