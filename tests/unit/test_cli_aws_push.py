@@ -77,13 +77,13 @@ def test_dependencies_come_in_the_versions_that_run_here(tmp_path: Path) -> None
     assert any(name.startswith("boto3-") for name in found)
     assert not any("999" in name for name in found)
     assert len(said) == 1
-    sums = dict(reversed(line.split("  ")) for line in (target / SUMS).read_text().splitlines())
-    assert sums == {name: hashlib.sha256((target / name).read_bytes()).hexdigest() for name in found}
+    sums = [f"{hashlib.sha256((target / name).read_bytes()).hexdigest()}  {name}" for name in found]
+    assert (target / SUMS).read_text().splitlines() == sums
     assert {path.name for path in target.iterdir()} == {*found, SUMS}
 
     next(shelf.glob("click-*")).unlink()
     (tmp_path / "again").mkdir()
-    with pytest.raises(Unavailable, match=r"pip does not find what nodes need: ERROR.*click"):
+    with pytest.raises(Unavailable, match=r"pip does not find what nodes need: .*click"):
         collect(tmp_path / "again", ["x86_64"], wheels=shelf, say=said.append)
 
 

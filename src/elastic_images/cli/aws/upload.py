@@ -63,7 +63,7 @@ class Uploader:
             if trouble.code in MISSING:
                 return False
             raise as_ours(trouble, self._place) from None
-        return found.get("Metadata", {}).get("sha256") == hashlib.sha256(body).hexdigest()
+        return bool(found.get("Metadata", {}).get("sha256") == hashlib.sha256(body).hexdigest())
 
     def _put(self, name: str, body: bytes) -> None:
         digest = hashlib.sha256(body)

@@ -53,7 +53,7 @@ def _running() -> list[tuple[str, str]]:
 
 def _download(folder: Path, requirement: str, processor: str, versions: Path, wheels: Path | None) -> None:
     platforms = [f"manylinux2014_{processor}", *(f"manylinux_2_{minor}_{processor}" for minor in _GLIBC)]
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-input"]
+    command = [sys.executable, "-m", "pip", "download", "--disable-pip-version-check", "--no-input"]
     command += ["--dest", str(folder), "--only-binary", ":all:", "--python-version", PYTHON, "--implementation", "cp"]
     command += [word for platform in platforms for word in ("--platform", platform)]
     command += ["--constraint", str(versions), "--find-links", str(folder)]
@@ -61,4 +61,7 @@ def _download(folder: Path, requirement: str, processor: str, versions: Path, wh
     done = subprocess.run([*command, requirement], capture_output=True, text=True, check=False)  # noqa: S603 - ours
     if done.returncode != 0:
         told = [line for line in done.stderr.splitlines() if line.startswith("ERROR")] or done.stderr.splitlines()
-        raise Unavailable(f"pip does not find what nodes need: {' '.join(told[:_TELLING_LINES])}")
+        _, _, conflict = done.stdout.partition("The conflict is caused by:")
+        told = [*conflict.split("\n\n")[0].splitlines(), *told]
+        words = " ".join(line.strip() for line in told[: 2 * _TELLING_LINES] if line.strip())
+        raise Unavailable(f"pip does not find what nodes need: {words}")
