@@ -167,12 +167,14 @@ def test_a_call_a_minute_for_all_figures_of_a_process(proxy: FaultProxy, scene: 
 
 
 def test_figures_that_were_kept_for_hours_go_in_one_call_for_a_hundred_minutes(proxy: FaultProxy, scene: Scene) -> None:
-    proxy.put_in_the_way("POST", THROTTLED, times=150)
-    for _ in range(150):
-        scene.pass_minute(1)
-    proxy.clear()
-    scene.pass_minute(1)
-    assert proxy.count("POST", "PutMetricData") == 2
+    def sample(number: int) -> Sample:
+        end = NOON - 60 * number
+        return Sample(f"one-{number}", "web-1", "web", None, end - 60, end, 3, 1, 2, 4, 5, 6, 7, 8)
+
+    scene.store.publish([sample(number) for number in range(100)])
+    assert proxy.count("POST") == 1
+    points = scene.store.series("bypasses", 101, NOON).points
+    assert [value for _, value in points] == [5] * 100 + [None]
 
 
 def settings(pool: str) -> list[str]:

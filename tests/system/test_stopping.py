@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import subprocess
@@ -91,11 +92,21 @@ def test_a_data_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None
     assert "file" in message
 
 
-@pytest.mark.parametrize(("setting", "value"), [("node_provider", "ec2://here")])
-def test_what_is_not_there_yet_is_refused(tmp_path: Path, setting: str, value: str) -> None:
+@pytest.mark.parametrize(
+    ("setting", "value", "words"),
+    [
+        ("node_provider", "ec2://here", "ec2://"),
+        ("metrics", "cloudwatch://AWS/Mine", "does not begin with AWS/"),
+        ("metrics", "cloudwatch://Mine", "set AWS_DEFAULT_REGION"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_before_anything_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, setting: str, value: str, words: str
+) -> None:
+    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
     with free_offset() as offset:
         message = failed_start(tmp_path / "data", offset, **{setting: value})
-    assert "yet" in message
+    assert words in message
     assert "serving on" not in message
 
 
