@@ -237,9 +237,84 @@ def architecture() -> str:
     )
 
 
+# ---- The deployment on AWS ------------------------------------------------------------------------------------------
+
+
+def _area(x: float, y: float, width: float, height: float, name: str) -> list[str]:
+    """A dashed frame with its name at the top left."""
+    return [
+        f'<rect class="line" stroke-dasharray="6 5" x="{x}" y="{y}" width="{width}" height="{height}" rx="10"/>',
+        text(x + 14, y + 22, name, size=13, css="faint", anchor="start"),
+    ]
+
+
+def _deployment_boxes() -> list[Box]:
+    return [
+        Box(280, 18, 230, 42, "browsers and scripts", css="card"),
+        Box(720, 18, 230, 42, "administrators", css="card"),
+        Box(260, 116, 270, 62, "load balancer", ("HTTPS :443; :80 leads there",)),
+        Box(
+            280,
+            264,
+            230,
+            100,
+            "front",
+            ("web, storage, autoscaler,", "manager; one instance", "with an address that stays"),
+        ),
+        Box(60, 264, 160, 100, "web hosts", ("0 to 8, if wanted:", "web, storage")),
+        Box(674, 278, 220, 100, ""),
+        Box(667, 271, 220, 100, ""),
+        Box(660, 264, 220, 100, "cache nodes", ("1 to 8 instances, launched", "and ended by the front")),
+        Box(60, 464, 230, 62, "database (RDS)", ("encrypted, kept 7 days",), css="store"),
+        Box(350, 604, 180, 62, "bucket (S3)", ("images, packages",), css="store"),
+        Box(550, 604, 180, 62, "Secrets Manager", ("four secrets",), css="store"),
+        Box(750, 604, 180, 62, "CloudWatch", ("figures, alarms",), css="store"),
+    ]
+
+
+def _deployment_arrows() -> list[str]:
+    session = ((835, 60), (835, 216), (470, 216), (470, 262))
+    return [
+        *_arrow((395, 60), (395, 114)),
+        *_arrow((395, 178), (395, 262), label="5000", at=(370, 226)),
+        *_arrow((310, 178), (140, 262), label="5000", at=(214, 216)),
+        *_arrow((510, 290), (658, 290), label="4000-4007,\ninvalidations", at=(585, 268)),
+        *_arrow((660, 344), (512, 344), label="5001, 5002", at=(586, 364)),
+        *_arrow((820, 380), (820, 420), (870, 420), (870, 382), label="4000-4007,\neach other", at=(845, 442)),
+        *_arrow((190, 364), (190, 462), label="SQL", at=(190, 412)),
+        *_arrow((330, 364), (250, 462), label="SQL", at=(296, 412)),
+        *_arrow((420, 364), (420, 570), label="443", at=(420, 500)),
+        *_arrow((720, 380), (720, 570), label="443", at=(720, 500)),
+        *_arrow(*session, label="Session Manager,\nno port open", at=(735, 190)),
+    ]
+
+
+def deployment() -> str:
+    """What deploy/aws makes, and who may talk to whom."""
+    parts = [
+        MARKER,
+        *_area(30, 84, 900, 466, "VPC, two zones"),
+        *_area(46, 432, 258, 106, "private subnets"),
+        *_area(330, 572, 620, 110, "Amazon's services"),
+    ]
+    parts += _deployment_arrows()
+    for box in _deployment_boxes():
+        parts += box.drawn()
+    return svg(
+        980,
+        700,
+        "The stack on AWS, and who may talk to whom",
+        "People reach a load balancer by HTTPS; it reaches web on the front and on further web hosts. The front reads "
+        "from cache nodes and invalidates them, they fill from it and pull from each other. Hosts reach the database "
+        "in private subnets, and with the nodes S3, Secrets Manager and CloudWatch. Administrators come in through "
+        "Session Manager.",
+        parts,
+    )
+
+
 def figures() -> dict[str, str]:
     """Every figure: file name and content."""
-    return {"rings.svg": rings(), "architecture.svg": architecture()}
+    return {"rings.svg": rings(), "architecture.svg": architecture(), "deployment.svg": deployment()}
 
 
 def main() -> None:

@@ -12,7 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from elastic_images.settings import SETTINGS
+from elastic_images.autoscaler.nodes.ec2_boot import boot_for
+from elastic_images.autoscaler.nodes.ec2_setting import parse_ec2_setting
+from elastic_images.metrics.cloudwatch_place import place_of
+from elastic_images.settings import SETTINGS, Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = ["run_main.sh", "run_tests.sh", "scripts/environment.sh", ".ci/run"]
@@ -228,11 +231,27 @@ def test_every_setting_at_the_top_is_one_and_says_its_name_twice() -> None:
     lines = re.findall(r"^# export (\w+)=(.*)$", (ROOT / "run_main.sh").read_text(), re.MULTILINE)
     assert len(lines) >= 10
     known = {setting.environment for setting in SETTINGS}
+    known |= {f"{setting.environment}_FILE" for setting in SETTINGS if setting.from_file}
     for name, value in lines:
         assert name in known or name.startswith("AWS_"), name
         assert re.fullmatch(rf'"\$\{{{name}:-[^"]*\}}"', value), value
     named = {name for name, _ in lines}
     assert {f"ELASTIC_IMAGES_{name}" for name in ("OBJECT_STORE", "DATABASE", "METRICS", "NODE_PROVIDER")} <= named
+
+
+def test_the_settings_at_the_top_are_all_that_aws_needs_and_ones_that_are_understood(tmp_path: Path) -> None:
+    """With the # taken away, they make settings whose every part is read as the parts of the system read it."""
+    text = re.sub(r"^# (export )", r"\1", (ROOT / "run_main.sh").read_text(), flags=re.MULTILINE).partition("set -u")[0]
+    text = re.sub(r"^export ELASTIC_IMAGES_(DATABASE|INTERNAL_TOKEN)_FILE=.*$", "", text, flags=re.MULTILINE)
+    script = f"{text}\nexport ELASTIC_IMAGES_DATA={tmp_path}\nenv -0"
+    done = subprocess.run(["bash", "-c", script], env={"PATH": "/usr/bin:/bin"}, capture_output=True, check=True)
+    settings = Settings.load(environ=dict(line.split("=", 1) for line in done.stdout.decode().split("\0") if line))
+    assert settings.object_store.startswith("s3://")
+    assert "rds.amazonaws.com" in settings.database
+    place = place_of(settings.metrics, settings.pool)
+    provider = parse_ec2_setting(settings.node_provider, settings.pool)
+    assert (place.pool, provider.pool) == ("images", "images")
+    assert boot_for(provider, settings, "us-east-1").watched == ("http://10.0.0.10:5001", "http://10.0.0.10:5002")
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
