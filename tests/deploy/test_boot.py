@@ -82,6 +82,7 @@ class Instance:
         self._tool("python3.11", PYTHON)
         self._tool("chown", "#!/bin/bash\n")
         environ = {"PATH": f"{self.root}/bin:/usr/bin:/bin", "TMPDIR": str(self.root / "tmp")}
+        script = f"umask 077\n{script}"  # the unit's
         return subprocess.run(["bash", "-c", script], env=environ, capture_output=True, text=True, check=False)
 
     def write_settings(self, values: dict[str, str]) -> None:
@@ -166,6 +167,14 @@ def test_a_version_is_installed_once_and_only_from_the_bucket(front: Instance) -
     assert " s3://bucket/packages/1.2.3/ " in copied
     assert (front.root / "opt/elastic-images/current").resolve().name == "1.2.3"
     assert not list((front.root / "tmp").iterdir())  # no wheels are left
+
+
+def test_what_is_installed_can_be_read_by_the_service(front: Instance) -> None:
+    assert front.refresh().returncode == 0
+    installed = front.root / "opt/elastic-images/1.2.3"
+    assert installed.stat().st_mode & 0o055 == 0o055
+    assert (installed / "bin").stat().st_mode & 0o055 == 0o055
+    assert (front.root / "etc/elastic-images/rds.pem").stat().st_mode & 0o044 == 0o044
 
 
 def test_another_version_is_installed_beside_the_old_one(front: Instance) -> None:
