@@ -14,7 +14,7 @@ done
 root=$(CDPATH='' cd -- "$(dirname -- "$self")" && pwd -P) || exit 1
 cd "$root" || exit 1
 
-services="chromium curl iproute2 mariadb-server postgresql nginx memcached wrk"
+services="chromium curl iproute2 mariadb-server postgresql nginx memcached systemd wrk"
 install_services() {
   local as_root=""
   if ! command -v apt-get >/dev/null 2>&1; then
