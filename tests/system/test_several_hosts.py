@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import socket
+import subprocess
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -48,17 +50,19 @@ def clients(system: SeveralHosts, token: str) -> Iterator[tuple[Client, Client]]
                 client.close()
 
 
-@pytest.mark.skipif(not postgresql_binaries(), reason="needs postgresql")
-def test_without_the_autoscaler_reads_and_writes_go_on_and_a_dead_node_is_passed_over(tmp_path: Path) -> None:
+KEYS = range(24)
+NAME = "images.example.com"
+
+
+def without_the_autoscaler_all_goes_on_and_a_dead_node_is_passed_over(system: SeveralHosts, token: str) -> None:
     """What docs/operations.md says of its absence; then it comes back, as systemd starts it again."""
-    with several_hosts(tmp_path, postgresql) as (system, token), clients(system, token) as (one, two):
-        keys = range(24)
-        for key in keys:
+    with clients(system, token) as (one, two):
+        for key in KEYS:
             assert one.put(f"a/{key}", make_body(key, 1, 500)).status == 201
         nodes = {node["slot"]: node["incarnation"] for node in system.pool()["nodes"]}
         system.kill("autoscaler", "autoscaler")
         system.kill_node(1)
-        for key in keys:
+        for key in KEYS:
             assert two.get(f"a/{key}").body == make_body(key, 1, 500)
             assert two.put(f"a/{key}", make_body(key, 2, 500)).status == 200
             assert one.get(f"a/{key}").body == make_body(key, 2, 500)
@@ -67,8 +71,62 @@ def test_without_the_autoscaler_reads_and_writes_go_on_and_a_dead_node_is_passed
         wait_for(partial(_is_whole, system), "the pool is whole again")
         left = {node["slot"]: node["incarnation"] for node in system.pool()["nodes"] if node["slot"] != 1}
         assert left == {slot: life for slot, life in nodes.items() if slot != 1}, "nodes that live are adopted"
-        for key in keys:
+        for key in KEYS:
             assert one.get(f"a/{key}").body == make_body(key, 2, 500)
+
+
+def behind_the_load_balancer_a_web_host_that_is_gone_is_passed_over(
+    system: SeveralHosts, token: str, folder: Path
+) -> None:
+    with nginx(system, folder) as url, system.network.inside("people"):
+        balanced = Client(url, token)
+        try:
+            for key in KEYS:
+                assert balanced.put(f"b/{key}", make_body(key, 1, 500)).status == 201
+            system.network.unplug("web1")
+            for key in KEYS:
+                assert balanced.get(f"b/{key}").body == make_body(key, 1, 500)
+            for key in KEYS:
+                assert balanced.put(f"b/{key}", make_body(key, 2, 500)).status == 200
+                assert balanced.get(f"b/{key}").body == make_body(key, 2, 500)
+            system.network.mend()
+            assert balanced.request("GET", "/images/b/0", headers={"Host": "elsewhere.example"}).status == 400
+        finally:
+            balanced.close()
+
+
+@contextlib.contextmanager
+def nginx(system: SeveralHosts, folder: Path) -> Iterator[str]:
+    """nginx on the host `people`, with the configuration of docs/operations.md; its URL."""
+    text = (Path(__file__).parents[2] / "docs" / "operations.md").read_text(encoding="utf-8")
+    given = text.split("```nginx\n")[1].split("```")[0]
+    for number, host in enumerate(("web1", "web2")):
+        given = given.replace(f"10.0.0.1{number + 1}:", f"{system.network.address(host)}:")
+    (folder / "nginx").mkdir()
+    where = [f"{kind}_temp_path {folder}/nginx;" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")]
+    http = "\n".join(["access_log off;", *where, given])
+    begin = f"daemon off; user root; pid {folder}/nginx/pid; error_log {folder}/nginx/errors;"
+    (folder / "nginx.conf").write_text(f"{begin} events {{}} http {{\n{http}\n}}\n")
+    with system.network.inside("people"):
+        process = subprocess.Popen(["nginx", "-e", str(folder / "nginx" / "errors"), "-c", str(folder / "nginx.conf")])
+        client = Client("http://127.0.0.1")
+        try:
+            wait_for(lambda: client.readyz() == 200, "nginx answers")
+            yield "http://127.0.0.1"
+        finally:
+            client.close()
+            process.terminate()
+            process.wait()
+
+
+@pytest.mark.skipif(not postgresql_binaries(), reason="needs postgresql")
+@pytest.mark.skipif(shutil.which("nginx") is None, reason="needs nginx")
+def test_a_life_on_several_hosts(tmp_path: Path) -> None:
+    """Step after step, in this order."""
+    settings = {"allowed_hosts": f"{NAME},127.0.0.1"}
+    with several_hosts(tmp_path, postgresql, **settings) as (system, token):
+        without_the_autoscaler_all_goes_on_and_a_dead_node_is_passed_over(system, token)
+        behind_the_load_balancer_a_web_host_that_is_gone_is_passed_over(system, token, tmp_path)
 
 
 def _is_whole(system: SeveralHosts) -> bool:
