@@ -52,6 +52,7 @@ MORE_CUTS = (
     *CUTS,
     Cut("packets from node2 to the storages are lost", lost=_from(["node2"], STORAGES)),
     Cut("packets from the webs to node3 are lost", lost=_from(WEBS, ["node3"])),
+    Cut("node2 is cut off from storage1, not from storage2", lost=_between(["node2"], ["storage1"])),
     Cut("web2 is cut off from both storages", lost=_between(["web2"], STORAGES)),
     Cut("web1's host is off the network", unplugged=("web1",)),
     Cut("storage2's host is off the network", unplugged=("storage2",)),

@@ -8,22 +8,23 @@ from __future__ import annotations
 
 import socket
 
-GONE_SECONDS = 4
-"""After so long without any sign of the other machine a connection is given up."""
-
 SocketOptions = list[tuple[int, int, int]]
 
 
-def dead_peer_options() -> SocketOptions:
-    """Level, name and value of each option, as far as the system has them."""
+def dead_peer_options(seconds: int) -> SocketOptions:
+    """Level, name and value of each option, as far as the system has them.
+
+    A connection is given up after `seconds`, 2 at least, without any sign of the other machine; on Linux also where its
+    process takes nothing for so long of what waits to be sent.
+    """
     wanted = {
         # Nothing under way: the kernel asks.
-        "TCP_KEEPIDLE": GONE_SECONDS // 2,
-        "TCP_KEEPALIVE": GONE_SECONDS // 2,  # the same on macOS
+        "TCP_KEEPIDLE": seconds // 2,
+        "TCP_KEEPALIVE": seconds // 2,  # the same on macOS
         "TCP_KEEPINTVL": 1,
-        "TCP_KEEPCNT": GONE_SECONDS // 2,
+        "TCP_KEEPCNT": seconds // 2,
         # Something under way that is not acknowledged.
-        "TCP_USER_TIMEOUT": GONE_SECONDS * 1000,
+        "TCP_USER_TIMEOUT": seconds * 1000,
     }
     known = [(name, value) for name, value in wanted.items() if hasattr(socket, name)]
     return [

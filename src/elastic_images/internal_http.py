@@ -16,6 +16,9 @@ from elastic_images.lean_http import LeanAnswer, LeanHttp
 
 _CONNECT_SECONDS = 2.0
 _WHOLE_SECONDS = 60.0
+GONE_SECONDS = 10
+"""After so long a write is given up whose storage is gone without a word. A process that hangs may take as long for the
+next piece of an upload: it need not be shorter than a writer's patience with caches."""
 
 PROBLEM_TYPE_PREFIX = "https://elastic-images.example/problems/"
 """The `type` of a problem document is this and the error's slug: a name, not an address to fetch (RFC 9457, 3.1.1)."""
@@ -39,7 +42,7 @@ class InternalHttp:
             maxsize=connections,
             block=False,
             retries=False,
-            socket_options=[*HTTPConnection.default_socket_options, *dead_peer_options()],
+            socket_options=[*HTTPConnection.default_socket_options, *dead_peer_options(GONE_SECONDS)],
         )
         self._lean: dict[float, LeanHttp] = {}
 

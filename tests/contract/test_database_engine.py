@@ -20,7 +20,7 @@ from tests.storage_parts import ANN, Clock, upload_of
 
 from elastic_images.accounts.accounts import Accounts
 from elastic_images.core.errors import Conflict
-from elastic_images.database.engine import _watch_peer, normalise_url, open_engine
+from elastic_images.database.engine import GONE_SECONDS, _watch_peer, normalise_url, open_engine
 from elastic_images.database.migrate import migrate
 from elastic_images.dead_peers import dead_peer_options
 from elastic_images.storage.catalog import Catalog
@@ -224,8 +224,8 @@ def test_a_server_whose_machine_is_gone_is_noticed_by_the_kernel(engine: Engine)
         assert isinstance(known._sock, socket.socket), "PyMySQL calls it by another name"
     with socket.create_server(("127.0.0.1", 0)) as listener, socket.create_connection(listener.getsockname()) as made:
         _watch_peer(SimpleNamespace(_sock=made), None)
-        assert [made.getsockopt(level, name) for level, name, _ in dead_peer_options()] == [
-            value for _, _, value in dead_peer_options()
+        assert [made.getsockopt(level, name) for level, name, _ in dead_peer_options(GONE_SECONDS)] == [
+            value for _, _, value in dead_peer_options(GONE_SECONDS)
         ]
 
 

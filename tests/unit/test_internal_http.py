@@ -15,7 +15,7 @@ from tests.unit.pool.raw_server import RawServer, answer_always, ok, read_reques
 from elastic_images.core import errors
 from elastic_images.core.errors import ElasticImagesError, NotFound, OutOfSpace, Unavailable
 from elastic_images.dead_peers import dead_peer_options
-from elastic_images.internal_http import PROBLEM_TYPE_PREFIX, InternalHttp, decoded, problem
+from elastic_images.internal_http import GONE_SECONDS, PROBLEM_TYPE_PREFIX, InternalHttp, decoded, problem
 
 KINDS = [
     kind
@@ -171,7 +171,7 @@ def test_a_connection_is_given_up_when_the_other_machine_is_gone_without_a_word(
         sock = connection.sock
         assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
         assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
-        for level, name, value in dead_peer_options():
+        for level, name, value in dead_peer_options(GONE_SECONDS):
             assert sock.getsockopt(level, name) == value
         connection.close()
 

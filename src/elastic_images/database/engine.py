@@ -11,7 +11,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from elastic_images.core.errors import InvalidRequest
-from elastic_images.dead_peers import GONE_SECONDS, dead_peer_options
+from elastic_images.dead_peers import dead_peer_options
 
 _DRIVERS = {
     "mysql": "mysql+pymysql",
@@ -41,6 +41,8 @@ def normalise_url(text: str) -> URL:
 
 
 _CONNECT_SECONDS = 5
+GONE_SECONDS = 4
+"""A server whose machine is gone is given up after so long."""
 ANSWER_SECONDS = 30
 """A server that is there and does not answer is given up after so long; one whose machine is gone, in seconds."""
 _STRICT = "STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION"
@@ -113,7 +115,7 @@ def _watch_peer(connection: Any, _record: Any) -> None:
     """PyMySQL has no setting for the options of its socket, and no name for it that is public."""
     made = getattr(connection, "_sock", None)
     if isinstance(made, socket.socket) and made.family != socket.AF_UNIX:
-        for option in dead_peer_options():
+        for option in dead_peer_options(GONE_SECONDS):
             made.setsockopt(*option)
 
 
