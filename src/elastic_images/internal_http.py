@@ -23,6 +23,11 @@ next piece of an upload: it need not be shorter than a writer's patience with ca
 PROBLEM_TYPE_PREFIX = "https://elastic-images.example/problems/"
 """The `type` of a problem document is this and the error's slug: a name, not an address to fetch (RFC 9457, 3.1.1)."""
 
+
+class NoAnswer(Unavailable):
+    """The other side may have done what it was asked for, or not: no connection, or no answer of ours in time."""
+
+
 _BY_SLUG: dict[str, type[ElasticImagesError]] = {
     kind.slug: kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, ElasticImagesError)
 }
@@ -64,7 +69,7 @@ class InternalHttp:
 
         Raises:
             ElasticImagesError: what the other side said in its problem document.
-            Unavailable: no connection, no answer in time, or an answer that is none of ours.
+            Unavailable: the same, or NoAnswer: no connection, or no answer in time.
         """
         sent = {**self._authorization, **(headers or {})}
         if json is not None:
@@ -84,7 +89,7 @@ class InternalHttp:
                 return answer
             raise _error_from(answer.status, answer.headers, answer.data)
         except urllib3.exceptions.HTTPError as error:
-            raise Unavailable(f"{_place(url)} does not answer.") from error
+            raise NoAnswer(f"{_place(url)} does not answer.") from error
 
     def fetch(self, url: str, *, timeout_seconds: float = 5.0) -> LeanAnswer:
         """GET something from our own server, whole, at a tenth of what `request` costs. Raises as `request`.

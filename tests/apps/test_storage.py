@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.fault_proxy import answering, fault_proxy, losing_the_answer
 from tests.photographs import photographs
 from tests.storage_parts import picture, write_id
 
 from elastic_images.core.errors import (
     BrokenImage,
+    Conflict,
     ElasticImagesError,
     EmptyBody,
     Forbidden,
@@ -386,6 +388,48 @@ def test_another_storage_app_is_asked_where_one_does_not_answer(storage: Storage
             StorageClient(storage.http, [dead]).usage()
     with pytest.raises(Unavailable):
         StorageClient(storage.http, []).usage()
+
+
+def test_an_upload_whose_answer_was_lost_is_answered_by_another_storage_app(storage: Storage) -> None:
+    with fault_proxy(storage.url) as proxy:
+        client = StorageClient(storage.http, [proxy.url, storage.url])
+        proxy.put_in_the_way("PUT", losing_the_answer)
+        created, facts = client.put("k", io.BytesIO(picture()), len(picture()), actor=ANN)
+        assert (created, facts["version"]) == (True, 1)
+        assert client.get_entry("k").body == picture()
+
+
+def test_an_upload_that_was_lost_never_comes_late_over_a_newer_one(storage: Storage) -> None:
+    """It hangs on a storage app that nobody reaches, which goes on when the newer one was acknowledged."""
+    hanging: list[tuple[Any, bytes]] = []
+
+    def keep(handler: Any, body: bytes) -> None:
+        hanging.append((dict(handler.headers), body))
+        handler.hang_up()
+
+    with fault_proxy(storage.url) as proxy:
+        client = StorageClient(storage.http, [proxy.url, storage.url])
+        proxy.put_in_the_way("PUT", keep)
+        old, new = picture(seed=1), picture(seed=2)
+        with pytest.raises(Unavailable, match="send it again"):
+            client.put("k", io.BytesIO(old), len(old), actor=ANN)
+        assert client.put("k", io.BytesIO(new), len(new), actor=ANN)[0]
+    (headers, body) = hanging[0]
+    kept = {name: headers[name] for name in ("X-Image-Length", "X-Write-Id", "X-Actor")}
+    with pytest.raises(Conflict):
+        storage.http.request("PUT", f"{storage.url}/internal/images/k", body=body, headers=kept)
+    assert client.get_entry("k").body == new
+    assert client.metadata("k")["version"] == 1
+    assert len(storage.objects()) == 1
+
+
+def test_a_write_that_storage_itself_refuses_is_not_asked_about(storage: Storage) -> None:
+    with fault_proxy(storage.url) as proxy:
+        client = StorageClient(storage.http, [proxy.url])
+        proxy.put_in_the_way("PUT", answering(503))
+        with pytest.raises(Unavailable):
+            client.put("k", io.BytesIO(picture()), len(picture()), actor=ANN)
+        assert proxy.count("POST", "settle") == 0
 
 
 def test_the_client_imports_neither_database_nor_pillow() -> None:

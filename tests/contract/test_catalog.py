@@ -242,6 +242,57 @@ def test_a_repeated_write_takes_effect_once_and_gives_the_same_answer(catalog: C
     assert catalog.find_put(write_id(), "k") is None
 
 
+def test_a_write_that_was_given_up_never_takes_effect_and_one_that_did_is_told(catalog: Catalog) -> None:
+    late = upload_of("k", 5)
+    assert catalog.settle(late.write_id, "k") is None
+    assert catalog.settle(late.write_id, "k") is None
+    newer = catalog.put(upload_of("k", 7), ANN)
+    with pytest.raises(Conflict):
+        catalog.put(late, ANN)
+    with pytest.raises(Conflict):
+        catalog.find_put(late.write_id, "k")
+    found = catalog.find("k")
+    assert found is not None
+    assert found.facts == newer.facts
+
+    upload = upload_of("other")
+    change = catalog.put(upload, ANN)
+    settled = catalog.settle(upload.write_id, "other")
+    assert settled is not None
+    assert (settled.id, settled.facts, settled.repeated) == (change.id, change.facts, True)
+    with pytest.raises(Conflict):
+        catalog.settle(upload.write_id, "k")
+    assert catalog.usage() == Usage(2, 200)
+
+
+def test_a_write_that_was_given_up_is_never_pending_and_forgotten_in_time(
+    catalog: Catalog, engine: Engine, clock: Clock
+) -> None:
+    catalog.settle(write_id(), "k")
+    changes = ChangeLog(engine, clock=clock)
+    assert not changes.pending(clock() + 1000.0)
+    assert not changes.forget(1000.0)
+    assert changes.forget(0.0) == 1
+
+
+def test_a_write_and_its_being_given_up_at_once_have_one_outcome(catalog: Catalog) -> None:
+    for number in range(8):
+        upload = upload_of(f"k{number}")
+
+        def write(upload: Upload = upload) -> Change | None:
+            try:
+                return catalog.put(upload, ANN)
+            except Conflict:
+                return None
+
+        with ThreadPoolExecutor(2) as pool:
+            written = pool.submit(write)
+            settled = pool.submit(catalog.settle, upload.write_id, f"k{number}")
+            found = catalog.find(f"k{number}") if written.result() is None else None
+        assert (written.result() is None) == (settled.result() is None)
+        assert found is None
+
+
 def test_an_object_older_than_an_hour_is_not_committed(catalog: Catalog) -> None:
     with pytest.raises(Unavailable):
         catalog.put(upload_of("k", begun_at=-MAX_OBJECT_AGE_SECONDS - 1), ANN)

@@ -125,6 +125,11 @@ def _write_routes(app: Flask, writes: WritePath, counters: Counters) -> None:
         upload_bytes.add(length)
         return jsonify(facts.to_json()), 201 if created else 200
 
+    @app.post("/internal/settle/<path:key>")
+    def settle(key: str) -> ResponseReturnValue:
+        facts, created = writes.settle(check_key(key), write_id=_write_id())
+        return jsonify(facts.to_json()), 201 if created else 200
+
     @app.delete("/internal/images/<path:key>")
     def delete_image(key: str) -> ResponseReturnValue:
         writes.delete(check_key(key), write_id=_write_id(), actor=_actor(), conditions=_conditions())

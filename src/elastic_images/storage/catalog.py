@@ -43,6 +43,8 @@ MAX_OBJECT_AGE_SECONDS = 3600.0
 MIN_STEP_SECONDS = 1.0
 """By so much at least the time of a key grows with each change, so that Last-Modified does."""
 
+_NEVER = 0
+"""The version of a write that was given up before it took effect; those of images begin at 1."""
 PENDING, DONE, CLEAN = "pending", "done", "clean"
 
 # Made once: to make a statement and to find it in SQLAlchemy's cache costs more than to run it.
@@ -194,6 +196,26 @@ class Catalog:
             _write_row(connection, image, fresh=old is None)
             _count(connection, key, old.facts if old else None, facts)
             return self._record(connection, upload.write_id, key, version, facts=facts, old=old)
+
+        return self._transactions.write(work)
+
+    def settle(self, write_id: str, key: str) -> Change | None:
+        """The put of this id, where it took effect. Else None, and it never will: it raises Conflict from now on.
+
+        That holds until the record is forgotten (`ChangeLog.forget`), long after any upload has ended. Raises Conflict
+        where the id was used for another write.
+        """
+
+        def work(connection: Connection) -> Change | None:
+            row = connection.execute(select(image_changes).where(image_changes.c.write_id == write_id)).one_or_none()
+            if row is not None and row.version == _NEVER:
+                return None
+            if row is not None:
+                return _find_write(connection, write_id, key, put=True)
+            # Of this and a commit under way one fails with IntegrityError, and is run again by `Transactions`.
+            never = _change_row(write_id, key, _NEVER, None, None, self._clock())
+            connection.execute(insert(image_changes).values(never | {"state": CLEAN}))
+            return None
 
         return self._transactions.write(work)
 

@@ -11,11 +11,11 @@ from typing import Any, Protocol, TypeVar
 from urllib.parse import urlencode
 
 from elastic_images.core.entry import Entry
-from elastic_images.core.errors import ElasticImagesError, IncompleteBody, Unavailable
+from elastic_images.core.errors import ElasticImagesError, IncompleteBody, NotFound, Unavailable
 from elastic_images.core.kept_facts import KEEP_FACTS_HEADER, KEEP_OWNER_ID_HEADER, KeptFacts
 from elastic_images.core.keys import check_key, quote_key
 from elastic_images.core.renditions import split_name
-from elastic_images.internal_http import InternalHttp, decoded
+from elastic_images.internal_http import InternalHttp, NoAnswer, decoded
 from elastic_images.pool.breaker import Breakers
 from elastic_images.pool.entries import entry_from_answer
 
@@ -27,6 +27,7 @@ T = TypeVar("T")
 _CHUNK_BYTES = 256 * 1024
 _WRITE_SECONDS = 60.0
 """A write waits for a place to decode, for the decoding, and up to 10 s for the caches."""
+_SETTLE_SECONDS = 15.0
 
 
 _PASSED_OVER_SECONDS = 3.0
@@ -87,7 +88,8 @@ class StorageClient:
         as new as that, the metadata has newer ones.
 
         The body is passed on as it comes and cannot be sent twice: another storage app is tried only while none of
-        it was read. What `body.read` raises comes through, and storage keeps nothing then.
+        it was read. Where its answer is lost, another one says what became of it, or ends it for good. What
+        `body.read` raises comes through, and storage keeps nothing then.
 
         Raises:
             IncompleteBody: `body` ended early.
@@ -109,7 +111,28 @@ class StorageClient:
             )
             return answer.status == 201, dict(decoded(answer))
 
-        return self._first(send, go_on=lambda: not sending.begun)
+        try:
+            return self._first(send, go_on=lambda: not sending.begun)
+        except NoAnswer:
+            if not sending.begun:
+                raise
+            return self._settle(key, headers["X-Write-Id"])
+
+    def _settle(self, key: str, write_id: str) -> tuple[bool, Json]:
+        """As `put`, of one whose answer was lost. A write that came late would replace what is written after it."""
+        path = f"/internal/settle/{quote_key(key)}"
+
+        def ask(url: str) -> tuple[bool, Json]:
+            headers = {"X-Write-Id": write_id}
+            answer = self._http.request("POST", url + path, headers=headers, timeout_seconds=_SETTLE_SECONDS)
+            return answer.status == 201, dict(decoded(answer))
+
+        try:
+            return self._first(ask)
+        except NotFound:
+            raise Unavailable(
+                "The upload was cut off and nothing was changed; send it again.", retry_after_seconds=1
+            ) from None
 
     def delete(self, key: str, *, actor: Actor, if_match: str | None = None) -> None:
         """Delete an image. Raises NotFound, Forbidden, PreconditionFailed. A repetition takes effect once."""

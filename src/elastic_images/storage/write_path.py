@@ -14,7 +14,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from elastic_images.core.errors import ElasticImagesError, Forbidden, IncompleteBody, TooLarge
+from elastic_images.core.errors import ElasticImagesError, Forbidden, IncompleteBody, NotFound, TooLarge
 from elastic_images.core.kept_facts import KeptFacts
 from elastic_images.storage.acknowledge import Acknowledger
 from elastic_images.storage.catalog import Catalog, Change, Upload
@@ -92,6 +92,23 @@ class WritePath:
             change = self._commit(replace(upload, kept=kept), stored, actor, conditions)
         if change.facts is None:
             raise AssertionError("the catalog gives a put the facts of its image")
+        self._finish(change)
+        return change.facts, change.created
+
+    def settle(self, key: str, *, write_id: str) -> tuple[ImageFacts, bool]:
+        """What became of a put that its caller lost sight of, on whatever storage app it is: finish it, or end it.
+
+        Where it was committed this is as `put`. Else it never will be, so that it cannot come late and replace what
+        is written from now on.
+
+        Raises:
+            NotFound: it is ended; nothing was changed.
+            Unavailable: it was committed, and not every cache was reached within 10 s.
+            Conflict: the id was used for another write.
+        """
+        change = self._catalog.settle(write_id, key)
+        if change is None or change.facts is None:
+            raise NotFound("There was no such write, and there will be none.")
         self._finish(change)
         return change.facts, change.created
 
