@@ -229,6 +229,18 @@ def test_a_server_whose_machine_is_gone_is_noticed_by_the_kernel(engine: Engine)
         ]
 
 
+def test_a_transaction_that_is_left_alone_keeps_no_locks(engine: Engine) -> None:
+    """Its machine may be gone; nobody else could write then what it has locked."""
+    shown = {
+        "mariadb": "SELECT @@SESSION.idle_transaction_timeout",
+        "postgresql": "SHOW idle_in_transaction_session_timeout",
+    }
+    if engine.dialect.name not in shown:
+        return  # SQLite's locks end with their process
+    with engine.connect() as connection:
+        assert str(connection.execute(text(shown[engine.dialect.name])).scalar_one()) in ("10", "10s")
+
+
 def test_a_urls_own_parameters_count_before_ours() -> None:
     engine = open_engine("mysql://user@127.0.0.1/name?read_timeout=7&connect_timeout=1")
     _, arguments = engine.dialect.create_connect_args(engine.url)

@@ -101,7 +101,7 @@ def _run(settings: Settings, wanted: _Wanted) -> dict[str, Any]:
 
     require_prepared(settings)
     with contextlib.ExitStack() as stack:
-        source = open_engine(settings.database)
+        source = open_engine(settings.database, answer_seconds=3600)
         stack.callback(source.dispose)
         target = open_engine(wanted.to_database, answer_seconds=3600) if wanted.to_database else None
         if target is not None:

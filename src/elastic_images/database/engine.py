@@ -45,6 +45,10 @@ GONE_SECONDS = 4
 """A server whose machine is gone is given up after so long."""
 ANSWER_SECONDS = 30
 """A server that is there and does not answer is given up after so long; one whose machine is gone, in seconds."""
+_IDLE_SECONDS = 10
+"""The server ends a transaction whose client says nothing for so long: its machine may be gone, and keeps locks."""
+_IDLE_CONNECTION_SECONDS = 300
+"""The same on MySQL, which has a limit for connections only, in a transaction or not."""
 _STRICT = "STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION"
 """Some servers, Amazon's among them, are set up to cut off values that do not fit instead of refusing them."""
 
@@ -54,7 +58,8 @@ def open_engine(text: str, *, pool_size: int = 8, answer_seconds: int = ANSWER_S
 
     A connection is tried before it is used again, so that none of an earlier life of the server is. One whose server
     went away without a word, as in a fail-over, fails in seconds (`dead_peers`); on MySQL and MariaDB every statement
-    fails that is not answered for `answer_seconds`.
+    fails that is not answered for `answer_seconds`. Where that is no longer than usual, a transaction of ours that is
+    left alone does not keep its locks.
 
     On SQLite: WAL, `synchronous=FULL`, foreign keys, 10 s of waiting for another writer, and transactions that begin
     where they are said to begin, as SQLAlchemy's documentation of the pysqlite driver describes.
@@ -72,6 +77,8 @@ def open_engine(text: str, *, pool_size: int = 8, answer_seconds: int = ANSWER_S
         )
         if url.get_driver_name() == "pymysql":
             event.listen(served, "connect", _watch_peer)
+            if answer_seconds <= ANSWER_SECONDS:
+                event.listen(served, "connect", _limit_idleness)
         return served
     engine = create_engine(url, pool_size=pool_size, max_overflow=pool_size, connect_args={"timeout": 10})
 
@@ -108,6 +115,8 @@ def _connect_arguments(url: URL, answer_seconds: int) -> dict[str, Any]:
             "keepalives_count": GONE_SECONDS // 2,
             "tcp_user_timeout": GONE_SECONDS * 1000,
         }
+        if answer_seconds <= ANSWER_SECONDS:
+            arguments["options"] = f"-c idle_in_transaction_session_timeout={_IDLE_SECONDS}s"
     return {name: value for name, value in arguments.items() if name not in url.query}
 
 
@@ -117,6 +126,15 @@ def _watch_peer(connection: Any, _record: Any) -> None:
     if isinstance(made, socket.socket) and made.family != socket.AF_UNIX:
         for option in dead_peer_options(GONE_SECONDS):
             made.setsockopt(*option)
+
+
+def _limit_idleness(connection: Any, _record: Any) -> None:
+    mariadb = "MariaDB" in connection.get_server_info()
+    name, seconds = (
+        ("idle_transaction_timeout", _IDLE_SECONDS) if mariadb else ("wait_timeout", _IDLE_CONNECTION_SECONDS)
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET SESSION {name} = {seconds}")
 
 
 def write_transaction(engine: Engine) -> Any:
