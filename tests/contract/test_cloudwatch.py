@@ -5,16 +5,24 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+import psutil
 import pytest
 from tests.cloudwatch_servers import REGION, CloudWatchServer, fresh_pool
 from tests.fault_proxy import FaultProxy, answering, fault_proxy, hanging, losing_the_answer, refusing
 from tests.object_servers import WRITER
+from tests.unit.autoscaler.test_scaling_loop import Scene as LoopScene
+from tests.unit.autoscaler.test_scaling_loop import decided
 from tests.unit.cli_support import run, run_json
 
 from elastic_images.core.errors import Unavailable
+from elastic_images.database.base import metadata
+from elastic_images.database.engine import open_engine
 from elastic_images.doctor.metrics import check_metrics
 from elastic_images.metrics.cloudwatch import BotoCloudWatchService
 from elastic_images.metrics.cloudwatch_place import Place
@@ -24,7 +32,7 @@ from elastic_images.metrics.collector import Origin
 from elastic_images.metrics.counters import Counters
 from elastic_images.metrics.publisher import Publisher
 from elastic_images.metrics.rhythm import EACH_MINUTE
-from elastic_images.metrics.sample import Sample
+from elastic_images.metrics.sample import Kind, Sample
 
 NOON = 1_700_006_400.0
 THROTTLED = answering(400, b'{"__type":"com.amazonaws.cloudwatch#ThrottlingException","message":"Rate exceeded"}')
@@ -175,6 +183,69 @@ def test_figures_that_were_kept_for_hours_go_in_one_call_for_a_hundred_minutes(p
     assert proxy.count("POST") == 1
     points = scene.store.series("bypasses", 101, NOON).points
     assert [value for _, value in points] == [5] * 100 + [None]
+
+
+def test_no_connection_is_kept_from_one_minute_to_the_next(cloudwatch_server: CloudWatchServer, scene: Scene) -> None:
+    process, port = psutil.Process(), urlsplit(os.environ["AWS_ENDPOINT_URL_CLOUDWATCH"]).port
+    assert port != urlsplit(cloudwatch_server.url).port  # the proxy keeps connections, moto does not
+
+    def open_connections() -> int:
+        return sum(bool(one.raddr) and one.raddr.port == port for one in process.net_connections("tcp"))
+
+    for _ in range(3):
+        scene.pass_minute(1)
+        scene.store.rate(60, scene.now)
+        assert open_connections() == 0
+
+
+@pytest.fixture
+def loop(scene: Scene, tmp_path: Path) -> Iterator[LoopScene]:
+    """A scaling loop whose figures come from the store; it is 20 s past noon."""
+    engine = open_engine(f"sqlite:///{tmp_path}/scaling.db")
+    metadata.create_all(engine)
+    loop = LoopScene(engine)
+    loop.now = NOON + 20
+    loop.metrics = scene.store  # type: ignore[assignment]
+    loop.loop = loop.make(60.0)
+    yield loop
+    engine.dispose()
+
+
+def minute(source: str, age: int, misses: int) -> Sample:
+    """A report of the minute that ended so many minutes before noon."""
+    kind: Kind = "web" if source.startswith("web") else "node"
+    slot = None if kind == "web" else int(source[5:])
+    end = NOON - 60 * age
+    return Sample(f"{source}-{age}", source, kind, slot, end - 60, end, misses, 0, misses)
+
+
+def test_the_pool_grows_by_the_newest_minute_in_which_all_reported(scene: Scene, loop: LoopScene) -> None:
+    for member in ("node-0", "node-1", "web-1"):
+        loop.register(member, ago=600)
+    assert decided(loop).inputs["missing"] == ["node-0", "node-1", "1 of 1 web processes"]
+    scene.store.publish([minute(source, age, 10) for source in ("node-0", "web-1") for age in (0, 1, 2)])
+    assert decided(loop).inputs["missing"] == ["node-1"]
+    scene.store.publish([minute("node-1", 1, 10)])
+    decision = decided(loop)
+    assert (decision.action, decision.nodes_after) == ("grow", 4)
+    assert (decision.inputs["requests"], decision.inputs["window_age_seconds"]) == (30, 80)
+
+
+def test_the_pool_stays_as_it_is_while_cloudwatch_fails_or_is_late(
+    proxy: FaultProxy, scene: Scene, loop: LoopScene
+) -> None:
+    loop.register("node-0", ago=600)
+    scene.store.publish([minute("node-0", 0, 10)])
+    for fault in (THROTTLED, FORBIDDEN, refusing):
+        scene.rested += 100
+        proxy.put_in_the_way("POST", fault)
+        assert loop.loop.step() is None
+        assert "No decision could be taken: CloudWatch" in loop.log.list(1)[0]["reason"]
+    scene.rested += 100
+    loop.now = NOON + 180
+    assert (decided(loop).action, loop.keeper.current().num_nodes) == ("hold", 2)
+    loop.now = NOON + 179
+    assert decided(loop).action == "grow"
 
 
 def settings(pool: str) -> list[str]:

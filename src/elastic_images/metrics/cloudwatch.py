@@ -19,7 +19,8 @@ ANSWER_SECONDS = 4.0
 class BotoCloudWatchService:
     """A `CloudWatchService` through boto3. It looks for credentials and connects when it is first called.
 
-    Nothing is repeated here. Neither a credential nor a text of a library's is in a Trouble.
+    Nothing is repeated here. Neither a credential nor a text of a library's is in a Trouble. No connection is kept:
+    calls are a minute apart, and one that the other side ends then would be lost with what is sent on it.
 
     Raises:
         InvalidRequest: boto3 is not installed, or no region is set; the message says how to mend that.
@@ -58,8 +59,10 @@ class BotoCloudWatchService:
     def call(self, operation: str, **arguments: Any) -> dict[str, Any]:
         """See `CloudWatchService`."""
         exceptions = self._exceptions
+        client = None
         try:
-            answer: dict[str, Any] = getattr(self._connected(), self._method_name(operation))(**arguments)
+            client = self._connected()
+            answer: dict[str, Any] = getattr(client, self._method_name(operation))(**arguments)
         except exceptions.ClientError as error:
             status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
             code = str(error.response.get("Error", {}).get("Code") or status)
@@ -70,13 +73,14 @@ class BotoCloudWatchService:
             raise Trouble(type(error).__name__, operation=operation, answered=False, perhaps_done=True) from None
         except exceptions.BotoCoreError as error:
             raise Trouble(type(error).__name__, operation=operation, answered=True) from None
+        finally:
+            if client is not None:
+                client.close()  # its connections; the next call opens one
         return answer
 
     def close(self) -> None:
         """See `CloudWatchService`."""
         with self._lock:
-            if self._client is not None:
-                self._client.close()
             self._client = None
 
     def _connected(self) -> Any:
