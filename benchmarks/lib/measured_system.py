@@ -12,7 +12,7 @@ from typing import Any
 from tests.system.harness import System, running, wait_for
 
 from benchmarks.lib.options import Options
-from benchmarks.lib.processes import pss_bytes
+from benchmarks.lib.processes import app_name, pss_bytes
 from benchmarks.lib.targets import NODE, WEB, Target
 from elastic_images.core.partitions import partition_of
 from elastic_images.internal_http import InternalHttp
@@ -110,7 +110,7 @@ class MeasuredSystem:
 
     def pss_mb(self) -> dict[str, float]:
         """What each process weighs, in megabytes, and `total`."""
-        weights = {_name(process.cmdline()): pss_bytes([process]) / 1e6 for process in self._system.processes()}
+        weights = {app_name(process.cmdline()): pss_bytes([process]) / 1e6 for process in self._system.processes()}
         return {
             **{name: round(weight, 1) for name, weight in sorted(weights.items())},
             "total": round(sum(weights.values()), 1),
@@ -144,12 +144,3 @@ def whole_system(folder: Path, options: Options) -> Iterator[MeasuredSystem]:
             yield measured
         finally:
             measured.close()
-
-
-def _name(words: Sequence[str]) -> str:
-    """`web` of `... elastic-images serve web --ready-fd 9`; `supervisor` of what does not serve."""
-    if "serve" not in words:
-        return "supervisor"
-    app = words[words.index("serve") + 1]
-    slots = [words[place + 1] for place, word in enumerate(words[:-1]) if word == "--slot"]
-    return " ".join([app, *slots])

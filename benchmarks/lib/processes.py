@@ -105,3 +105,12 @@ def machine_busy_seconds() -> float:
     """Processor time that the whole machine has spent so far, whatever on."""
     times = psutil.cpu_times()
     return float(times.user + times.nice + times.system + getattr(times, "irq", 0) + getattr(times, "softirq", 0))
+
+
+def app_name(words: Sequence[str]) -> str:
+    """`web` of `... elastic-images serve web --ready-fd 9`; `supervisor` of what does not serve."""
+    if "serve" not in words:
+        return "supervisor"
+    app = words[words.index("serve") + 1]
+    slots = [words[place + 1] for place, word in enumerate(words[:-1]) if word == "--slot"]
+    return " ".join([app, *slots])

@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, RowMapping, insert, select, update
+from sqlalchemy import Connection, RowMapping, bindparam, insert, select, update
 
 from elastic_images.accounts.database import Transactions
 from elastic_images.accounts.digests import TOKEN_PREFIX, digest, new_token
@@ -94,9 +94,8 @@ class Tokens:
         if not secret.startswith(TOKEN_PREFIX):
             return None
         now = self._clock()
-        query = _TOKENS.add_columns(users.c.role).where(tokens.c.digest == digest(secret), users.c.disabled.is_(False))
         with self._transactions.read() as connection:
-            row = connection.execute(query).mappings().one_or_none()
+            row = connection.execute(_BY_DIGEST, {"digest": digest(secret)}).mappings().one_or_none()
         if row is None or not _token(row).is_active(now):
             return None
         if row["last_used_at"] is None or now - row["last_used_at"] >= _USED_EVERY_SECONDS:
@@ -134,6 +133,10 @@ class Tokens:
 
 
 _TOKENS = select(tokens, users.c.name.label("user_name")).join(users, users.c.id == tokens.c.user_id)
+# Made once: it is asked at each request of a script.
+_BY_DIGEST = _TOKENS.add_columns(users.c.role).where(
+    tokens.c.digest == bindparam("digest"), users.c.disabled.is_(False)
+)
 
 
 def _token(row: RowMapping) -> Token:

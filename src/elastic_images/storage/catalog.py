@@ -48,7 +48,8 @@ _NEVER = 0
 PENDING, DONE, CLEAN = "pending", "done", "clean"
 
 # Made once: to make a statement and to find it in SQLAlchemy's cache costs more than to run it.
-_COLUMNS = [*[images.c[name] for name in ImageFacts.__slots__], images.c.object_name, images.c.owner_id]
+_FACTS = [images.c[name] for name in ImageFacts.__slots__]
+_COLUMNS = [*_FACTS, images.c.object_name, images.c.owner_id]
 _ONE: Select[Any] = select(*_COLUMNS).where(images.c.key == bindparam("key"))
 _WRITE = select(image_changes).where(image_changes.c.write_id == bindparam("write_id"))
 _LOCK = select(image_keys).where(image_keys.c.key == bindparam("key")).with_for_update()
@@ -123,7 +124,7 @@ class Catalog:
     def find(self, key: str) -> CatalogImage | None:
         """The image of `key` as it is now."""
         row = self._one.first(key=key)
-        return None if row is None else CatalogImage(ImageFacts(*row[:-2]), *row[-2:])
+        return None if row is None else _image(row)
 
     def list_page(
         self, *, order: Order = "key", prefix: str = "", limit: int = 100, cursor: str | None = None
@@ -136,7 +137,7 @@ class Catalog:
         last = decode_cursor(cursor, order) if cursor else None
         query = (_by_key(prefix, last) if order == "key" else _newest_first(prefix, last)).limit(check_limit(limit) + 1)
         rows = self._transactions.read(lambda connection: connection.execute(query).all())
-        found = tuple(_image(row).facts for row in rows[:limit])
+        found = tuple(ImageFacts(*row) for row in rows[:limit])
         more = len(rows) > limit
         return ImagePage(found, Cursor(found[-1].key, found[-1].updated_at).encode(order) if more else None)
 
@@ -259,7 +260,7 @@ class Catalog:
             # Locked in the order of keys: two of these at once wait for each other instead of blocking each other.
             locks = select(image_keys.c.key).where(image_keys.c.key.in_(keys)).order_by(image_keys.c.key)
             connection.execute(locks.with_for_update()).all()
-            present = connection.execute(select(images).where(images.c.key.in_(keys)).order_by(images.c.key)).all()
+            present = connection.execute(select(*_COLUMNS).where(images.c.key.in_(keys)).order_by(images.c.key)).all()
             return self._delete_all(connection, [_image(row) for row in present], make_id), keys[-1]
 
         return self._transactions.write(work)
@@ -401,13 +402,14 @@ def _count_many(connection: Connection, deltas: Sequence[tuple[str, int, int]]) 
 
 
 def _by_key(prefix: str, last: Cursor | None) -> Any:
-    query = select(images).order_by(images.c.key)
-    if prefix:
-        start = _prefix_bytes(prefix)
-        query = query.where(images.c.key >= start)
-        if (end := end_of_prefix(start)) is not None:
-            query = query.where(images.c.key < end)
-    return query.where(images.c.key > last.key) if last else query
+    query = select(*_FACTS).order_by(images.c.key)
+    start = _prefix_bytes(prefix)
+    if prefix and (end := end_of_prefix(start)) is not None:
+        query = query.where(images.c.key < end)
+    # One bound from below: of two SQLite goes by the first, and walks from there to the second.
+    if last is not None and last.key.encode() >= start:
+        return query.where(images.c.key > last.key)
+    return query.where(images.c.key >= start) if prefix else query
 
 
 def _by_key_backwards(prefix: str, last: Cursor) -> Any:
@@ -418,7 +420,7 @@ def _by_key_backwards(prefix: str, last: Cursor) -> Any:
 def _newest_first(prefix: str, last: Cursor | None) -> Any:
     if prefix:
         raise InvalidRequest("A prefix goes with order=key only.")
-    query = select(images).order_by(images.c.updated_at.desc(), images.c.key.desc())
+    query = select(*_FACTS).order_by(images.c.updated_at.desc(), images.c.key.desc())
     if last is None:
         return query
     # One range and an exception to it: databases use the index for that, and not for an OR.
@@ -443,9 +445,9 @@ def _prefix_bytes(prefix: str) -> bytes:
         raise InvalidRequest("The prefix is no Unicode text.") from None
 
 
-def _image(row: Row[Any]) -> CatalogImage:
-    facts = ImageFacts(**{name: getattr(row, name) for name in ImageFacts.__slots__})
-    return CatalogImage(facts, row.object_name, row.owner_id)
+def _image(row: Sequence[Any]) -> CatalogImage:
+    """An image from its `_COLUMNS`. By place: by name, a page of 1,000 costs half as much again."""
+    return CatalogImage(ImageFacts(*row[:-2]), *row[-2:])
 
 
 def _unknown(key: str) -> NotFound:

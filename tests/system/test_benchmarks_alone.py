@@ -1,0 +1,39 @@
+"""The benchmarks that need no other server run, and say what they measured."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def figures_of(benchmark: str, report: Path, *options: str) -> tuple[dict[str, object], str]:
+    done = subprocess.run(
+        [sys.executable, "-m", f"benchmarks.{benchmark}", *options, "--json", str(report)],
+        cwd=ROOT, capture_output=True, text=True, timeout=180, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return json.loads(report.read_text()), done.stdout
+
+
+def test_a_small_catalog_is_measured(tmp_path: Path) -> None:
+    options = ["--rows", "3000", "--pages", "5", "--deleted", "600", "--database", "sqlite", "--folder", str(tmp_path)]
+    figures, shown = figures_of("catalog", tmp_path / "report.json", *options)
+    assert "| any page of a prefix |" in shown
+    measured = figures["databases"]["sqlite"]  # type: ignore[index]
+    assert sum(figure["listing"] for figure in measured) == 8
+    assert all(figure["asked"] > 0 < figure["median_ms"] <= figure["most_ms"] for figure in measured)
+    assert [path.name for path in tmp_path.iterdir()] == ["report.json"]
+
+
+def test_what_a_small_system_weighs_is_measured(tmp_path: Path) -> None:
+    figures, shown = figures_of("footprint", tmp_path / "report.json", "--images", "24", "--times", "1")
+    assert "| storage |" in shown
+    idle, cached = figures["idle_mb"], figures["cached"]
+    assert set(idle) == {  # type: ignore[call-overload]
+        "supervisor", "web", "storage", "autoscaler", "manager", "memcache 0", "memcache 1", "total",
+    }  # fmt: skip
+    assert cached["node_counts_bytes"] > cached["image_bytes"] > 2_000_000  # type: ignore[index]
