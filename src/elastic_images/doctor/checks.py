@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from elastic_images.doctor.databases import check_database
 from elastic_images.doctor.finding import Finding
 from elastic_images.doctor.metrics import check_metrics
+from elastic_images.doctor.nodes import check_nodes
 from elastic_images.doctor.places import check_data, check_ports, check_variables, is_running
 from elastic_images.doctor.reach import check_reach
 from elastic_images.doctor.stores import check_store
@@ -21,6 +22,7 @@ def examine(settings: Settings, environ: Mapping[str, str]) -> Iterator[Finding]
     yield from check_store(settings.object_store)
     yield from check_database(settings.database)
     yield from check_metrics(settings.metrics, settings.pool)
+    yield from check_nodes(settings)
     if not running:
         yield from check_ports(settings)
     yield from check_reach(settings, running=running)

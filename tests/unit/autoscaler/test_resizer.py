@@ -107,6 +107,21 @@ def test_a_dead_node_is_failed_over_at_once_and_taken_back(world: World) -> None
     assert {"node-died", "node-dead", "fail-over"} <= set(world.events())
 
 
+def test_a_launch_that_fails_later_is_told_and_the_pool_goes_on_with_what_it_has(world: World) -> None:
+    world.scale(2)
+    world.run_until_settled_on(0, 1)
+    world.provider.late.add(2)
+    world.scale(4)
+    world.run_until(lambda: world.map.phase == "settled" and world.map.slots == {0, 1, 3}, 60)
+    told = [event["message"] for event in world.journal.events(500) if event["kind"] == "node-not-launched"]
+    assert told
+    assert set(told) == {"Node 2 cannot be started: no capacity"}
+    assert "node-died" not in world.events(), "it never lived"
+    assert len(told) == world.provider.launches.count(2), "each failure once"
+    world.provider.late.clear()
+    world.run_until(lambda: world.settled_on(0, 1, 2, 3), 60)
+
+
 def test_the_only_node_keeps_its_partitions_over_its_death(world: World) -> None:
     world.run_until_settled_on(0)
     epoch = world.map.epoch

@@ -46,7 +46,7 @@ class Node:
 
 
 class FakeNodeProvider:
-    """A `NodeProvider` of simulated nodes. `broken` slots cannot be launched, `doomed` ones die at once."""
+    """A `NodeProvider` of simulated nodes. `broken` slots cannot be launched, `late` ones fail then, `doomed` die."""
 
     start_seconds = START_SECONDS
     silence_seconds = SILENCE_SECONDS
@@ -56,6 +56,7 @@ class FakeNodeProvider:
         self.broken: set[int] = set()
         self.doomed: set[int] = set()
         self.muted: set[int] = set()
+        self.late: set[int] = set()
         self.failures: dict[int, str] = {}
         self.launches: list[int] = []
         self._clock = clock
@@ -74,7 +75,9 @@ class FakeNodeProvider:
         if slot in self.nodes:
             return
         self.launches.append(slot)
-        if slot not in self.doomed:
+        if slot in self.late:
+            self.failures[slot] = "no capacity"
+        elif slot not in self.doomed:
             self.nodes[slot] = Node(slot, mute=slot in self.muted)
 
     def terminate(self, slot: int, drain_seconds: float) -> None:

@@ -96,6 +96,17 @@ class BotoEc2Service:
 
     def run(self, slot: int, launch: str, subnet: str, token: str, user_data: str) -> Instance:
         """See `Ec2Service`."""
+        return _instance(self._run(slot, launch, subnet, token, user_data)["Instances"][0])
+
+    def try_run(self, subnet: str, user_data: str) -> None:
+        """Ask whether `run` would be allowed, and launch nothing. Raises Ec2Trouble where it would not."""
+        try:
+            self._run(0, "doctor", subnet, "", user_data, DryRun=True)
+        except Ec2Trouble as trouble:
+            if trouble.code != "DryRunOperation":
+                raise
+
+    def _run(self, slot: int, launch: str, subnet: str, token: str, user_data: str, **more: Any) -> dict[str, Any]:
         setting = self._setting
         tags = {
             POOL_TAG: setting.pool,
@@ -106,14 +117,13 @@ class BotoEc2Service:
         listed = [{"Key": name, "Value": value} for name, value in tags.items()]
         device, gigabytes = self._root()
         root = {"Encrypted": True, "VolumeType": "gp3", "VolumeSize": gigabytes, "DeleteOnTermination": True}
-        answer = self.call(
+        return self.call(
             "ec2",
             "run_instances",
             ImageId=setting.ami,
             InstanceType=setting.type,
             MinCount=1,
             MaxCount=1,
-            ClientToken=token,
             SubnetId=subnet,
             SecurityGroupIds=list(setting.security_groups),
             IamInstanceProfile={"Name": setting.profile},
@@ -122,9 +132,10 @@ class BotoEc2Service:
             MetadataOptions={"HttpTokens": "required", "HttpEndpoint": "enabled", "HttpPutResponseHopLimit": 1},
             BlockDeviceMappings=[{"DeviceName": device, "Ebs": root}],
             TagSpecifications=[{"ResourceType": kind, "Tags": listed} for kind in ("instance", "volume")],
+            **({"ClientToken": token} if token else {}),
             **({"KeyName": setting.key} if setting.key else {}),
+            **more,
         )
-        return _instance(answer["Instances"][0])
 
     def terminate(self, ids: Collection[str], *, at_once: bool = False) -> None:
         """See `Ec2Service`."""

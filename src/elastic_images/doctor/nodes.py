@@ -1,0 +1,107 @@
+"""Where nodes come from: whether instances could be launched on EC2, and would find what they need."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from elastic_images import __version__
+from elastic_images.autoscaler.nodes.ec2 import BotoEc2Service
+from elastic_images.autoscaler.nodes.ec2_boot import boot_for
+from elastic_images.autoscaler.nodes.ec2_calls import Ec2Trouble
+from elastic_images.autoscaler.nodes.ec2_setting import Ec2Setting, parse_ec2_setting
+from elastic_images.core.errors import ElasticImagesError
+from elastic_images.doctor.finding import BAD, NOTE, OK, Finding
+from elastic_images.settings import Settings
+from elastic_images.storage.objects.s3 import BotoS3Service
+from elastic_images.storage.objects.s3_errors import MISSING, Trouble, as_ours
+
+_AREA = "nodes"
+_UNSEEN = frozenset({"UnauthorizedOperation", "AccessDenied", "AccessDeniedException"})
+
+
+def check_nodes(settings: Settings) -> Iterator[Finding]:
+    """Look at everything the setting names, and ask EC2 whether it would launch. Launches nothing."""
+    if not settings.node_provider.startswith("ec2:"):
+        return
+    try:
+        setting = parse_ec2_setting(settings.node_provider, settings.pool)
+        service = BotoEc2Service(setting)
+        user_data = boot_for(setting, settings, service.region).user_data(0)
+    except ElasticImagesError as error:
+        yield Finding(_AREA, BAD, str(error), "correct ELASTIC_IMAGES_NODE_PROVIDER and what the message names")
+        return
+    try:
+        for what, mend, look in _looks(service, setting):
+            yield _looked(what, mend, look)
+        yield _launch(service, setting, user_data)
+    finally:
+        service.close()
+    yield _packages(setting)
+
+
+def _looks(service: BotoEc2Service, setting: Ec2Setting) -> Iterator[tuple[str, str, Callable[[], object]]]:
+    yield (
+        "the instances of this pool",
+        "allow ec2:DescribeInstances to these credentials (docs/aws.md has the whole policy)",
+        service.instances,
+    )
+    yield (
+        f"the image {setting.ami}",
+        "correct ami; images have another id in each region",
+        lambda: service.call("ec2", "describe_images", ImageIds=[setting.ami])["Images"][0],
+    )
+    yield (
+        f"the subnets {', '.join(setting.subnets)}",
+        "correct subnet",
+        lambda: service.call("ec2", "describe_subnets", SubnetIds=list(setting.subnets)),
+    )
+    yield (
+        f"the security groups {', '.join(setting.security_groups)}",
+        "correct security_group",
+        lambda: service.call("ec2", "describe_security_groups", GroupIds=list(setting.security_groups)),
+    )
+    yield (
+        f"the instance profile {setting.profile}",
+        "make it, or correct profile",
+        lambda: service.call("iam", "get_instance_profile", InstanceProfileName=setting.profile),
+    )
+    yield (
+        f"the secret {setting.secret}",
+        "make it: aws secretsmanager create-secret (docs/aws.md)",
+        lambda: service.call("secretsmanager", "describe_secret", SecretId=setting.secret),
+    )
+
+
+def _looked(what: str, mend: str, look: Callable[[], object]) -> Finding:
+    try:
+        look()
+    except IndexError:
+        return Finding(_AREA, BAD, f"{what}: there is none", mend)
+    except Ec2Trouble as trouble:
+        if trouble.code in _UNSEEN and trouble.operation != "DescribeInstances":
+            return Finding(_AREA, NOTE, f"{what}: these credentials may not look, and need not ({trouble.operation})")
+        return Finding(_AREA, BAD, f"{what}: {trouble.explain()}", mend)
+    return Finding(_AREA, OK, f"{what}: there")
+
+
+def _launch(service: BotoEc2Service, setting: Ec2Setting, user_data: str) -> Finding:
+    try:
+        service.try_run(setting.subnets[0], user_data)
+    except Ec2Trouble as trouble:
+        mend = "allow ec2:RunInstances, ec2:CreateTags and iam:PassRole to these credentials (docs/aws.md)"
+        return Finding(_AREA, BAD, f"no instance could be launched: {trouble.explain()}", mend)
+    return Finding(_AREA, OK, f"a {setting.type} could be launched (asked without launching)")
+
+
+def _packages(setting: Ec2Setting) -> Finding:
+    bucket, _, prefix = setting.packages.removeprefix("s3://").partition("/")
+    place = f"{setting.packages}/{__version__}"
+    key = "/".join(part for part in (prefix, __version__, "SHA256SUMS") if part)
+    mend = f"elastic-images aws push --to {setting.packages}"
+    try:
+        BotoS3Service().call("HeadObject", Bucket=bucket, Key=key)
+    except Trouble as trouble:
+        if trouble.code in MISSING:
+            return Finding(_AREA, BAD, f"the packages of this version are not in {place}", mend)
+        return Finding(_AREA, NOTE, f"whether the packages are there cannot be told: {as_ours(trouble, place)}", mend)
+    return Finding(_AREA, OK, f"the packages of this version are in {place}")
