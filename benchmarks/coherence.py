@@ -67,7 +67,7 @@ def _on_several_hosts(given: argparse.Namespace) -> dict[str, Any]:
 
     missing = why_not()
     if missing:
-        sys.exit(f"This machine cannot be several hosts: it {missing}.")
+        sys.exit(f"This machine cannot be several hosts: {missing}.")
     options = SeveralOptions(
         {"mariadb": mariadb, "postgresql": postgresql}[given.hosts],
         seed=given.seed,

@@ -50,20 +50,24 @@ class _Wandering:
     def __init__(self, places: Sequence[tuple[str, int]], timeout_seconds: float, first: int) -> None:
         self._connections = [Connection(host, port, timeout_seconds) for host, port in places]
         self._at = first % len(places)
+        self._used = False
 
     def request(
         self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None
     ) -> Reply | None:
         """See `Connection`."""
+        self._used = True
         reply = self._connections[self._at].request(method, path, body, headers)
         if reply is None:
             self.close()
         return reply
 
     def close(self) -> None:
-        """Close it, and go on to the next place."""
-        self._connections[self._at].close()
-        self._at = (self._at + 1) % len(self._connections)
+        """Close it, and go on to the next place, unless it was closed before and not used since."""
+        if self._used:
+            self._connections[self._at].close()
+            self._at = (self._at + 1) % len(self._connections)
+            self._used = False
 
 
 def start(plan: Plan, *, readers: int, reader_threads: int, writers: int) -> list[multiprocessing.Process]:

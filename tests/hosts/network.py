@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import psutil
+from tests.conftest import MISSING_RIGHTS
 
 _PREFIX = "ei-"
 _CLONE_NEWNET = 0x40000000
@@ -105,13 +106,13 @@ def network(hosts: Sequence[str]) -> Iterator[Network]:
 def why_not() -> str | None:
     """Why there can be no such network here; None where there can."""
     if not hasattr(os, "geteuid") or os.geteuid() != 0:
-        return "needs root: network namespaces"
+        return f"{MISSING_RIGHTS}network namespaces need root"
     if shutil.which("ip") is None:
         return "needs iproute2"
     name = f"{_PREFIX}{os.getpid()}-try"
     tried = subprocess.run(["ip", "netns", "add", name], capture_output=True, text=True, check=False)
     subprocess.run(["ip", "netns", "del", name], capture_output=True, check=False)
-    return None if tried.returncode == 0 else f"needs network namespaces: {tried.stderr.strip()}"
+    return None if tried.returncode == 0 else f"{MISSING_RIGHTS}network namespaces: {tried.stderr.strip()}"
 
 
 def _remove_leftovers() -> None:

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.conftest import SERVICES_VARIABLE
+from tests.conftest import MISSING_RIGHTS, SERVICES_VARIABLE
 
 ROOT = Path(__file__).resolve().parents[2]
 SKIPS = "import pytest\n\n\ndef test_it():\n    pytest.skip('nginx is not installed')\n"
@@ -52,6 +52,13 @@ def test_a_skip_is_a_failure_only_where_everything_is_installed(tmp_path: Path, 
     assert code == 1
     assert "nginx is not installed" in shown
     assert "1 skipped" in shown.splitlines()[-1], "pytest's line is the last"
+
+
+def test_a_skip_for_what_the_machine_does_not_allow_is_told_and_no_failure(tmp_path: Path) -> None:
+    skips = SKIPS.replace("nginx is not installed", f"{MISSING_RIGHTS}network namespaces need root")
+    code, shown = run(tmp_path, skips, ELASTIC_IMAGES_TEST_SERVICES="1")
+    assert code == 0
+    assert "network namespaces need root" in shown
 
 
 def test_what_a_test_leaves_behind_fails_it(tmp_path: Path) -> None:
