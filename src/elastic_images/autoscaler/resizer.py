@@ -129,7 +129,9 @@ class Resizer:
     # ---- members
 
     def _bury(self, view: PoolView, alive: frozenset[int]) -> bool:
-        """Mark the members dead whose process is proven to be gone."""
+        """Mark the members dead whose process is proven to be gone. Whose is not, is fenced for being silent."""
+        if not self._provider.proves_death:
+            return False
         dead = [member for member in view.members if member.slot is not None and member.slot not in alive]
         for member in dead:
             self._store.mark_dead(member.incarnation)
@@ -162,8 +164,11 @@ class Resizer:
         return bool(events)
 
     def _observe(self, view: PoolView, alive: frozenset[int], now: float) -> None:
-        for slot, why in sorted(self._provider.take_failures().items()):
+        failures = self._provider.take_failures()
+        for slot, why in sorted(failures.items()):
             self._not_launched(slot, why, now)
+        # It may have failed after it was counted as alive; it never lived.
+        alive -= failures.keys()
         live = {slot: member for slot in alive if (member := view.live_node(slot))}
         healthy = {slot for slot, member in live.items() if self._health.healthy(member.incarnation)}
         happenings = self._lives.observe(alive, live.keys(), healthy, now)

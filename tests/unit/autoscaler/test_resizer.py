@@ -298,3 +298,14 @@ def test_a_crash_at_any_step_of_a_resize_is_finished_by_the_next_autoscaler(
     assert world.journal.under_way() is None
     assert world.journal.resizes(1)[0]["outcome"] == "done"
     world.close()
+
+
+def test_where_an_empty_slot_is_no_proof_its_member_is_fenced_first(world: World) -> None:
+    """As with EC2, whose lists are late: a node could be there that the provider does not know of yet."""
+    world.scale(2)
+    world.run_until_settled_on(0, 1)
+    world.provider.proves_death = False
+    world.kill(1)
+    world.run_until(lambda: world.settled_on(0, 1) and "node-dead" in world.events(), 60)
+    events = world.events()
+    assert events.index("node-fenced") < events.index("node-dead")

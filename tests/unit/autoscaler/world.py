@@ -48,6 +48,7 @@ class Node:
 class FakeNodeProvider:
     """A `NodeProvider` of simulated nodes. `broken` slots cannot be launched, `late` ones fail then, `doomed` die."""
 
+    proves_death = True
     start_seconds = START_SECONDS
     silence_seconds = SILENCE_SECONDS
 

@@ -58,6 +58,8 @@ class Ec2NodeProvider:
         clock: seconds, never set back.
     """
 
+    proves_death = False
+    """EC2's lists are late: a node that an earlier autoscaler launched could register before any list has it."""
     start_seconds = START_SECONDS
     silence_seconds = SILENCE_SECONDS
 

@@ -45,6 +45,7 @@ class LocalNodeProvider:
         clock: seconds, never set back.
     """
 
+    proves_death = True
     start_seconds = START_SECONDS
     silence_seconds = SILENCE_SECONDS
 

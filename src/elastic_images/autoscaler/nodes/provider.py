@@ -12,6 +12,10 @@ class NodeProvider(Protocol):
     """
 
     @property
+    def proves_death(self) -> bool:
+        """Whether the members of a slot that `alive` leaves out are dead for certain; else their leases must end."""
+
+    @property
     def start_seconds(self) -> float:
         """How long a node may take from its launch until it is registered and healthy."""
 

@@ -62,7 +62,7 @@ trap 'give_up $LINENO' ERR
 
 if ! command -v python3.11 > /dev/null; then
   say "installing Python 3.11"
-  timeout 180 dnf install -y -q python3.11
+  timeout 180 dnf install -y -q python3.11 python3.11-pip
 fi
 
 say "fetching version $version from $packages"
