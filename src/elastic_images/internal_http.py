@@ -103,10 +103,16 @@ class InternalHttp:
             told = self.request("GET", url, timeout_seconds=timeout_seconds)
             return LeanAnswer(told.status, {name.lower(): value for name, value in told.headers.items()}, told.data)
         address, _, path = rest.partition("/")
-        answer = self._lean_for(timeout_seconds).get(address, "/" + path, {})
-        if answer.status < 400:
-            return answer
-        raise _error_from(*answer)
+        return _taken(self._lean_for(timeout_seconds).get(address, "/" + path, {}))
+
+    def tell(self, address: str, path: str, value: Any, *, timeout_seconds: float) -> None:
+        """POST `value` as JSON to our own process at `address` (`host:port`), at the cost of `fetch`. Raises as it.
+
+        Where a kept connection turns out to be closed it is told once more: that must be harmless. Of different
+        `timeout_seconds` there must be few, connections are kept for each.
+        """
+        body = json_module.dumps(value).encode()
+        _taken(self._lean_for(timeout_seconds).post(address, path, {"Content-Type": "application/json"}, body))
 
     def _lean_for(self, timeout_seconds: float) -> LeanHttp:
         lean = self._lean.get(timeout_seconds)
@@ -156,6 +162,12 @@ def problem(error: ElasticImagesError, *, instance: str | None = None) -> dict[s
     if instance:
         document["instance"] = instance
     return document
+
+
+def _taken(answer: LeanAnswer) -> LeanAnswer:
+    if answer.status < 400:
+        return answer
+    raise _error_from(*answer)
 
 
 def _error_from(status: int, headers: Mapping[str, str], body: bytes) -> ElasticImagesError:

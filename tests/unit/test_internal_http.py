@@ -108,6 +108,39 @@ def test_a_fetch_of_what_is_no_answer_of_ours_is_unavailable(client: InternalHtt
         client.fetch(f"http://{server.address}/", timeout_seconds=0.3)
 
 
+def test_a_member_is_told_in_json_on_one_connection(client: InternalHttp) -> None:
+    requests: list[bytes] = []
+
+    def script(connection: socket.socket, _number: int) -> None:
+        while request := read_request(connection):
+            requests.append(request)
+            connection.sendall(ok(b'{"dropped": 1}'))
+
+    with RawServer(script) as server:
+        for key in ("a", "ä"):
+            client.tell(server.address, "/invalidate", {"keys": [key]}, timeout_seconds=1.0)
+        assert server.connections == 1
+    assert requests[0].startswith(b"POST /invalidate HTTP/1.1\r\n")
+    assert b"\r\nAuthorization: Bearer secret\r\n" in requests[0]
+    assert b"\r\nContent-Type: application/json\r\nContent-Length: 15\r\n" in requests[0]
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_who_is_told_may_refuse(client: InternalHttp, kind: type[ElasticImagesError]) -> None:
+    answer = ok(json.dumps(problem(kind("what is wrong"))).encode(), status=f"{kind.status} Trouble")
+    with RawServer(answer_always(answer)) as server, pytest.raises(kind, match="what is wrong"):
+        client.tell(server.address, "/invalidate", {}, timeout_seconds=1.0)
+
+
+def test_who_is_told_and_says_nothing_is_unavailable(client: InternalHttp) -> None:
+    def script(connection: socket.socket, _number: int) -> None:
+        read_request(connection)
+        read_request(connection)
+
+    with RawServer(script) as server, pytest.raises(Unavailable):
+        client.tell(server.address, "/invalidate", {}, timeout_seconds=0.2)
+
+
 def test_a_fetch_over_tls_is_urllib3s(client: InternalHttp) -> None:
     hello: list[bytes] = []
 

@@ -8,6 +8,7 @@ filled by nodes. Then the pool is read again: a member or a copy that came meanw
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -45,12 +46,10 @@ class HttpInvalidationChannel:
 
     def invalidate(self, member: Member, keys: Sequence[str], timeout_seconds: float) -> None:
         """See `InvalidationChannel`."""
-        self._http.request(
-            "POST",
-            f"http://{member.address}/invalidate",
-            json={"incarnation": member.incarnation, "keys": list(keys)},
-            timeout_seconds=timeout_seconds,
-        )
+        # Rounded up, since connections are kept for each patience; nearly always it is the whole second.
+        patience_seconds = math.ceil(timeout_seconds * 10) / 10
+        told = {"incarnation": member.incarnation, "keys": list(keys)}
+        self._http.tell(member.address, "/invalidate", told, timeout_seconds=patience_seconds)
 
 
 class Invalidator:
