@@ -77,8 +77,8 @@ def open_engine(text: str, *, pool_size: int = 8, answer_seconds: int = ANSWER_S
         )
         if url.get_driver_name() == "pymysql":
             event.listen(served, "connect", _watch_peer)
-            if answer_seconds <= ANSWER_SECONDS:
-                event.listen(served, "connect", _limit_idleness)
+        if answer_seconds <= ANSWER_SECONDS:
+            event.listen(served, "connect", _limit_idleness)
         return served
     engine = create_engine(url, pool_size=pool_size, max_overflow=pool_size, connect_args={"timeout": 10})
 
@@ -115,8 +115,6 @@ def _connect_arguments(url: URL, answer_seconds: int) -> dict[str, Any]:
             "keepalives_count": GONE_SECONDS // 2,
             "tcp_user_timeout": GONE_SECONDS * 1000,
         }
-        if answer_seconds <= ANSWER_SECONDS:
-            arguments["options"] = f"-c idle_in_transaction_session_timeout={_IDLE_SECONDS}s"
     return {name: value for name, value in arguments.items() if name not in url.query}
 
 
@@ -129,12 +127,16 @@ def _watch_peer(connection: Any, _record: Any) -> None:
 
 
 def _limit_idleness(connection: Any, _record: Any) -> None:
-    mariadb = "MariaDB" in connection.get_server_info()
-    name, seconds = (
-        ("idle_transaction_timeout", _IDLE_SECONDS) if mariadb else ("wait_timeout", _IDLE_CONNECTION_SECONDS)
-    )
+    if not hasattr(connection, "get_server_info"):
+        # By a statement: the proxies in front of PostgreSQL refuse a connection that comes with options.
+        setting = f"idle_in_transaction_session_timeout = '{_IDLE_SECONDS}s'"
+    elif "MariaDB" in connection.get_server_info():
+        setting = f"idle_transaction_timeout = {_IDLE_SECONDS}"
+    else:
+        setting = f"wait_timeout = {_IDLE_CONNECTION_SECONDS}"
     with connection.cursor() as cursor:
-        cursor.execute(f"SET SESSION {name} = {seconds}")
+        cursor.execute(f"SET SESSION {setting}")
+    connection.commit()
 
 
 def write_transaction(engine: Engine) -> Any:
