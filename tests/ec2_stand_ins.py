@@ -186,27 +186,27 @@ class FakeEc2:
     def play(self) -> None:
         """Until `stop`: start machines for new instances, and end those whose instance was terminated."""
         while not self._stop.wait(_EVERY_SECONDS):
-            for one in self.instances(gone=True):
-                self._play(one)
+            with self._lock:  # or a machine could be started for what `clear` has just ended
+                for one in self.instances(gone=True):
+                    self._play(one)
 
     def _play(self, one: dict[str, Any]) -> None:
         id_, state = one["InstanceId"], one["State"]["Name"]
-        with self._lock:
-            standing = self.machines.get(id_)
-            if standing is None and state == "running" and not self.dead_images:
-                slot = int(tags_of(one).get("elastic-images:slot", "-1"))
-                standing = self.machines[id_] = _Standing(self.boot(self, id_, slot, self._user_data(id_)), slot)
-            if standing is None:
-                return
-            if state == "running":
-                standing.machine.tick()
-                if standing.machine.wants_off:
-                    self.terminate(id_)
-            elif standing.off_since is None:
-                standing.off_since = time.monotonic()
-                standing.machine.shut_down()
-            elif time.monotonic() - standing.off_since > SHUTDOWN_SECONDS:
-                standing.machine.cut_off()
+        standing = self.machines.get(id_)
+        if standing is None and state == "running" and not self.dead_images:
+            slot = int(tags_of(one).get("elastic-images:slot", "-1"))
+            standing = self.machines[id_] = _Standing(self.boot(self, id_, slot, self._user_data(id_)), slot)
+        if standing is None:
+            return
+        if state == "running":
+            standing.machine.tick()
+            if standing.machine.wants_off:
+                self.terminate(id_)
+        elif standing.off_since is None:
+            standing.off_since = time.monotonic()
+            standing.machine.shut_down()
+        elif time.monotonic() - standing.off_since > SHUTDOWN_SECONDS:
+            standing.machine.cut_off()
 
     def _user_data(self, id_: str) -> str:
         ec2 = self.client()
@@ -215,9 +215,9 @@ class FakeEc2:
 
     def clear(self) -> None:
         """Terminate all instances, and forget faults and calls."""
-        for one in self.instances():
-            self.terminate(one["InstanceId"])
         with self._lock:
+            for one in self.instances():
+                self.terminate(one["InstanceId"])
             for standing in self.machines.values():
                 standing.machine.cut_off()
             for made in (self.machines, self.calls, self.refusals, self.lost, self.hidden, self.stubborn):

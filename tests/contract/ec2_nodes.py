@@ -22,6 +22,7 @@ class Ec2Nodes:
     def __init__(self, ec2: FakeEc2) -> None:
         self.ec2 = ec2
         self.pool = f"pool-{uuid.uuid4().hex[:8]}"
+        self.providers: list[Ec2NodeProvider] = []
         self.provider = self.another()
 
     @classmethod
@@ -34,7 +35,11 @@ class Ec2Nodes:
         try:
             yield made
         finally:
-            made.provider.close()
+            for provider in made.providers:
+                provider.close()
+                # What is still being launched is waited for, so that it can be ended, too.
+                provider._workers.shutdown(wait=True)
+                provider._service.close()
             ec2.clear()
 
     def another(self, pool: str | None = None, **changes: str) -> Ec2NodeProvider:
@@ -43,6 +48,7 @@ class Ec2Nodes:
         made = Ec2NodeProvider(
             BotoEc2Service(setting), lambda slot: f"#!/bin/bash\n# {slot}\n", setting.subnets, pace=QUICK
         )
+        self.providers.append(made)
         made.adopt()
         return made
 

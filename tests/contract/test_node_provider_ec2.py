@@ -294,3 +294,15 @@ def test_a_closed_provider_lets_a_late_launch_be_adopted(nodes: Ec2Nodes) -> Non
         nodes.provider._workers.submit(print)
     adopting = nodes.restart_provider()
     wait_until(lambda: adopting.alive() == {0})
+
+
+def test_an_instance_on_which_nothing_ever_starts_counts_until_it_is_ended(nodes: Ec2Nodes) -> None:
+    """What ends it is the resizer's patience, of `start_seconds` (tests/unit/autoscaler)."""
+    nodes.ec2.dead_images = True
+    nodes.provider.launch(0)
+    wait_until(lambda: len(nodes.ec2.of_slot(0)) == 1 and not nodes.provider._fleet.launches_of(0))
+    assert nodes.provider.alive() == {0}
+    assert nodes.ec2.machines == {}
+    nodes.provider.terminate(0, 0)
+    wait_until(lambda: nodes.provider.alive() == frozenset())
+    assert nodes.ec2.of_slot(0) == []
