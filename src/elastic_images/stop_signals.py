@@ -18,7 +18,9 @@ class StopSignals:
     With `children`, the end of a child process is a wake.
 
     It is a pipe and no Event: a handler runs in the main thread, between any two steps of it, and an Event that is
-    set while the same thread is inside its `wait` may lock up.
+    set while the same thread is inside its `wait` may lock up. The interpreter's own C handler writes to it, too
+    (`signal.set_wakeup_fd`): a signal that comes to another thread, or just before this one falls asleep, would else be
+    noticed at the next wake only.
     """
 
     def __init__(self, *, children: bool = False) -> None:
@@ -30,6 +32,7 @@ class StopSignals:
         self._reader, self._writer = os.pipe()
         os.set_blocking(self._writer, False)
         os.set_blocking(self._reader, False)
+        self._previous_wakeup = signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
         for number in _STOPPING:
             self._previous[number] = signal.signal(number, self._handle)
         if self._children:
@@ -41,6 +44,7 @@ class StopSignals:
     ) -> None:
         for number, handler in self._previous.items():
             signal.signal(number, handler)
+        signal.set_wakeup_fd(self._previous_wakeup)
         os.close(self._reader)
         os.close(self._writer)
 

@@ -50,6 +50,8 @@ class Ec2Nodes:
         )
         self.providers.append(made)
         made.adopt()
+        # On a busy machine the first list may take longer than `adopt` waits.
+        assert made._looked.wait(60)
         return made
 
     def launch_stubborn(self, slot: int) -> None:

@@ -73,7 +73,7 @@ def nodes(kind: str | FakeEc2, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def wait_until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not holds():
         assert time.monotonic() < deadline
         time.sleep(0.01)
