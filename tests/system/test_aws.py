@@ -89,9 +89,14 @@ def machine(cloud: Cloud, slot: int) -> ScriptedMachine:
 def images_are_uploaded_and_read_through_an_instance(cloud: Cloud, few: tuple[Photograph, ...]) -> None:
     for number, photo in enumerate(few):
         assert cloud.system.admin().put(f"p/{number}", photo.body).status == 201
-    all_are_read(cloud, few)
-    (node,) = cloud.system.pool()["nodes"]
-    assert node["stats"]["items"] > 0
+
+    def kept() -> int:
+        all_are_read(cloud, few)
+        (node,) = cloud.system.pool()["nodes"]
+        return int(node["stats"]["items"])
+
+    # Right after its start web may not know the node yet, and the autoscaler asks nodes only now and then.
+    wait_for(lambda: kept() > 0, "the instance keeps images")
     assert cloud.system.find("memcache") == [], "no node is a process of the system's own"
 
 

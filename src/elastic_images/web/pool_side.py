@@ -111,9 +111,10 @@ def _random_name(data: Path) -> str:
     path = data / "run" / "web" / "name"
     path.parent.mkdir(parents=True, exist_ok=True)
     while not (found := path.read_text(encoding="ascii") if path.exists() else ""):
-        own = path.with_name(f"name-{os.getpid()}")
-        own.write_text(secrets.token_hex(16), encoding="ascii")
-        # Whole or not at all: processes that start at once must read the same name.
+        name = secrets.token_hex(16)
+        own = path.with_name(f"name-{name}")
+        own.write_text(name, encoding="ascii")
+        # Whole or not at all: who starts at the same time must read the same name.
         with contextlib.suppress(FileExistsError):
             os.link(own, path)
         own.unlink()
