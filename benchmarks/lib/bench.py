@@ -142,7 +142,7 @@ def _fill(made: Bench, system: MeasuredSystem, needed: Mapping[str, Scenario]) -
         made.memory.setdefault("seeded_bytes", 0)
         made.memory["seeded_bytes"] += sum(len(made.bodies[size][n % _IMAGES_OF_A_SIZE]) for n in range(len(keys)))
         script = made.scripts.in_turn([path_of(key) for key in keys], {})
-        system.prime(lambda script=script: run(web.url, script, connections=16, seconds=1))  # type: ignore[misc]
+        system.prime(lambda seconds, script=script: run(web.url, script, connections=16, seconds=seconds))  # type: ignore[misc]
     made.memory["filled_mb"] = system.pss_mb()
     made.memory["cached_bytes"] = system.cached_bytes()
     made.say(f"filled after {time.monotonic() - began:.0f} s")

@@ -68,7 +68,7 @@ def pool_sizes(bench: Bench, scenarios: Sequence[Scenario]) -> Iterator[Result]:
     for _, nodes in itertools.product(range(options.rounds), options.nodes):
         bench.say(f"a pool of {nodes}")
         system.scale(nodes)
-        system.prime(lambda: [run(web.url, walk, connections=16, seconds=1) for walk in walks])
+        system.prime(lambda seconds: [run(web.url, walk, connections=16, seconds=seconds) for walk in walks])
         for scenario, cell in cells.items():
             cell.load(_WARM_UP)
             measured[scenario].setdefault(pool_name(nodes), []).append(measure(cell, options.seconds))

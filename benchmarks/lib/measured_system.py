@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +19,8 @@ from elastic_images.core.partitions import partition_of
 from elastic_images.internal_http import InternalHttp
 
 _SEED_THREADS = 12
-_PRIME_SECONDS = 180.0
+_PRIME_SECONDS = 300.0
+_LONGEST_WALK_SECONDS = 30
 _MISSING_MB = 1
 
 
@@ -72,13 +74,18 @@ class MeasuredSystem:
         self._seeded += len(keys)
         return len(keys) / (time.monotonic() - began)
 
-    def prime(self, read_all: Callable[[], object]) -> None:
-        """Have the nodes hold every image that was seeded. `read_all` asks web for all of them, for a second."""
+    def prime(self, read_all: Callable[[int], object]) -> None:
+        """Have the nodes hold every image that was seeded.
+
+        `read_all` asks web for one after another, for so many seconds. It begins with the first one each time, and
+        needs longer where the machine is slow: a second, then twice as long, and so on.
+        """
+        lengths = itertools.chain((1, 2, 4, 8, 16), itertools.repeat(_LONGEST_WALK_SECONDS))
 
         def complete() -> bool:
             if self._total("items") >= self._seeded:
                 return True
-            read_all()
+            read_all(next(lengths))
             return False
 
         wait_for(complete, f"the nodes hold {self._seeded} images", seconds=_PRIME_SECONDS)
