@@ -21,6 +21,8 @@ from elastic_images.internal_http import InternalHttp
 _SEED_THREADS = 12
 _PRIME_SECONDS = 300.0
 _LONGEST_WALK_SECONDS = 30
+_SCALE_SECONDS = 400.0
+"""Longer than a resize may copy images."""
 _MISSING_MB = 1
 
 
@@ -110,7 +112,7 @@ class MeasuredSystem:
     def scale(self, nodes: int) -> None:
         """Give the pool so many nodes, and wait for it."""
         if nodes != self.nodes:
-            self._system.scale(nodes)
+            self._system.scale(nodes, seconds=_SCALE_SECONDS)
             self.nodes = nodes
 
     # ---- Figures ----
