@@ -24,6 +24,8 @@ class Ec2Nodes:
         self.pool = f"pool-{uuid.uuid4().hex[:8]}"
         self.providers: list[Ec2NodeProvider] = []
         self.provider = self.another()
+        # On a busy machine the first list may take longer than `adopt` waits.
+        assert self.provider._looked.wait(60)
 
     @classmethod
     @contextlib.contextmanager
@@ -37,8 +39,10 @@ class Ec2Nodes:
         finally:
             for provider in made.providers:
                 provider.close()
-                # What is still being launched is waited for, so that it can be ended, too.
+                # What is still being asked or launched is waited for, longer than `close` does, so that nothing of
+                # it is left: a call that ends later would leave its connection open, and an instance.
                 provider._workers.shutdown(wait=True)
+                provider._thread.join(60)
                 provider._service.close()
             ec2.clear()
 
@@ -50,8 +54,6 @@ class Ec2Nodes:
         )
         self.providers.append(made)
         made.adopt()
-        # On a busy machine the first list may take longer than `adopt` waits.
-        assert made._looked.wait(60)
         return made
 
     def launch_stubborn(self, slot: int) -> None:
