@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+_FIRST_SERVER_ERROR = 500
+
 
 class ElasticImagesError(Exception):
     """Base of all errors that may be shown to a caller. `str(error)` is the message."""
@@ -23,6 +25,11 @@ class ElasticImagesError(Exception):
     def __init__(self, message: str, *, retry_after_seconds: int | None = None) -> None:
         super().__init__(message)
         self.retry_after_seconds = retry_after_seconds
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether the fault is the system's and not the caller's: a status of 500 or above."""
+        return self.status >= _FIRST_SERVER_ERROR
 
 
 class InvalidRequest(ElasticImagesError):

@@ -11,6 +11,7 @@ from typing import Any
 
 from elastic_images.core.errors import InvalidRequest
 from elastic_images.metrics.cloudwatch_errors import Trouble
+from elastic_images.optional_packages import boto3_missing
 
 CONNECT_SECONDS = 2.0
 ANSWER_SECONDS = 4.0
@@ -32,10 +33,7 @@ class BotoCloudWatchService:
             from botocore import exceptions, parsers, xform_name
             from botocore.config import Config
         except ImportError:
-            raise InvalidRequest(
-                "Metrics in CloudWatch need the package boto3. Install it: pip install 'elastic-images[aws]' (in a "
-                "checkout: .venv/bin/pip install -e '.[aws]')."
-            ) from None
+            raise boto3_missing("Metrics in CloudWatch need") from None
         self._exceptions = exceptions
         self._unreadable = parsers.ResponseParserError
         self._method_name = xform_name

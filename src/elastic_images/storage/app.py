@@ -33,8 +33,6 @@ from elastic_images.storage.write_path import WritePath
 _log = logging.getLogger(__name__)
 _WRITE_ID = re.compile(r"[0-9a-f]{32}")
 _MAX_DIGITS = 18
-_OURS = 500
-"""Statuses from here on are an error of ours."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +116,7 @@ def _write_routes(app: Flask, writes: WritePath, counters: Counters) -> None:
                 kept=_kept(),
             )
         except ElasticImagesError as error:
-            if error.status < _OURS:
+            if not error.is_ours:
                 rejected.increment()
             raise
         uploads.increment()

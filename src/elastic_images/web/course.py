@@ -10,7 +10,6 @@ from elastic_images.web.course_pool import add_pool_calls
 from elastic_images.web.services import Images, Plane, PoolControl
 
 _REFUSALS = frozenset({401, 403})
-_FIRST_SERVER_ERROR = 500
 _REACHED = "course_reached"
 
 
@@ -34,7 +33,7 @@ def course_error(error: ElasticImagesError) -> Response:
     Clients look at `success`; proxies, and whoever waits for a system to come back, at the status: 503 stays 503.
     """
     answer = jsonify({"success": "false", "error": {"code": error.status, "message": str(error)}})
-    is_its_own = g.get(_REACHED) and error.status not in _REFUSALS and error.status < _FIRST_SERVER_ERROR
+    is_its_own = g.get(_REACHED) and error.status not in _REFUSALS and not error.is_ours
     if not is_its_own:
         answer.status_code = error.status
     return answer

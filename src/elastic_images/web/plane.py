@@ -43,8 +43,6 @@ _RELAYS = 96
 BYPASS_PLACES = 40
 """Reads past the pool under way, at the most (I7): a lost node must not become a storm."""
 _PLACE_SECONDS = 0.25
-_OURS = 500
-"""Statuses from here on are an error of ours."""
 
 
 class EntryReader(Protocol):
@@ -122,7 +120,7 @@ class ImagePlane:
             query = environ.get("QUERY_STRING")
             return self._image(rendition_name(key, _rendition(query)) if query else key, environ)
         except ElasticImagesError as error:
-            if error.status >= _OURS:
+            if error.is_ours:
                 self._failed()
             return error_answer(error)
 

@@ -20,6 +20,7 @@ from elastic_images.autoscaler.nodes.ec2_calls import (
 )
 from elastic_images.autoscaler.nodes.ec2_setting import Ec2Setting
 from elastic_images.core.errors import InvalidRequest
+from elastic_images.optional_packages import boto3_missing
 
 _CONNECT_SECONDS = 3.0
 _ANSWER_SECONDS = 10.0
@@ -44,10 +45,7 @@ class BotoEc2Service:
             from botocore import exceptions, parsers
             from botocore.config import Config
         except ImportError:
-            raise InvalidRequest(
-                "Nodes on EC2 need the package boto3. Install it: pip install 'elastic-images[aws]' (in a checkout: "
-                ".venv/bin/pip install -e '.[aws]')."
-            ) from None
+            raise boto3_missing("Nodes on EC2 need") from None
         self._setting = setting
         self._session: Any = boto3.session.Session()
         if not self._session.region_name:

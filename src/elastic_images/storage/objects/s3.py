@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
-from elastic_images.core.errors import InvalidRequest
+from elastic_images.optional_packages import boto3_missing
 from elastic_images.storage.objects.s3_errors import Trouble
 from elastic_images.storage.objects.s3_reading import Body
 
@@ -38,10 +38,7 @@ class BotoS3Service:
             from botocore import exceptions, parsers, xform_name
             from botocore.config import Config
         except ImportError:
-            raise InvalidRequest(
-                "An object store on S3 needs the package boto3. Install it: pip install 'elastic-images[aws]' (in a "
-                "checkout: .venv/bin/pip install -e '.[aws]')."
-            ) from None
+            raise boto3_missing("An object store on S3 needs") from None
         self._session_class = boto3.session.Session
         self._config = Config(
             connect_timeout=_CONNECT_SECONDS,
