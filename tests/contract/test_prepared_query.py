@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from sqlalchemy import Column, Engine, Integer, MetaData, String, Table, bindparam, insert, select
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy import Column, Engine, Integer, MetaData, String, Table, bindparam, insert, select, update
+from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 
 from elastic_images.database.base import KeyText, Seconds
 from elastic_images.database.engine import open_engine
-from elastic_images.database.prepared import PreparedQuery
+from elastic_images.database.prepared import PreparedQuery, PreparedStatement
 
 TABLE = Table(
     "prepared",
@@ -21,6 +21,7 @@ TABLE = Table(
     Column("name", String(20)),
     Column("at", Seconds),
 )
+COUNTED = Table("prepared_counted", TABLE.metadata, Column("id", Integer, primary_key=True), Column("at", Seconds))
 QUERY = select(TABLE).where(TABLE.c.number == bindparam("number"), TABLE.c.key == bindparam("key"))
 ROWS = [
     {"key": "a", "number": 1, "name": None, "at": 1_800_000_000.125},
@@ -33,7 +34,7 @@ ROWS = [
 def engine(database_url: str) -> Iterator[Engine]:
     engine = open_engine(database_url, pool_size=1)
     with engine.begin() as connection:
-        TABLE.create(connection)
+        TABLE.metadata.create_all(connection)
         connection.execute(insert(TABLE), ROWS)
     yield engine
     engine.dispose()
@@ -76,6 +77,47 @@ def test_a_database_that_cannot_be_opened_is_one_of_sqlalchemys_errors() -> None
     engine = open_engine("sqlite:////nowhere/at/all.db")
     with pytest.raises(SQLAlchemyError):
         PreparedQuery(engine, QUERY).first(key="a", number=1)
+
+
+def test_what_it_writes_is_in_the_transaction_of_its_connection(engine: Engine) -> None:
+    new = PreparedStatement(engine, insert(TABLE), ["key", "number", "name", "at"])
+    row = {**ROWS[2], "number": 7}
+    with engine.connect() as connection, connection.begin() as transaction:
+        new.run(connection, **row)
+        transaction.rollback()
+    query = PreparedQuery(engine, QUERY)
+    assert query.first(key=row["key"], number=7) is None
+    with engine.begin() as connection:
+        new.run(connection, **row)
+    assert query.first(key=row["key"], number=7) == tuple(row.values())
+
+
+def test_an_update_says_how_many_rows_it_found(engine: Engine) -> None:
+    rename = PreparedStatement(engine, update(TABLE).where(TABLE.c.key == bindparam("its_key")), ["name"])
+    with engine.begin() as connection:
+        found = [
+            rename.run(connection, its_key=key, name=name).changed for key, name in [("a", "x"), ("a", "x"), ("b", "x")]
+        ]
+    assert found == [2, 2, 0]
+    assert PreparedQuery(engine, QUERY).first(key="a", number=1) == ("a", 1, "x", ROWS[0]["at"])
+
+
+def test_an_insert_says_which_id_its_row_has(engine: Engine) -> None:
+    new = PreparedStatement(engine, insert(COUNTED), ["at"])
+    with engine.begin() as connection:
+        given = [new.run(connection, at=at).row_id for at in (1.5, 2.5, 3.5)]
+    with engine.connect() as connection:
+        assert connection.execute(select(COUNTED).order_by(COUNTED.c.at)).all() == list(
+            zip(given, (1.5, 2.5, 3.5), strict=True)
+        )
+
+
+def test_a_refused_insert_is_said_as_such_and_keeps_the_connection(engine: Engine) -> None:
+    new = PreparedStatement(engine, insert(TABLE), ["key", "number", "name", "at"])
+    before = _driver_connection(engine)
+    with pytest.raises(IntegrityError), engine.begin() as connection:
+        new.run(connection, **ROWS[0])
+    assert _driver_connection(engine) is before
 
 
 def _driver_connection(engine: Engine) -> object:

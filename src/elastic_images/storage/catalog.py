@@ -14,10 +14,7 @@ from typing import Any
 from sqlalchemy import (
     Connection,
     Engine,
-    Row,
-    Select,
     and_,
-    bindparam,
     case,
     delete,
     func,
@@ -35,6 +32,7 @@ from elastic_images.storage.conditions import NO_CONDITIONS, Conditions
 from elastic_images.storage.facts import Actor, ImageFacts, ImagePage, Neighbours, Usage
 from elastic_images.storage.listing import Cursor, Order, check_limit, decode_cursor, end_of_prefix
 from elastic_images.storage.rules import check_may_change
+from elastic_images.storage.statements import COLUMNS, FACTS, ONE_IMAGE, WRITE, WriteStatements
 from elastic_images.storage.tables import image_changes, image_keys, image_usage, images
 from elastic_images.storage.transactions import Transactions
 
@@ -46,23 +44,6 @@ MIN_STEP_SECONDS = 1.0
 _NEVER = 0
 """The version of a write that was given up before it took effect; those of images begin at 1."""
 PENDING, DONE, CLEAN = "pending", "done", "clean"
-
-# Made once: to make a statement and to find it in SQLAlchemy's cache costs more than to run it.
-_FACTS = [images.c[name] for name in ImageFacts.__slots__]
-_COLUMNS = [*_FACTS, images.c.object_name, images.c.owner_id]
-_ONE: Select[Any] = select(*_COLUMNS).where(images.c.key == bindparam("key"))
-_WRITE = select(image_changes).where(image_changes.c.write_id == bindparam("write_id"))
-_LOCK = select(image_keys).where(image_keys.c.key == bindparam("key")).with_for_update()
-_RAISE = update(image_keys).where(image_keys.c.key == bindparam("its_key"))
-_NEW_KEY, _NEW_IMAGE, _NEW_CHANGE = insert(image_keys), insert(images), insert(image_changes)
-_REPLACE = update(images).where(images.c.key == bindparam("its_key"))
-_ADD = (
-    update(image_usage)
-    .where(image_usage.c.partition == bindparam("its_partition"))
-    .values(
-        images=image_usage.c.images + bindparam("more"), size_bytes=image_usage.c.size_bytes + bindparam("more_bytes")
-    )
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +98,9 @@ class Catalog:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._transactions = Transactions(engine)
-        self._one = PreparedQuery(engine, _ONE)
+        self._one = PreparedQuery(engine, ONE_IMAGE)
+        self._write = PreparedQuery(engine, WRITE)
+        self._statements = WriteStatements(engine)
         self._clock = clock
         self._monotonic = monotonic
 
@@ -150,7 +133,7 @@ class Catalog:
         """
 
         def work(connection: Connection) -> Neighbours:
-            here = _find(connection, key)
+            here = self._find(connection, key)
             if here is None:
                 raise _unknown(key)
             place = Cursor(key, here.facts.updated_at)
@@ -169,7 +152,7 @@ class Catalog:
 
     def find_put(self, write_id: str, key: str) -> Change | None:
         """The put of this id, where it took effect. Raises Conflict where that was of another key, or a deletion."""
-        return self._transactions.read(lambda connection: _find_write(connection, write_id, key, put=True))
+        return _written(self._write.first(write_id=write_id), key, put=True)
 
     def put(self, upload: Upload, actor: Actor, conditions: Conditions = NO_CONDITIONS) -> Change:
         """Point the key at its new object and record the change. A repeated write gives what the first one gave.
@@ -184,18 +167,18 @@ class Catalog:
         key = upload.facts.key
 
         def work(connection: Connection) -> Change:
-            if found := _find_write(connection, upload.write_id, key, put=True):
+            if found := self._find_write(connection, upload.write_id, key, put=True):
                 return found
             version, updated_at = self._lock(connection, key, upload.kept)
-            old = _find(connection, key)
+            old = self._find(connection, key)
             _check(actor, conditions, old)
             if self._monotonic() - upload.begun_at > MAX_OBJECT_AGE_SECONDS:
                 raise Unavailable("This upload took more than an hour; it was not kept.")
             facts = replace(upload.facts, version=version, updated_at=updated_at, created_at=updated_at)
             image = _owned(CatalogImage(facts, upload.object_name, actor.user), old, upload.kept)
             facts = image.facts
-            _write_row(connection, image, fresh=old is None)
-            _count(connection, key, old.facts if old else None, facts)
+            self._write_row(connection, image, fresh=old is None)
+            self._count(connection, key, old.facts if old else None, facts)
             return self._record(connection, upload.write_id, key, version, facts=facts, old=old)
 
         return self._transactions.write(work)
@@ -212,7 +195,7 @@ class Catalog:
             if row is not None and row.version == _NEVER:
                 return None
             if row is not None:
-                return _find_write(connection, write_id, key, put=True)
+                return self._find_write(connection, write_id, key, put=True)
             # Of this and a commit under way one fails with IntegrityError, and is run again by `Transactions`.
             never = _change_row(write_id, key, _NEVER, None, None, self._clock())
             connection.execute(insert(image_changes).values(never | {"state": CLEAN}))
@@ -228,18 +211,18 @@ class Catalog:
         """
 
         def work(connection: Connection) -> Change:
-            if found := _find_write(connection, write_id, key, put=False):
+            if found := self._find_write(connection, write_id, key, put=False):
                 return found
             # Looked for before the lock, so that deletions of keys that never were leave no rows.
-            if _find(connection, key) is None:
+            if self._find(connection, key) is None:
                 raise _unknown(key)
             version, _ = self._lock(connection, key)
-            old = _find(connection, key)
+            old = self._find(connection, key)
             if old is None:
                 raise _unknown(key)
             _check(actor, conditions, old)
             connection.execute(delete(images).where(images.c.key == key))
-            _count(connection, key, old.facts, None)
+            self._count(connection, key, old.facts, None)
             return self._record(connection, write_id, key, version, facts=None, old=old)
 
         return self._transactions.write(work)
@@ -260,7 +243,7 @@ class Catalog:
             # Locked in the order of keys: two of these at once wait for each other instead of blocking each other.
             locks = select(image_keys.c.key).where(image_keys.c.key.in_(keys)).order_by(image_keys.c.key)
             connection.execute(locks.with_for_update()).all()
-            present = connection.execute(select(*_COLUMNS).where(images.c.key.in_(keys)).order_by(images.c.key)).all()
+            present = connection.execute(select(*COLUMNS).where(images.c.key.in_(keys)).order_by(images.c.key)).all()
             return self._delete_all(connection, [_image(row) for row in present], make_id), keys[-1]
 
         return self._transactions.write(work)
@@ -280,7 +263,7 @@ class Catalog:
             .values(version=image_keys.c.version + 1, updated_at=case((stepped > now, stepped), else_=now))
         )
         connection.execute(delete(images).where(images.c.key.in_(keys)))
-        _count_many(connection, [(old.facts.key, -1, -old.facts.size_bytes) for old in olds])
+        self._count_many(connection, [(old.facts.key, -1, -old.facts.size_bytes) for old in olds])
         # The image's version is the key's: a deleted key has no image.
         rows = [_change_row(make_id(), old.facts.key, old.facts.version + 1, None, old, now) for old in olds]
         connection.execute(insert(image_changes), rows)
@@ -295,17 +278,14 @@ class Catalog:
     def _lock(self, connection: Connection, key: str, kept: KeptFacts | None = None) -> tuple[int, float]:
         """Lock the key until the transaction ends, and raise its version: the new one and its time."""
         version, now = (kept.version, kept.updated_at) if kept else (1, self._clock())
-        row = connection.execute(_LOCK, {"key": key}).one_or_none()
+        row = self._statements.lock.run(connection, key=key).row
         if row is None:
             # Of two who make the row, one fails with IntegrityError and is run again by `Transactions`.
-            connection.execute(_NEW_KEY, {"key": key, "version": version, "updated_at": now})
+            self._statements.new_key.run(connection, key=key, version=version, updated_at=now)
             return version, now
-        return self._raise_version(connection, row, version, now)
-
-    @staticmethod
-    def _raise_version(connection: Connection, row: Row[Any], least: int, now: float) -> tuple[int, float]:
-        version, updated_at = max(least, row.version + 1), max(now, row.updated_at + MIN_STEP_SECONDS)
-        connection.execute(_RAISE, {"its_key": row.key, "version": version, "updated_at": updated_at})
+        last_version, last_time = row
+        version, updated_at = max(version, last_version + 1), max(now, last_time + MIN_STEP_SECONDS)
+        self._statements.raise_key.run(connection, its_key=key, version=version, updated_at=updated_at)
         return version, updated_at
 
     def _record(
@@ -319,9 +299,40 @@ class Catalog:
         old: CatalogImage | None,
     ) -> Change:
         row = _change_row(write_id, key, version, facts, old, self._clock())
-        result = connection.execute(_NEW_CHANGE, row)
-        row_id = result.inserted_primary_key[0]  # type: ignore[index]  # an insert of one row has it
+        row_id = self._statements.new_change.run(connection, **row).row_id
         return Change(row_id, key, facts, created=old is None, done=False)
+
+    def _find(self, connection: Connection, key: str) -> CatalogImage | None:
+        row = self._statements.image.run(connection, key=key).row
+        return _image(row) if row is not None else None
+
+    def _find_write(self, connection: Connection, write_id: str, key: str, *, put: bool) -> Change | None:
+        return _written(self._statements.write.run(connection, write_id=write_id).row, key, put=put)
+
+    def _write_row(self, connection: Connection, image: CatalogImage, *, fresh: bool) -> None:
+        values = {name: getattr(image.facts, name) for name in ImageFacts.__slots__}
+        values |= {"object_name": image.object_name, "owner_id": image.owner_id}
+        if fresh:
+            self._statements.new_image.run(connection, **values)
+        else:
+            self._statements.replace_image.run(connection, its_key=image.facts.key, **values)
+
+    def _count(self, connection: Connection, key: str, old: ImageFacts | None, new: ImageFacts | None) -> None:
+        size_bytes = (new.size_bytes if new else 0) - (old.size_bytes if old else 0)
+        self._count_many(connection, [(key, bool(new) - bool(old), size_bytes)])
+
+    def _count_many(self, connection: Connection, deltas: Sequence[tuple[str, int, int]]) -> None:
+        """Add to the counters, in the order of partitions, as everybody does."""
+        totals: dict[int, tuple[int, int]] = {}
+        for key, count, size_bytes in deltas:
+            before = totals.get(partition_of(key), (0, 0))
+            totals[partition_of(key)] = (before[0] + count, before[1] + size_bytes)
+        for partition, (count, size_bytes) in sorted(totals.items()):
+            if (count, size_bytes) == (0, 0):
+                continue
+            add = self._statements.add_usage
+            if not add.run(connection, its_partition=partition, more=count, more_bytes=size_bytes).changed:
+                connection.execute(insert(image_usage).values(partition=partition, images=count, size_bytes=size_bytes))
 
 
 def _change_row(
@@ -340,19 +351,15 @@ def _change_row(
     }
 
 
-def _find(connection: Connection, key: str) -> CatalogImage | None:
-    row = connection.execute(_ONE, {"key": key}).one_or_none()
-    return _image(row) if row is not None else None
-
-
-def _find_write(connection: Connection, write_id: str, key: str, *, put: bool) -> Change | None:
-    row = connection.execute(_WRITE, {"write_id": write_id}).one_or_none()
+def _written(row: Sequence[Any] | None, key: str, *, put: bool) -> Change | None:
+    """What the row of a write says (`statements.WRITE`). Raises Conflict where it is of another one."""
     if row is None:
         return None
-    if row.key != key or (row.answer is not None) != put:
+    row_id, its_key, answer, created, state = row
+    if its_key != key or (answer is not None) != put:
         raise Conflict("This write id was used for another write.")
-    facts = ImageFacts.from_json(json.loads(row.answer)) if row.answer else None
-    return Change(row.id, key, facts, created=row.created, done=row.state != PENDING, repeated=True)
+    facts = ImageFacts.from_json(json.loads(answer)) if answer else None
+    return Change(row_id, key, facts, created=created, done=state != PENDING, repeated=True)
 
 
 def _check(actor: Actor, conditions: Conditions, old: CatalogImage | None) -> None:
@@ -373,36 +380,8 @@ def _owned(image: CatalogImage, old: CatalogImage | None, kept: KeptFacts | None
     return replace(image, facts=facts, owner_id=old.owner_id)
 
 
-def _write_row(connection: Connection, image: CatalogImage, *, fresh: bool) -> None:
-    values = {name: getattr(image.facts, name) for name in ImageFacts.__slots__}
-    values |= {"object_name": image.object_name, "owner_id": image.owner_id}
-    if fresh:
-        connection.execute(_NEW_IMAGE, values)
-    else:
-        connection.execute(_REPLACE, {"its_key": image.facts.key, **values})
-
-
-def _count(connection: Connection, key: str, old: ImageFacts | None, new: ImageFacts | None) -> None:
-    size_bytes = (new.size_bytes if new else 0) - (old.size_bytes if old else 0)
-    _count_many(connection, [(key, bool(new) - bool(old), size_bytes)])
-
-
-def _count_many(connection: Connection, deltas: Sequence[tuple[str, int, int]]) -> None:
-    """Add to the counters, in the order of partitions, as everybody does."""
-    totals: dict[int, tuple[int, int]] = {}
-    for key, count, size_bytes in deltas:
-        before = totals.get(partition_of(key), (0, 0))
-        totals[partition_of(key)] = (before[0] + count, before[1] + size_bytes)
-    for partition, (count, size_bytes) in sorted(totals.items()):
-        if (count, size_bytes) == (0, 0):
-            continue
-        added = connection.execute(_ADD, {"its_partition": partition, "more": count, "more_bytes": size_bytes})
-        if not added.rowcount:
-            connection.execute(insert(image_usage).values(partition=partition, images=count, size_bytes=size_bytes))
-
-
 def _by_key(prefix: str, last: Cursor | None) -> Any:
-    query = select(*_FACTS).order_by(images.c.key)
+    query = select(*FACTS).order_by(images.c.key)
     start = _prefix_bytes(prefix)
     if prefix and (end := end_of_prefix(start)) is not None:
         query = query.where(images.c.key < end)
@@ -420,7 +399,7 @@ def _by_key_backwards(prefix: str, last: Cursor) -> Any:
 def _newest_first(prefix: str, last: Cursor | None) -> Any:
     if prefix:
         raise InvalidRequest("A prefix goes with order=key only.")
-    query = select(*_FACTS).order_by(images.c.updated_at.desc(), images.c.key.desc())
+    query = select(*FACTS).order_by(images.c.updated_at.desc(), images.c.key.desc())
     if last is None:
         return query
     # One range and an exception to it: databases use the index for that, and not for an OR.
@@ -446,7 +425,7 @@ def _prefix_bytes(prefix: str) -> bytes:
 
 
 def _image(row: Sequence[Any]) -> CatalogImage:
-    """An image from its `_COLUMNS`. By place: by name, a page of 1,000 costs half as much again."""
+    """An image from its `COLUMNS`. By place: by name, a page of 1,000 costs half as much again."""
     return CatalogImage(ImageFacts(*row[:-2]), *row[-2:])
 
 

@@ -7,10 +7,11 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from elastic_images.database.engine import write_transaction
+from elastic_images.database.prepared import PreparedStatement
 
 T = TypeVar("T")
 MOST_TOGETHER = 64
@@ -26,6 +27,7 @@ class GroupCommit:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._savepoints = Savepoints(engine)
         self._turn = threading.Lock()
         self._waiting: deque[_Work] = deque()
 
@@ -55,7 +57,7 @@ class GroupCommit:
         try:
             with write_transaction(self._engine) as connection:
                 for one in works:
-                    one.run_within(connection)
+                    one.run_within(connection, self._savepoints)
         except _TransactionLost:
             for one in works:
                 one.error = one.value = None
@@ -73,6 +75,15 @@ class GroupCommit:
             one.error = error
 
 
+class Savepoints:
+    """The statements around one work of several, by the driver's cursor: 4 us a work, SQLAlchemy's own cost 54."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.begin = PreparedStatement(engine, text("SAVEPOINT one_work"))
+        self.undo = PreparedStatement(engine, text("ROLLBACK TO one_work"))
+        self.end = PreparedStatement(engine, text("RELEASE one_work"))
+
+
 class _TransactionLost(Exception):
     """SQLite ends a whole transaction by itself when it has no room, for example."""
 
@@ -86,13 +97,19 @@ class _Work:
         self.error: BaseException | None = None
         self.decided = False
 
-    def run_within(self, connection: Connection) -> None:
+    def run_within(self, connection: Connection, savepoints: Savepoints) -> None:
         try:
-            with connection.begin_nested():
+            savepoints.begin.run(connection)
+            try:
                 self.value = self.work(connection)
+            except IntegrityError as error:
+                self.error = error
+            except DBAPIError:
+                raise
+            except Exception as error:  # noqa: BLE001 - its own thread raises it
+                self.error = error
+            if self.error is not None:
+                savepoints.undo.run(connection)
+            savepoints.end.run(connection)
         except DBAPIError as error:
-            if not isinstance(error, IntegrityError):
-                raise _TransactionLost from error
-            self.error = error
-        except Exception as error:  # noqa: BLE001 - its own thread raises it
-            self.error = error
+            raise _TransactionLost from error
