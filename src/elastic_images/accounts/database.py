@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import InterfaceError, OperationalError
@@ -11,6 +12,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from elastic_images.core.errors import Unavailable
 from elastic_images.database.engine import write_transaction
+from elastic_images.database.prepared import PreparedQuery
 
 _TROUBLE = (OperationalError, InterfaceError, PoolTimeout)
 
@@ -30,6 +32,13 @@ class Transactions:
         try:
             with self.engine.begin() as connection:
                 yield connection
+        except _TROUBLE as error:
+            raise Unavailable("The database does not answer.") from error
+
+    def first(self, query: PreparedQuery, **values: Any) -> tuple[Any, ...] | None:
+        """The row of `query`. Raises Unavailable where the database does not answer."""
+        try:
+            return query.first(**values)
         except _TROUBLE as error:
             raise Unavailable("The database does not answer.") from error
 
