@@ -10,7 +10,7 @@ import os
 import sys
 from pathlib import Path
 
-from tests.storage_parts import Parts, picture
+from tests.storage_parts import Parts, large_picture, picture
 
 from elastic_images.database.base import metadata
 from elastic_images.database.engine import open_engine
@@ -18,7 +18,8 @@ from elastic_images.storage import tables
 from elastic_images.storage.steps import STEPS, no_step
 
 KEY, WRITE_ID = "k", "c" * 32
-OLD, NEW = picture(seed=1), picture(seed=2)
+# The one is small and kept in memory while it comes in, the other goes through a file.
+OLD, NEW = picture(seed=1), large_picture()
 ACTIONS = ("upload", "replace", "delete")
 CASES = [
     (action, step)

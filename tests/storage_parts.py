@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import random
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -21,7 +22,7 @@ from elastic_images.storage.catalog import Catalog, Upload
 from elastic_images.storage.changes import ChangeLog
 from elastic_images.storage.facts import Actor, ImageFacts
 from elastic_images.storage.images import ImageInspector
-from elastic_images.storage.objects.base import new_name
+from elastic_images.storage.objects.base import CHUNK_BYTES, new_name
 from elastic_images.storage.objects.local import LocalObjectStore
 from elastic_images.storage.reading import ImageReader
 from elastic_images.storage.spool import Spool
@@ -41,6 +42,15 @@ def picture(kind: str = "PNG", seed: int = 0, size: tuple[int, int] = (24, 17), 
     image.paste((200, 30, seed % 251), (3, 3, 9, 9))
     stream = io.BytesIO()
     image.save(stream, kind, **options)
+    return stream.getvalue()
+
+
+@cache
+def large_picture() -> bytes:
+    """An image that is not held in memory while it comes in."""
+    stream = io.BytesIO()
+    Image.frombytes("L", (700, 500), random.Random(1).randbytes(350_000)).save(stream, "PNG")
+    assert len(stream.getvalue()) > CHUNK_BYTES
     return stream.getvalue()
 
 

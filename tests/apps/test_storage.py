@@ -210,7 +210,7 @@ def test_bad_uploads_have_their_errors_and_leave_nothing(storage: Storage) -> No
     with pytest.raises(IncompleteBody):
         storage.send("k", body + hashlib.sha256(b"other").hexdigest().encode())
     assert storage.objects() == []
-    assert list((storage.settings.data / "spool").iterdir()) == []
+    assert list((storage.settings.data / "spool").glob("*")) == []
     assert storage.client.usage() == {"images": 0, "bytes": 0}
 
 

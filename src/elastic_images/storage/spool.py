@@ -1,4 +1,4 @@
-"""A body on its way in: written to a file without a name, which vanishes with the process however that ends."""
+"""A body on its way in: in memory where it is small, else in a file that vanishes with the process."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from typing import IO, Protocol
 
 from elastic_images.core.errors import EmptyBody, IncompleteBody, OutOfSpace, Unavailable
 from elastic_images.storage.objects.base import CHUNK_BYTES
+from elastic_images.storage.structure import Buffer
 
 DIGEST_CHARACTERS = 64
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -29,7 +30,7 @@ class Source(Protocol):
 class Spooled:
     """A body that came whole. For one thread."""
 
-    def __init__(self, data: mmap.mmap, sha256: str) -> None:
+    def __init__(self, data: Buffer, sha256: str) -> None:
         self.data = data
         self.sha256 = sha256
 
@@ -61,6 +62,10 @@ class Spool:
         """
         if length == 0:
             raise EmptyBody("The upload is empty.")
+        if length <= CHUNK_BYTES:
+            # As much memory as a piece of a larger body. Of 100 KB a file costs 147 us of processor time, this 53.
+            yield _in_memory(source, length)
+            return
         with _disk_errors():
             self._folder.mkdir(parents=True, exist_ok=True)
             file = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115 - closed below
@@ -73,11 +78,28 @@ class Spool:
                 with suppress(OSError):  # closing writes what is left in the buffer once more, and fails once more
                     file.close()
                 raise
-            announced = _read_all(source, DIGEST_CHARACTERS)
-            if not hmac.compare_digest(announced, sha256.encode()):
-                raise IncompleteBody("The upload's SHA-256 is another one than announced, or is missing.")
+            _check(sha256, _read_all(source, DIGEST_CHARACTERS))
             with mmap.mmap(file.fileno(), length, access=mmap.ACCESS_READ) as data:
                 yield Spooled(data, sha256)
+
+
+def _in_memory(source: Source, length: int) -> Spooled:
+    sent = _read_all(source, length + DIGEST_CHARACTERS)
+    if len(sent) < length:
+        raise _ended(len(sent), length)
+    data = sent[:length]
+    sha256 = hashlib.sha256(data).hexdigest()
+    _check(sha256, sent[length:])
+    return Spooled(data, sha256)
+
+
+def _check(sha256: str, announced: bytes) -> None:
+    if not hmac.compare_digest(announced, sha256.encode()):
+        raise IncompleteBody("The upload's SHA-256 is another one than announced, or is missing.")
+
+
+def _ended(received: int, length: int) -> IncompleteBody:
+    return IncompleteBody(f"The upload ended after {received:,} of {length:,} bytes.")
 
 
 def _copy(source: Source, file: IO[bytes], length: int) -> str:
@@ -85,7 +107,7 @@ def _copy(source: Source, file: IO[bytes], length: int) -> str:
     while left:
         chunk = _read(source, min(left, CHUNK_BYTES))
         if not chunk:
-            raise IncompleteBody(f"The upload ended after {length - left:,} of {length:,} bytes.")
+            raise _ended(length - left, length)
         file.write(chunk)
         digest.update(chunk)
         left -= len(chunk)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 from sqlalchemy.exc import OperationalError
-from tests.storage_parts import ADMIN, ANN, BOB, Parts, picture, with_digest, write_id
+from tests.storage_parts import ADMIN, ANN, BOB, Parts, large_picture, picture, with_digest, write_id
 
 from elastic_images.core.errors import (
     BrokenImage,
@@ -300,7 +300,7 @@ def test_a_full_disk_is_named_and_leaves_nothing(parts: Parts, monkeypatch: pyte
 
         patch.setattr(tempfile, "TemporaryFile", no_file)
         with pytest.raises(OutOfSpace, match="receive the upload"):
-            parts.put("k", picture())
+            parts.put("k", large_picture())
     assert parts.objects() == []
     with pytest.raises(NotFound):
         parts.reader.facts("k")
@@ -330,7 +330,7 @@ def test_a_full_database_is_named_and_leaves_nothing(parts: Parts, engine: Engin
 def test_a_spool_that_cannot_be_written_is_named(parts: Parts) -> None:
     (parts.folder / "spool").write_text("in the way")
     with pytest.raises(Unavailable, match="cannot be received"):
-        parts.put("k", picture())
+        parts.put("k", large_picture())
 
 
 def test_all_images_are_deleted_in_batches(parts: Parts) -> None:
