@@ -15,7 +15,8 @@ from tests.unit.pool.raw_server import RawServer, answer_always, ok, read_reques
 from elastic_images.core import errors
 from elastic_images.core.errors import ElasticImagesError, NotFound, OutOfSpace, Unavailable
 from elastic_images.dead_peers import dead_peer_options
-from elastic_images.internal_http import GONE_SECONDS, PROBLEM_TYPE_PREFIX, InternalHttp, decoded, problem
+from elastic_images.internal_http import GONE_SECONDS, PROBLEM_TYPE_PREFIX, InternalHttp, NoAnswer, decoded, problem
+from elastic_images.lean_upload import NotConnected
 
 KINDS = [
     kind
@@ -139,6 +140,71 @@ def test_who_is_told_and_says_nothing_is_unavailable(client: InternalHttp) -> No
 
     with RawServer(script) as server, pytest.raises(Unavailable):
         client.tell(server.address, "/invalidate", {}, timeout_seconds=0.2)
+
+
+def read_put(connection: socket.socket) -> bytes:
+    """A request of 12 bytes of body, head and all; b"" where the other side has closed."""
+    data = read_request(connection)
+    while data and len(data.partition(b"\r\n\r\n")[2]) < 12:
+        data += connection.recv(65536)
+    return data
+
+
+def test_a_put_carries_the_token_and_its_body_on_one_connection(client: InternalHttp) -> None:
+    requests: list[bytes] = []
+
+    def script(connection: socket.socket, _number: int) -> None:
+        while request := read_put(connection):
+            requests.append(request)
+            connection.sendall(ok(b"{}", status="201 Created"))
+
+    with RawServer(script) as server:
+        url = f"http://{server.address}/internal/images/a%20b"
+        answers = [client.put(url, b"twelve bytes", headers={"X-Write-Id": str(number)}) for number in range(2)]
+        assert server.connections == 1
+        [sock] = client._upload._idle[server.address]
+        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        for level, name, value in dead_peer_options(GONE_SECONDS):
+            assert sock.getsockopt(level, name) == value
+    assert [(answer.status, decoded(answer)) for answer in answers] == [(201, {})] * 2
+    assert requests[0].startswith(b"PUT /internal/images/a%20b HTTP/1.1\r\n")
+    for line in (b"Authorization: Bearer secret", b"X-Write-Id: 0", b"Content-Length: 12"):
+        assert line in requests[0].split(b"\r\n")
+    assert requests[0].endswith(b"\r\n\r\ntwelve bytes")
+
+
+def test_a_put_is_sent_again_where_its_connection_was_closed(client: InternalHttp) -> None:
+    def script(connection: socket.socket, number: int) -> None:
+        read_put(connection)
+        connection.sendall(ok(str(number).encode()))
+        if number == 0:
+            read_put(connection)  # and it is closed without a word
+
+    with RawServer(script) as server:
+        url = f"http://{server.address}/"
+        assert [client.put(url, b"twelve bytes", headers={}).body for _ in range(2)] == [b"0", b"1"]
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_a_put_may_be_refused(client: InternalHttp, kind: type[ElasticImagesError]) -> None:
+    answer = ok(json.dumps(problem(kind("what is wrong"))).encode(), status=f"{kind.status} Trouble")
+
+    def script(connection: socket.socket, _number: int) -> None:
+        read_put(connection)
+        connection.sendall(answer)
+
+    with RawServer(script) as server, pytest.raises(kind, match="what is wrong") as caught:
+        client.put(f"http://{server.address}/", b"twelve bytes", headers={})
+    assert type(caught.value) is kind
+
+
+def test_a_put_without_an_answer_may_have_been_done_and_one_without_a_connection_not(client: InternalHttp) -> None:
+    with RawServer(lambda connection, _number: (read_put(connection), None)[1]) as server:
+        with pytest.raises(NoAnswer):
+            client.put(f"http://{server.address}/", b"twelve bytes", headers={})
+        assert server.connections == 1
+    with pytest.raises(NotConnected):
+        client.put(f"http://{server.address}/", b"twelve bytes", headers={})
 
 
 def test_a_fetch_over_tls_is_urllib3s(client: InternalHttp) -> None:

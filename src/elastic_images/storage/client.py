@@ -10,12 +10,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 from urllib.parse import urlencode
 
+import urllib3
+
 from elastic_images.core.entry import Entry
 from elastic_images.core.errors import ElasticImagesError, IncompleteBody, NotFound, Unavailable
 from elastic_images.core.kept_facts import KEEP_FACTS_HEADER, KEEP_OWNER_ID_HEADER, KeptFacts
 from elastic_images.core.keys import check_key, quote_key
 from elastic_images.core.renditions import split_name
-from elastic_images.internal_http import InternalHttp, NoAnswer, decoded
+from elastic_images.internal_http import WRITE_SECONDS, InternalHttp, NoAnswer, decoded
+from elastic_images.lean_http import LeanAnswer
+from elastic_images.lean_upload import NotConnected
 from elastic_images.pool.breaker import Breakers
 from elastic_images.pool.entries import entry_from_answer
 
@@ -25,8 +29,6 @@ Actor = Mapping[str, Any]
 T = TypeVar("T")
 
 _CHUNK_BYTES = 256 * 1024
-_WRITE_SECONDS = 60.0
-"""A write waits for a place to decode, for the decoding, and up to 10 s for the caches."""
 _SETTLE_SECONDS = 15.0
 
 
@@ -98,17 +100,14 @@ class StorageClient:
         """
         headers = {
             "X-Image-Length": str(length_bytes),
-            "Content-Length": str(length_bytes + hashlib.sha256().digest_size * 2),
             "Content-Type": "application/octet-stream",
         }
         headers |= self._write_headers(actor, if_match, if_none_match) | _kept_headers(kept)
-        sending = _Sending(body, length_bytes)
         path = f"/internal/images/{quote_key(check_key(key))}"
+        sending = _SendingWhole(body, length_bytes) if length_bytes <= _CHUNK_BYTES else _Sending(body, length_bytes)
 
         def send(url: str) -> tuple[bool, Json]:
-            answer = self._http.request(
-                "PUT", url + path, body=sending, headers=headers, timeout_seconds=_WRITE_SECONDS
-            )
+            answer = sending.put(self._http, url + path, headers)
             return answer.status == 201, dict(decoded(answer))
 
         try:
@@ -177,7 +176,7 @@ class StorageClient:
                 "POST",
                 f"{url}/internal/delete_all",
                 headers={"X-Actor": json_module.dumps(dict(actor))},
-                timeout_seconds=_WRITE_SECONDS,
+                timeout_seconds=WRITE_SECONDS,
                 stream=True,
             )
         )
@@ -244,6 +243,10 @@ class _Sending:
         self._length_bytes = length_bytes
         self.begun = False
 
+    def put(self, http: InternalHttp, url: str, headers: Mapping[str, str]) -> urllib3.BaseHTTPResponse:
+        length = {"Content-Length": str(self._length_bytes + hashlib.sha256().digest_size * 2)}
+        return http.request("PUT", url, body=self, headers={**headers, **length}, timeout_seconds=WRITE_SECONDS)
+
     def __iter__(self) -> Iterator[bytes]:
         self.begun = True
         digest, left = hashlib.sha256(), self._length_bytes
@@ -255,6 +258,25 @@ class _Sending:
             left -= len(chunk)
             yield chunk
         yield digest.hexdigest().encode()
+
+
+class _SendingWhole:
+    """A small body, read before it is sent: no more memory than one piece of a larger one, and no storage waits for it.
+
+    It may be sent twice, because a write that is repeated takes effect once.
+    """
+
+    def __init__(self, body: Body, length_bytes: int) -> None:
+        self._sent = b"".join(_Sending(body, length_bytes))
+        self.begun = False
+
+    def put(self, http: InternalHttp, url: str, headers: Mapping[str, str]) -> LeanAnswer:
+        self.begun = True
+        try:
+            return http.put(url, self._sent, headers=headers)
+        except NotConnected:
+            self.begun = False
+            raise
 
 
 def _kept_headers(kept: KeptFacts | None) -> dict[str, str]:

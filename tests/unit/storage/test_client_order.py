@@ -7,11 +7,13 @@ from typing import Any, cast
 
 import pytest
 
-from elastic_images.core.errors import NotFound, Unavailable
+from elastic_images.core.errors import IncompleteBody, NotFound, Unavailable
 from elastic_images.internal_http import InternalHttp, NoAnswer
+from elastic_images.lean_upload import NotConnected
 from elastic_images.storage.client import StorageClient
 
 ONE, TWO = "http://one", "http://two"
+ACTOR = {"id": 1, "name": "ann", "admin": False}
 
 
 class Storages:
@@ -19,6 +21,7 @@ class Storages:
 
     def __init__(self, *urls: str) -> None:
         self.down: set[str] = set()
+        self.refusing: set[str] = set()
         self.asked: list[str] = []
         self.now = 0.0
         self.client = StorageClient(cast(InternalHttp, self), urls, clock=lambda: self.now)
@@ -38,6 +41,15 @@ class Storages:
         if place in self.down:
             if body is not None:
                 next(iter(body))  # it fails when something was sent
+            raise NoAnswer("gone")
+        raise NotFound("It was asked.")
+
+    def put(self, url: str, _body: bytes, *, headers: Any) -> Any:  # noqa: ARG002 - as InternalHttp has it
+        place = url.partition("/internal")[0]
+        self.asked.append(place)
+        if place in self.refusing:
+            raise NotConnected("nobody listens")
+        if place in self.down:
             raise NoAnswer("gone")
         raise NotFound("It was asked.")
 
@@ -82,15 +94,34 @@ def test_an_answer_that_is_an_error_is_an_answer() -> None:
     assert storages.use(2) == [ONE, ONE]
 
 
-def test_after_a_write_that_was_lost_on_its_way_the_next_one_goes_elsewhere() -> None:
+SIZES = [2, 300_000]
+"""One that is sent at once and one that is passed on as it comes."""
+
+
+@pytest.mark.parametrize("size_bytes", SIZES)
+def test_after_a_write_that_was_lost_on_its_way_the_next_one_goes_elsewhere(size_bytes: int) -> None:
     storages = Storages(ONE, TWO)
     storages.down.add(ONE)
-    actor = {"id": 1, "name": "ann", "admin": False}
     with pytest.raises(Unavailable, match="send it again"):
-        storages.client.put("k", io.BytesIO(b"12"), 2, actor=actor)
+        storages.client.put("k", io.BytesIO(b"1" * size_bytes), size_bytes, actor=ACTOR)
     with pytest.raises(NotFound):
-        storages.client.put("k", io.BytesIO(b"12"), 2, actor=actor)
+        storages.client.put("k", io.BytesIO(b"1" * size_bytes), size_bytes, actor=ACTOR)
     assert storages.asked == [ONE, TWO, TWO], "the write, what became of it, the next one"
+
+
+def test_a_small_write_goes_elsewhere_where_nobody_listens() -> None:
+    storages = Storages(ONE, TWO)
+    storages.refusing.add(ONE)
+    with pytest.raises(NotFound):
+        storages.client.put("k", io.BytesIO(b"12"), 2, actor=ACTOR)
+    assert storages.asked == [ONE, TWO]
+
+
+def test_a_write_whose_body_ends_early_is_not_sent() -> None:
+    storages = Storages(ONE)
+    with pytest.raises(IncompleteBody):
+        storages.client.put("k", io.BytesIO(b"12"), 3, actor=ACTOR)
+    assert storages.asked == []
 
 
 def test_a_single_storage_app_is_asked_whatever_it_did() -> None:
