@@ -7,7 +7,6 @@ partitions would take a thread and wait (the bulkhead pattern: M. Nygard, "Relea
 from __future__ import annotations
 
 from collections.abc import Callable
-from threading import get_ident
 
 WAITING = 16
 SILENCE_SECONDS = 0.3
@@ -18,7 +17,7 @@ TRIAL_SECONDS = 0.1
 class Stalls:
     """Knows, by name, who is waited for and when an answer last came. Safe to share between threads.
 
-    A thread waits for one answer at a time. No lock: each step is one operation of a built-in type.
+    Who waits is an object of the caller's, one for each answer. No lock: each step is one operation of a built-in type.
     """
 
     def __init__(
@@ -27,28 +26,28 @@ class Stalls:
         self._clock = clock
         self._waiting = waiting
         self._silence_seconds = silence_seconds
-        self._threads: dict[str, set[int]] = {}
+        self._waiters: dict[str, set[object]] = {}
         self._heard_at: dict[str, float] = {}
         self._tried_at: dict[str, float] = {}
 
-    def enter(self, name: str) -> bool:
+    def enter(self, name: str, waiter: object) -> bool:
         """Begin to wait for an answer of `name`. False: so many wait for so long in vain that one more should not."""
-        threads = self._threads.get(name)
-        if threads is None:
-            threads = self._threads.setdefault(name, set())
-        if not threads:
+        waiters = self._waiters.get(name)
+        if waiters is None:
+            waiters = self._waiters.setdefault(name, set())
+        if not waiters:
             # From here on silence means something.
             self._heard_at[name] = self._clock()
-        elif len(threads) >= self._waiting and self._is_silent(name):
+        elif len(waiters) >= self._waiting and self._is_silent(name):
             return False
-        threads.add(get_ident())
+        waiters.add(waiter)
         return True
 
-    def leave(self, name: str, *, answered: bool) -> None:
+    def leave(self, name: str, waiter: object, *, answered: bool) -> None:
         """End what `enter` began."""
         if answered:
             self._heard_at[name] = self._clock()
-        self._threads[name].discard(get_ident())
+        self._waiters[name].discard(waiter)
 
     def _is_silent(self, name: str) -> bool:
         now = self._clock()
