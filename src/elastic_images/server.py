@@ -1,4 +1,6 @@
-"""Serving a WSGI app: the only module that knows Granian.
+"""Serving an app: Granian for what is WSGI, in front of it our own listener where a data plane answers reads.
+
+This is the only module that knows Granian.
 
 Granian's WSGI worker runs on threads of this process, without a master beside it: one process an app, which a kill
 ends truly. Granian has that for free-threaded Python (`MTServer`); nothing in its worker needs it, and it is as fast
@@ -22,12 +24,17 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from elastic_images import lifeline
 from elastic_images.core.errors import Unavailable
+from elastic_images.front import loop as front
+from elastic_images.front.peers import LOOPBACK, Peers
 from elastic_images.ports import BACKLOG, bind
 from elastic_images.settings.addresses import reachable_host
 from elastic_images.stop_signals import StopSignals
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
+
+    from elastic_images.front.listener import Front
+    from elastic_images.front.reads import Reads
 
 _log = logging.getLogger(__name__)
 GRACE_SECONDS = 3.0
@@ -77,7 +84,8 @@ def run(
     """Serve until SIGTERM, SIGINT or SIGHUP, or until the lifeline ends. Call it in the main thread.
 
     Args:
-        service: what to serve. Where it has a `control_port`, the ready line names it.
+        service: what to serve. Where it has a `control_port`, the ready line names it; where it has `reads`
+            (`front.reads.Reads`), they are answered in front of the server.
         host: the address to bind to.
         port: the port to bind to; 0 is any free one.
         threads: how many requests are worked on at a time; further ones wait.
@@ -100,15 +108,15 @@ def run(
         if lifeline_fd is not None:
             lifeline.watch(lifeline_fd, service.stop)
         service.start(bound)
-        worker = _Worker(service.wsgi, listener, threads=threads, on_exit=stop.wake)
+        server = _serve(service.wsgi, getattr(service, "reads", None), listener, threads=threads, on_exit=stop.wake)
         _wait_until_served(host, bound_port)
         _tell_ready(ready_fd, service, bound_port)
         _log.info("serving on %s", bound.address)
-        while worker.alive and not stop.wait():
+        while server.alive and not stop.wait():
             pass
-        code = 0 if worker.alive else 1
+        code = 0 if server.alive else 1
         _log.info("stopping")
-        if not worker.stop(grace_seconds):
+        if not server.stop(grace_seconds):
             _log.warning("requests were still under way after %g s and are cut off", grace_seconds)
         _stop_service(service)
         return code
@@ -125,17 +133,66 @@ def leave(code: int) -> None:
 
 @contextlib.contextmanager
 def serving(
-    wsgi: WSGIApplication, host: str = "127.0.0.1", *, threads: int = 16, idle_seconds: float = IDLE_SECONDS
+    wsgi: WSGIApplication,
+    host: str = "127.0.0.1",
+    *,
+    reads: Reads | None = None,
+    threads: int = 16,
+    idle_seconds: float = IDLE_SECONDS,
 ) -> Iterator[Bound]:
     """Serve an app from this process on a free port while the block runs: for tests and tools."""
     with contextlib.closing(bind(host, 0)) as listener:
         port = listener.getsockname()[1]
-        worker = _Worker(wsgi, listener, threads=threads, on_exit=lambda: None, idle_seconds=idle_seconds)
+        server = _serve(wsgi, reads, listener, threads=threads, on_exit=lambda: None, idle_seconds=idle_seconds)
         try:
             _wait_until_served(host, port)
             yield Bound(port, f"{reachable_host(host)}:{port}")
         finally:
-            worker.stop(GRACE_SECONDS)
+            server.stop(GRACE_SECONDS)
+
+
+def _serve(
+    wsgi: WSGIApplication,
+    reads: Reads | None,
+    listener: socket.socket,
+    *,
+    threads: int,
+    on_exit: Callable[[], None],
+    idle_seconds: float = IDLE_SECONDS,
+) -> _Worker | _Fronted:
+    if reads is None or not front.supported():
+        return _Worker(wsgi, listener, threads=threads, on_exit=on_exit, idle_seconds=idle_seconds)
+    from elastic_images.front.listener import Front
+
+    peers = Peers()
+    with contextlib.closing(bind(LOOPBACK, 0)) as behind:
+        port = behind.getsockname()[1]
+        worker = _Worker(peers.in_front_of(wsgi), behind, threads=threads, on_exit=on_exit, idle_seconds=idle_seconds)
+    made = Front(
+        socket.socket(fileno=listener.detach()), reads, port, peers, threads=threads, idle_seconds=idle_seconds
+    )
+    made.start()
+    return _Fronted(made, worker)
+
+
+class _Fronted:
+    """Our own listener, and behind it the worker for what it passes on."""
+
+    def __init__(self, front: Front, worker: _Worker) -> None:
+        self._front = front
+        self._worker = worker
+
+    @property
+    def alive(self) -> bool:
+        """Whether both serve."""
+        return self._front.alive and self._worker.alive
+
+    def stop(self, grace_seconds: float) -> bool:
+        """Accept nothing more and wait for the requests under way. True where they ended in time."""
+        deadline = time.monotonic() + grace_seconds
+        self._front.drain()
+        in_time = self._worker.stop(grace_seconds)
+        return self._front.stop(max(0.0, deadline - time.monotonic())) and in_time
 
 
 class _Worker:

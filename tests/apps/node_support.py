@@ -19,6 +19,8 @@ from elastic_images.core.pool_map import PoolMap, first_map
 from elastic_images.internal_http import InternalHttp
 from elastic_images.memcache.app import NodeServices, create_app
 from elastic_images.memcache.node import FILL_PLACES, CacheNode
+from elastic_images.memcache.plane import NodePlane
+from elastic_images.memcache.reads import NodeReads
 from elastic_images.memcache.sources import PoolSource
 from elastic_images.metrics.counters import Counters
 from elastic_images.pool.entries import fact_headers
@@ -132,10 +134,11 @@ def served_node(
     core = CacheNode(cache, PoolSource(slot, lambda: made[0].view, http, storage), counters, places=places)
     node = Node(slot, cache, core, counters, now=now)
     made.append(node)
-    services = NodeServices(core, dict, counters.read, CollectorRegistry(), 0.0)
+    plane = NodePlane(core, TOKEN, serve_stale_seconds=serve_stale)
+    services = NodeServices(core, plane, dict, counters.read, CollectorRegistry(), 0.0)
     settings = Settings.for_tests(folder, internal_token=TOKEN, serve_stale=serve_stale)
     app = create_app(services, settings, slot)
-    with serving(app.wsgi_app, threads=64) as bound:
+    with serving(app.wsgi_app, reads=NodeReads(plane, core), threads=64) as bound:
         node.address = bound.address
         node.obey(PoolMap(1, first_map(tuple(slot for _ in alternating(1))).partitions))
         yield node

@@ -1,4 +1,7 @@
-"""The image data plane of web, on real nodes: near cache, owner node, storage."""
+"""The image data plane of web, on real nodes: near cache, owner node, storage.
+
+Each test runs twice: by the front, over HTTP, and by what the server behind it calls. Both answer the same.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,10 @@ import http.client
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import pytest
 from tests.apps.node_support import LEASE_SECONDS, TOKEN, Node, Storage, entry, served_node
@@ -26,6 +30,8 @@ from elastic_images.pool.view import Member, PoolView, node_id
 from elastic_images.server import serving
 from elastic_images.web.near_cache import NearCache, Popularity
 from elastic_images.web.plane import ImagePlane
+from elastic_images.web.reads import WebReads
+from elastic_images.web.relay import Relays
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -46,6 +52,7 @@ class Web:
         self.counters = Counters()
         self.near = self._near(near_bytes) if near_bytes else None
         self.client = LeanHttp(TOKEN, answer_seconds=2.5)
+        self.port: int | None = None
         self.newer: PoolView | None = None
         self.refreshes = 0
         self.view = PoolView(first_map(alternating(1)), tuple(node.member for node in nodes))
@@ -55,9 +62,19 @@ class Web:
             self.client,
             on_failure=self.counters.counter("node_failures").increment,
         )
+        self.router = router
         self.plane = self.kind(
             router, storage, self.counters, self.near, public=True, serve_stale_seconds=serve_stale, clock=lambda: LATER
         )
+
+    @contextmanager
+    def behind_front(self) -> Iterator[None]:
+        """Have `get` ask over HTTP while the block runs."""
+        relays = Relays(self.plane, self.router, self.near, TOKEN)
+        reads = WebReads(self.plane, self.near, relays, self.counters, lambda _environ: True)
+        with serving(self.plane.in_front_of(nobody, lambda _environ: False), reads=reads, threads=64) as bound:
+            self.port = bound.port
+            yield
 
     def _near(self, near_bytes: int) -> NearCache:
         near = NearCache(near_bytes)
@@ -79,11 +96,26 @@ class Web:
             "QUERY_STRING": query,
         }
         environ |= {f"HTTP_{name.upper()}": value for name, value in headers.items()}
-        return self.plane.respond(environ)
+        return self.plane.respond(environ) if self.port is None else self._fetch(method, key, query, headers)
+
+    def _fetch(self, method: str, key: str, query: str, fields: Mapping[str, str]) -> Answer:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        target = f"/images/{quote(key)}" + (f"?{query}" if query else "")
+        connection.request(method, target, headers={name.replace("_", "-"): fields[name] for name in fields})
+        said = connection.getresponse()
+        body = said.read()
+        connection.close()
+        headers = [header for header in said.getheaders() if header[0] != "Date"]
+        return Answer(f"{said.status} {said.reason}", headers, body)
 
     def point_at(self, address: str) -> None:
         """Have a server of the test's own stand for node 0."""
         self.view = PoolView(first_map(alternating(1)), (Member("0" * 32, node_id(0), "node", "", address),))
+
+
+def nobody(_environ: WSGIEnvironment, start_response: StartResponse) -> list[bytes]:
+    start_response("404 Not Found", [("Content-Length", "0")])
+    return []
 
 
 def told(answer: Answer, name: str = "X-Cache") -> str | None:
@@ -98,8 +130,8 @@ def stack() -> Iterator[ExitStack]:
         yield opened
 
 
-@pytest.fixture
-def make(stack: ExitStack, tmp_path: Path) -> Callable[..., Web]:
+@pytest.fixture(params=["front", "behind"])
+def make(stack: ExitStack, tmp_path: Path, request: pytest.FixtureRequest) -> Callable[..., Web]:
     def made(*, nodes: int = 1, **options: Any) -> Web:
         storage = Storage(KEY, "caf\u00e9/a b")
         serve_stale = options.get("serve_stale", 0.0)
@@ -109,6 +141,8 @@ def make(stack: ExitStack, tmp_path: Path) -> Callable[..., Web]:
         ]
         web = Web(storage, *served, **options)
         stack.callback(web.client.close)
+        if request.param == "front":
+            stack.enter_context(web.behind_front())
         return web
 
     return made

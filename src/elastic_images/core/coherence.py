@@ -143,10 +143,13 @@ class CoherentCache:
             return found
 
     def hit(self, key: str) -> Entry | None:
-        """The entry where it is in memory and may be answered, and nothing else: the near cache's hot path."""
+        """The entry where it is in memory and may be answered, and nothing else: the hot path."""
         with self._lock:
             now = self._clock()
-            return self._cache.get(key, now) if now < self._lease_until else None
+            if now >= self._lease_until:
+                return None
+            entry = self._cache.get(key, now)
+            return entry if entry is not None and entry.partition in self._served else None
 
     def stale(self, key: str, seconds: float) -> Entry | None:
         """The entry where the lease ended less than `seconds` ago, for answers that are marked stale."""

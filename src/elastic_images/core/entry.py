@@ -18,17 +18,19 @@ Headers = list[tuple[str, str]]
 class Entry:
     """An image as it is served. Immutable after it is made, and so safe to share between threads.
 
-    The headers are made here, once, and not when the entry is read.
+    The headers are made here, once, and not when the entry is read: as pairs, and as the lines that go out.
     """
 
     __slots__ = (
         "body",
         "content_type",
         "etag",
+        "head",
         "headers",
         "key",
         "partition",
         "settled_at",
+        "settled_head",
         "settled_headers",
         "size_bytes",
         "updated_at",
@@ -63,8 +65,20 @@ class Entry:
             ("Accept-Ranges", "bytes"),
             *(extra_headers or []),
         ]
-        self.settled_headers: Headers = [*self.headers, ("Last-Modified", formatdate(int(updated_at), usegmt=True))]
+        modified = ("Last-Modified", formatdate(int(updated_at), usegmt=True))
+        self.settled_headers: Headers = [*self.headers, modified]
+        self.head = head_lines(self.headers)
+        self.settled_head = self.head + head_lines([modified])
 
     def headers_at(self, now: float) -> Headers:
         """The headers of a whole answer at the time `now`; the caller must not change the list."""
         return self.settled_headers if now >= self.settled_at else self.headers
+
+    def head_at(self, now: float) -> bytes:
+        """The same as lines of an HTTP/1.1 head, each with its end."""
+        return self.settled_head if now >= self.settled_at else self.head
+
+
+def head_lines(headers: Headers) -> bytes:
+    """Headers as lines of an HTTP/1.1 head (RFC 9112, section 5), each with its end."""
+    return "".join([f"{name}: {value}\r\n" for name, value in headers]).encode("latin-1")

@@ -45,6 +45,8 @@ def answer(entry: Entry, environ: Mapping[str, object], now: float) -> Answer:
 
     Precedence as in RFC 9110, section 13.2.2. A range of several parts gives the whole, which section 14.2 allows.
     """
+    if not is_conditional(environ):
+        return whole(entry, now)
     settled = now >= entry.settled_at
     if not _still_matches(entry, environ, settled):
         return Answer("412 Precondition Failed", [("Content-Length", "0"), ("ETag", entry.etag)], b"")

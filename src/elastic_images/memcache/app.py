@@ -26,6 +26,8 @@ class NodeServices:
     """What a node's app works with."""
 
     node: CacheNode
+    plane: NodePlane
+    """What answers reads, in front of Flask."""
     pull: Callable[[], dict[str, Any]]
     """The progress of the pull that warms this node."""
     figures: Callable[[], dict[str, Any]]
@@ -84,9 +86,8 @@ def create_app(services: NodeServices, settings: Settings, slot: int) -> Flask:
             raise Conflict("This is another incarnation.")
         return jsonify({"let_go": services.node.let_go(frozenset(partitions), body["older_than_seconds"])})
 
-    app.wsgi_app = NodePlane(  # type: ignore[method-assign]  # Flask documents this for middleware
-        services.node, settings.internal_token, app.wsgi_app, serve_stale_seconds=settings.serve_stale
-    )
+    # Flask documents this for middleware.
+    app.wsgi_app = services.plane.in_front_of(app.wsgi_app)  # type: ignore[method-assign, assignment]
     return app
 
 

@@ -64,6 +64,13 @@ class CacheNode:
             except PullGivenUp:
                 continue
 
+    def hit(self, key: str) -> Entry | None:
+        """The entry of `key` where it is in memory and may be answered, and nothing else. Never waits."""
+        entry = self.cache.hit(key)
+        if entry is not None:
+            self._hit()
+        return entry
+
     def hand_over(self, key: str) -> Entry | Refusal | None:
         """What is in memory, for the partition's new owner; None where it is not there."""
         found = self.cache.hand_over(key)

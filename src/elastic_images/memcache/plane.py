@@ -14,6 +14,7 @@ from elastic_images.apps_wsgi import error_answer
 from elastic_images.core.coherence import Refusal
 from elastic_images.core.errors import Conflict, ElasticImagesError, InvalidKey, NotFound, NotMine, Unauthenticated
 from elastic_images.core.serving import Answer, answer, is_conditional, whole
+from elastic_images.front.reads import Environ
 from elastic_images.memcache.node import CacheNode
 
 if TYPE_CHECKING:
@@ -24,51 +25,60 @@ _HIT, _MISS, _STALE = [("X-Cache", "HIT")], [("X-Cache", "MISS")], [("X-Cache", 
 
 
 class NodePlane:
-    """WSGI: answers `/images/<key>` and `/peer/<key>`; everything else goes to the app behind it."""
+    """Answers `/images/<key>` and `/peer/<key>`. Safe to share between threads."""
 
     def __init__(
         self,
         node: CacheNode,
         token: str,
-        behind: WSGIApplication,
         *,
         serve_stale_seconds: float = 0.0,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._node = node
         self._expected = f"Bearer {token}".encode()
-        self._behind = behind
         self._serve_stale_seconds = serve_stale_seconds
         self._clock = clock
 
-    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Answer in the request's own thread; a miss holds it until the fill is done."""
-        path: str = environ["PATH_INFO"]
-        read: Callable[[str, WSGIEnvironment], Answer]
-        if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
-            return self._behind(environ, start_response)
-        if path.startswith(IMAGES):
-            read, raw = self._image, path[len(IMAGES) :]
-        elif path.startswith(PEER):
-            read, raw = self._peer, path[len(PEER) :]
-        else:
-            return self._behind(environ, start_response)
+    def in_front_of(self, behind: WSGIApplication) -> WSGIApplication:
+        """WSGI that answers `/images/<key>` and `/peer/<key>`, and leaves everything else to `behind`."""
+
+        def plane(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+            is_read = environ["REQUEST_METHOD"] in ("GET", "HEAD")
+            if not is_read or not environ["PATH_INFO"].startswith((IMAGES, PEER)):
+                return behind(environ, start_response)
+            status, headers, body = self.respond(environ)
+            start_response(status, headers)
+            return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
+
+        return plane
+
+    def respond(self, environ: Environ) -> Answer:
+        """The answer to a GET or HEAD, errors included; for HEAD its body is to be left out.
+
+        In the request's own thread: a miss holds it until the fill is done.
+        """
+        path = environ["PATH_INFO"]
         try:
             self._check(environ)
-            status, headers, body = read(_key(raw), environ)
+            if path.startswith(PEER):
+                return self._peer(_key(path[len(PEER) :]))
+            return self._image(_key(path[len(IMAGES) :]), environ)
         except ElasticImagesError as error:
-            status, headers, body = error_answer(error)
-        start_response(status, headers)
-        return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
+            return error_answer(error)
 
-    def _check(self, environ: WSGIEnvironment) -> None:
-        if not hmac.compare_digest(environ.get("HTTP_AUTHORIZATION", "").encode(), self._expected):
+    def knows(self, environ: Environ) -> bool:
+        """Whether who asks has the internal token."""
+        return hmac.compare_digest(environ.get("HTTP_AUTHORIZATION", "").encode(), self._expected)
+
+    def _check(self, environ: Environ) -> None:
+        if not self.knows(environ):
             raise Unauthenticated("A cache node needs the internal token.")
         wanted = environ.get("HTTP_X_INCARNATION")
         if wanted is not None and wanted != self._node.cache.incarnation:
             raise Conflict("This is another incarnation.")
 
-    def _image(self, key: str, environ: WSGIEnvironment) -> Answer:
+    def _image(self, key: str, environ: Environ) -> Answer:
         if "HTTP_X_STALE" in environ:
             return self._stale(key)
         entry, hit = self._node.get(key)
@@ -87,7 +97,7 @@ class NodePlane:
         status, headers, body = whole(entry, self._clock())
         return Answer(status, headers + _STALE, body)
 
-    def _peer(self, key: str, _environ: WSGIEnvironment) -> Answer:
+    def _peer(self, key: str) -> Answer:
         entry = self._node.hand_over(key)
         if isinstance(entry, Refusal):
             raise NotMine(f"Not mine: {entry.name.lower()}.")

@@ -11,8 +11,10 @@ from elastic_images.internal_http import InternalHttp
 from elastic_images.lean_http import LeanHttp
 from elastic_images.memcache.app import NodeServices, create_app
 from elastic_images.memcache.node import CacheNode
+from elastic_images.memcache.plane import NodePlane
 from elastic_images.memcache.pull import Puller
 from elastic_images.memcache.pull_sources import PullSources
+from elastic_images.memcache.reads import NodeReads
 from elastic_images.memcache.sources import PoolSource
 from elastic_images.metrics.backends import open_metric_sink, rhythm_of
 from elastic_images.metrics.collector import Origin
@@ -54,8 +56,11 @@ class MemcacheService:
             PullSources(self._client, self._http),
             bytes_per_second=settings.warm_bytes_per_second,
         )
+        plane = NodePlane(node, settings.internal_token, serve_stale_seconds=settings.serve_stale)
+        self.reads = NodeReads(plane, node)
         services = NodeServices(
             node,
+            plane,
             self._puller.figures,
             counters.read,
             registry_for("memcache", counters, version=__version__, source=node_id(slot)),

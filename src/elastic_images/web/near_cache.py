@@ -7,7 +7,8 @@ of every cache of the pool (`core.coherence`); here is only what it lets in.
 from __future__ import annotations
 
 from elastic_images.core.cache import ByteCache
-from elastic_images.core.coherence import CoherentCache
+from elastic_images.core.coherence import CoherentCache, Fill
+from elastic_images.core.entry import Entry
 from elastic_images.pool.lease_clock import lease_clock
 
 _REMEMBERED_KEYS = 8192
@@ -48,6 +49,9 @@ class NearCache:
         """Count a read that memory did not answer; whether the image should be fetched whole and kept."""
         return self._popularity.read(key)
 
-    def fits(self, size_bytes: int) -> bool:
-        """Whether an image of that size may come in: one image must not push out all the others."""
-        return size_bytes <= self._largest_bytes
+    def end(self, fill: Fill, entry: Entry) -> None:
+        """End a fill. The entry is kept unless it is so large that this one image would push out all the others."""
+        if len(entry.body) <= self._largest_bytes:
+            self.cache.complete(fill, entry)
+        else:
+            self.cache.pass_on(fill, entry)

@@ -18,10 +18,11 @@ from elastic_images.core.entry import Entry, Headers
 from elastic_images.core.errors import ElasticImagesError, NotFound, Unavailable
 from elastic_images.core.renditions import rendition_name
 from elastic_images.core.serving import CONDITIONAL_HEADERS, Answer, answer, is_conditional, whole
+from elastic_images.front.reads import Environ
 from elastic_images.lean_http import LeanAnswer
 from elastic_images.metrics.counters import Counters
 from elastic_images.pool.entries import entry_from_answer, fact_headers
-from elastic_images.pool.router import PoolRouter
+from elastic_images.pool.router import Asked, PoolRouter
 from elastic_images.web.near_cache import NearCache
 from elastic_images.web.request_path import key_in_path
 
@@ -52,7 +53,7 @@ class EntryReader(Protocol):
         """The image, read by a fresh transaction. Raises NotFound, Unavailable."""
 
 
-class _PoolUnused(ElasticImagesError):
+class PoolUnused(ElasticImagesError):
     """A near fill could not use the pool: whoever waited for it asks storage himself."""
 
 
@@ -105,24 +106,13 @@ class ImagePlane:
 
         return plane
 
-    def respond(self, environ: WSGIEnvironment) -> Answer:
+    def respond(self, environ: Environ) -> Answer:
         """The answer to a GET or HEAD of `/images/<key>`, errors included; for HEAD its body is to be left out."""
-        near, path = self._near, environ["PATH_INFO"]
-        # What is in memory under a name is a key, so that a hit need not check it: that cost 2.1 of 4.1 us (timeit).
-        # Beyond ASCII a path is not spelled as its key is; with a NUL a name is a rendition's (`core.renditions`).
-        if near is not None and not environ.get("QUERY_STRING") and path.isascii() and "\0" not in path:
-            entry = near.cache.hit(path[len(IMAGES) :])
-            if entry is not None:
-                self._hit()
-                return self._of_entry(entry, environ)
-        try:
-            key = key_in_path(environ, IMAGES)
-            query = environ.get("QUERY_STRING")
-            return self._image(rendition_name(key, _rendition(query)) if query else key, environ)
-        except ElasticImagesError as error:
-            if error.is_ours:
-                self._failed()
-            return error_answer(error)
+        return self._or_error(lambda: self._image(_name(environ), environ))
+
+    def go_on(self, asked: Asked, answer: LeanAnswer | None, key: str) -> Answer:
+        """The whole image, errors included, where its owner was asked already and this is what came of it."""
+        return self._or_error(lambda: self._from_answer(key, self._router.go_on(asked, answer, key), _PLAIN_GET))
 
     def read(self, key: str) -> Answer:
         """The whole image, counted as a read. Raises NotFound, Unavailable."""
@@ -131,6 +121,14 @@ class ImagePlane:
     def locate(self, key: str) -> tuple[int, int | None]:
         """The key's partition (0 to 15) and its owner's slot, None while no pool is known."""
         return self._router.locate(key)
+
+    def _or_error(self, find: Callable[[], Answer]) -> Answer:
+        try:
+            return find()
+        except ElasticImagesError as error:
+            if error.is_ours:
+                self._failed()
+            return error_answer(error)
 
     # --- the near cache
 
@@ -153,8 +151,7 @@ class ImagePlane:
         return self._of_entry(begun, environ)
 
     def _of_entry(self, entry: Entry, environ: Mapping[str, object]) -> Answer:
-        now = self._clock()
-        return answer(entry, environ, now) if is_conditional(environ) else whole(entry, now)
+        return answer(entry, environ, self._clock())
 
     def _near_fill(self, near: NearCache, fill: Fill, environ: Mapping[str, object]) -> Answer:
         """Fetch the whole image from its owner and keep it. The fill was registered before the owner is asked."""
@@ -163,31 +160,29 @@ class ImagePlane:
             with self._relays:
                 got = self._router.get(fill.key, {"X-Whole": "1"})
             if got is not None and got[0].status == 200:
-                entry = self._kept_entry(fill.key, got[0])
+                entry = self.kept_entry(fill.key, got[0].headers, got[0].body)
                 got = got if entry else None
         finally:
             if entry is None:
-                near.cache.fail(fill, _PoolUnused("The pool cannot be used."))
+                near.cache.fail(fill, PoolUnused("The pool cannot be used."))
         if got is None or entry is None:
             return self._from_answer(fill.key, got, environ)
         node_answer, slot = got
-        if near.fits(len(entry.body)):
-            near.cache.complete(fill, entry)
-        else:
-            near.cache.pass_on(fill, entry)
-        self._count_relayed(node_answer)
+        near.end(fill, entry)
+        self._count_relayed(node_answer.headers)
         return self._named(self._of_entry(entry, environ), node_answer.headers.get("x-cache", ""), slot)
 
-    def _kept_entry(self, key: str, node_answer: LeanAnswer) -> Entry | None:
+    def kept_entry(self, key: str, told: Mapping[str, str], body: bytes) -> Entry | None:
+        """The entry for the near cache that a node's answer makes; None where facts are missing."""
         try:
-            return entry_from_answer(key, node_answer.headers, node_answer.body, self._near_headers)
+            return entry_from_answer(key, told, body, self._near_headers)
         except Unavailable:
             return None
 
     def _joined(self, fill: Fill, environ: Mapping[str, object]) -> Answer:
         try:
             entry = fill.wait(_FILL_SECONDS)
-        except _PoolUnused:
+        except PoolUnused:
             return self._from_pool(fill.key, environ)
         self._hit()
         return self._of_entry(entry, environ)
@@ -214,16 +209,17 @@ class ImagePlane:
             # Whatever else a node says is its trouble, not the client's (I4).
             return self._bypass(key, environ)
         node_answer, slot = got
-        self._count_relayed(node_answer)
-        told = node_answer.headers
-        headers = [(proper, told[name]) for name, proper in _RELAYED if name in told]
-        headers += self._public_headers
-        headers += [("X-Cache", told.get("x-cache", "")), ("X-Cache-Node", str(slot))]
-        return Answer(_STATUS[node_answer.status], headers, node_answer.body)
+        return Answer(_STATUS[node_answer.status], self.relayed(node_answer.headers, slot), node_answer.body)
 
-    def _count_relayed(self, node_answer: LeanAnswer) -> None:
+    def relayed(self, told: Mapping[str, str], slot: int) -> Headers:
+        """What a client is told of an answer of the node in `slot`, given its headers by lower-case name. Counts it."""
+        self._count_relayed(told)
+        headers = [(proper, told[name]) for name, proper in _RELAYED if name in told]
+        return [*headers, *self._public_headers, ("X-Cache", told.get("x-cache", "")), ("X-Cache-Node", str(slot))]
+
+    def _count_relayed(self, told: Mapping[str, str]) -> None:
         # For our own /metrics; the pool's figures come from the node, which counted it.
-        if node_answer.headers.get("x-cache") == "HIT":
+        if told.get("x-cache") == "HIT":
             self._relayed_hit()
         else:
             self._relayed_miss()
@@ -283,12 +279,20 @@ class _Places:
         self._free.put(None)
 
 
+def _name(environ: Environ) -> str:
+    """What is asked for: a key, or a rendition's name (`core.renditions`). Raises InvalidKey, InvalidRequest."""
+    key = key_in_path(environ, IMAGES)
+    query = environ.get("QUERY_STRING")
+    return rendition_name(key, _rendition(query)) if query else key
+
+
 def _rendition(query: str) -> str | None:
     """The rendition that a query string asks for; every other parameter means nothing here, and may be anything."""
     given = parse_qs(query, keep_blank_values=True, max_num_fields=20).get("rendition")
     return given[-1] if given else None
 
 
+_PLAIN_GET = {"REQUEST_METHOD": "GET"}
 _STATUS = {
     200: "200 OK",
     206: "206 Partial Content",

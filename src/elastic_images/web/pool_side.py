@@ -6,10 +6,12 @@ import contextlib
 import os
 import secrets
 import socket
+from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 
 from elastic_images.core.errors import Conflict, Unavailable
+from elastic_images.front.reads import Environ
 from elastic_images.internal_http import InternalHttp
 from elastic_images.lean_http import LeanHttp
 from elastic_images.metrics.backends import open_metric_sink, rhythm_of
@@ -24,6 +26,8 @@ from elastic_images.settings import Settings
 from elastic_images.settings.addresses import reachable_host
 from elastic_images.web.near_cache import NearCache
 from elastic_images.web.plane import EntryReader, ImagePlane
+from elastic_images.web.reads import WebReads
+from elastic_images.web.relay import Relays
 
 MEGABYTE = 1_000_000
 _MOST_PROCESSES = 256
@@ -49,6 +53,7 @@ class WebPool:
             kind="web",
         )
         self._client = LeanHttp(settings.internal_token)
+        self._near, self._counters = near, counters
         router = PoolRouter(
             lambda: self._member.view,
             self._member.refresh,
@@ -63,6 +68,7 @@ class WebPool:
             public=settings.anonymous != "none",
             serve_stale_seconds=settings.serve_stale,
         )
+        self._relays = Relays(self.plane, router, near, settings.internal_token)
         self._publisher = Publisher(
             open_metric_sink(settings.metrics, http, settings.autoscaler_url, pool=settings.pool),
             counters,
@@ -74,6 +80,10 @@ class WebPool:
     def control_port(self) -> int | None:
         """Where invalidations arrive; None without a near cache."""
         return self._control.port if self._control else None
+
+    def reads(self, may_answer: Callable[[Environ], bool]) -> WebReads:
+        """The data plane as the front has it; `may_answer`: whether nobody needs to be known, and the Host is ours."""
+        return WebReads(self.plane, self._near, self._relays, self._counters, may_answer)
 
     def start(self) -> None:
         """Begin to obey invalidations, to poll and to publish."""

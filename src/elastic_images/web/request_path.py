@@ -6,15 +6,13 @@ path with its percent-encoding undone and its bytes as Latin-1 characters, so `%
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import Any
 
 from werkzeug.routing import BaseConverter
 
 from elastic_images.core.errors import InvalidKey
 from elastic_images.core.keys import check_key
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIEnvironment
 
 
 class RestConverter(BaseConverter):
@@ -25,7 +23,7 @@ class RestConverter(BaseConverter):
     weight = 1000
 
 
-def key_in_path(environ: WSGIEnvironment, prefix: str, *, trailing_slash: bool = False) -> str:
+def key_in_path(environ: Mapping[str, Any], prefix: str, *, trailing_slash: bool = False) -> str:
     """The key behind `prefix` in the request's path.
 
     Args:

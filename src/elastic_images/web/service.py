@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import Any
 
 from elastic_images import __version__
 from elastic_images.accounts.accounts import open_accounts
@@ -17,9 +18,6 @@ from elastic_images.storage.client import StorageClient
 from elastic_images.web.app import WebServices, create_app
 from elastic_images.web.bounds import MAX_BODIES, MAX_WAITING
 from elastic_images.web.pool_side import WebPool
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIEnvironment
 
 
 class WebService:
@@ -40,6 +38,7 @@ class WebService:
             registry=registry_for("web", counters, version=__version__, source=self._pool.member_id),
             ready=self._check,
         )
+        self.reads = self._pool.reads(self._may_answer)
         self.wsgi = self._pool.plane.in_front_of(create_app(services, settings).wsgi_app, self._may_answer)
 
     @property
@@ -57,7 +56,7 @@ class WebService:
         self._http.close()
         self._accounts.close()
 
-    def _may_answer(self, environ: WSGIEnvironment) -> bool:
+    def _may_answer(self, environ: Mapping[str, Any]) -> bool:
         """Whether the data plane answers a read: nobody needs to be known, and the Host is ours. Else Flask does."""
         return self._guard.images_are_open and self._guard.host_allowed(environ)
 

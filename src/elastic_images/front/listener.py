@@ -1,0 +1,201 @@
+"""The front itself: accepts connections, and has what they share."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import logging
+import socket
+import threading
+import uuid
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+from elastic_images.apps import told_error
+from elastic_images.apps_wsgi import error_answer
+from elastic_images.core.serving import Answer
+from elastic_images.front.client import Client
+from elastic_images.front.exchanges import Exchanges
+from elastic_images.front.heads import Heads
+from elastic_images.front.loop import Loop
+from elastic_images.front.peers import LOOPBACK, Peers
+from elastic_images.front.reads import Reads
+from elastic_images.front.tunnel import Tunnel
+
+MAX_CONNECTIONS = 8192
+_ACCEPTED_AT_ONCE = 64
+_PAUSE_SECONDS = 0.2
+_log = logging.getLogger(__name__)
+
+
+class Front:
+    """Answers reads of images on one listening socket, and passes every other connection on to a server behind.
+
+    `start`, `drain` and `stop` may be called from any thread, once each and in this order.
+    """
+
+    def __init__(
+        self,
+        listener: socket.socket,
+        reads: Reads,
+        backend_port: int,
+        peers: Peers,
+        *,
+        threads: int,
+        idle_seconds: float,
+    ) -> None:
+        """The socket becomes the front's. `threads` is how many reads may wait at a time; further ones queue."""
+        self._listener = listener
+        listener.setblocking(False)  # noqa: FBT003 - the standard library's signature
+        self._backend_port = backend_port
+        self._peers = peers
+        self._idle_seconds = idle_seconds
+        self.loop = Loop()
+        self.reads = reads
+        self.heads = Heads(reads)
+        self.draining = False
+        self._clients: set[Client] = set()
+        self._tunnels: set[Tunnel] = set()
+        self._exchanges = Exchanges(self.loop)
+        self.ask = self._exchanges.ask
+        self._workers = ThreadPoolExecutor(threads, "front-read")
+        self._accepting = False
+        self._pause_until = 0.0
+        self._drained = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="front", daemon=True)
+
+    def start(self) -> None:
+        """Begin to accept."""
+        self._thread.start()
+
+    @property
+    def alive(self) -> bool:
+        """Whether it serves."""
+        return self._thread.is_alive()
+
+    def drain(self) -> None:
+        """Accept nothing more; what is under way is finished, and every connection is closed behind it."""
+        self.loop.post(self._drain)
+
+    def stop(self, seconds: float) -> bool:
+        """Wait so long for what is under way, then end. Whether it all ended in time."""
+        in_time = self._drained.wait(seconds)
+        self.loop.post(self.loop.end)
+        self._thread.join()
+        self._workers.shutdown(wait=False, cancel_futures=True)
+        return in_time
+
+    # --- what connections share (client.House)
+
+    def work(self, find: Callable[[], Answer], done: Callable[[Answer], None]) -> None:
+        """See `client.House`."""
+
+        def run() -> None:
+            try:
+                answer = find()
+            except Exception as error:  # noqa: BLE001 - it is logged, and the client gets an answer
+                answer = error_answer(told_error(error, uuid.uuid4().hex))
+            self.loop.post(partial(done, answer))
+
+        self._workers.submit(run)
+
+    def pass_on(self, connection: socket.socket, address: str, start: bytes) -> None:
+        """See `client.House`."""
+        name = self._peers.add(address)
+        backend = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        try:
+            backend.setblocking(False)  # noqa: FBT003 - the standard library's signature
+            backend.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            backend.bind((name, 0))
+            with contextlib.suppress(BlockingIOError):
+                backend.connect((LOOPBACK, self._backend_port))
+        except OSError:
+            _log.exception("a connection could not be passed on")
+            self._peers.remove(name)
+            connection.close()
+            backend.close()
+            return
+        tunnel = Tunnel(self.loop, connection, backend, start, partial(self._tunnel_closed, name))
+        if tunnel.open:
+            self._tunnels.add(tunnel)
+
+    def left(self, client: Client) -> None:
+        """See `client.House`."""
+        self._clients.discard(client)
+
+    def _tunnel_closed(self, name: str, tunnel: Tunnel) -> None:
+        self._peers.remove(name)
+        self._tunnels.discard(tunnel)
+
+    # --- accepting
+
+    def ready(self, _events: int) -> None:
+        """See `loop.Watched`."""
+        for _ in range(_ACCEPTED_AT_ONCE):
+            if len(self._clients) + len(self._tunnels) >= MAX_CONNECTIONS:
+                self._pause()
+                return
+            try:
+                connection, address = self._listener.accept()
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
+                    _log.warning("no connection can be accepted: %s", error.strerror)
+                    self._pause()
+                return
+            connection.setblocking(False)  # noqa: FBT003 - the standard library's signature
+            self._clients.add(Client(self, connection, address[0]))
+
+    def abort(self) -> None:
+        """See `loop.Watched`."""
+        self._pause()
+
+    def _accept(self) -> None:
+        self._accepting = True
+        self.loop.watch(self._listener.fileno(), self)
+
+    def _pause(self) -> None:
+        self._accepting = False
+        self._pause_until = self.loop.clock + _PAUSE_SECONDS
+        self.loop.forget(self._listener.fileno())
+
+    # --- its thread
+
+    def _run(self) -> None:
+        self._accept()
+        self.loop.on_tick(self._check)
+        try:
+            self.loop.run()
+        finally:
+            self._close_listener()
+            for client in list(self._clients):
+                client.abort()
+            for tunnel in list(self._tunnels):
+                tunnel.close()
+            self._exchanges.close()
+            self.loop.close()
+
+    def _check(self) -> None:
+        for tunnel in list(self._tunnels):
+            tunnel.check()
+        late = self.loop.clock - self._idle_seconds
+        for client in list(self._clients):
+            if (client.since < late and not client.waits_for_us) or (self.draining and client.idle):
+                client.abort()
+        if self.draining:
+            if not self._clients and not self._tunnels:
+                self._drained.set()
+        elif not self._accepting and self.loop.clock >= self._pause_until:
+            self._accept()
+
+    def _drain(self) -> None:
+        self.draining = True
+        self._close_listener()
+        self._check()
+
+    def _close_listener(self) -> None:
+        if self._listener.fileno() >= 0:
+            self.loop.forget(self._listener.fileno())
+            self._listener.close()

@@ -1,0 +1,155 @@
+"""A connection that the server behind answers: bytes go to and fro, as they are, until both sides have ended."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from collections.abc import Callable
+
+from elastic_images.front.loop import READABLE, WRITABLE, Loop
+
+_CHUNK_BYTES = 131_072
+_LINGER_SECONDS = 2.0
+"""So long the client may still send when the server behind has closed: closing at once would reset the connection, and
+take the answer away from whoever is still sending (RFC 9112, section 9.6)."""
+
+
+class Tunnel:
+    """Two sockets. What one does not take yet holds the other back: never more than a chunk waits in each direction."""
+
+    def __init__(
+        self,
+        loop: Loop,
+        client: socket.socket,
+        backend: socket.socket,
+        start: bytes,
+        on_close: Callable[[Tunnel], None],
+    ) -> None:
+        """`backend` may still be connecting; `start` is what the client said so far."""
+        self._loop = loop
+        self._on_close = on_close
+        self._client = _End(loop, client, self.close, self.check)
+        self._backend = _End(loop, backend, self._backend_failed, self.check)
+        self._client.other, self._backend.other = self._backend, self._client
+        self._over_at: float | None = None
+        self._backend.unsent = memoryview(start)
+        self._backend.ready(WRITABLE)
+        self._client.wait()
+
+    @property
+    def open(self) -> bool:
+        """Whether it is not closed yet."""
+        return self._client.open
+
+    def close(self) -> None:
+        """Close both sockets, whatever is on its way."""
+        if self._client.open:
+            self._client.close()
+            self._backend.close()
+            self._on_close(self)
+
+    def check(self) -> None:
+        """Close what is over. To be called now and then, too."""
+        if self._client.no_more and self._client.shut:
+            self.close()
+        elif self._client.shut:
+            self._over_at = self._over_at or self._loop.clock + _LINGER_SECONDS
+            if self._loop.clock > self._over_at:
+                self.close()
+
+    def _backend_failed(self) -> None:
+        # It will not say or take any more. What it said goes out, what still comes for it is thrown away.
+        self._backend.broken = self._backend.no_more = True
+        self._backend.unsent = memoryview(b"")
+        self._client.flush()
+
+
+class _End:
+    """One of the two sockets, and what is to be sent to it."""
+
+    other: _End
+
+    def __init__(
+        self, loop: Loop, connection: socket.socket, on_failure: Callable[[], None], on_step: Callable[[], None]
+    ) -> None:
+        self._loop = loop
+        self._connection = connection
+        self._fd = connection.fileno()
+        self._on_failure = on_failure
+        self._on_step = on_step
+        self._events: int | None = None
+        self.unsent = memoryview(b"")
+        self.broken = False
+        self.no_more = False
+        """Nothing more comes from here."""
+        self.shut = False
+        """Nothing more is sent here: the other side has ended, and all that came from it is out."""
+
+    @property
+    def open(self) -> bool:
+        return self._connection.fileno() >= 0
+
+    def ready(self, _events: int) -> None:
+        """See `loop.Watched`."""
+        self.flush()
+        if self.open and not self.other.unsent and not self.no_more:
+            self._receive()
+        self.wait()
+        self.other.wait()
+        self._on_step()
+
+    def abort(self) -> None:
+        """See `loop.Watched`."""
+        self._on_failure()
+
+    def close(self) -> None:
+        self._watch(None)
+        self._connection.close()
+
+    def flush(self) -> None:
+        """Send what there is room for."""
+        if not self.open or self.broken:
+            self.unsent = memoryview(b"")
+            return
+        try:
+            while self.unsent:
+                self.unsent = self.unsent[self._connection.send(self.unsent) :]
+        except BlockingIOError:
+            return
+        except OSError:
+            self._on_failure()
+            return
+        if self.other.no_more and not self.shut:
+            self.shut = True
+            with contextlib.suppress(OSError):
+                self._connection.shutdown(socket.SHUT_WR)
+
+    def wait(self) -> None:
+        """Wait for room where something is to be sent, and for bytes where the other side has room for them."""
+        if self.open:
+            events = (WRITABLE if self.unsent else 0) | (0 if self.no_more or self.other.unsent else READABLE)
+            # A socket that is waited for in no way is not watched: its end would be reported again and again.
+            self._watch(events or None)
+
+    def _receive(self) -> None:
+        try:
+            data = self._connection.recv(_CHUNK_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            self._on_failure()
+            return
+        self.no_more = not data
+        self.other.unsent = memoryview(data)
+        self.other.flush()
+
+    def _watch(self, events: int | None) -> None:
+        if events == self._events:
+            return
+        if events is None:
+            self._loop.forget(self._fd)
+        elif self._events is None:
+            self._loop.watch(self._fd, self, events)
+        else:
+            self._loop.change(self._fd, events)
+        self._events = events

@@ -1,0 +1,134 @@
+"""A data plane that does what a test says, and a client that speaks bytes."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from elastic_images.core.serving import Answer
+from elastic_images.front.reads import Environ, Question, ReplyHead, Verdict, Whole
+
+WAIT_SECONDS = 10.0
+
+
+def lines(body: bytes) -> bytes:
+    return b"Content-Length: %d\r\nX-Cache: HIT\r\n" % len(body)
+
+
+class Asking:
+    """A question to another server; gives its body, or on failure an answer found on a thread."""
+
+    def __init__(self, address: tuple[str, int], name: str) -> None:
+        self.address = address
+        self.request = f"GET /{name} HTTP/1.1\r\nHost: other\r\n\r\n".encode()
+        self.heads: list[ReplyHead | None] = []
+
+    def ended(self, head: ReplyHead | None, body: memoryview) -> Whole | Callable[[], Answer]:
+        self.heads.append(head)
+        if head is None or head.status != 200:
+            return lambda: Answer("200 OK", [("Content-Length", "8"), ("X-Cache", "BYPASS")], b"bypassed")
+        return lines(body), body  # type: ignore[arg-type]
+
+
+class Plane:
+    """In memory: `images`. `slow/...` waits for `gate`; `broken/...` raises; `asked/...` is asked of `other`."""
+
+    prefixes = (b"/images/",)
+
+    def __init__(self) -> None:
+        self.images = {"a": b"A" * 10, "b": b"B" * 20, "big": bytes(range(256)) * 16_000}
+        self.gate = threading.Event()
+        self.waiting = threading.Semaphore(0)
+        self.other: tuple[str, int] = ("127.0.0.1", 1)
+
+    def judge(self, environ: Environ) -> Verdict:
+        if environ["HTTP_HOST"] != "x":
+            return Verdict.PASS_ON
+        return Verdict.CONDITIONAL if "HTTP_RANGE" in environ else Verdict.WHOLE
+
+    def hit(self, name: str, environ: Environ, now: float) -> Whole | None:
+        assert environ["HTTP_HOST"] == "x"
+        assert now > 1e9
+        body = self.images.get(name)
+        return None if body is None else (lines(body), body)
+
+    def from_memory(self, name: str, environ: Environ, now: float) -> Answer | None:
+        found = self.hit(name, environ, now)
+        if found is None:
+            return None
+        status = "206 Partial Content" if "HTTP_RANGE" in environ else "200 OK"
+        return Answer(status, [("Content-Length", str(len(found[1])))], bytes(found[1]))
+
+    def question(self, name: str) -> Question | None:
+        return Asking(self.other, name) if name.startswith("asked/") else None
+
+    def respond(self, environ: Environ) -> Answer:
+        path = environ["PATH_INFO"]
+        if path.startswith("/images/broken"):
+            raise ValueError("ei_HIDDEN0123456789")
+        if path.startswith("/images/slow"):
+            self.waiting.release()
+            assert self.gate.wait(WAIT_SECONDS)
+        body = f"found {path} for {environ['REMOTE_ADDR']}".encode()
+        return Answer("200 OK", [("Content-Length", str(len(body)))], body)
+
+
+def behind(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+    """The app behind: says what it got, and from whom."""
+    body = environ["wsgi.input"].read()
+    said = f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']} {len(body)} {environ['REMOTE_ADDR']}".encode()
+    if environ["PATH_INFO"] == "/big":
+        said = b"z" * 8_000_000
+    start_response("200 OK", [("Content-Length", str(len(said)))])
+    return [said]
+
+
+Reply = tuple[int, dict[str, str], bytes]
+"""Status, headers by lower-case name, body."""
+
+
+class Wire:
+    """One connection, in bytes."""
+
+    def __init__(self, port: int, source: str = "127.0.0.1") -> None:
+        self.socket = socket.create_connection(("127.0.0.1", port), WAIT_SECONDS, (source, 0))
+        self.reader = self.socket.makefile("rb")
+
+    def __enter__(self) -> Wire:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.reader.close()
+        self.socket.close()
+
+    def send(self, data: bytes) -> None:
+        self.socket.sendall(data)
+
+    def get(self, target: str, *fields: str, method: str = "GET", body: bytes = b"") -> Reply:
+        self.ask(target, *fields, method=method, body=body)
+        return self.answer(head=method == "HEAD")
+
+    def ask(self, target: str, *fields: str, method: str = "GET", body: bytes = b"") -> None:
+        length = [f"Content-Length: {len(body)}"] if body else []
+        self.send("\r\n".join([f"{method} {target} HTTP/1.1", "Host: x", *fields, *length, "", ""]).encode() + body)
+
+    def answer(self, *, head: bool = False) -> Reply:
+        status = int(self.reader.readline().split()[1])
+        told: dict[str, str] = {}
+        while (line := self.reader.readline().decode().rstrip("\r\n")) != "":
+            name, _, value = line.partition(": ")
+            told[name.lower()] = value
+        length = 0 if head or status == 304 else int(told["content-length"])
+        body = self.reader.read(length)
+        assert len(body) == length
+        return status, told, body
+
+    @property
+    def at_end(self) -> bool:
+        """Whether the other side has closed; waits for it."""
+        try:
+            return self.reader.read(1) == b""
+        except ConnectionResetError:
+            return True

@@ -1,0 +1,264 @@
+"""The front on real sockets: what it answers itself, what it passes on, and how connections end."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from tests.apps.front_support import WAIT_SECONDS, Plane, Wire, behind
+from tests.system.harness import wait_for
+
+from elastic_images.front.listener import Front
+from elastic_images.front.peers import Peers
+from elastic_images.ports import bind
+from elastic_images.server import serving
+
+GET = b"GET /images/%b HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+@pytest.fixture
+def plane() -> Iterator[Plane]:
+    made = Plane()
+    yield made
+    made.gate.set()
+
+
+@pytest.fixture
+def port(plane: Plane) -> Iterator[int]:
+    with serving(behind, reads=plane) as bound:
+        yield bound.port
+        plane.gate.set()
+
+
+def test_hits_are_answered_one_after_another(port: int) -> None:
+    with Wire(port) as wire:
+        for name in ["a", "b", "a", "a", "b"]:
+            status, told, body = wire.get(f"/images/{name}")
+            assert (status, body) == (200, name.upper().encode() * len(body))
+            assert told["x-cache"] == "HIT"
+            assert told["date"].endswith("GMT")
+
+
+def test_what_is_no_read_of_an_image_is_the_servers_behind(port: int) -> None:
+    with Wire(port) as wire:
+        assert wire.get("/images/a")[2] == b"A" * 10
+        assert wire.get("/other", method="POST", body=b"12345")[2] == b"POST /other 5 127.0.0.1"
+        assert wire.get("/images/a")[2] == b"GET /images/a 0 127.0.0.1", "a connection that was passed on stays so"
+
+
+def test_the_server_behind_knows_the_client(port: int) -> None:
+    with Wire(port, "127.0.0.2") as one, Wire(port, "127.0.0.3") as other:
+        for _ in range(2):
+            assert one.get("/who")[2] == b"GET /who 0 127.0.0.2"
+            assert other.get("/who")[2] == b"GET /who 0 127.0.0.3"
+
+
+def test_a_read_on_a_thread_knows_the_client(plane: Plane, port: int) -> None:
+    plane.gate.set()
+    with Wire(port, "127.0.0.9") as wire:
+        assert wire.get("/images/slow/1")[2] == b"found /images/slow/1 for 127.0.0.9"
+
+
+def test_the_server_behind_answers_nobody_who_comes_by_himself() -> None:
+    app = Peers().in_front_of(behind)
+    with serving(app) as bound, Wire(bound.port) as wire:
+        assert wire.get("/who")[0] == 403
+
+
+def test_requests_in_one_segment_are_answered_in_their_order(plane: Plane, port: int) -> None:
+    plane.gate.set()
+    names = [b"a", b"slow/1", b"b", b"big", b"a", b"slow/2"]
+    with Wire(port) as wire:
+        wire.send(b"".join(GET % name for name in names) + b"GET /last HTTP/1.1\r\nHost: x\r\n\r\n")
+        for name in names:
+            body = wire.answer()[2]
+            assert body == plane.images.get(name.decode(), b"found /images/%b for 127.0.0.1" % name)
+        assert wire.answer()[2] == b"GET /last 0 127.0.0.1"
+
+
+def test_a_request_may_come_in_any_pieces(port: int) -> None:
+    whole = b"GET /images/a HTTP/1.1\r\nHost: x\r\n\r\nGET /images/b HTTP/1.1\r\nHost: x\r\n\r\n"
+    with Wire(port) as wire:
+        for cut in range(1, len(whole)):
+            wire.send(whole[:cut])
+            wire.send(whole[cut:])
+            assert [wire.answer()[2][:1], wire.answer()[2][:1]] == [b"A", b"B"]
+
+
+def test_while_reads_wait_hits_go_on(plane: Plane, port: int) -> None:
+    with ExitStack() as stack:
+        waiting = [stack.enter_context(Wire(port)) for _ in range(16)]
+        for number, wire in enumerate(waiting):
+            wire.ask(f"/images/slow/{number}")
+        for _ in waiting:
+            assert plane.waiting.acquire(timeout=WAIT_SECONDS)
+        with Wire(port) as wire:
+            assert wire.get("/images/a")[0] == 200
+        plane.gate.set()
+        for number, wire in enumerate(waiting):
+            assert wire.answer()[2] == f"found /images/slow/{number} for 127.0.0.1".encode()
+
+
+def test_head_and_conditions_are_answered_from_memory(port: int) -> None:
+    with Wire(port) as wire:
+        assert wire.get("/images/b", method="HEAD")[1]["content-length"] == "20"
+        assert wire.get("/images/b", "Range: bytes=0-1")[0] == 206
+        assert wire.get("/images/nix", "Range: bytes=0-1")[2] == b"found /images/nix for 127.0.0.1"
+        assert wire.get("/images/nix", method="HEAD")[2] == b""
+        assert wire.get("/images/a")[2] == b"A" * 10
+
+
+def test_the_clients_wish_to_close_is_obeyed(plane: Plane, port: int) -> None:
+    plane.gate.set()
+    for name in ["a", "slow/1", "big"]:
+        with Wire(port) as wire:
+            _, told, body = wire.get(f"/images/{name}", "Connection: close")
+            assert told["connection"] == "close"
+            assert len(body) == int(told["content-length"])
+            assert wire.at_end
+
+
+def test_a_failure_is_logged_and_not_shown(port: int, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.ERROR), Wire(port) as wire:
+        status, told, body = wire.get("/images/broken")
+        assert (status, told["content-type"]) == (500, "application/problem+json")
+        assert b"HIDDEN" not in body
+        assert "ei_HIDDEN0123456789" in caplog.text
+        assert wire.get("/images/a")[0] == 200
+
+
+def test_a_slow_reader_gets_the_whole(plane: Plane, port: int) -> None:
+    with Wire(port) as wire:
+        wire.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        for _ in range(3):
+            wire.ask("/images/big")
+        for _ in range(3):
+            assert wire.answer()[2] == plane.images["big"]
+
+
+def test_a_slow_reader_of_the_server_behind_gets_the_whole(port: int) -> None:
+    with Wire(port) as wire:
+        wire.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        assert wire.get("/big")[2] == b"z" * 8_000_000
+
+
+def test_a_large_body_goes_through(port: int) -> None:
+    with Wire(port) as wire:
+        assert wire.get("/up", method="PUT", body=b"u" * 5_000_000)[2] == b"PUT /up 5000000 127.0.0.1"
+
+
+def test_who_says_no_more_still_gets_his_answers(plane: Plane, port: int) -> None:
+    with Wire(port) as wire:
+        wire.send(GET % b"slow/1" + GET % b"a")
+        assert plane.waiting.acquire(timeout=WAIT_SECONDS)
+        wire.socket.shutdown(socket.SHUT_WR)
+        plane.gate.set()
+        assert wire.answer()[2].startswith(b"found")
+        assert wire.answer()[2] == b"A" * 10
+        assert wire.at_end
+
+
+def test_who_sends_ahead_is_answered_in_the_end(plane: Plane, port: int) -> None:
+    many = 4000
+    with Wire(port) as wire:
+        wire.ask("/images/slow/1")
+        assert plane.waiting.acquire(timeout=WAIT_SECONDS)
+        sender = threading.Thread(target=wire.send, args=((GET % b"a") * many,))
+        sender.start()
+        plane.gate.set()
+        assert wire.answer()[2].startswith(b"found")
+        assert all(wire.answer()[2] == b"A" * 10 for _ in range(many))
+        sender.join()
+        assert wire.get("/images/b")[2] == b"B" * 20
+
+
+def open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def test_clients_that_go_away_leave_nothing_behind(plane: Plane, port: int) -> None:
+    with Wire(port) as wire:
+        assert wire.get("/images/a")[0] == 200
+    before = open_files()
+    asks = [b"", b"GET /ima", GET % b"a", GET % b"big" * 3, GET % b"slow/1", b"GET /x HTTP/1.1\r\nHo"]
+    for number in range(60):
+        wire = Wire(port)
+        for ask in asks[: number % 7]:
+            wire.send(ask)
+        if number % 2:
+            wire.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        wire.__exit__()
+    plane.gate.set()
+    wait_for(lambda: open_files() <= before, what="every connection to be closed")
+
+
+def test_idle_and_unfinished_connections_are_closed(plane: Plane) -> None:
+    with serving(behind, reads=plane, idle_seconds=0.4) as bound:
+        with Wire(bound.port) as wire:
+            assert wire.get("/images/a")[0] == 200
+            assert wire.at_end
+        with Wire(bound.port) as wire:
+            wire.send(b"GET /images/a HTTP/1.1\r\nHost:")
+            assert wire.at_end
+        with Wire(bound.port) as wire:
+            wire.ask("/images/slow/1")
+            assert plane.waiting.acquire(timeout=WAIT_SECONDS)
+            threading.Timer(1.0, plane.gate.set).start()
+            assert wire.answer()[0] == 200, "who waits for us is not idle"
+
+
+def test_at_its_end_it_finishes_what_is_under_way(plane: Plane) -> None:
+    listener = bind("127.0.0.1", 0)
+    port = listener.getsockname()[1]
+    front = Front(listener, plane, 1, Peers(), threads=4, idle_seconds=90)
+    front.start()
+    with Wire(port) as idle, Wire(port) as busy, Wire(port) as reading:
+        assert idle.get("/images/a")[0] == 200
+        reading.ask("/images/big")
+        busy.ask("/images/slow/1")
+        assert plane.waiting.acquire(timeout=WAIT_SECONDS)
+        front.drain()
+        assert idle.at_end
+        with pytest.raises(OSError, match="refused"):
+            Wire(port)
+        assert reading.answer()[2] == plane.images["big"]
+        plane.gate.set()
+        assert busy.answer()[2].startswith(b"found")
+        assert busy.at_end
+        assert front.stop(WAIT_SECONDS)
+    assert not front.alive
+
+
+def test_what_takes_longer_than_the_end_is_cut_off(plane: Plane) -> None:
+    listener = bind("127.0.0.1", 0)
+    port = listener.getsockname()[1]
+    front = Front(listener, plane, 1, Peers(), threads=4, idle_seconds=90)
+    front.start()
+    with Wire(port) as busy:
+        busy.ask("/images/slow/1")
+        assert plane.waiting.acquire(timeout=WAIT_SECONDS)
+        front.drain()
+        assert not front.stop(0.1)
+        assert busy.at_end
+    plane.gate.set()
+
+
+def test_where_nobody_is_behind_the_connection_is_closed(plane: Plane) -> None:
+    with bind("127.0.0.1", 0) as taken:
+        nobody = taken.getsockname()[1]
+    listener = bind("127.0.0.1", 0)
+    port = listener.getsockname()[1]
+    front = Front(listener, plane, nobody, Peers(), threads=4, idle_seconds=90)
+    front.start()
+    with Wire(port) as wire:
+        wire.ask("/other")
+        assert wire.at_end
+    with Wire(port) as wire:
+        assert wire.get("/images/a")[0] == 200
+    front.drain()
+    assert front.stop(WAIT_SECONDS)

@@ -1,0 +1,197 @@
+"""Which request heads the front understands: what is odd in any way is the server's behind."""
+
+from __future__ import annotations
+
+import pytest
+
+from elastic_images.core.serving import Answer, is_conditional
+from elastic_images.front.heads import PLAIN, Heads
+from elastic_images.front.reads import Environ, Verdict, Whole
+
+FIELDS = b"Host: images.example\r\nAccept: */*\r\n"
+
+
+class Reads:
+    """Judges by the Host; counts how often it is asked."""
+
+    prefixes = (b"/images/", b"/peer/")
+
+    def __init__(self) -> None:
+        self.judged: list[Environ] = []
+
+    def judge(self, environ: Environ) -> Verdict:
+        self.judged.append(environ)
+        if environ["HTTP_HOST"] == "foreign.example":
+            return Verdict.PASS_ON
+        return Verdict.CONDITIONAL if is_conditional(environ) else Verdict.WHOLE
+
+    def hit(self, name: str, environ: Environ, now: float) -> Whole | None:
+        raise NotImplementedError
+
+    def from_memory(self, name: str, environ: Environ, now: float) -> Answer | None:
+        raise NotImplementedError
+
+    def question(self, name: str) -> None:
+        raise NotImplementedError
+
+    def respond(self, environ: Environ) -> Answer:
+        raise NotImplementedError
+
+
+def read(line: bytes, fields: bytes = FIELDS) -> object:
+    return Heads(Reads()).read(line + b"\r\n" + fields + b"\r\n", "10.0.0.1")
+
+
+@pytest.mark.parametrize(
+    ("target", "name", "path"),
+    [
+        (b"/images/cat.jpg", "cat.jpg", "/images/cat.jpg"),
+        (b"/images/a/b%20c", "a/b c", "/images/a/b c"),
+        (b"/images/caf%C3%A9", "café", "/images/caf\xc3\xa9"),
+        (b"/images/50%", "50%", "/images/50%"),
+        (b"/images/%zz", "%zz", "/images/%zz"),
+        (b"/images/a%2Fb", "a/b", "/images/a/b"),
+        (b"/images/", "", "/images/"),
+        (b"/images/%ff", None, "/images/\xff"),
+        (b"/images/a%00b", None, "/images/a\0b"),
+        (b"/images/a?rendition=w100", None, "/images/a"),
+        (b"/peer/a", None, "/peer/a"),
+    ],
+)
+def test_a_read_has_the_name_that_memory_may_know_it_by(target: bytes, name: str | None, path: str) -> None:
+    request = Heads(Reads()).read(b"GET %b HTTP/1.1\r\n%b\r\n" % (target, FIELDS), "10.0.0.1")
+    assert request is not None
+    assert request.name == name
+    assert request.environ["PATH_INFO"] == path
+    assert request.environ["REMOTE_ADDR"] == "10.0.0.1"
+    assert request.fields.whole
+    assert not request.is_head
+
+
+def test_a_question_mark_alone_is_no_query() -> None:
+    request = Heads(Reads()).read(b"GET /images/a? HTTP/1.1\r\n%b\r\n" % FIELDS, "")
+    assert request is not None
+    assert (request.name, request.environ["QUERY_STRING"]) == ("a", "")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"POST /images/a HTTP/1.1",
+        b"get /images/a HTTP/1.1",
+        b"GET /images/a HTTP/1.0",
+        b"GET /images/a HTTP/1.1 ",
+        b"GET  /images/a HTTP/1.1",
+        b"GET /images/a b HTTP/1.1",
+        b"GET /images/a\tb HTTP/1.1",
+        b"GET /images/caf\xc3\xa9 HTTP/1.1",
+        b"GET /images/a#b HTTP/1.1",
+        b"GET /images/a",
+        b"GET http://images.example/images/a HTTP/1.1",
+        b"GET /Images/a HTTP/1.1",
+        b"GET /images HTTP/1.1",
+        b"GET /api/images HTTP/1.1",
+        b" GET /images/a HTTP/1.1",
+        b"\r\nGET /images/a HTTP/1.1",
+        b"",
+    ],
+)
+def test_any_other_request_line_is_passed_on(line: bytes) -> None:
+    assert read(line) is None
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        b"",
+        b"Accept: */*\r\n",
+        b"Host:\r\n",
+        b"Host: a\r\nHost: a\r\n",
+        b"Host : a\r\n",
+        b" Host: a\r\n",
+        b"Host: a\r\n b\r\n",
+        b"Host: a\r\nX\r\n",
+        b"Host: a\r\n: x\r\n",
+        b"Host: a\r\nX Y: x\r\n",
+        b"Host: a\r\nX\xe9: x\r\n",
+        b"Host: a\r\nX_Whole: 1\r\n",
+        b"Host: a\r\nX: \x00\r\n",
+        b"Host: a\nX: b\r\n",
+        b"Host: a\r\nX: b\rc\r\n",
+        b"Host: a\r\nIf-Match: a\r\nIf-Match: b\r\n",
+        b"Host: a\r\nContent-Length: 0\r\n",
+        b"Host: a\r\nTransfer-Encoding: chunked\r\n",
+        b"Host: a\r\nexpect: 100-continue\r\n",
+        b"Host: a\r\nUpgrade: h2c\r\n",
+        b"Host: a\r\nConnection: upgrade\r\n",
+        b"Host: a\r\nConnection: close, te\r\n",
+        b"Host: a\r\nTE: trailers\r\n",
+        b"Host: foreign.example\r\n",
+    ],
+)
+def test_odd_fields_and_those_that_the_data_plane_refuses_are_passed_on(fields: bytes) -> None:
+    assert read(b"GET /images/a HTTP/1.1", fields) is None
+
+
+def test_fields_are_judged_once_for_each_client() -> None:
+    reads = Reads()
+    heads = Heads(reads)
+    head = b"GET /images/%d HTTP/1.1\r\n" + FIELDS + b"\r\n"
+    for number in range(5):
+        request = heads.read(head % number, "10.0.0.1")
+        assert request is not None
+        assert request.environ["PATH_INFO"] == f"/images/{number}"
+    assert len(reads.judged) == 1
+    assert heads.read(head % 1, "10.0.0.2") is not None
+    assert [environ["REMOTE_ADDR"] for environ in reads.judged] == ["10.0.0.1", "10.0.0.2"]
+
+
+def test_what_is_remembered_is_bounded() -> None:
+    heads = Heads(Reads())
+    for number in range(5000):
+        assert heads.read(b"GET /images/a HTTP/1.1\r\nHost: %d.example\r\n\r\n" % number, "") is not None
+    assert len(heads.known) <= 1024
+    before = len(heads.known)
+    assert heads.read(b"GET /images/a HTTP/1.1\r\nHost: a\r\nX: %b\r\n\r\n" % (b"x" * 9000), "") is not None
+    assert len(heads.known) == before, "long ones are not kept"
+
+
+@pytest.mark.parametrize("field", [b"If-None-Match: *", b"Range: bytes=0-1", b"if-modified-since: x", b"If-Range: x"])
+def test_conditions_are_told_apart(field: bytes) -> None:
+    request = Heads(Reads()).read(b"HEAD /images/a HTTP/1.1\r\n%b%b\r\n\r\n" % (FIELDS, field), "")
+    assert request is not None
+    assert request.is_head
+    assert not request.fields.whole
+    assert is_conditional(request.environ)
+
+
+@pytest.mark.parametrize(("value", "close"), [(b"close", True), (b"Close ", True), (b"keep-alive", False)])
+def test_the_wish_to_close_is_obeyed(value: bytes, close: bool) -> None:
+    request = Heads(Reads()).read(b"GET /images/a HTTP/1.1\r\n%bConnection: %b\r\n\r\n" % (FIELDS, value), "")
+    assert request is not None
+    assert request.fields.close is close
+    assert request.fields.whole is not close
+
+
+@pytest.mark.parametrize(
+    ("start", "may_be"),
+    [
+        (b"G", True),
+        (b"GET /imag", True),
+        (b"HEAD /images/a HTTP/1.1\r\nHo", True),
+        (b"GET /peer/", True),
+        (b"P", False),
+        (b"GET /a", False),
+        (b"\r\n", False),
+        (b"\x16\x03\x01", False),
+    ],
+)
+def test_a_beginning_tells_whether_there_is_anything_to_wait_for(start: bytes, may_be: bool) -> None:
+    assert Heads(Reads()).may_be_ours(start) is may_be
+
+
+@pytest.mark.parametrize("odd", [b"%", b"?", b"#", b" ", b'"', b"\x7f", b"\xc3", b"\\", b"<", b"\r"])
+def test_the_shortest_way_takes_only_keys_that_are_spelled_as_they_are(odd: bytes) -> None:
+    line = b"GET /images/a%bb HTTP/1.1\r\n"
+    assert PLAIN(line % b"-") is not None
+    assert PLAIN(line % odd) is None
