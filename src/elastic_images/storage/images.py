@@ -97,12 +97,13 @@ class ImageInspector:
         announced = _announced_frames(kind, data)
         if announced > MAX_FRAMES:
             raise BrokenImage(f"This {kind} image has more than {MAX_FRAMES} frames.")
+        if kind == "PNG":
+            with open_image(kind, data) as image:
+                image.verify()  # the checksums; Pillow has nothing of the kind for other formats
         with open_image(kind, data) as image:
             width, height = image.size
             announced = announced or (getattr(image, "n_frames", 1) if kind != "TIFF" else 0)
             self._check_pixels(kind, width * height * max(announced, 1))
-            image.verify()
-        with open_image(kind, data) as image:
             image.draft(None, (1, 1))
             frames = self._load_frames(kind, image)
         if frames != (announced or frames):
