@@ -120,6 +120,24 @@ def test_a_refused_insert_is_said_as_such_and_keeps_the_connection(engine: Engin
     assert _driver_connection(engine) is before
 
 
+def test_a_connection_that_is_lost_in_a_transaction_is_not_used_again(engine: Engine) -> None:
+    new = PreparedStatement(engine, insert(TABLE), ["key", "number", "name", "at"])
+    invalidated = []
+
+    def write() -> None:
+        with engine.begin() as connection:
+            connection.connection.driver_connection.close()  # type: ignore[union-attr]
+            try:
+                new.run(connection, **ROWS[0])
+            finally:
+                invalidated.append(connection.invalidated)
+
+    with pytest.raises(DBAPIError):
+        write()
+    assert invalidated == [True]
+    assert PreparedQuery(engine, QUERY).first(key="a", number=1) is not None
+
+
 def _driver_connection(engine: Engine) -> object:
     with engine.connect() as connection:
         return connection.connection.driver_connection

@@ -86,7 +86,8 @@ class PreparedStatement:
         return [(place, process) for place, process in enumerate(found) if process is not None]
 
     def _give_up_if_lost(self, connection: Connection, error: Exception) -> None:
-        if isinstance(error, self._dialect.loaded_dbapi.Error) and self._dialect.is_disconnect(error, None, None):
+        ours = isinstance(error, self._dialect.loaded_dbapi.Error)
+        if ours and self._dialect.is_disconnect(error, connection.connection, None):  # type: ignore[arg-type]
             connection.invalidate(error)
 
     def _wrapped(self, error: Exception) -> BaseException:
