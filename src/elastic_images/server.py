@@ -14,6 +14,7 @@ import http.client
 import json
 import logging
 import os
+import resource
 import socket
 import sys
 import threading
@@ -41,6 +42,7 @@ GRACE_SECONDS = 3.0
 _SERVICE_STOP_SECONDS = 3.0
 _START_SECONDS = 10.0
 _MAX_CONNECTIONS = 8192
+_MAX_FILES = 65_536
 IDLE_SECONDS = 90.0
 """So long a connection may wait for its next request. Longer than load balancers wait (Amazon's 60 s; deploy/aws: 75):
 who closes first must be the one who sends, or a request meets a closed connection."""
@@ -102,6 +104,7 @@ def run(
         PortTaken: the port is taken.
         ElasticImagesError: the service says why it cannot start.
     """
+    _allow_many_files()
     with StopSignals() as stop, contextlib.closing(bind(host, port, shared=shared_port)) as listener:
         bound_port = listener.getsockname()[1]
         bound = Bound(bound_port, f"{reachable_host(advertise or host)}:{bound_port}")
@@ -276,6 +279,16 @@ def _wait_until_served(host: str, port: int) -> None:
         finally:
             connection.close()
     raise Unavailable(f"The server on port {port} did not answer within {_START_SECONDS:g} s of its start.")
+
+
+def _allow_many_files() -> None:
+    """Take as many descriptors as this user may have. Shells and services mostly begin with 1,024, for the sake of old
+    programs, and every connection takes one, or three where it is passed on."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    allowed = _MAX_FILES if hard == resource.RLIM_INFINITY else min(hard, _MAX_FILES)
+    if soft != resource.RLIM_INFINITY and soft < allowed:
+        with contextlib.suppress(OSError, ValueError):  # macOS refuses more than the kernel has
+            resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
 
 
 def _tell_ready(ready_fd: int | None, service: Service, port: int) -> None:

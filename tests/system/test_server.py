@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -111,6 +112,16 @@ def test_port_0_is_any_free_port_and_the_ready_line_names_it(start: Start) -> No
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_each_stop_signal_stops_it(start: Start, number: int) -> None:
     assert start().end(number)[0] == 0
+
+
+def test_it_takes_as_many_descriptors_as_it_may_have(start: Start) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 300), hard))
+    try:
+        tiny = start()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert psutil.Process(tiny.process.pid).rlimit(psutil.RLIMIT_NOFILE) == (min(hard, 65_536), hard)
 
 
 def test_it_is_one_process(start: Start) -> None:
