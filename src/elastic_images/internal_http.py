@@ -12,8 +12,7 @@ from urllib3.connection import HTTPConnection
 from elastic_images.core import errors
 from elastic_images.core.errors import ElasticImagesError, Unavailable
 from elastic_images.dead_peers import dead_peer_options
-from elastic_images.lean_http import LeanAnswer, LeanHttp
-from elastic_images.lean_upload import LeanUpload, NotConnected
+from elastic_images.lean_http import LeanAnswer, LeanHttp, NotConnected
 
 _CONNECT_SECONDS = 2.0
 _WHOLE_SECONDS = 60.0
@@ -53,7 +52,7 @@ class InternalHttp:
             socket_options=[*HTTPConnection.default_socket_options, *dead_peer_options(GONE_SECONDS)],
         )
         self._lean: dict[float, LeanHttp] = {}
-        self._upload = LeanUpload(
+        self._upload = LeanHttp(
             token,
             answer_seconds=WRITE_SECONDS,
             connect_seconds=_CONNECT_SECONDS,

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from elastic_images.core.errors import Unavailable
+from elastic_images.dead_peers import SocketOptions
 
 _CONNECT_SECONDS = 0.5
 _HTTP_PORT = "80"
@@ -25,6 +26,10 @@ _FIRST_READ_BYTES = 16384
 _MAX_HEAD_BYTES = 65536
 MAX_BODY_BYTES = 1_000_000_000
 """The most that `max_image_bytes` can be: what announces more is none of ours."""
+
+
+class NotConnected(Unavailable):
+    """There is no connection: nothing was sent."""
 
 
 class LeanAnswer(NamedTuple):
@@ -49,10 +54,13 @@ class LeanHttp:
         answer_seconds: float = 2.5,
         whole_seconds: float | None = None,
         connect_seconds: float = _CONNECT_SECONDS,
+        options: SocketOptions | None = None,
     ) -> None:
+        """`options` are set at each socket (`dead_peers`)."""
         self._authorization = "" if token is None else f"Authorization: Bearer {token}\r\n"
         self._whole_seconds = answer_seconds if whole_seconds is None else whole_seconds
         self._connect_seconds = connect_seconds
+        self._options = options or []
         self._timeval = struct.pack("ll", int(answer_seconds), int(answer_seconds % 1 * 1e6))
         self._idle: dict[str, list[socket.socket]] = {}
         self._lock = threading.Lock()
@@ -63,14 +71,18 @@ class LeanHttp:
         A kept-alive connection that the server had closed meanwhile is replaced, once.
 
         Raises:
-            Unavailable: no connection, no whole answer in time, or no HTTP.
+            NotConnected: no connection; nothing was sent.
+            Unavailable: no whole answer in time, or no HTTP.
         """
         return self._call(address, self._request("HEAD" if head else "GET", address, path, headers), head=head)
 
     def post(self, address: str, path: str, headers: Mapping[str, str], body: bytes) -> LeanAnswer:
         """POST `body`, as `get`. It may be posted twice, so that must be harmless."""
-        request = self._request("POST", address, path, {**headers, "Content-Length": str(len(body))})
-        return self._call(address, request + body, head=False)
+        return self._send("POST", address, path, headers, body)
+
+    def put(self, address: str, path: str, headers: Mapping[str, str], body: bytes) -> LeanAnswer:
+        """PUT `body`, as `post`."""
+        return self._send("PUT", address, path, headers, body)
 
     def close(self) -> None:
         """Close all idle connections."""
@@ -80,6 +92,10 @@ class LeanHttp:
         for kept in sockets:
             kept.close()
 
+    def _send(self, method: str, address: str, path: str, headers: Mapping[str, str], body: bytes) -> LeanAnswer:
+        request = self._request(method, address, path, {**headers, "Content-Length": str(len(body))})
+        return self._call(address, request + body, head=False)
+
     def _call(self, address: str, request: bytes, *, head: bool) -> LeanAnswer:
         kept = self._take(address)
         if kept is not None:
@@ -88,9 +104,13 @@ class LeanHttp:
             except _ClosedWhileIdle:
                 pass
         try:
-            return self._exchange(address, self._connect(address), request, head=head)
-        except (OSError, ValueError, _ClosedWhileIdle) as error:
-            raise Unavailable(f"{address} cannot be reached.") from error
+            made = self._connect(address)
+        except (OSError, ValueError) as error:
+            raise NotConnected(f"{address} cannot be reached.") from error
+        try:
+            return self._exchange(address, made, request, head=head)
+        except _ClosedWhileIdle as error:
+            raise Unavailable(f"{address} closed the connection.") from error
 
     def _request(self, method: str, address: str, path: str, headers: Mapping[str, str]) -> bytes:
         extra = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
@@ -117,6 +137,8 @@ class LeanHttp:
         made.settimeout(None)
         made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, self._timeval)
         made.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, self._timeval)
+        for option in self._options:
+            made.setsockopt(*option)
         return made
 
     def _exchange(self, address: str, connection: socket.socket, request: bytes, *, head: bool) -> LeanAnswer:

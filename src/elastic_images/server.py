@@ -282,8 +282,11 @@ def _wait_until_served(host: str, port: int) -> None:
 
 
 def _allow_many_files() -> None:
-    """Take as many descriptors as this user may have. Shells and services mostly begin with 1,024, for the sake of old
-    programs, and every connection takes one, or three where it is passed on."""
+    """Take as many descriptors as this user may have.
+
+    Shells and services mostly begin with 1,024, for the sake of old programs; every connection takes one, or three
+    where it is passed on.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     allowed = _MAX_FILES if hard == resource.RLIM_INFINITY else min(hard, _MAX_FILES)
     if soft != resource.RLIM_INFINITY and soft < allowed:

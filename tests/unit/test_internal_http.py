@@ -16,7 +16,7 @@ from elastic_images.core import errors
 from elastic_images.core.errors import ElasticImagesError, NotFound, OutOfSpace, Unavailable
 from elastic_images.dead_peers import dead_peer_options
 from elastic_images.internal_http import GONE_SECONDS, PROBLEM_TYPE_PREFIX, InternalHttp, NoAnswer, decoded, problem
-from elastic_images.lean_upload import NotConnected
+from elastic_images.lean_http import NotConnected
 
 KINDS = [
     kind

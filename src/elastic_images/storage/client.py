@@ -18,8 +18,7 @@ from elastic_images.core.kept_facts import KEEP_FACTS_HEADER, KEEP_OWNER_ID_HEAD
 from elastic_images.core.keys import check_key, quote_key
 from elastic_images.core.renditions import split_name
 from elastic_images.internal_http import WRITE_SECONDS, InternalHttp, NoAnswer, decoded
-from elastic_images.lean_http import LeanAnswer
-from elastic_images.lean_upload import NotConnected
+from elastic_images.lean_http import LeanAnswer, NotConnected
 from elastic_images.pool.breaker import Breakers
 from elastic_images.pool.entries import entry_from_answer
 

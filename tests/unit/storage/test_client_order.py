@@ -9,7 +9,7 @@ import pytest
 
 from elastic_images.core.errors import IncompleteBody, NotFound, Unavailable
 from elastic_images.internal_http import InternalHttp, NoAnswer
-from elastic_images.lean_upload import NotConnected
+from elastic_images.lean_http import NotConnected
 from elastic_images.storage.client import StorageClient
 
 ONE, TWO = "http://one", "http://two"
