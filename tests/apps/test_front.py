@@ -123,6 +123,14 @@ def test_the_clients_wish_to_close_is_obeyed(plane: Plane, port: int) -> None:
             assert wire.at_end
 
 
+def test_who_sends_on_behind_his_last_request_gets_its_whole_answer(plane: Plane, port: int) -> None:
+    with Wire(port) as wire:
+        wire.ask("/images/big", "Connection: close")
+        wire.send((GET % b"a") * 1000)
+        assert wire.answer()[2] == plane.images["big"]
+        assert wire.at_end
+
+
 def test_a_failure_is_logged_and_not_shown(port: int, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.ERROR), Wire(port) as wire:
         status, told, body = wire.get("/images/broken")
@@ -217,7 +225,8 @@ def test_at_its_end_it_finishes_what_is_under_way(plane: Plane) -> None:
     port = listener.getsockname()[1]
     front = Front(listener, plane, 1, Peers(), threads=4, idle_seconds=90)
     front.start()
-    with Wire(port) as idle, Wire(port) as busy, Wire(port) as reading:
+    with Wire(port) as idle, Wire(port) as unfinished, Wire(port) as busy, Wire(port) as reading:
+        unfinished.send(b"GET /images/a HTTP/1.1\r\nHo")
         assert idle.get("/images/a")[0] == 200
         reading.ask("/images/big")
         busy.ask("/images/slow/1")
@@ -230,6 +239,7 @@ def test_at_its_end_it_finishes_what_is_under_way(plane: Plane) -> None:
         plane.gate.set()
         assert busy.answer()[2].startswith(b"found")
         assert busy.at_end
+        assert unfinished.at_end
         assert front.stop(WAIT_SECONDS)
     assert not front.alive
 

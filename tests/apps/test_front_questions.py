@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
-from tests.apps.front_support import WAIT_SECONDS, Plane, Wire, behind
+from tests.apps.front_support import WAIT_SECONDS, Asking, Plane, Wire, behind
 from tests.unit.pool.raw_server import RawServer, Script, answer_always, ok, read_request
 
 from elastic_images.front.exchanges import Buffers
+from elastic_images.front.reads import Whole
 from elastic_images.server import serving
 
 LARGE = bytes(range(256)) * 12_000
@@ -195,3 +196,21 @@ def test_memory_for_bodies_is_used_again_and_bounded() -> None:
         buffers.give_back(view)
     taken = [buffers.take(1_000_000).obj for _ in range(8)]
     assert sum(any(buffer is view.obj for view in many) for buffer in taken) == 2
+
+
+def test_who_asked_is_not_forgotten_where_the_answer_cannot_be_given_on(
+    port: int, other: Other, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fails(_asking: Asking, _head: object, _body: memoryview) -> Whole:
+        raise ValueError("odd")
+
+    server = other(answer_always(ok(b"body")))
+    monkeypatch.setattr(Asking, "ended", fails)
+    with socket.create_connection(("127.0.0.1", port), WAIT_SECONDS) as client:
+        client.sendall(b"GET /images/asked/1 HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert client.recv(1) == b""
+    monkeypatch.undo()
+    assert "could not be given on" in caplog.text
+    with Wire(port) as wire:
+        assert wire.get("/images/asked/1")[2] == b"body"
+    assert server.connections == 1, "the other server did nothing wrong"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import socket
 from collections.abc import Callable, Sequence
 from typing import Protocol
@@ -12,7 +14,10 @@ from elastic_images.front.loop import READABLE, WRITABLE, Loop
 from elastic_images.front.reads import Question, Reads, ReplyHead, Whole
 from elastic_images.front.sending import Part, parts_of, send, unsent
 
+_log = logging.getLogger(__name__)
 _READ_BYTES = 16_384
+_LINGER_SECONDS = 1.0
+"""So long a client may take to finish a request, or to take note of the end, when the connection is to be closed."""
 _EARLY_BYTES = 65_536
 """So much of further requests is taken in while one is being answered."""
 
@@ -62,6 +67,7 @@ class Client:
         "_house",
         "_open",
         "_unsent",
+        "lingers",
         "since",
     )
 
@@ -76,21 +82,21 @@ class Client:
         self._close = False
         self._ended = False
         self._open = True
+        self.lingers = False
+        """Whether the last answer is out, and only the client's end is waited for."""
         self._events: int | None = READABLE
         self._free: Callable[[], None] | None = None
         house.loop.watch(self._fd, self)
         self.since = house.loop.clock
         """When it last got on: the end of an answer, or the last bytes of one that went out."""
 
-    @property
-    def idle(self) -> bool:
-        """Whether it waits for a request, of which nothing has come."""
-        return not (self._busy or self._unsent or self._held)
-
-    @property
-    def waits_for_us(self) -> bool:
-        """Whether an answer is being found, which takes its own time."""
-        return self._busy
+    def is_late(self, idle_seconds: float, *, draining: bool) -> bool:
+        """Whether to close it: the client has not got on for so long, or nothing is under way where that is the end."""
+        if self._busy:
+            return False
+        if draining and not self._unsent and not self.lingers:
+            idle_seconds = _LINGER_SECONDS if self._held else 0.0
+        return self._house.loop.clock - self.since > (_LINGER_SECONDS if self.lingers else idle_seconds)
 
     def ready(self, _events: int) -> None:
         """See `loop.Watched`."""
@@ -105,6 +111,8 @@ class Client:
             data = b""
         if self._busy or not data:
             self._early(data)
+            return
+        if self.lingers:
             return
         if self._held:
             data, self._held = self._held + data, b""
@@ -174,9 +182,14 @@ class Client:
 
     def _ask(self, question: Question) -> None:
         def ended(head: ReplyHead | None, body: memoryview, free: Callable[[], None]) -> None:
-            found = question.ended(head, body)
             self._busy = False
             self._free = free
+            try:
+                found = question.ended(head, body)
+            except Exception:  # noqa: BLE001 - who asked must not wait for ever
+                _log.exception("an answer could not be given on")
+                self.abort()
+                return
             if isinstance(found, tuple):
                 self._send_whole(found)
                 self._go_on()
@@ -190,7 +203,11 @@ class Client:
     def _work(self, find: Callable[[], Answer], *, without_body: bool) -> None:
         def done(answer: Answer) -> None:
             self._busy = False
-            self._answer(answer, without_body=without_body)
+            try:
+                self._answer(answer, without_body=without_body)
+            except UnicodeError:  # a header that is not Latin-1
+                _log.exception("an answer could not be given")
+                self.abort()
             self._go_on()
 
         self._busy = True
@@ -272,7 +289,13 @@ class Client:
     def _sent(self) -> None:
         self._release()
         if self._close:
-            self.abort()
+            # What the client sent meanwhile is read and thrown away: closing over it would reset the connection, and
+            # could take the end of the answer away (RFC 9112, section 9.6).
+            self._held = b""
+            self.lingers = True
+            self._wait_for(READABLE)
+            with contextlib.suppress(OSError):
+                self._connection.shutdown(socket.SHUT_WR)
 
     def _wait_for(self, events: int | None) -> None:
         if events == self._events:

@@ -108,8 +108,9 @@ class _Server:
         self._all.discard(connection)
         if connection in self._idle:
             self._idle.remove(connection)
-        if self._waiting:
-            self.ask(self._waiting.popleft())
+        while self._waiting and len(self._all) < _CONNECTIONS:
+            # Where nobody listens any more, all who wait learn so at once.
+            self.ask_anew(self._waiting.popleft())
 
     def check(self) -> None:
         now = self._loop.clock

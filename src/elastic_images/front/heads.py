@@ -70,6 +70,9 @@ class Heads:
 
     def may_be_ours(self, start: bytes) -> bool:
         """Whether what begins so can become a request that `read` understands."""
+        # With bare LF (RFC 9112, section 2.2) it may be complete already, and the end that we look for never comes.
+        if start.count(b"\n") != start.count(b"\r\n"):
+            return False
         return any(start.startswith(ours[: len(start)]) for ours in self._starts)
 
     def read(self, head: bytes, address: str) -> Request | None:

@@ -102,8 +102,13 @@ class Front:
 
     def pass_on(self, connection: socket.socket, address: str, start: bytes) -> None:
         """See `client.House`."""
+        try:
+            backend = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        except OSError as error:  # no descriptor is left
+            _log.warning("a connection could not be passed on: %s", error.strerror)
+            connection.close()
+            return
         name = self._peers.add(address)
-        backend = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         try:
             backend.setblocking(False)  # noqa: FBT003 - the standard library's signature
             backend.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -180,9 +185,8 @@ class Front:
     def _check(self) -> None:
         for tunnel in list(self._tunnels):
             tunnel.check()
-        late = self.loop.clock - self._idle_seconds
         for client in list(self._clients):
-            if (client.since < late and not client.waits_for_us) or (self.draining and client.idle):
+            if client.is_late(self._idle_seconds, draining=self.draining):
                 client.abort()
         if self.draining:
             if not self._clients and not self._tunnels:

@@ -49,6 +49,13 @@ class Relay:
 
     def ended(self, head: ReplyHead | None, body: memoryview) -> Whole | Callable[[], Answer]:
         """See `front.reads.Question`. Whatever came, a registered fill is ended."""
+        try:
+            return self._ended(head, body)
+        except BaseException:
+            self._give_up()
+            raise
+
+    def _ended(self, head: ReplyHead | None, body: memoryview) -> Whole | Callable[[], Answer]:
         self._router.ended(self._asked, answered=head is not None)
         if head is None or head.status != 200:
             self._give_up()
