@@ -197,7 +197,8 @@ class Front:
     def _drain(self) -> None:
         self.draining = True
         self._close_listener()
-        self._check()
+        for client in self._clients:
+            client.since = self.loop.clock  # what it may take from here on counts from here
 
     def _close_listener(self) -> None:
         if self._listener.fileno() >= 0:
