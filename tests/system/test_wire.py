@@ -425,6 +425,89 @@ def test_the_body_of_a_get_is_no_request(web: System, path: str) -> None:
                 assert left in ([200], []), (head, method, left)
 
 
+def test_a_body_that_reads_like_a_delete_deletes_nothing(web: System, bodies: dict[str, bytes]) -> None:
+    """Also where whoever sends it may delete: with the token, on a connection of images and on one of pages."""
+    token = web.admin().token
+    delete = request(f"/api/images/{SMALL}", method="DELETE", token=token)
+    chunks = b"%x\r\n" % len(delete) + delete + b"\r\n0\r\n\r\n"
+    for path in (image(SMALL), image("wire/none"), "/api/images", "/healthz"):
+        for fields, body in (
+            ([f"Content-Length: {len(delete)}"], delete),
+            (["Transfer-Encoding: chunked"], chunks),
+        ):
+            for method in ("GET", "HEAD"):
+                for before in (b"", request(image(OTHER), token=token)):
+                    with Wire(web.port(), token=token) as wire:
+                        last = request(image(OTHER), "Connection: close")
+                        wire.send(before + wire.request(path, *fields, method=method) + body + last)
+                        if before:
+                            check_image(wire.read(), bodies[OTHER])
+                        assert wire.read(method).status in (200, 400, 404, 411)
+                        assert answers(wire) in ([200], []), (path, fields, method)
+    assert web.admin().metadata(SMALL).status == 200
+    assert web.client().get(SMALL).body == bodies[SMALL]
+
+
+def test_an_image_comes_and_goes_on_one_connection(wire: Wire, bodies: dict[str, bytes]) -> None:
+    path = image("wire/comes")
+    for body in (bodies[SMALL], bodies[OTHER]):
+        assert wire.ask(path).status == 404
+        assert wire.ask("/api/images/wire/comes", method="PUT", body=body).status == 201
+        for _ in range(3):
+            check_image(wire.ask(path), body)
+            assert int(wire.ask(path, method="HEAD").headers["content-length"]) == len(body)
+        assert wire.ask("/api/images/wire/comes", method="DELETE").status == 204
+        assert wire.ask(path, method="HEAD").status == 404
+    assert wire.ask(path).status == 404
+    wire.assert_silent()
+
+
+def test_an_upload_in_chunks_needs_a_length(web: System, bodies: dict[str, bytes]) -> None:
+    body = bodies[OTHER]
+    with Wire(web.port(), token=web.admin().token) as wire:
+        check_image(wire.ask(image(SMALL)), bodies[SMALL])
+        head = wire.request("/api/images/wire/chunked", "Transfer-Encoding: chunked", method="PUT")
+        wire.send(head + b"%x\r\n" % len(body) + body + b"\r\n0\r\n\r\n" + request(image(SMALL), "Connection: close"))
+        assert wire.read().status == 411
+        # What follows is answered, or nothing more is: the chunks are not taken for requests.
+        assert answers(wire) in ([200], [])
+    assert web.admin().metadata("wire/chunked").status == 404
+
+
+def test_an_image_is_answered_alike_on_every_way(web: System) -> None:
+    """Whether at once, or by the server behind: with the same header fields, those for security among them."""
+    vary = {"date", "server", "x-cache", "x-cache-node", "connection", "content-length"}
+    tag = web.client().get(SMALL).headers["ETag"]
+    kinds: list[tuple[str, str, tuple[str, ...], int]] = [
+        ("GET", image(SMALL), (), 200),
+        ("HEAD", image(SMALL), (), 200),
+        ("GET", image(SMALL), ("Range: bytes=0-9",), 206),
+        ("GET", image(SMALL), (f"If-None-Match: {tag}",), 304),
+        ("GET", image(SMALL), ("Range: bytes=99999999-",), 416),
+        ("GET", image(SMALL), ('If-Match: "a"',), 412),
+        ("GET", image("wire/none"), (), 404),
+        ("GET", image("a//b"), (), 400),
+    ]
+    for method, path, fields, status in kinds:
+        seen = []
+        # RFC 9110, 10.1.4: a field that changes nothing here; a query that means nothing; a page's connection.
+        for further, query, first in (
+            ((), "", ""),
+            (("TE: trailers", "Connection: TE"), "", ""),
+            ((), "?x=1", ""),
+            ((), "", "/healthz"),
+            ((), "", image(OTHER)),
+        ):
+            with Wire(web.port()) as wire:
+                if first:
+                    assert wire.ask(first).status == 200
+                for _ in range(2):
+                    reply = wire.ask(path + query, *fields, *further, method=method)
+                    assert (reply.status, bool(reply.headers["date"])) == (status, True)
+                    seen.append({name: value for name, value in reply.headers.items() if name not in vary})
+        assert all(one == seen[0] for one in seen), (method, path, fields, seen)
+
+
 AMBIGUOUS = [
     ["Content-Length: 4", "Transfer-Encoding: chunked"],
     ["Transfer-Encoding: chunked", "Content-Length: 4"],
@@ -617,6 +700,28 @@ def test_a_trusted_proxy_names_the_client_and_nobody_else_does(closed_system: Sy
     # What the client wrote itself stands further left than what the proxy wrote.
     assert fail_login(port, "127.0.0.9", 98, "X-Forwarded-For: 192.0.2.7, 192.0.2.1") == 429
     assert fail_login(port, "127.0.0.4", 99, one) == 401
+
+
+def test_a_host_is_named_by_a_trusted_proxy_alone(start_system: StartSystem, bodies: dict[str, bytes]) -> None:
+    system = start_system(trusted_proxies="127.0.0.9")
+    assert system.admin().put(SMALL, bodies[SMALL]).status == 201
+    ours, foreign = "localhost", "evil.example"
+    for path in (image(SMALL), image("wire/none"), "/login"):
+        good = 404 if path == image("wire/none") else 200
+        for source, host, forwarded, status in (
+            ("127.0.0.9", foreign, ours, good),
+            ("127.0.0.9", ours, foreign, 400),
+            ("127.0.0.9", ours, ours, good),
+            ("127.0.0.4", foreign, ours, 400),
+            ("127.0.0.4", ours, foreign, good),
+        ):
+            for method in ("GET", "HEAD"):
+                with Wire(system.port(), source=source) as wire:
+                    # The same fields twice: what is remembered of them holds for this address alone.
+                    for _ in range(2):
+                        asked = request(path, f"X-Forwarded-Host: {forwarded}", method=method)
+                        wire.send(asked.replace(b"Host: localhost", f"Host: {host}".encode(), 1))
+                        assert wire.read(method).status == status, (path, source, host, forwarded)
 
 
 # ---- Nodes ----
