@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import socket
 import threading
 from collections.abc import Callable, Iterable
 from typing import Any
+
+from tests.system.wire import Wire as StrictWire
 
 from elastic_images.core.serving import Answer
 from elastic_images.front.reads import Environ, Question, ReplyHead, Verdict, Whole
@@ -89,46 +90,26 @@ Reply = tuple[int, dict[str, str], bytes]
 """Status, headers by lower-case name, body."""
 
 
-class Wire:
-    """One connection, in bytes."""
+class Wire(StrictWire):
+    """One connection to a front whose Host is `x`."""
 
     def __init__(self, port: int, source: str = "127.0.0.1") -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port), WAIT_SECONDS, (source, 0))
-        self.reader = self.socket.makefile("rb")
-
-    def __enter__(self) -> Wire:
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self.reader.close()
-        self.socket.close()
-
-    def send(self, data: bytes) -> None:
-        self.socket.sendall(data)
+        super().__init__(port, source=source)
 
     def get(self, target: str, *fields: str, method: str = "GET", body: bytes = b"") -> Reply:
-        self.ask(target, *fields, method=method, body=body)
+        self.post(target, *fields, method=method, body=body)
         return self.answer(head=method == "HEAD")
 
-    def ask(self, target: str, *fields: str, method: str = "GET", body: bytes = b"") -> None:
+    def post(self, target: str, *fields: str, method: str = "GET", body: bytes = b"") -> None:
+        """Send a request, and do not wait for its answer."""
         length = [f"Content-Length: {len(body)}"] if body else []
         self.send("\r\n".join([f"{method} {target} HTTP/1.1", "Host: x", *fields, *length, "", ""]).encode() + body)
 
     def answer(self, *, head: bool = False) -> Reply:
-        status = int(self.reader.readline().split()[1])
-        told: dict[str, str] = {}
-        while (line := self.reader.readline().decode().rstrip("\r\n")) != "":
-            name, _, value = line.partition(": ")
-            told[name.lower()] = value
-        length = 0 if head or status == 304 else int(told["content-length"])
-        body = self.reader.read(length)
-        assert len(body) == length
-        return status, told, body
+        reply = self.read("HEAD" if head else "GET")
+        return reply.status, reply.headers, reply.body
 
     @property
     def at_end(self) -> bool:
-        """Whether the other side has closed; waits for it."""
-        try:
-            return self.reader.read(1) == b""
-        except ConnectionResetError:
-            return True
+        """Whether the other side has closed, and sent nothing more; waits for it."""
+        return self.rest() == b""

@@ -94,7 +94,7 @@ def test_while_reads_wait_hits_go_on(plane: Plane, port: int) -> None:
     with ExitStack() as stack:
         waiting = [stack.enter_context(Wire(port)) for _ in range(16)]
         for number, wire in enumerate(waiting):
-            wire.ask(f"/images/slow/{number}")
+            wire.post(f"/images/slow/{number}")
         for _ in waiting:
             assert plane.waiting.acquire(timeout=WAIT_SECONDS)
         with Wire(port) as wire:
@@ -125,7 +125,7 @@ def test_the_clients_wish_to_close_is_obeyed(plane: Plane, port: int) -> None:
 
 def test_who_sends_on_behind_his_last_request_gets_its_whole_answer(plane: Plane, port: int) -> None:
     with Wire(port) as wire:
-        wire.ask("/images/big", "Connection: close")
+        wire.post("/images/big", "Connection: close")
         wire.send((GET % b"a") * 1000)
         assert wire.answer()[2] == plane.images["big"]
         assert wire.at_end
@@ -144,7 +144,7 @@ def test_a_slow_reader_gets_the_whole(plane: Plane, port: int) -> None:
     with Wire(port) as wire:
         wire.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
         for _ in range(3):
-            wire.ask("/images/big")
+            wire.post("/images/big")
         for _ in range(3):
             assert wire.answer()[2] == plane.images["big"]
 
@@ -174,7 +174,7 @@ def test_who_says_no_more_still_gets_his_answers(plane: Plane, port: int) -> Non
 def test_who_sends_ahead_is_answered_in_the_end(plane: Plane, port: int) -> None:
     many = 4000
     with Wire(port) as wire:
-        wire.ask("/images/slow/1")
+        wire.post("/images/slow/1")
         assert plane.waiting.acquire(timeout=WAIT_SECONDS)
         sender = threading.Thread(target=wire.send, args=((GET % b"a") * many,))
         sender.start()
@@ -214,7 +214,7 @@ def test_idle_and_unfinished_connections_are_closed(plane: Plane) -> None:
             wire.send(b"GET /images/a HTTP/1.1\r\nHost:")
             assert wire.at_end
         with Wire(bound.port) as wire:
-            wire.ask("/images/slow/1")
+            wire.post("/images/slow/1")
             assert plane.waiting.acquire(timeout=WAIT_SECONDS)
             threading.Timer(1.0, plane.gate.set).start()
             assert wire.answer()[0] == 200, "who waits for us is not idle"
@@ -228,8 +228,8 @@ def test_at_its_end_it_finishes_what_is_under_way(plane: Plane) -> None:
     with Wire(port) as idle, Wire(port) as unfinished, Wire(port) as busy, Wire(port) as reading:
         unfinished.send(b"GET /images/a HTTP/1.1\r\nHo")
         assert idle.get("/images/a")[0] == 200
-        reading.ask("/images/big")
-        busy.ask("/images/slow/1")
+        reading.post("/images/big")
+        busy.post("/images/slow/1")
         assert plane.waiting.acquire(timeout=WAIT_SECONDS)
         front.drain()
         assert idle.at_end
@@ -250,7 +250,7 @@ def test_what_takes_longer_than_the_end_is_cut_off(plane: Plane) -> None:
     front = Front(listener, plane, 1, Peers(), threads=4, idle_seconds=90)
     front.start()
     with Wire(port) as busy:
-        busy.ask("/images/slow/1")
+        busy.post("/images/slow/1")
         assert plane.waiting.acquire(timeout=WAIT_SECONDS)
         front.drain()
         assert not front.stop(0.1)
@@ -266,7 +266,7 @@ def test_where_nobody_is_behind_the_connection_is_closed(plane: Plane) -> None:
     front = Front(listener, plane, nobody, Peers(), threads=4, idle_seconds=90)
     front.start()
     with Wire(port) as wire:
-        wire.ask("/other")
+        wire.post("/other")
         assert wire.at_end
     with Wire(port) as wire:
         assert wire.get("/images/a")[0] == 200

@@ -142,7 +142,7 @@ def test_a_connection_that_the_server_wants_closed_is_not_used_again(port: int, 
 def test_a_hung_server_holds_nobody_else(port: int, other: Other) -> None:
     other(silent)
     with Wire(port) as asking, Wire(port) as wire:
-        asking.ask("/images/asked/1")
+        asking.post("/images/asked/1")
         assert wire.get("/images/a")[0] == 200
         assert asking.answer()[2] == b"bypassed"
 
@@ -159,7 +159,7 @@ def test_more_questions_than_connections_wait_for_their_turn(port: int, other: O
     with ExitStack() as stack:
         wires = [stack.enter_context(Wire(port)) for _ in range(100)]
         for wire in wires:
-            wire.ask("/images/asked/1")
+            wire.post("/images/asked/1")
         gate.set()
         assert [wire.answer()[2] for wire in wires] == [b"at last"] * 100
     assert server.connections <= 64
@@ -177,7 +177,7 @@ def test_who_goes_away_while_asking_harms_nobody(port: int, other: Other) -> Non
     other(script)
     for _ in range(4):
         with Wire(port) as wire:
-            wire.ask("/images/asked/1")
+            wire.post("/images/asked/1")
             assert asked.acquire(timeout=WAIT_SECONDS)
     gate.set()
     with Wire(port) as wire:

@@ -8,7 +8,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from typing import NoReturn
+from typing import NoReturn, Self
 
 WAIT_SECONDS = 15.0
 """So long nothing may come before it counts as a hang. No test waits so long in order to pass."""
@@ -44,7 +44,7 @@ class Wire:
         self.token = token
         self._held = b""
 
-    def __enter__(self) -> Wire:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_error: object) -> None:
