@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import socket
 import threading
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from tests.apps.front_support import WAIT_SECONDS, Plane, Wire, behind
 from tests.system.harness import wait_for
 
 from elastic_images.front.listener import Front
+from elastic_images.front.loop import Loop
 from elastic_images.front.peers import Peers
 from elastic_images.ports import bind
 from elastic_images.server import serving
@@ -256,6 +258,18 @@ def test_what_takes_longer_than_the_end_is_cut_off(plane: Plane) -> None:
         assert not front.stop(0.1)
         assert busy.at_end
     plane.gate.set()
+
+
+def test_what_is_posted_after_the_end_goes_nowhere() -> None:
+    loop = Loop()
+    loop.close()
+    reader, writer = os.pipe()  # as may get the numbers that the loop had
+    os.set_blocking(reader, False)
+    loop.post(lambda: None)
+    with pytest.raises(BlockingIOError):
+        os.read(reader, 8)
+    os.close(reader)
+    os.close(writer)
 
 
 def test_where_nobody_is_behind_the_connection_is_closed(plane: Plane) -> None:

@@ -6,10 +6,10 @@ whole of a hit (8 us; `asyncio` with a protocol took 24, timed on the same reque
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import select
+import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -45,6 +45,8 @@ class Loop:
         self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._epoll.register(self._bell, READABLE)
         self._posted: deque[Callable[[], None]] = deque()
+        self._closing = threading.Lock()
+        self._closed = False
         self._every_tick: list[Callable[[], None]] = []
         self._ended = False
         self._second = 0
@@ -71,9 +73,10 @@ class Loop:
 
     def post(self, call: Callable[[], None]) -> None:
         """Have `call` called on the loop's thread. From any thread; nothing happens once the loop has ended."""
-        self._posted.append(call)
-        with contextlib.suppress(OSError):
-            os.eventfd_write(self._bell, 1)
+        with self._closing:
+            if not self._closed:
+                self._posted.append(call)
+                os.eventfd_write(self._bell, 1)
 
     def on_tick(self, call: Callable[[], None]) -> None:
         """Have `call` called about five times a second."""
@@ -107,8 +110,10 @@ class Loop:
 
     def close(self) -> None:
         """Free what the loop itself holds. After `run` has returned."""
-        self._epoll.close()
-        os.close(self._bell)
+        with self._closing:  # who posts later must not write to whatever gets the number then
+            self._closed = True
+            self._epoll.close()
+            os.close(self._bell)
 
     def _call_posted(self) -> None:
         os.eventfd_read(self._bell)
