@@ -15,7 +15,8 @@ from elastic_images.internal_http import InternalHttp
 from elastic_images.pool.view import Member
 
 _log = logging.getLogger(__name__)
-INTERVAL_SECONDS = 0.3
+INTERVAL_SECONDS = 0.2
+"""Below the pause of the loop that observes (0.25 s), so that each round asks again."""
 TIMEOUT_SECONDS = 0.8
 SUSPECT_SECONDS = 1.5
 """One that has answered nothing for so long is a suspect: a hung node's partitions are to be served by the others
