@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from elastic_images.aws_refusals import refusal
 from elastic_images.core.errors import ElasticImagesError, InvalidRequest, Unavailable
 
 GONE = frozenset({"ResourceNotFound", "ResourceNotFoundException", "DashboardNotFoundError"})
@@ -20,27 +21,6 @@ _BAD_VALUES = frozenset(
         "ParamValidationError",
     }
 )
-_THROTTLED = frozenset(
-    {"Throttling", "ThrottlingException", "ThrottledException", "RequestLimitExceeded", "TooManyRequestsException"}
-)
-_NO_CREDENTIALS = frozenset(
-    {"NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError", "ProfileNotFound"}
-)
-_BAD_CREDENTIALS = frozenset(
-    {
-        "InvalidClientTokenId",
-        "UnrecognizedClientException",
-        "SignatureDoesNotMatch",
-        "IncompleteSignature",
-        "InvalidSignatureException",
-        "ExpiredToken",
-        "ExpiredTokenException",
-        "MissingAuthenticationToken",
-        "MissingAuthenticationTokenException",
-    }
-)
-_CLOCK = frozenset({"RequestExpired", "RequestTimeTooSkewed", "RequestExpiredException"})
-_FORBIDDEN = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "NotAuthorized", "403"})
 
 
 class Trouble(Exception):
@@ -66,16 +46,9 @@ def as_ours(trouble: Trouble) -> ElasticImagesError:
 
 def _what(trouble: Trouble) -> str:
     code = trouble.code
-    if code in _NO_CREDENTIALS:
-        return f"needs AWS credentials, and none were found ({code})"
-    if code in _CLOCK:
-        return f"does not accept requests from this machine, whose clock is wrong ({code})"
-    if code in _BAD_CREDENTIALS:
-        return f"does not accept the AWS credentials ({code})"
-    if code in _FORBIDDEN:
-        return f"does not allow cloudwatch:{trouble.operation} to these credentials ({code})"
-    if code in _THROTTLED:
-        return f"is asked too often in this account ({code})"
+    refused = refusal(code, f"cloudwatch:{trouble.operation}")
+    if refused is not None:
+        return refused
     if not trouble.answered:
         return f"does not answer ({code})"
     return f"failed at {trouble.operation} ({code})"

@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from elastic_images.aws_refusals import THROTTLED, refusal
 from elastic_images.core.assignment import MAX_NODES
 from elastic_images.core.errors import Unavailable
 
@@ -26,14 +27,7 @@ _NO_CAPACITY = frozenset(
         "Unsupported",  # the zone does not have this type
     }
 )
-_THROTTLED = frozenset({"RequestLimitExceeded", "Throttling", "ThrottlingException", "EC2ThrottledException"})
 _LIMITS = frozenset({"InstanceLimitExceeded", "VcpuLimitExceeded", "MaxSpotInstanceCountExceeded"})
-_FORBIDDEN = frozenset({"UnauthorizedOperation", "AccessDenied", "AccessDeniedException"})
-_BAD_CREDENTIALS = frozenset(
-    {"AuthFailure", "InvalidClientTokenId", "SignatureDoesNotMatch", "ExpiredToken", "RequestExpired"}
-)
-_NO_CREDENTIALS = frozenset({"NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError"})
-_SERVER_ERROR = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +76,7 @@ class Ec2Trouble(Exception):
     @property
     def throttled(self) -> bool:
         """It was not looked at; asked more slowly, it may be."""
-        return self.code in _THROTTLED
+        return self.code in THROTTLED
 
     def explain(self) -> str:
         """For people: `EC2 ...`."""
@@ -91,14 +85,9 @@ class Ec2Trouble(Exception):
             return f"EC2 has no capacity ({code})"
         if code in _LIMITS:
             return f"the account's limit is reached; ask AWS for a higher quota ({code})"
-        if code in _FORBIDDEN:
-            return f"EC2 does not allow {self.operation} to these credentials ({code})"
-        if code in _BAD_CREDENTIALS:
-            return f"EC2 does not accept the AWS credentials ({code})"
-        if code in _NO_CREDENTIALS:
-            return f"EC2 needs AWS credentials, and none were found ({code})"
-        if self.throttled:
-            return f"EC2 is asked too often ({code})"
+        refused = refusal(code, self.operation)
+        if refused is not None:
+            return f"EC2 {refused}"
         if self.unknown:
             return f"EC2 does not answer ({code})"
         return f"EC2 refuses {self.operation}: {self.detail or code} ({code})"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from elastic_images.aws_refusals import THROTTLED, refusal
 from elastic_images.core.errors import ElasticImagesError, OutOfSpace, Unavailable
 
 MISSING = frozenset({"NoSuchKey", "404"})
@@ -14,10 +15,6 @@ _TEMPORARY = frozenset(
         "RequestTimeout",
         "InternalError",
         "ServiceUnavailable",
-        "Throttling",
-        "ThrottlingException",
-        "RequestLimitExceeded",
-        "TooManyRequests",
         # Another request on the same name was under way.
         "ConditionalRequestConflict",
         "OperationAborted",
@@ -26,26 +23,13 @@ _TEMPORARY = frozenset(
         "XAmzContentSHA256Mismatch",
         "XAmzContentChecksumMismatch",
         "IncompleteBody",
+        *THROTTLED,
     }
 )
 _TEMPORARY_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
-_BAD_CREDENTIALS = frozenset(
-    {
-        "InvalidAccessKeyId",
-        "SignatureDoesNotMatch",
-        "ExpiredToken",
-        "ExpiredTokenException",
-        "InvalidToken",
-        "TokenRefreshRequired",
-        "UnauthorizedSSOTokenError",
-    }
-)
-_NO_CREDENTIALS = frozenset(
-    {"NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError", "ProfileNotFound"}
-)
 _NO_ROOM = frozenset({"QuotaExceeded", "InsufficientStorage", "XMinioStorageFull", "NotEnoughSpace"})
 _NO_ROOM_STATUS = 507
-_FORBIDDEN = frozenset({"AccessDenied", "AllAccessDisabled", "AccountProblem", "InvalidObjectState", "403", "401"})
+_FORBIDDEN = frozenset({"AllAccessDisabled", "AccountProblem", "InvalidObjectState"})
 _ELSEWHERE = frozenset(
     {"PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "301"}
 )
@@ -86,12 +70,9 @@ def _what(trouble: Trouble) -> str:
     code = trouble.code
     if code == "NoSuchBucket":
         return "has no such bucket"
-    if code in _NO_CREDENTIALS:
-        return f"needs AWS credentials, and none were found ({code})"
-    if code in _BAD_CREDENTIALS:
-        return f"does not accept the AWS credentials ({code})"
-    if code == "RequestTimeTooSkewed":
-        return "does not accept requests from this machine, whose clock is wrong (RequestTimeTooSkewed)"
+    refused = refusal(code, trouble.operation)
+    if refused is not None:
+        return refused
     if code in _FORBIDDEN:
         return f"does not allow {trouble.operation} to these credentials ({code})"
     if code in _ELSEWHERE:

@@ -1,0 +1,58 @@
+"""What every AWS service refuses alike, by the codes that they have for it. Knows no library."""
+
+from __future__ import annotations
+
+THROTTLED = frozenset(
+    {
+        "Throttling",
+        "ThrottlingException",
+        "ThrottledException",
+        "EC2ThrottledException",
+        "RequestLimitExceeded",
+        "TooManyRequests",
+        "TooManyRequestsException",
+    }
+)
+"""It was not looked at; asked more slowly, it may be."""
+
+_NO_CREDENTIALS = frozenset(
+    {"NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError", "ProfileNotFound"}
+)
+_BAD_CREDENTIALS = frozenset(
+    {
+        "AuthFailure",
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "IncompleteSignature",
+        "InvalidAccessKeyId",
+        "InvalidClientTokenId",
+        "InvalidSignatureException",
+        "InvalidToken",
+        "MissingAuthenticationToken",
+        "MissingAuthenticationTokenException",
+        "SignatureDoesNotMatch",
+        "TokenRefreshRequired",
+        "UnauthorizedSSOTokenError",
+        "UnrecognizedClientException",
+    }
+)
+_WRONG_CLOCK = frozenset({"RequestExpired", "RequestExpiredException", "RequestTimeTooSkewed"})
+_FORBIDDEN = frozenset(
+    {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "NotAuthorized", "401", "403"}
+)
+
+
+def refusal(code: str, action: str) -> str | None:
+    """What a code says, to follow the name of the service in a sentence; None where it is none of these.
+
+    `action` is what was asked for, as a policy would allow it.
+    """
+    if code in _NO_CREDENTIALS:
+        return f"needs AWS credentials, and none were found ({code})"
+    if code in _WRONG_CLOCK:
+        return f"does not accept requests from this machine, whose clock is wrong ({code})"
+    if code in _BAD_CREDENTIALS:
+        return f"does not accept the AWS credentials ({code})"
+    if code in _FORBIDDEN:
+        return f"does not allow {action} to these credentials ({code})"
+    return f"is asked too often in this account ({code})" if code in THROTTLED else None
