@@ -19,7 +19,7 @@ CONDITIONAL_HEADERS = (
 )
 """The request headers that make an answer other than the whole entry, as the WSGI environment spells them."""
 
-_NOT_IN_304 = frozenset({"Content-Length", "Content-Type", "Accept-Ranges"})
+_OF_CONTENT = frozenset({"Content-Length", "Content-Type", "Accept-Ranges"})
 
 
 class Answer(NamedTuple):
@@ -49,10 +49,9 @@ def answer(entry: Entry, environ: Mapping[str, object], now: float) -> Answer:
         return whole(entry, now)
     settled = now >= entry.settled_at
     if not _still_matches(entry, environ, settled):
-        return Answer("412 Precondition Failed", [("Content-Length", "0"), ("ETag", entry.etag)], b"")
+        return Answer("412 Precondition Failed", [*_without_content(entry, now), ("Content-Length", "0")], b"")
     if _client_has_it(entry, environ, settled):
-        kept = [header for header in entry.headers_at(now) if header[0] not in _NOT_IN_304]
-        return Answer("304 Not Modified", kept, b"")
+        return Answer("304 Not Modified", _without_content(entry, now), b"")
     wanted = _text(environ, "HTTP_RANGE")
     if wanted is None or environ.get("REQUEST_METHOD") != "GET" or not _range_applies(entry, environ, settled):
         return whole(entry, now)
@@ -102,11 +101,15 @@ def _ranged(entry: Entry, wanted: str, now: float) -> Answer:
         first, end = max(size + first, 0), size
     start, stop = first, min(size if end is None else end, size)
     if start >= stop:
-        headers = [("Content-Range", f"bytes */{size}"), ("Content-Length", "0"), ("ETag", entry.etag)]
-        return Answer("416 Range Not Satisfiable", headers, b"")
+        empty = [("Content-Range", f"bytes */{size}"), ("Content-Length", "0")]
+        return Answer("416 Range Not Satisfiable", [*_without_content(entry, now), *empty], b"")
     headers = [header for header in entry.headers_at(now) if header[0] != "Content-Length"]
     headers += [("Content-Length", str(stop - start)), ("Content-Range", f"bytes {start}-{stop - 1}/{size}")]
     return Answer("206 Partial Content", headers, entry.body[start:stop])
+
+
+def _without_content(entry: Entry, now: float) -> Headers:
+    return [header for header in entry.headers_at(now) if header[0] not in _OF_CONTENT]
 
 
 def _bare(entry: Entry) -> str:
