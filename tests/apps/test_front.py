@@ -14,6 +14,7 @@ import pytest
 from tests.apps.front_support import WAIT_SECONDS, Plane, Wire, behind
 from tests.system.harness import wait_for
 
+from elastic_images.front.client import Client
 from elastic_images.front.listener import Front
 from elastic_images.front.loop import Loop
 from elastic_images.front.peers import Peers
@@ -171,6 +172,30 @@ def test_who_says_no_more_still_gets_his_answers(plane: Plane, port: int) -> Non
         assert wire.answer()[2].startswith(b"found")
         assert wire.answer()[2] == b"A" * 10
         assert wire.at_end
+
+
+def test_who_waits_behind_a_large_answer_keeps_nobody_busy(
+    plane: Plane, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Wire(port) as wire, Wire(port) as other:
+        wire.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        wire.send(GET % b"big" + GET % b"slow/1")
+        assert wire.answer()[2] == plane.images["big"]
+        assert plane.waiting.acquire(timeout=WAIT_SECONDS)
+        assert other.get("/images/a")[0] == 200
+        woken: list[Client] = []
+        ready = Client.ready
+
+        def counted(client: Client, events: int) -> None:
+            woken.append(client)
+            ready(client, events)
+
+        monkeypatch.setattr(Client, "ready", counted)
+        for _ in range(5):
+            assert other.get("/images/a")[0] == 200
+        assert len(woken) == 5
+        plane.gate.set()
+        assert wire.answer()[2].startswith(b"found")
 
 
 def test_who_sends_ahead_is_answered_in_the_end(plane: Plane, port: int) -> None:

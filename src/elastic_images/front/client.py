@@ -283,6 +283,8 @@ class Client:
         self._unsent = left
         self.since = self._house.loop.clock
         if not left:
+            # Before the next request: there is room to send all the time while that is answered.
+            self._wait_for(READABLE)
             self._sent()
             self._go_on()
 
