@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -118,6 +119,17 @@ def test_where_nobody_listens_the_read_is_answered_all_the_same(plane: Plane, po
         plane.other = nobody.getsockname()
     with Wire(port) as wire:
         assert wire.get("/images/asked/1")[2] == b"bypassed"
+
+
+def test_where_no_descriptor_is_left_the_read_is_answered_all_the_same(port: int) -> None:
+    with Wire(port) as wire:
+        assert wire.get("/images/a")[0] == 200
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))  # further ones: those that are open stay so
+        try:
+            assert wire.get("/images/asked/1")[2] == b"bypassed"
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_a_connection_that_was_closed_while_idle_is_replaced(port: int, other: Other) -> None:

@@ -186,16 +186,14 @@ class Client:
             self._free = free
             try:
                 found = question.ended(head, body)
+                if isinstance(found, tuple):
+                    self._send_whole(found)
+                    self._go_on()
+                else:
+                    self._release()
+                    self._work(found, without_body=False)
             except Exception:  # noqa: BLE001 - who asked must not wait for ever
-                _log.exception("an answer could not be given on")
-                self.abort()
-                return
-            if isinstance(found, tuple):
-                self._send_whole(found)
-                self._go_on()
-            else:
-                self._release()
-                self._work(found, without_body=False)
+                self._failed()
 
         self._busy = True
         self._house.ask(question, ended)
@@ -205,13 +203,16 @@ class Client:
             self._busy = False
             try:
                 self._answer(answer, without_body=without_body)
-            except UnicodeError:  # a header that is not Latin-1
-                _log.exception("an answer could not be given")
-                self.abort()
-            self._go_on()
+                self._go_on()
+            except Exception:  # noqa: BLE001 - as above
+                self._failed()
 
         self._busy = True
         self._house.work(find, done)
+
+    def _failed(self) -> None:
+        _log.exception("an answer could not be given on")
+        self.abort()
 
     def _answer(self, answer: Answer, *, without_body: bool) -> None:
         self._send(parts_of(answer, self._house.loop.date, without_body=without_body, close=self._close))

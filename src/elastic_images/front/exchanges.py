@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from collections import deque
 from collections.abc import Callable
@@ -45,7 +46,10 @@ class Exchanges:
         loop.on_tick(self._check)
 
     def ask(self, question: Question, ended: Ended) -> None:
-        """Ask. `ended` is called once: with the reply, the bytes, and what is to be called when they are sent."""
+        """Ask. `ended` is called once: with the reply, the bytes, and what is to be called when they are sent.
+
+        It may be called before this returns, and must not raise.
+        """
         server = self._servers.get(question.address)
         if server is None:
             server = self._servers[question.address] = _Server(self._loop, question.address, self.buffers)
@@ -128,17 +132,19 @@ class _Server:
 
     def _connect(self) -> _Connection | None:
         family = socket.AF_INET6 if ":" in self._address[0] else socket.AF_INET
-        connection = socket.socket(family, socket.SOCK_STREAM)
-        connection.setblocking(False)  # noqa: FBT003 - the standard library's signature
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
-            connection.connect(self._address)
-        except BlockingIOError:
-            pass
+            connection = socket.socket(family, socket.SOCK_STREAM)
+        except OSError:  # no descriptor is left
+            return None
+        try:
+            connection.setblocking(False)  # noqa: FBT003 - the standard library's signature
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            with contextlib.suppress(BlockingIOError):
+                connection.connect(self._address)
+            return _Connection(self._loop, connection, self, self._buffers)
         except OSError:
             connection.close()
             return None
-        return _Connection(self._loop, connection, self, self._buffers)
 
 
 class _Connection:

@@ -59,8 +59,8 @@ class Loop:
 
     def watch(self, fd: int, owner: Watched, events: int = READABLE) -> None:
         """Call `owner` when the socket is ready."""
-        self._watched[fd] = owner
         self._epoll.register(fd, events)
+        self._watched[fd] = owner
 
     def change(self, fd: int, events: int) -> None:
         """Wait for these events from now on."""
@@ -102,11 +102,11 @@ class Loop:
                     owner.ready(events)
                 except Exception:  # noqa: BLE001 - one connection's trouble is not the others'
                     _log.exception("a connection failed")
-                    owner.abort()
+                    self._try(owner.abort)
             if self.clock - ticked_at >= TICK_SECONDS:
                 ticked_at = self.clock
                 for call in self._every_tick:
-                    call()
+                    self._try(call)
 
     def close(self) -> None:
         """Free what the loop itself holds. After `run` has returned."""
@@ -118,10 +118,14 @@ class Loop:
     def _call_posted(self) -> None:
         os.eventfd_read(self._bell)
         while self._posted:
-            try:
-                self._posted.popleft()()
-            except Exception:  # noqa: BLE001 - as above
-                _log.exception("a posted call failed")
+            self._try(self._posted.popleft())
+
+    @staticmethod
+    def _try(call: Callable[[], None]) -> None:
+        try:
+            call()
+        except Exception:  # noqa: BLE001 - as above
+            _log.exception("a call failed")
 
     def _look_at_clocks(self) -> None:
         self.now, self.clock = time.time(), time.monotonic()
