@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import NamedTuple
 
 from werkzeug.http import parse_date, parse_etags, parse_if_range_header, parse_range_header, unquote_etag
@@ -63,11 +64,18 @@ def _text(environ: Mapping[str, object], name: str) -> str | None:
     return value if isinstance(value, str) else None
 
 
+def _date(environ: Mapping[str, object], name: str) -> datetime | None:
+    try:
+        return parse_date(_text(environ, name))
+    except OverflowError:  # a year or a time zone of twenty digits; what is no date means nothing
+        return None
+
+
 def _still_matches(entry: Entry, environ: Mapping[str, object], settled: bool) -> bool:
     if (match := _text(environ, "HTTP_IF_MATCH")) is not None:
         tags = parse_etags(match)
         return tags.star_tag or tags.is_strong(_bare(entry))
-    since = parse_date(_text(environ, "HTTP_IF_UNMODIFIED_SINCE"))
+    since = _date(environ, "HTTP_IF_UNMODIFIED_SINCE")
     return since is None or (settled and int(entry.updated_at) <= since.timestamp())
 
 
@@ -75,7 +83,7 @@ def _client_has_it(entry: Entry, environ: Mapping[str, object], settled: bool) -
     if (none_match := _text(environ, "HTTP_IF_NONE_MATCH")) is not None:
         tags = parse_etags(none_match)
         return tags.star_tag or tags.contains_weak(_bare(entry))
-    since = parse_date(_text(environ, "HTTP_IF_MODIFIED_SINCE"))
+    since = _date(environ, "HTTP_IF_MODIFIED_SINCE")
     return since is not None and settled and int(entry.updated_at) <= since.timestamp()
 
 
@@ -83,7 +91,10 @@ def _range_applies(entry: Entry, environ: Mapping[str, object], settled: bool) -
     condition = _text(environ, "HTTP_IF_RANGE")
     if condition is None:
         return True
-    parsed = parse_if_range_header(condition)
+    try:
+        parsed = parse_if_range_header(condition)
+    except OverflowError:
+        return False
     if parsed.date is not None:
         return settled and int(entry.updated_at) == parsed.date.timestamp()
     # A weak tag never holds here (section 13.1.5).

@@ -14,6 +14,7 @@ AT, BEFORE, AFTER = (
     "Sun, 09 Sep 2001 01:46:41 GMT",
 )
 LATER = UPDATED + 1000
+FAR = "Mon, 01 Jan 99999999999999999999 00:00:00 GMT"
 BODY = b"0123456789"
 ENTRY = Entry("k", BODY, content_type="image/png", etag='"abc"', version=1, updated_at=UPDATED)
 
@@ -34,6 +35,7 @@ CONDITIONS: list[Case] = [
     ({"If-Modified-Since": AFTER}, 304),
     ({"If-Modified-Since": BEFORE}, 200),
     ({"If-Modified-Since": "yesterday"}, 200),
+    ({"If-Modified-Since": FAR}, 200),
     # If-None-Match decides alone where both are there
     ({"If-None-Match": '"x"', "If-Modified-Since": AFTER}, 200),
     ({"If-None-Match": '"abc"', "If-Modified-Since": BEFORE}, 304),
@@ -48,6 +50,7 @@ CONDITIONS: list[Case] = [
     ({"If-Unmodified-Since": AFTER}, 200),
     ({"If-Unmodified-Since": BEFORE}, 412),
     ({"If-Unmodified-Since": "yesterday"}, 200),
+    ({"If-Unmodified-Since": FAR}, 200),
     ({"If-Match": '"abc"', "If-Unmodified-Since": BEFORE}, 200),
     # The order of section 13.2.2
     ({"If-Match": '"x"', "If-None-Match": '"abc"'}, 412),
@@ -80,6 +83,7 @@ RANGES: list[tuple[dict[str, str], int, bytes, str | None]] = [
     ({"Range": "bytes=2-4", "If-Range": AT}, 206, b"234", "bytes 2-4/10"),
     ({"Range": "bytes=2-4", "If-Range": AFTER}, 200, BODY, None),
     ({"Range": "bytes=2-4", "If-Range": BEFORE}, 200, BODY, None),
+    ({"Range": "bytes=2-4", "If-Range": FAR}, 200, BODY, None),
     ({"Range": "bytes=100-", "If-Range": '"x"'}, 200, BODY, None),
     ({"If-Range": '"abc"'}, 200, BODY, None),
     # A true condition lets the range through
