@@ -230,6 +230,12 @@ def test_an_unknown_key_is_404_and_a_bad_one_400(make: Callable[..., Web]) -> No
     assert set(web.storage.asked) == {"unknown"}
 
 
+def test_parameters_that_mean_nothing_are_left_aside_and_too_many_are_400(make: Callable[..., Web]) -> None:
+    web = make()
+    assert web.get(query="&".join(["a=1"] * 20)).status.startswith("200")
+    assert web.get(query="&".join(["a=1"] * 21)).status.startswith("400")
+
+
 def test_a_key_of_any_spelling_is_found(make: Callable[..., Web]) -> None:
     web = make(near_bytes=NEAR)
     for _ in range(4):

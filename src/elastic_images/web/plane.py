@@ -15,7 +15,7 @@ from urllib.parse import parse_qs
 from elastic_images.apps_wsgi import error_answer
 from elastic_images.core.coherence import Begun, Fill, Refusal
 from elastic_images.core.entry import Entry, Headers
-from elastic_images.core.errors import ElasticImagesError, NotFound, Unavailable
+from elastic_images.core.errors import ElasticImagesError, InvalidRequest, NotFound, Unavailable
 from elastic_images.core.renditions import rendition_name
 from elastic_images.core.serving import CONDITIONAL_HEADERS, Answer, answer, is_conditional, whole
 from elastic_images.front.reads import Environ
@@ -44,6 +44,7 @@ _RELAYS = 96
 BYPASS_PLACES = 40
 """Reads past the pool under way, at the most (I7): a lost node must not become a storm."""
 _PLACE_SECONDS = 0.25
+_PARAMETERS = 20
 
 
 class EntryReader(Protocol):
@@ -287,8 +288,14 @@ def _name(environ: Environ) -> str:
 
 
 def _rendition(query: str) -> str | None:
-    """The rendition that a query string asks for; every other parameter means nothing here, and may be anything."""
-    given = parse_qs(query, keep_blank_values=True, max_num_fields=20).get("rendition")
+    """The rendition that a query string asks for; every other parameter means nothing here, and may be anything.
+
+    Raises InvalidRequest where there are more than 20.
+    """
+    try:
+        given = parse_qs(query, keep_blank_values=True, max_num_fields=_PARAMETERS).get("rendition")
+    except ValueError:
+        raise InvalidRequest(f"A query has at most {_PARAMETERS} parameters.") from None
     return given[-1] if given else None
 
 
