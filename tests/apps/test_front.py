@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from tests.apps.front_support import WAIT_SECONDS, Plane, Wire, behind
 from tests.system.harness import wait_for
+from tests.unit.pool.raw_server import RawServer, ok
 
 from elastic_images.front.client import Client
 from elastic_images.front.listener import Front
@@ -295,6 +296,40 @@ def test_what_is_posted_after_the_end_goes_nowhere() -> None:
         os.read(reader, 8)
     os.close(reader)
     os.close(writer)
+
+
+def test_a_refusal_comes_through_though_the_server_behind_reads_no_further(plane: Plane) -> None:
+    arrived, refuse, closed, entered, go_on = (threading.Event() for _ in range(5))
+
+    def script(connection: socket.socket, _number: int) -> None:
+        connection.recv(10)
+        arrived.set()
+        assert refuse.wait(WAIT_SECONDS)
+        connection.sendall(ok(b"no", status="413 Content Too Large"))
+        connection.close()  # over bytes that were not read: a reset
+        closed.set()
+
+    def held() -> None:
+        entered.set()
+        assert go_on.wait(WAIT_SECONDS)
+
+    listener = bind("127.0.0.1", 0)
+    port = listener.getsockname()[1]
+    with RawServer(script) as server:
+        front = Front(listener, plane, int(server.address.rpartition(":")[2]), Peers(), threads=4, idle_seconds=90)
+        front.start()
+        with Wire(port) as wire:
+            wire.send(b"PUT /up HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n")
+            assert arrived.wait(WAIT_SECONDS)
+            front.loop.post(held)
+            assert entered.wait(WAIT_SECONDS)
+            wire.send(b"u" * 1000)
+            refuse.set()
+            assert closed.wait(WAIT_SECONDS)
+            go_on.set()
+            assert wire.answer()[2] == b"no"
+        front.drain()
+        assert front.stop(WAIT_SECONDS)
 
 
 def test_where_nobody_is_behind_the_connection_is_closed(plane: Plane) -> None:

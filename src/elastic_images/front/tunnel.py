@@ -28,8 +28,8 @@ class Tunnel:
         """`backend` may still be connecting; `start` is what the client said so far."""
         self._loop = loop
         self._on_close = on_close
-        self._client = _End(loop, client, self.close, self.check)
-        self._backend = _End(loop, backend, self._backend_failed, self.check)
+        self._client = _End(loop, client, self)
+        self._backend = _End(loop, backend, self)
         self._client.other, self._backend.other = self._backend, self._client
         self._over_at: float | None = None
         self._backend.unsent = memoryview(start)
@@ -50,18 +50,12 @@ class Tunnel:
 
     def check(self) -> None:
         """Close what is over. To be called now and then, too."""
-        if self._client.no_more and self._client.shut:
+        if self._client.broken or (self._client.no_more and self._client.shut):
             self.close()
         elif self._client.shut:
             self._over_at = self._over_at or self._loop.clock + _LINGER_SECONDS
             if self._loop.clock > self._over_at:
                 self.close()
-
-    def _backend_failed(self) -> None:
-        # It will not say or take any more. What it said goes out, what still comes for it is thrown away.
-        self._backend.broken = self._backend.no_more = True
-        self._backend.unsent = memoryview(b"")
-        self._client.flush()
 
 
 class _End:
@@ -69,17 +63,16 @@ class _End:
 
     other: _End
 
-    def __init__(
-        self, loop: Loop, connection: socket.socket, on_failure: Callable[[], None], on_step: Callable[[], None]
-    ) -> None:
+    def __init__(self, loop: Loop, connection: socket.socket, tunnel: Tunnel) -> None:
         self._loop = loop
+        self._tunnel = tunnel
         self._connection = connection
         self._fd = connection.fileno()
-        self._on_failure = on_failure
-        self._on_step = on_step
         self._events: int | None = None
         self.unsent = memoryview(b"")
         self.broken = False
+        """It takes nothing more, and what comes for it is thrown away. What it said before can still be read: the
+        server behind may have refused an upload and closed."""
         self.no_more = False
         """Nothing more comes from here."""
         self.shut = False
@@ -96,11 +89,11 @@ class _End:
             self._receive()
         self.wait()
         self.other.wait()
-        self._on_step()
+        self._tunnel.check()
 
     def abort(self) -> None:
         """See `loop.Watched`."""
-        self._on_failure()
+        self._tunnel.close()
 
     def close(self) -> None:
         self._watch(None)
@@ -117,7 +110,7 @@ class _End:
         except BlockingIOError:
             return
         except OSError:
-            self._on_failure()
+            self.broken, self.unsent = True, memoryview(b"")
             return
         if self.other.no_more and not self.shut:
             self.shut = True
@@ -137,8 +130,7 @@ class _End:
         except BlockingIOError:
             return
         except OSError:
-            self._on_failure()
-            return
+            self.broken, data = True, b""
         self.no_more = not data
         self.other.unsent = memoryview(data)
         self.other.flush()
