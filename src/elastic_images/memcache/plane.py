@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import hmac
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from elastic_images.apps_wsgi import error_answer
+from elastic_images.apps_wsgi import error_answer, reads_in_front_of
 from elastic_images.core.coherence import Refusal
 from elastic_images.core.errors import Conflict, ElasticImagesError, InvalidKey, NotFound, NotMine, Unauthenticated
 from elastic_images.core.serving import Answer, answer, is_conditional, whole
@@ -18,7 +18,7 @@ from elastic_images.front.reads import Environ
 from elastic_images.memcache.node import CacheNode
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+    from _typeshed.wsgi import WSGIApplication
 
 IMAGES, PEER = "/images/", "/peer/"
 _HIT, _MISS, _STALE = [("X-Cache", "HIT")], [("X-Cache", "MISS")], [("X-Cache", "STALE")]
@@ -42,16 +42,7 @@ class NodePlane:
 
     def in_front_of(self, behind: WSGIApplication) -> WSGIApplication:
         """WSGI that answers `/images/<key>` and `/peer/<key>`, and leaves everything else to `behind`."""
-
-        def plane(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-            is_read = environ["REQUEST_METHOD"] in ("GET", "HEAD")
-            if not is_read or not environ["PATH_INFO"].startswith((IMAGES, PEER)):
-                return behind(environ, start_response)
-            status, headers, body = self.respond(environ)
-            start_response(status, headers)
-            return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
-
-        return plane
+        return reads_in_front_of(behind, self.respond, lambda environ: environ["PATH_INFO"].startswith((IMAGES, PEER)))
 
     def respond(self, environ: Environ) -> Answer:
         """The answer to a GET or HEAD, errors included; for HEAD its body is to be left out.

@@ -9,6 +9,7 @@ from __future__ import annotations
 from elastic_images.core.cache import ByteCache
 from elastic_images.core.coherence import CoherentCache, Fill
 from elastic_images.core.entry import Entry
+from elastic_images.core.errors import ElasticImagesError
 from elastic_images.pool.lease_clock import lease_clock
 
 _REMEMBERED_KEYS = 8192
@@ -37,6 +38,10 @@ class Popularity:
         return count >= self._popular_reads
 
 
+class PoolUnused(ElasticImagesError):
+    """A near fill could not use the pool: whoever waited for it asks storage himself."""
+
+
 class NearCache:
     """A coherent cache of all partitions, and what it lets in. Safe to share between threads."""
 
@@ -55,3 +60,7 @@ class NearCache:
             self.cache.complete(fill, entry)
         else:
             self.cache.pass_on(fill, entry)
+
+    def give_up(self, fill: Fill) -> None:
+        """End a fill for which the pool could not be used."""
+        self.cache.fail(fill, PoolUnused("The pool cannot be used."))

@@ -7,12 +7,12 @@ node, over one kept-alive connection; storage, when the pool cannot be used, kee
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import parse_qs
 
-from elastic_images.apps_wsgi import error_answer
+from elastic_images.apps_wsgi import error_answer, reads_in_front_of
 from elastic_images.core.coherence import Begun, Fill, Refusal
 from elastic_images.core.entry import Entry, Headers
 from elastic_images.core.errors import ElasticImagesError, InvalidRequest, NotFound, Unavailable
@@ -23,11 +23,11 @@ from elastic_images.lean_http import LeanAnswer
 from elastic_images.metrics.counters import Counters
 from elastic_images.pool.entries import entry_from_answer, fact_headers
 from elastic_images.pool.router import Asked, PoolRouter
-from elastic_images.web.near_cache import NearCache
+from elastic_images.web.near_cache import NearCache, PoolUnused
 from elastic_images.web.request_path import key_in_path
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+    from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
 
 IMAGES = "/images/"
 _RELAYED = (
@@ -52,10 +52,6 @@ class EntryReader(Protocol):
 
     def get_entry(self, key: str) -> Entry:
         """The image, read by a fresh transaction. Raises NotFound, Unavailable."""
-
-
-class PoolUnused(ElasticImagesError):
-    """A near fill could not use the pool: whoever waited for it asks storage himself."""
 
 
 class ImagePlane:
@@ -97,15 +93,10 @@ class ImagePlane:
     def in_front_of(self, behind: WSGIApplication, may_answer: Callable[[WSGIEnvironment], bool]) -> WSGIApplication:
         """WSGI that answers reads of images where `may_answer`, and leaves everything else to `behind`."""
 
-        def plane(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-            method = environ["REQUEST_METHOD"]
-            if method not in ("GET", "HEAD") or not environ["PATH_INFO"].startswith(IMAGES) or not may_answer(environ):
-                return behind(environ, start_response)
-            status, headers, body = self.respond(environ)
-            start_response(status, headers)
-            return [] if method == "HEAD" else [body]
+        def is_mine(environ: WSGIEnvironment) -> bool:
+            return bool(environ["PATH_INFO"].startswith(IMAGES)) and may_answer(environ)
 
-        return plane
+        return reads_in_front_of(behind, self.respond, is_mine)
 
     def respond(self, environ: Environ) -> Answer:
         """The answer to a GET or HEAD of `/images/<key>`, errors included; for HEAD its body is to be left out."""
@@ -165,7 +156,7 @@ class ImagePlane:
                 got = got if entry else None
         finally:
             if entry is None:
-                near.cache.fail(fill, PoolUnused("The pool cannot be used."))
+                near.give_up(fill)
         if got is None or entry is None:
             return self._from_answer(fill.key, got, environ)
         node_answer, slot = got

@@ -21,7 +21,7 @@ from elastic_images.lean_http import LeanAnswer
 from elastic_images.pool.router import Asked, PoolRouter
 from elastic_images.pool.view import Member
 from elastic_images.web.near_cache import NearCache
-from elastic_images.web.plane import ImagePlane, PoolUnused
+from elastic_images.web.plane import ImagePlane
 
 _REMEMBERED_NODES = 64
 
@@ -73,7 +73,7 @@ class Relay:
 
     def _give_up(self) -> None:
         if self._fill is not None and self._near is not None:
-            self._near.cache.fail(self._fill, PoolUnused("The pool cannot be used."))
+            self._near.give_up(self._fill)
 
 
 class Relays:
@@ -103,7 +103,7 @@ class Relays:
             fill = begun.fill
         relay = self._ask(key, fill)
         if relay is None and fill is not None and self.near is not None:
-            self.near.cache.fail(fill, PoolUnused("The pool cannot be used."))
+            self.near.give_up(fill)
         return relay
 
     def _ask(self, key: str, fill: Fill | None) -> Relay | None:
