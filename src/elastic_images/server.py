@@ -172,7 +172,14 @@ def _serve(
         port = behind.getsockname()[1]
         worker = _Worker(peers.in_front_of(wsgi), behind, threads=threads, on_exit=on_exit, idle_seconds=idle_seconds)
     made = Front(
-        socket.socket(fileno=listener.detach()), reads, port, peers, threads=threads, idle_seconds=idle_seconds
+        socket.socket(fileno=listener.detach()),
+        reads,
+        port,
+        peers,
+        threads=threads,
+        idle_seconds=idle_seconds,
+        max_connections=_MAX_CONNECTIONS,
+        on_exit=on_exit,
     )
     made.start()
     return _Fronted(made, worker)

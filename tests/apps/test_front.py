@@ -286,6 +286,16 @@ def test_what_takes_longer_than_the_end_is_cut_off(plane: Plane) -> None:
     plane.gate.set()
 
 
+def test_whoever_serves_learns_that_its_thread_has_ended(plane: Plane) -> None:
+    ended = threading.Event()
+    front = Front(bind("127.0.0.1", 0), plane, 1, Peers(), threads=4, idle_seconds=90, on_exit=ended.set)
+    front.loop.end()
+    front.start()
+    assert ended.wait(WAIT_SECONDS)
+    front.stop(0)
+    assert not front.alive
+
+
 def test_what_is_posted_after_the_end_goes_nowhere() -> None:
     loop = Loop()
     loop.close()

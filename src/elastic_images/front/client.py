@@ -6,12 +6,14 @@ import contextlib
 import logging
 import socket
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Protocol
 
 from elastic_images.core.serving import Answer
-from elastic_images.front.heads import MAX_HEAD_BYTES, PLAIN, Heads, Request
-from elastic_images.front.loop import READABLE, WRITABLE, Loop
-from elastic_images.front.reads import Question, Reads, ReplyHead, Whole
+from elastic_images.front.exchanges import Ended
+from elastic_images.front.heads import MAX_HEAD_BYTES, PLAIN, Heads, Request, plain_environ
+from elastic_images.front.loop import WRITABLE, Loop
+from elastic_images.front.reads import Environ, Question, Reads, ReplyHead, Whole
 from elastic_images.front.sending import Part, parts_of, send, unsent
 
 _log = logging.getLogger(__name__)
@@ -22,9 +24,6 @@ _EARLY_BYTES = 65_536
 """So much of further requests is taken in while one is being answered."""
 
 
-Ended = Callable[[ReplyHead | None, memoryview, Callable[[], None]], None]
-
-
 class House(Protocol):
     """What the connections of one front share."""
 
@@ -33,10 +32,8 @@ class House(Protocol):
     heads: Heads
     draining: bool
 
-    def ask(
-        self, question: Question, ended: Callable[[ReplyHead | None, memoryview, Callable[[], None]], None]
-    ) -> None:
-        """Ask another server; `ended` is called with the reply and what frees its bytes, on the loop's thread."""
+    def ask(self, question: Question, ended: Ended) -> None:
+        """Ask another server; `ended` is called on the loop's thread."""
 
     def work(self, find: Callable[[], Answer], done: Callable[[Answer], None]) -> None:
         """Call `find` on a thread that may wait, and `done` with what it gave on the loop's thread."""
@@ -60,7 +57,6 @@ class Client:
         "_close",
         "_connection",
         "_ended",
-        "_events",
         "_fd",
         "_free",
         "_held",
@@ -84,7 +80,6 @@ class Client:
         self._open = True
         self.lingers = False
         """Whether the last answer is out, and only the client's end is waited for."""
-        self._events: int | None = READABLE
         self._free: Callable[[], None] | None = None
         house.loop.watch(self._fd, self)
         self.since = house.loop.clock
@@ -136,10 +131,13 @@ class Client:
             if plain is not None:
                 fields = house.heads.known.get((self._address, data[plain.end() :]))
                 if fields is not None and fields.whole and not house.draining:
-                    found = house.reads.hit(plain[1].decode(), fields.environ, house.loop.now)
+                    name = plain[1].decode()
+                    found = house.reads.hit(name, fields.environ, house.loop.now)
                     if found is not None:
                         self._send((house.loop.ok + found[0] + b"\r\n", found[1]))
-                        return
+                    else:
+                        self._find_whole(name, partial(plain_environ, fields, name))
+                    return
             data = self._serve_any(data)
 
     def _serve_any(self, data: bytes) -> bytes:
@@ -168,17 +166,23 @@ class Client:
             found = house.reads.hit(name, environ, house.loop.now)
             if found is not None:
                 self._send_whole(found)
-                return
-            question = house.reads.question(name)
-            if question is not None:
-                self._ask(question)
-                return
-        elif name is not None:
+            else:
+                self._find_whole(name, lambda: environ)
+            return
+        if name is not None:
             given = house.reads.from_memory(name, environ, house.loop.now)
             if given is not None:
                 self._answer(given, without_body=request.is_head)
                 return
         self._work(lambda: house.reads.respond(environ), without_body=request.is_head)
+
+    def _find_whole(self, name: str, environ: Callable[[], Environ]) -> None:
+        """Have an image found that is not in memory."""
+        question = self._house.reads.question(name)
+        if question is not None:
+            self._ask(question)
+        else:
+            self._work(lambda: self._house.reads.respond(environ()), without_body=False)
 
     def _ask(self, question: Question) -> None:
         def ended(head: ReplyHead | None, body: memoryview, free: Callable[[], None]) -> None:
@@ -232,7 +236,7 @@ class Client:
         if self._ended:
             self.abort()
         else:
-            self._wait_for(READABLE)
+            self._house.loop.watch(self._fd, self)
 
     @property
     def _at_rest(self) -> bool:
@@ -247,14 +251,14 @@ class Client:
         self._ended = not data
         if self._ended or len(self._held) > _EARLY_BYTES:
             # Not watched at all: whoever is gone would be reported again and again.
-            self._wait_for(None)
+            self._house.loop.forget(self._fd)
 
     def _pass_on(self, data: bytes) -> None:
         self._leave()
         self._house.pass_on(self._connection, self._address, data)
 
     def _leave(self) -> None:
-        self._wait_for(None)
+        self._house.loop.forget(self._fd)
         self._open = False
         self._house.left(self)
 
@@ -271,7 +275,7 @@ class Client:
             return
         if sent < sum(map(len, parts)):
             self._unsent = unsent(parts, sent)
-            self._wait_for(WRITABLE)
+            self._house.loop.watch(self._fd, self, WRITABLE)
         elif self._close or self._free:
             self._sent()
 
@@ -285,7 +289,7 @@ class Client:
         self.since = self._house.loop.clock
         if not left:
             # Before the next request: there is room to send all the time while that is answered.
-            self._wait_for(READABLE)
+            self._house.loop.watch(self._fd, self)
             self._sent()
             self._go_on()
 
@@ -296,21 +300,9 @@ class Client:
             # could take the end of the answer away (RFC 9112, section 9.6).
             self._held = b""
             self.lingers = True
-            self._wait_for(READABLE)
+            self._house.loop.watch(self._fd, self)
             with contextlib.suppress(OSError):
                 self._connection.shutdown(socket.SHUT_WR)
-
-    def _wait_for(self, events: int | None) -> None:
-        if events == self._events:
-            return
-        loop = self._house.loop
-        if events is None:
-            loop.forget(self._fd)
-        elif self._events is None:
-            loop.watch(self._fd, self, events)
-        else:
-            loop.change(self._fd, events)
-        self._events = events
 
     def _release(self) -> None:
         if self._free is not None:

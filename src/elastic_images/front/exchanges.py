@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import socket
 from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple
 
+from elastic_images.front.connecting import begin_connect
 from elastic_images.front.loop import READABLE, WRITABLE, Loop
 from elastic_images.front.reads import Question, ReplyHead
 
@@ -23,6 +23,7 @@ _KEPT_BUFFER_BYTES = 16_000_000
 _SMALL_BYTES = 131_072
 
 Ended = Callable[[ReplyHead | None, memoryview, Callable[[], None]], None]
+"""Is told of a reply: its head (None: there was none in time), its bytes, and what to call when they are sent."""
 _NOTHING = memoryview(b"")
 
 
@@ -131,16 +132,11 @@ class _Server:
             connection.abort()
 
     def _connect(self) -> _Connection | None:
-        family = socket.AF_INET6 if ":" in self._address[0] else socket.AF_INET
         try:
-            connection = socket.socket(family, socket.SOCK_STREAM)
-        except OSError:  # no descriptor is left
+            connection = begin_connect(self._address)
+        except OSError:
             return None
         try:
-            connection.setblocking(False)  # noqa: FBT003 - the standard library's signature
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            with contextlib.suppress(BlockingIOError):
-                connection.connect(self._address)
             return _Connection(self._loop, connection, self, self._buffers)
         except OSError:
             connection.close()
@@ -164,7 +160,6 @@ class _Connection:
         self._have_bytes = 0
         self._idle_since = loop.clock
         self._used = False
-        self._events = READABLE
         loop.watch(self._fd, self)
 
     def ask(self, asked: _Asked) -> None:
@@ -207,7 +202,7 @@ class _Connection:
         except OSError:
             self._closed()
             return
-        self._wait_for(WRITABLE if self._unsent else READABLE)
+        self._loop.watch(self._fd, self, WRITABLE if self._unsent else READABLE)
 
     def _closed(self) -> None:
         """The server closed it. Where that was before it saw the question, another connection asks again."""
@@ -218,11 +213,6 @@ class _Connection:
                 self._server.ask_anew(asked)
         else:
             self.abort()
-
-    def _wait_for(self, events: int) -> None:
-        if events != self._events:
-            self._loop.change(self._fd, events)
-            self._events = events
 
     def _receive_head(self) -> None:
         try:

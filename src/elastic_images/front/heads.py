@@ -42,6 +42,11 @@ class Fields(NamedTuple):
     """Whether the client wants the connection closed."""
 
 
+def plain_environ(fields: Fields, name: str) -> Environ:
+    """The request that `PLAIN` told the name of."""
+    return {**fields.environ, "REQUEST_METHOD": "GET", "PATH_INFO": f"/images/{name}", "QUERY_STRING": ""}
+
+
 class Request(NamedTuple):
     """A read that the data plane answers."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import logging
 import socket
@@ -16,6 +15,7 @@ from elastic_images.apps import told_error
 from elastic_images.apps_wsgi import error_answer
 from elastic_images.core.serving import Answer
 from elastic_images.front.client import Client
+from elastic_images.front.connecting import begin_connect
 from elastic_images.front.exchanges import Exchanges
 from elastic_images.front.heads import Heads
 from elastic_images.front.loop import Loop
@@ -23,7 +23,6 @@ from elastic_images.front.peers import LOOPBACK, Peers
 from elastic_images.front.reads import Reads
 from elastic_images.front.tunnel import Tunnel
 
-MAX_CONNECTIONS = 8192
 _ACCEPTED_AT_ONCE = 64
 _PAUSE_SECONDS = 0.2
 _log = logging.getLogger(__name__)
@@ -44,13 +43,20 @@ class Front:
         *,
         threads: int,
         idle_seconds: float,
+        max_connections: int = 8192,
+        on_exit: Callable[[], None] = lambda: None,
     ) -> None:
-        """The socket becomes the front's. `threads` is how many reads may wait at a time; further ones queue."""
+        """The socket becomes the front's. `threads` is how many reads may wait at a time; further ones queue.
+
+        `on_exit` is called when its thread has ended, whyever that is.
+        """
         self._listener = listener
         listener.setblocking(False)  # noqa: FBT003 - the standard library's signature
         self._backend_port = backend_port
         self._peers = peers
         self._idle_seconds = idle_seconds
+        self._max_connections = max_connections
+        self._on_exit = on_exit
         self.loop = Loop()
         self.reads = reads
         self.heads = Heads(reads)
@@ -102,24 +108,13 @@ class Front:
 
     def pass_on(self, connection: socket.socket, address: str, start: bytes) -> None:
         """See `client.House`."""
-        try:
-            backend = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        except OSError as error:  # no descriptor is left
-            _log.warning("a connection could not be passed on: %s", error.strerror)
-            connection.close()
-            return
         name = self._peers.add(address)
         try:
-            backend.setblocking(False)  # noqa: FBT003 - the standard library's signature
-            backend.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            backend.bind((name, 0))
-            with contextlib.suppress(BlockingIOError):
-                backend.connect((LOOPBACK, self._backend_port))
-        except OSError:
-            _log.exception("a connection could not be passed on")
+            backend = begin_connect((LOOPBACK, self._backend_port), name)
+        except OSError as error:
+            _log.warning("a connection could not be passed on: %s", error.strerror)
             self._peers.remove(name)
             connection.close()
-            backend.close()
             return
         tunnel = Tunnel(self.loop, connection, backend, start, partial(self._tunnel_closed, name))
         if tunnel.open:
@@ -138,7 +133,7 @@ class Front:
     def ready(self, _events: int) -> None:
         """See `loop.Watched`."""
         for _ in range(_ACCEPTED_AT_ONCE):
-            if len(self._clients) + len(self._tunnels) >= MAX_CONNECTIONS:
+            if len(self._clients) + len(self._tunnels) >= self._max_connections:
                 self._pause()
                 return
             try:
@@ -181,6 +176,7 @@ class Front:
                 tunnel.close()
             self._exchanges.close()
             self.loop.close()
+            self._on_exit()
 
     def _check(self) -> None:
         for tunnel in list(self._tunnels):

@@ -42,6 +42,7 @@ class Loop:
     def __init__(self) -> None:
         self._epoll = select.epoll()
         self._watched: dict[int, Watched] = {}
+        self._events: dict[int, int] = {}
         self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._epoll.register(self._bell, READABLE)
         self._posted: deque[Callable[[], None]] = deque()
@@ -58,17 +59,23 @@ class Loop:
         self._look_at_clocks()
 
     def watch(self, fd: int, owner: Watched, events: int = READABLE) -> None:
-        """Call `owner` when the socket is ready."""
-        self._epoll.register(fd, events)
-        self._watched[fd] = owner
+        """Call `owner` when the socket is ready for these events, and for no others from now on; 0 is `forget`.
 
-    def change(self, fd: int, events: int) -> None:
-        """Wait for these events from now on."""
-        self._epoll.modify(fd, events)
+        A socket that is waited for in no way must not be watched: its end would be reported again and again.
+        """
+        before = self._events.get(fd, 0)
+        if events == before:
+            return
+        if not events:
+            self.forget(fd)
+            return
+        (self._epoll.modify if before else self._epoll.register)(fd, events)
+        self._watched[fd], self._events[fd] = owner, events
 
     def forget(self, fd: int) -> None:
         """Call nobody any more. To be said before the socket is closed: its number may be another's at once."""
         if self._watched.pop(fd, None) is not None:
+            del self._events[fd]
             self._epoll.unregister(fd)
 
     def post(self, call: Callable[[], None]) -> None:

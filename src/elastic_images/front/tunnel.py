@@ -68,7 +68,6 @@ class _End:
         self._tunnel = tunnel
         self._connection = connection
         self._fd = connection.fileno()
-        self._events: int | None = None
         self.unsent = memoryview(b"")
         self.broken = False
         """It takes nothing more, and what comes for it is thrown away. What it said before can still be read: the
@@ -96,7 +95,7 @@ class _End:
         self._tunnel.close()
 
     def close(self) -> None:
-        self._watch(None)
+        self._loop.forget(self._fd)
         self._connection.close()
 
     def flush(self) -> None:
@@ -121,8 +120,7 @@ class _End:
         """Wait for room where something is to be sent, and for bytes where the other side has room for them."""
         if self.open:
             events = (WRITABLE if self.unsent else 0) | (0 if self.no_more or self.other.unsent else READABLE)
-            # A socket that is waited for in no way is not watched: its end would be reported again and again.
-            self._watch(events or None)
+            self._loop.watch(self._fd, self, events)
 
     def _receive(self) -> None:
         try:
@@ -134,14 +132,3 @@ class _End:
         self.no_more = not data
         self.other.unsent = memoryview(data)
         self.other.flush()
-
-    def _watch(self, events: int | None) -> None:
-        if events == self._events:
-            return
-        if events is None:
-            self._loop.forget(self._fd)
-        elif self._events is None:
-            self._loop.watch(self._fd, self, events)
-        else:
-            self._loop.change(self._fd, events)
-        self._events = events
