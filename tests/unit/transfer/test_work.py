@@ -51,6 +51,20 @@ def test_an_error_ends_it_and_nothing_more_is_begun() -> None:
     assert not [thread for thread in threading.enumerate() if "ThreadPool" in thread.name]
 
 
+def test_behind_an_error_nothing_is_begun_even_before_it_is_read() -> None:
+    for _ in range(50):
+        begun: list[int] = []
+
+        def work(number: int, begun: list[int] = begun) -> None:
+            begun.append(number)
+            if number == 2:
+                raise NotFound("2")
+
+        with pytest.raises(NotFound, match="2"):
+            list(in_parallel(work, range(1000), 1))
+        assert begun == [0, 1, 2]
+
+
 def test_an_error_of_the_items_comes_through() -> None:
     def items() -> Iterator[int]:
         yield 1

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypeVar
 
@@ -29,11 +30,23 @@ def in_parallel(work: Callable[[T], R], items: Iterable[T], jobs: int) -> Genera
     Takes no more items than it needs to keep all busy. What `work` or `items` raises comes through; then, and where
     the caller stops reading, nothing more is begun, and it returns when what was begun has ended.
     """
+    failed = threading.Event()
+
+    def one(item: T) -> R:
+        if failed.is_set():
+            # Those before it, among them the one that failed, were begun earlier: nobody reads what becomes of this.
+            raise CancelledError
+        try:
+            return work(item)
+        except BaseException:
+            failed.set()
+            raise
+
     executor = ThreadPoolExecutor(max_workers=jobs)
     waiting: deque[Future[R]] = deque()
     try:
         for item in items:
-            waiting.append(executor.submit(work, item))
+            waiting.append(executor.submit(one, item))
             if len(waiting) >= _AHEAD * jobs:
                 yield waiting.popleft().result()
         while waiting:
