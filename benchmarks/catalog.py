@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Engine
-from tests.database_servers import mariadb, postgresql
+from testing.big_catalog import fill
+from testing.database_servers import mariadb, postgresql
 
-from benchmarks.lib.big_catalog import fill
 from benchmarks.lib.catalog_figures import Figure, delete_all, measure
 from benchmarks.lib.facts import facts
 from elastic_images.database.engine import open_engine

@@ -59,8 +59,8 @@ def _on_one(given: argparse.Namespace) -> dict[str, Any]:
 
 
 def _on_several_hosts(given: argparse.Namespace) -> dict[str, Any]:
-    from tests.database_servers import mariadb, postgresql
-    from tests.hosts.network import why_not
+    from testing.database_servers import mariadb, postgresql
+    from testing.hosts.network import why_not
 
     from benchmarks.checker.cuts import schedule
     from benchmarks.checker.several import SeveralOptions, check_several

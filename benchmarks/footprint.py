@@ -17,14 +17,14 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from tests.system.harness import System, running, wait_for
+from testing.loaded import APPS, loaded
+from testing.system import System, running, wait_for
 
 from benchmarks.lib.facts import facts
 from benchmarks.lib.images import jpegs
-from benchmarks.lib.loaded import APPS, loaded
 from benchmarks.lib.processes import app_name, pss_bytes
 from elastic_images.core.keys import quote_key
-from elastic_images.internal_http import InternalHttp
+from elastic_images.http.internal_client import InternalClient
 
 IDLE_MB, OVERHEAD = 450.0, 0.05
 _BODY_BYTES = 100_000
@@ -107,7 +107,7 @@ def cached(folder: Path, images: int) -> dict[str, float]:
 
 def _read_all(system: System, keys: list[str], held: int) -> dict[str, Any]:
     """Have the node fetch these images, so that it holds so many, and give what it then says of itself."""
-    http = InternalHttp((system.data / "internal-token").read_text().strip())
+    http = InternalClient((system.data / "internal-token").read_text().strip())
     url = f"http://127.0.0.1:{system.port('memcache')}"
     with ThreadPoolExecutor(8) as threads:
         for _ in threads.map(lambda key: http.fetch(f"{url}/images/{quote_key(key)}"), keys):

@@ -18,7 +18,7 @@ from contextlib import AbstractContextManager, contextmanager
 from importlib.metadata import version
 from itertools import cycle
 
-from tests.object_servers import S3Server, moto, seaweedfs
+from testing.object_servers import S3Server, moto, seaweedfs
 
 from benchmarks.lib.stopping import in_order
 from elastic_images.storage.objects.base import ObjectStore

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 from multiprocessing.synchronize import Event
 
-from tests.hosts.system import NODES, STORAGES, WEBS, SeveralHosts
+from testing.hosts.system import NODES, STORAGES, WEBS, SeveralHosts
 
 _SECONDS = (2.0, 15.0)
 

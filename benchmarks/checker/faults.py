@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from multiprocessing.synchronize import Event
 
 import psutil
-from tests.system.harness import System
+from testing.system import System
 
 KINDS = ("memcache", "web", "storage", "autoscaler", "manager")
 _WEIGHTS = (5, 3, 2, 2, 1)

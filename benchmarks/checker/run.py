@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.system.harness import System, running
+from testing.system import System, running
 
 from benchmarks.checker import load
 from benchmarks.checker.faults import inject, schedule

@@ -14,8 +14,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tests.hosts.system import NODES, WEBS, Database, SeveralHosts, several_hosts
-from tests.system.harness import wait_for
+from testing.hosts.system import NODES, WEBS, Database, SeveralHosts, several_hosts
+from testing.system import wait_for
 
 from benchmarks.checker import load
 from benchmarks.checker.cuts import Cut, inject

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.system.harness import System, running, wait_for
+from testing.system import System, running, wait_for
 
 from benchmarks.elastic.images import Catalog, make_catalog
 from benchmarks.elastic.load import Read, Readers

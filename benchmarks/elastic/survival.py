@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from tests.system.harness import System, wait_for
+from testing.system import System, wait_for
 
 from benchmarks.elastic.images import Catalog
 from benchmarks.elastic.load import Read, Readers

@@ -11,11 +11,11 @@ from itertools import count
 from typing import Any
 
 from sqlalchemy import Engine
+from testing.big_catalog import BEGAN_AT, key
 
-from benchmarks.lib.big_catalog import BEGAN_AT, key
-from elastic_images.storage.catalog import Catalog, Upload
-from elastic_images.storage.facts import Actor, ImageFacts
-from elastic_images.storage.listing import MAX_LIMIT, Cursor
+from elastic_images.core.image_facts import Actor, ImageFacts
+from elastic_images.storage.catalog.catalog import Catalog, Upload
+from elastic_images.storage.catalog.listing import MAX_LIMIT, Cursor
 from elastic_images.storage.objects.base import new_name
 from elastic_images.storage.write_path import DELETE_BATCH, new_write_id
 

@@ -6,7 +6,7 @@ import io
 from math import sqrt
 
 from PIL import Image
-from tests.photographs import SOURCES, data_folder
+from testing.photographs import SOURCES, data_folder
 
 _TOLERANCE = 0.03
 _ATTEMPTS = 14

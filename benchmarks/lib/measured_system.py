@@ -10,13 +10,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from tests.system.harness import System, running, wait_for
+from testing.system import System, running, wait_for
 
 from benchmarks.lib.options import Options
 from benchmarks.lib.processes import app_name, pss_bytes
 from benchmarks.lib.targets import NODE, WEB, Target
 from elastic_images.core.partitions import partition_of
-from elastic_images.internal_http import InternalHttp
+from elastic_images.http.internal_client import InternalClient
 
 _SEED_THREADS = 12
 _PRIME_SECONDS = 300.0
@@ -33,7 +33,7 @@ class MeasuredSystem:
         self._system = system
         self._options = options
         self._token = (system.data / "internal-token").read_text().strip()
-        self._http = InternalHttp(self._token)
+        self._http = InternalClient(self._token)
         self._seeded = 0
         self.nodes = options.nodes[0]
 

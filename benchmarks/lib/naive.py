@@ -13,8 +13,8 @@ from pathlib import Path
 
 from flask import Flask, Response, abort, request
 
-from elastic_images.server import serving
-from elastic_images.stop_signals import StopSignals
+from elastic_images.process.server import serving
+from elastic_images.process.stop_signals import StopSignals
 
 
 def create_app(folder: Path) -> Flask:

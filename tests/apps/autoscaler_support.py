@@ -16,8 +16,8 @@ from elastic_images.autoscaler.nodes.provider import NodeProvider
 from elastic_images.autoscaler.service import AutoscalerService
 from elastic_images.database.engine import open_engine
 from elastic_images.database.tables import import_all
-from elastic_images.internal_http import InternalHttp
-from elastic_images.server import Bound, serving
+from elastic_images.http.internal_client import InternalClient
+from elastic_images.process.server import Bound, serving
 from elastic_images.settings import Settings
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class Autoscaler:
     def __init__(self, settings: Settings, bound: Bound) -> None:
         self.settings = settings
         self.bound = bound
-        self.http = InternalHttp(settings.internal_token)
+        self.http = InternalClient(settings.internal_token)
         self.client = AutoscalerClient(self.http, f"http://{bound.address}")
         self.service: AutoscalerService | None = None
         self._provider: NodeProvider | None = None

@@ -6,10 +6,10 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from tests.system.wire import Wire as StrictWire
+from testing.wire import Wire as StrictWire
 
-from elastic_images.core.serving import Answer
 from elastic_images.front.reads import Environ, Question, ReplyHead, Verdict, Whole
+from elastic_images.http.serving import Answer
 
 WAIT_SECONDS = 10.0
 

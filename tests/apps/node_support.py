@@ -16,16 +16,16 @@ from elastic_images.core.coherence import CoherentCache
 from elastic_images.core.entry import Entry
 from elastic_images.core.errors import NotFound, Unavailable
 from elastic_images.core.pool_map import PoolMap, first_map
-from elastic_images.internal_http import InternalHttp
+from elastic_images.http.entries import fact_headers
+from elastic_images.http.internal_client import InternalClient
 from elastic_images.memcache.app import NodeServices, create_app
+from elastic_images.memcache.fill_sources import PoolSource
+from elastic_images.memcache.front_reads import NodeReads
 from elastic_images.memcache.node import FILL_PLACES, CacheNode
 from elastic_images.memcache.plane import NodePlane
-from elastic_images.memcache.reads import NodeReads
-from elastic_images.memcache.sources import PoolSource
 from elastic_images.metrics.counters import Counters
-from elastic_images.pool.entries import fact_headers
 from elastic_images.pool.view import Member, PoolView, node_id
-from elastic_images.server import serving
+from elastic_images.process.server import serving
 from elastic_images.settings import Settings
 
 TOKEN = "test-internal-token"
@@ -129,7 +129,7 @@ def served_node(
     cache.reborn(f"{slot}" * 32)
     counters = Counters()
     counters.follow(cache.statistics)
-    http = InternalHttp(TOKEN)
+    http = InternalClient(TOKEN)
     made: list[Node] = []
     core = CacheNode(cache, PoolSource(slot, lambda: made[0].view, http, storage), counters, places=places)
     node = Node(slot, cache, core, counters, now=now)

@@ -15,13 +15,13 @@ from werkzeug.test import EnvironBuilder, TestResponse
 
 from elastic_images.accounts.access import Anonymous, Rule
 from elastic_images.accounts.accounts import Accounts
-from elastic_images.accounts.flask_guard import Guard, current_principal, rule, undeclared
+from elastic_images.accounts.guard import Guard, current_principal, rule, undeclared
 from elastic_images.accounts.passwords import Passwords
 from elastic_images.accounts.tables import login_attempts, sessions, tokens, users
-from elastic_images.apps import base_app
 from elastic_images.core.errors import Unauthenticated
 from elastic_images.database.base import metadata
 from elastic_images.database.engine import open_engine
+from elastic_images.http.base_app import base_app
 from elastic_images.settings import Settings
 
 PASSWORD = "correct horse"

@@ -15,7 +15,7 @@ from tests.unit.autoscaler.world import FakeNodeProvider
 from elastic_images.core.cache import ByteCache
 from elastic_images.core.coherence import CoherentCache
 from elastic_images.core.errors import InvalidRequest, Unauthenticated, Unavailable
-from elastic_images.internal_http import InternalHttp, decoded
+from elastic_images.http.internal_client import InternalClient, decoded
 from elastic_images.metrics.sample import Sample
 from elastic_images.pool.control import ControlListener
 from elastic_images.pool.view import Member
@@ -49,7 +49,7 @@ def get(app: Autoscaler, path: str) -> Any:
 
 
 def test_without_the_internal_token_everything_is_refused(app: Autoscaler) -> None:
-    stranger = InternalHttp("another token")
+    stranger = InternalClient("another token")
     for path in ("pool", "config", "decisions", "resizes", "events", "metrics", "rate"):
         with pytest.raises(Unauthenticated):
             stranger.get_json(f"http://{app.bound.address}/internal/{path}")

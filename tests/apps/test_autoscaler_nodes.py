@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from testing.system import free_offset
 from tests.apps.autoscaler_support import Autoscaler, autoscaler, wait_until
-from tests.system.harness import free_offset
 
 from elastic_images.core.assignment import alternating
 from elastic_images.pool.life_lock import holder, node_lock_path

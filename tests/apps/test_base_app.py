@@ -6,7 +6,7 @@ import sqlite3
 
 from sqlalchemy.exc import OperationalError
 
-from elastic_images.apps import base_app
+from elastic_images.http.base_app import base_app
 
 
 def test_a_database_without_room_is_told_from_one_that_is_gone() -> None:

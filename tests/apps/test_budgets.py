@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from benchmarks.lib.loaded import APPS, loaded
+from testing.loaded import APPS, loaded
 
 TABLE = (Path(__file__).resolve().parents[2] / "docs" / "budgets.md").read_text()
 ROWS = {

@@ -11,16 +11,16 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from testing.system import wait_for
 from tests.apps.front_support import WAIT_SECONDS, Plane, Wire, behind
-from tests.system.harness import wait_for
 from tests.unit.pool.raw_server import RawServer, ok
 
-from elastic_images.front.client import Client
+from elastic_images.front.connection import Client
 from elastic_images.front.listener import Front
 from elastic_images.front.loop import Loop
-from elastic_images.front.peers import Peers
-from elastic_images.ports import bind
-from elastic_images.server import serving
+from elastic_images.front.tunnel_clients import Peers
+from elastic_images.process.ports import bind
+from elastic_images.process.server import serving
 
 GET = b"GET /images/%b HTTP/1.1\r\nHost: x\r\n\r\n"
 

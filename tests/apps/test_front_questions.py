@@ -12,9 +12,9 @@ import pytest
 from tests.apps.front_support import WAIT_SECONDS, Asking, Plane, Wire, behind
 from tests.unit.pool.raw_server import RawServer, Script, answer_always, ok, read_request
 
-from elastic_images.front.exchanges import Buffers
 from elastic_images.front.reads import Whole
-from elastic_images.server import serving
+from elastic_images.front.upstream import Buffers
+from elastic_images.process.server import serving
 
 LARGE = bytes(range(256)) * 12_000
 Other = Callable[[Script], RawServer]

@@ -17,7 +17,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from elastic_images.accounts.accounts import Accounts
-from elastic_images.accounts.flask_guard import undeclared
+from elastic_images.accounts.guard import undeclared
 from elastic_images.accounts.passwords import Passwords
 from elastic_images.accounts.tables import login_attempts, sessions, tokens, users
 from elastic_images.core.errors import Unavailable

@@ -12,10 +12,10 @@ import pytest
 from elastic_images.core.pool_config import ScalingConfig
 from elastic_images.core.pool_map import close_resize, first_map, open_resize
 from elastic_images.manager.charts import figures
+from elastic_images.manager.event_log import happenings, verdicts
 from elastic_images.manager.explain import LABELS, explanation, problems
-from elastic_images.manager.happenings import happenings, verdicts
+from elastic_images.manager.flash import Note, Notes
 from elastic_images.manager.health import assess, worst
-from elastic_images.manager.notes import Note, Notes
 from elastic_images.manager.overview import Overview
 from elastic_images.manager.ring import ring
 from elastic_images.manager.sizes import sizes

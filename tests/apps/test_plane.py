@@ -22,16 +22,16 @@ from elastic_images.core.assignment import alternating
 from elastic_images.core.cache import ByteCache
 from elastic_images.core.coherence import CoherentCache
 from elastic_images.core.pool_map import close_resize, first_map, open_resize, settle
-from elastic_images.core.serving import Answer
-from elastic_images.lean_http import LeanHttp
+from elastic_images.http.lean_client import LeanClient
+from elastic_images.http.serving import Answer
 from elastic_images.metrics.counters import Counters
 from elastic_images.pool.router import PoolRouter
 from elastic_images.pool.view import Member, PoolView, node_id
-from elastic_images.server import serving
-from elastic_images.web.near_cache import NearCache, Popularity
-from elastic_images.web.plane import ImagePlane
-from elastic_images.web.reads import WebReads
-from elastic_images.web.relay import Relays
+from elastic_images.process.server import serving
+from elastic_images.web.reads.front_reads import WebReads
+from elastic_images.web.reads.near_cache import NearCache, Popularity
+from elastic_images.web.reads.plane import ImagePlane
+from elastic_images.web.reads.relay import Relays
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -51,7 +51,7 @@ class Web:
         self.now = 0.0
         self.counters = Counters()
         self.near = self._near(near_bytes) if near_bytes else None
-        self.client = LeanHttp(TOKEN, answer_seconds=2.5)
+        self.client = LeanClient(TOKEN, answer_seconds=2.5)
         self.port: int | None = None
         self.newer: PoolView | None = None
         self.refreshes = 0
@@ -324,7 +324,7 @@ def test_an_answer_without_the_facts_of_an_image_is_not_kept_but_bypassed(make: 
 
 def test_a_hung_node_costs_time_twice_and_then_none(make: Callable[..., Web]) -> None:
     web = make()
-    web.client = LeanHttp(TOKEN, answer_seconds=0.1)
+    web.client = LeanClient(TOKEN, answer_seconds=0.1)
     web.plane._router._client = web.client
     with RawServer(hung) as server:
         web.point_at(server.address)

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.fault_proxy import answering, fault_proxy, losing_the_answer
-from tests.photographs import photographs
-from tests.storage_parts import picture, write_id
+from testing.fault_proxy import answering, fault_proxy, losing_the_answer
+from testing.photographs import photographs
+from testing.storage_parts import picture, write_id
 
 from elastic_images.core.errors import (
     BrokenImage,
@@ -36,11 +36,11 @@ from elastic_images.core.errors import (
 )
 from elastic_images.database.engine import open_engine
 from elastic_images.database.migrate import migrate
-from elastic_images.internal_http import InternalHttp, decoded
+from elastic_images.http.internal_client import InternalClient, decoded
 from elastic_images.pool.control import ControlListener
 from elastic_images.pool.store import PoolStore
 from elastic_images.pool.view import Member
-from elastic_images.server import Bound, serving
+from elastic_images.process.server import Bound, serving
 from elastic_images.settings import Settings
 from elastic_images.storage.client import StorageClient
 from elastic_images.storage.service import StorageService, build
@@ -59,7 +59,7 @@ class Storage:
         self.service = service
         self.address = bound.address
         self.url = f"http://{bound.address}"
-        self.http = InternalHttp(settings.internal_token)
+        self.http = InternalClient(settings.internal_token)
         self.client = StorageClient(self.http, [self.url])
 
     def put(self, key: str, body: bytes, actor: dict[str, Any] = ANN, **options: Any) -> tuple[bool, dict[str, Any]]:
@@ -322,7 +322,7 @@ def test_all_images_are_deleted_with_progress(storage: Storage) -> None:
 
 
 def test_the_token_is_needed(storage: Storage) -> None:
-    stranger = InternalHttp("another token")
+    stranger = InternalClient("another token")
     for path in ("/internal/images/k", "/internal/metadata", "/internal/usage", "/internal/pool/poll"):
         with pytest.raises(Unauthenticated):
             stranger.request("GET", storage.url + path)
@@ -434,7 +434,7 @@ def test_a_write_that_storage_itself_refuses_is_not_asked_about(storage: Storage
 
 def test_the_client_imports_neither_database_nor_pillow() -> None:
     code = (
-        "import sys, elastic_images.storage.client, elastic_images.storage.facts\n"
+        "import sys, elastic_images.storage.client, elastic_images.core.image_facts\n"
         "print([name for name in sys.modules if name.partition('.')[0] in ('sqlalchemy', 'PIL', 'alembic', 'flask')])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -9,14 +9,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.storage_crashes import CASES, KEY, NEW, OLD, act, open_parts
-from tests.storage_parts import Parts
+from testing.storage_crashes import CASES, KEY, NEW, OLD, act, open_parts
+from testing.storage_parts import Parts
 
 from elastic_images.core.errors import NotFound
-from elastic_images.storage.collector import GRACE_SECONDS, ObjectCollector
-from elastic_images.storage.facts import Usage
-from elastic_images.storage.fsck import Report, fsck
+from elastic_images.core.image_facts import Usage
 from elastic_images.storage.steps import STEPS
+from elastic_images.storage.upkeep.collector import GRACE_SECONDS, ObjectCollector
+from elastic_images.storage.upkeep.fsck import Report, fsck
 
 ROOT = Path(__file__).resolve().parents[2]
 DAY = 86_400.0
@@ -26,7 +26,7 @@ DAY = 86_400.0
 def crashed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a folder for each case, as its process left it."""
     folder = tmp_path_factory.mktemp("crashes")
-    subprocess.run([sys.executable, "-m", "tests.storage_crashes", str(folder)], cwd=ROOT, check=True)
+    subprocess.run([sys.executable, "-m", "testing.storage_crashes", str(folder)], cwd=ROOT, check=True)
     return folder
 
 

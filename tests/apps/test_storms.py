@@ -12,13 +12,13 @@ from tests.apps.node_support import TOKEN, Node, Storage, served_node
 
 from elastic_images.core.assignment import alternating
 from elastic_images.core.pool_map import PoolMap, first_map
-from elastic_images.core.serving import Answer
-from elastic_images.lean_http import LeanHttp
+from elastic_images.http.lean_client import LeanClient
+from elastic_images.http.serving import Answer
 from elastic_images.memcache.node import FILL_PLACES
 from elastic_images.metrics.counters import Counters
 from elastic_images.pool.router import PoolRouter
 from elastic_images.pool.view import PoolView
-from elastic_images.web.plane import BYPASS_PLACES, ImagePlane
+from elastic_images.web.reads.plane import BYPASS_PLACES, ImagePlane
 
 KEYS = [f"key-{number}" for number in range(240)]
 READERS = 160
@@ -26,7 +26,7 @@ WAIT_SECONDS = 20.0
 TWO_NODES = first_map(alternating(2))
 
 
-def plane(storage: Storage, client: LeanHttp, view: PoolView) -> ImagePlane:
+def plane(storage: Storage, client: LeanClient, view: PoolView) -> ImagePlane:
     return ImagePlane(PoolRouter(lambda: view, lambda: view, client), storage, Counters(), None, public=True)
 
 
@@ -57,7 +57,7 @@ def storm(storage: Storage, webs: list[ImagePlane], crowd: Callable[[], bool]) -
 
 def test_a_cleared_cache_under_load_never_has_more_reads_under_way_than_its_places(tmp_path: Path) -> None:
     storage = Storage(*KEYS)
-    client = LeanHttp(TOKEN)
+    client = LeanClient(TOKEN)
     with served_node(storage, tmp_path, slot=0) as one, served_node(storage, tmp_path, slot=1) as other:
         nodes = (one, other)
         take(nodes, TWO_NODES)
@@ -75,7 +75,7 @@ def test_a_cleared_cache_under_load_never_has_more_reads_under_way_than_its_plac
 
 def test_a_lost_pool_under_load_never_has_more_reads_under_way_than_its_places() -> None:
     storage = Storage(*KEYS)
-    client = LeanHttp(TOKEN)
+    client = LeanClient(TOKEN)
     webs = [plane(storage, client, PoolView(TWO_NODES)) for _ in range(2)]
     assert storm(storage, webs, lambda: storage.inside >= 2 * BYPASS_PLACES) == {"200 OK"}
     assert storage.most_inside == 2 * BYPASS_PLACES
@@ -84,7 +84,7 @@ def test_a_lost_pool_under_load_never_has_more_reads_under_way_than_its_places()
 
 def test_hits_go_on_while_every_place_is_taken(tmp_path: Path) -> None:
     storage = Storage(*KEYS)
-    client = LeanHttp(TOKEN)
+    client = LeanClient(TOKEN)
     with served_node(storage, tmp_path, slot=0) as one, served_node(storage, tmp_path, slot=1) as other:
         nodes = (one, other)
         take(nodes, TWO_NODES)

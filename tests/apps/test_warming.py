@@ -17,10 +17,10 @@ from elastic_images.core.entry import Entry
 from elastic_images.core.errors import Conflict, InvalidRequest
 from elastic_images.core.partitions import partition_of
 from elastic_images.core.pool_map import PoolMap, abort_resize, close_resize, first_map, open_resize
-from elastic_images.internal_http import InternalHttp
-from elastic_images.lean_http import LeanHttp
-from elastic_images.memcache.pull import Puller
-from elastic_images.memcache.pull_sources import PullSources
+from elastic_images.http.internal_client import InternalClient
+from elastic_images.http.lean_client import LeanClient
+from elastic_images.memcache.warm.puller import Puller
+from elastic_images.memcache.warm.sources import PullSources
 
 BODY_BYTES = 2000
 FAST = 10**9
@@ -73,7 +73,7 @@ def at_the_same_moment(nodes: Sequence[Node], now: float) -> None:
 
 @contextmanager
 def puller(node: Node, *, bytes_per_second: int = FAST) -> Iterator[Puller]:
-    client, http = LeanHttp(TOKEN), InternalHttp(TOKEN)
+    client, http = LeanClient(TOKEN), InternalClient(TOKEN)
     made = Puller(node.slot, node.cache, PullSources(client, http), bytes_per_second=bytes_per_second)
     made.start()
     yield made
@@ -316,7 +316,7 @@ def test_random_replacement_pulls_into_free_room_only(tmp_path: Path) -> None:
 
 def test_who_declines_is_checked(tmp_path: Path) -> None:
     with pool(tmp_path, alternating(1), 2, places=6) as nodes:
-        http, url = InternalHttp(TOKEN), f"http://{nodes[0].address}/decline"
+        http, url = InternalClient(TOKEN), f"http://{nodes[0].address}/decline"
         good = {"incarnation": nodes[0].cache.incarnation, "partitions": [1], "older_than_seconds": 0.5}
         key = next(keys_of(1))
         use(nodes[0], key, 100.0)

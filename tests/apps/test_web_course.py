@@ -137,7 +137,7 @@ def test_an_upload_that_is_cut_off(web: Web) -> None:
 
 
 def test_all_keys_are_listed_however_many(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("elastic_images.web.course_images._PAGE", 3)
+    monkeypatch.setattr("elastic_images.web.course.images._PAGE", 3)
     for number in range(10):
         upload(web, f"k{number}", picture())
     assert course(web, "list_keys")["keys"] == [f"k{number}" for number in range(10)]

@@ -24,9 +24,9 @@ from tests.apps.web_support import Web, open_web, picture, web_settings
 from elastic_images.accounts.bootstrap import CLI_TOKEN_FILE, ensure_first_administrator
 from elastic_images.database.engine import open_engine
 from elastic_images.database.migrate import migrate
-from elastic_images.server import Bound, serving
+from elastic_images.process.server import Bound, serving
 from elastic_images.storage.service import StorageService
-from elastic_images.web.bounds import default_bounds
+from elastic_images.web.bulkheads import default_bounds
 from elastic_images.web.service import WebService
 
 LIMIT = 2_000_000

@@ -10,7 +10,7 @@ import pytest
 from tests.apps.web_support import BROWSER, PASSWORD, Web, open_web, picture
 from werkzeug.test import TestResponse
 
-from elastic_images.accounts.flask_guard import undeclared
+from elastic_images.accounts.guard import undeclared
 
 MODES = ("none", "read", "write", "admin")
 CALLS: dict[str, tuple[str, str, str]] = {

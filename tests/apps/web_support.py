@@ -17,10 +17,9 @@ from flask.testing import FlaskClient
 from PIL import Image
 
 from elastic_images.accounts.accounts import Accounts
-from elastic_images.accounts.flask_guard import Guard
+from elastic_images.accounts.guard import Guard
 from elastic_images.accounts.passwords import Passwords
 from elastic_images.accounts.tables import login_attempts, sessions, tokens, users
-from elastic_images.apps_wsgi import error_answer
 from elastic_images.core.errors import (
     ElasticImagesError,
     Forbidden,
@@ -30,15 +29,16 @@ from elastic_images.core.errors import (
     NotFound,
     PreconditionFailed,
 )
-from elastic_images.core.kept_facts import KeptFacts
 from elastic_images.core.partitions import partition_of
 from elastic_images.core.pool_config import ScalingConfig
-from elastic_images.core.serving import Answer
+from elastic_images.core.restored_facts import RestoredFacts
 from elastic_images.database.base import metadata
 from elastic_images.database.engine import open_engine
+from elastic_images.http.serving import Answer
+from elastic_images.http.wsgi import error_answer
 from elastic_images.settings import Settings
 from elastic_images.web.app import WebServices, create_app
-from elastic_images.web.bounds import Bounds, default_bounds
+from elastic_images.web.bulkheads import Bounds, default_bounds
 from elastic_images.web.request_path import key_in_path
 from elastic_images.web.services import Body
 
@@ -83,7 +83,7 @@ class FakeImages:
         actor: Mapping[str, Any],
         if_match: str | None = None,
         if_none_match: str | None = None,
-        kept: KeptFacts | None = None,
+        kept: RestoredFacts | None = None,
     ) -> tuple[bool, dict[str, Any]]:
         self._enter()
         data = self._read(body, length_bytes)

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, StorageState, expect, sync_playwright
+from testing.system import System, running
 from tests.browser.browsing import CHROMIUM, WAIT_MS, Visit, launch, visit
-from tests.system.harness import System, running
 
 ADMIN_PASSWORD = "a password for tests"
 Visiting = Callable[..., AbstractContextManager[Visit]]

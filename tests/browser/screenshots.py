@@ -22,10 +22,10 @@ from typing import Any
 
 from PIL import Image
 from playwright.sync_api import Browser, FloatRect, Page, StorageState, expect, sync_playwright
+from testing.photographs import photographs
+from testing.system import System, running, wait_for
 from tests.browser import web_shots
 from tests.browser.browsing import DESK, PHONE, Scheme, Visit, launch, visit
-from tests.photographs import photographs
-from tests.system.harness import System, running, wait_for
 
 from elastic_images.core.keys import quote_key
 from elastic_images.metrics.sample import Sample

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Page, StorageState, expect
+from testing.system import System
 from tests.browser.browsing import PHONE, Scheme, Visit
 from tests.browser.conftest import ADMIN_PASSWORD, Visiting
-from tests.system.harness import System
 
 PASSWORD = "correct horse"
 PAGES = (

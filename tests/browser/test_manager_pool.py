@@ -9,10 +9,10 @@ from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, Page, StorageState, expect
+from testing.photographs import photographs
+from testing.system import System, running, wait_for
 from tests.browser.browsing import Visit
 from tests.browser.conftest import ADMIN_PASSWORD, Visiting
-from tests.photographs import photographs
-from tests.system.harness import System, running, wait_for
 
 LONG_MS = 60_000
 SLOW_BYTES_PER_SECOND = 300_000

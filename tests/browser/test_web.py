@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from PIL import Image
 from playwright.sync_api import FilePayload, Locator, Page, Route, expect
+from testing.photographs import Photograph, photographs
+from testing.system import System
 from tests.browser.browsing import Visit
 from tests.browser.conftest import ADMIN_PASSWORD, Visiting
-from tests.photographs import Photograph, photographs
-from tests.system.harness import System
 
 REFUSED = r"status of 412"
 """What Chromium notes in the console where a key is taken: asking first would be a race."""

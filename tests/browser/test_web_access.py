@@ -9,10 +9,10 @@ from typing import get_args
 import pytest
 from PIL import Image
 from playwright.sync_api import FilePayload, Page, expect
+from testing.client import Client
+from testing.system import System
 from tests.browser.browsing import PHONE, Scheme, Visit
 from tests.browser.conftest import ADMIN_PASSWORD, Visiting
-from tests.system.client import Client
-from tests.system.harness import System
 
 from elastic_images.core.keys import quote_key
 

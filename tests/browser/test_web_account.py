@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, expect
+from testing.system import System, running
 from tests.browser.browsing import visit
 from tests.browser.conftest import Visiting
-from tests.system.harness import System, running
 
 NEW_PASSWORD = "nobody knows this one"
 

@@ -6,8 +6,8 @@ import io
 
 from PIL import Image, ImageDraw
 from playwright.sync_api import FilePayload, Page, Route, expect
-from tests.photographs import data_folder, photographs
-from tests.system.client import Client
+from testing.client import Client
+from testing.photographs import data_folder, photographs
 
 ACCENTED_KEY = "holidays/2026/Šibenik — une tasse au café d’été.png"
 LONG_KEY = (

@@ -8,10 +8,10 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import pytest
-from tests.cloudwatch_servers import CloudWatchServer, cloudwatch
-from tests.database_servers import DatabaseServer, mariadb, mariadb_installed, postgresql, postgresql_binaries
-from tests.ec2_stand_ins import FakeEc2, fake_ec2, simple_boot
-from tests.object_servers import S3Server, moto, seaweedfs
+from testing.cloudwatch_servers import CloudWatchServer, cloudwatch
+from testing.database_servers import DatabaseServer, mariadb, mariadb_installed, postgresql, postgresql_binaries
+from testing.ec2_stand_ins import FakeEc2, fake_ec2, simple_boot
+from testing.object_servers import S3Server, moto, seaweedfs
 
 
 @pytest.fixture(scope="session", params=["sqlite", "mariadb", "postgresql"])

@@ -7,11 +7,11 @@ import uuid
 from collections.abc import Iterator
 
 import pytest
-from tests.ec2_stand_ins import FakeEc2, SimpleMachine
+from testing.ec2_stand_ins import FakeEc2, SimpleMachine
 
-from elastic_images.autoscaler.nodes.ec2 import BotoEc2Service
-from elastic_images.autoscaler.nodes.ec2_provider import Ec2NodeProvider, Pace
-from elastic_images.autoscaler.nodes.ec2_setting import parse_ec2_setting
+from elastic_images.autoscaler.nodes.ec2.boto import BotoEc2Service
+from elastic_images.autoscaler.nodes.ec2.provider import Ec2NodeProvider, Pace
+from elastic_images.autoscaler.nodes.ec2.setting import parse_ec2_setting
 
 QUICK = Pace(calm=0.1, busy=0.05, pauses=(0.05, 0.05, 0.05))
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 from argon2 import PasswordHasher
 from sqlalchemy import Engine, insert
-from tests.query_plans import explained, gather_statistics, whole_table_reads
-from tests.storage_parts import Clock
+from testing.query_plans import explained, gather_statistics, whole_table_reads
+from testing.storage_parts import Clock
 
 from elastic_images.accounts.accounts import Accounts
 from elastic_images.accounts.passwords import Passwords

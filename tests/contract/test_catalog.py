@@ -12,18 +12,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Engine, event, func, insert, select, text
-from tests.storage_parts import ADMIN, ANN, BOB, NOBODY, Clock, upload_of, write_id
+from testing.storage_parts import ADMIN, ANN, BOB, NOBODY, Clock, upload_of, write_id
 
 from elastic_images.core.errors import Conflict, Forbidden, InvalidRequest, NotFound, PreconditionFailed, Unavailable
-from elastic_images.core.kept_facts import KeptFacts
+from elastic_images.core.image_facts import Neighbours, Usage
+from elastic_images.core.restored_facts import RestoredFacts
 from elastic_images.database.base import metadata
 from elastic_images.database.engine import open_engine
-from elastic_images.storage.catalog import CLEAN, DONE, MAX_OBJECT_AGE_SECONDS, PENDING, Catalog, Change, Upload
-from elastic_images.storage.changes import ChangeLog
+from elastic_images.storage.catalog.catalog import CLEAN, DONE, MAX_OBJECT_AGE_SECONDS, PENDING, Catalog, Change, Upload
+from elastic_images.storage.catalog.changes import ChangeLog
+from elastic_images.storage.catalog.listing import Order, end_of_prefix
+from elastic_images.storage.catalog.tables import image_changes, image_keys, image_usage, images
 from elastic_images.storage.conditions import Conditions
-from elastic_images.storage.facts import Neighbours, Usage
-from elastic_images.storage.listing import Order, end_of_prefix
-from elastic_images.storage.tables import image_changes, image_keys, image_usage, images
 
 MAX_KEY = "\U0001f600" * 255
 
@@ -95,10 +95,10 @@ def test_replacing_keeps_the_owner_and_the_time_of_creation(catalog: Catalog, cl
     assert change.facts.updated_at == clock.now
 
 
-KEPT = KeptFacts("zoë", 1_600_000_000.123456, 1_700_000_000.654321, 7)
+KEPT = RestoredFacts("zoë", 1_600_000_000.123456, 1_700_000_000.654321, 7)
 
 
-def kept_upload(seed: int = 0, kept: KeptFacts = KEPT) -> Upload:
+def kept_upload(seed: int = 0, kept: RestoredFacts = KEPT) -> Upload:
     return replace(upload_of("k", seed), kept=kept)
 
 

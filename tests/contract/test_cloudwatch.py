@@ -13,25 +13,25 @@ from urllib.parse import urlsplit
 
 import psutil
 import pytest
-from tests.cloudwatch_servers import REGION, CloudWatchServer, fresh_pool
-from tests.fault_proxy import FaultProxy, answering, fault_proxy, hanging, losing_the_answer, refusing
-from tests.object_servers import WRITER
-from tests.unit.autoscaler.test_scaling_loop import Scene as LoopScene
-from tests.unit.autoscaler.test_scaling_loop import decided
-from tests.unit.cli_support import run, run_json
+from testing.cloudwatch_servers import REGION, CloudWatchServer, fresh_pool
+from testing.fault_proxy import FaultProxy, answering, fault_proxy, hanging, losing_the_answer, refusing
+from testing.object_servers import WRITER
+from tests.unit.autoscaler.scaling.test_loop import Scene as LoopScene
+from tests.unit.autoscaler.scaling.test_loop import decided
+from tests.unit.cli.support import run, run_json
 
 from elastic_images.core.errors import Unavailable
 from elastic_images.database.base import metadata
 from elastic_images.database.engine import open_engine
 from elastic_images.doctor.metrics import check_metrics
-from elastic_images.metrics.cloudwatch import BotoCloudWatchService
-from elastic_images.metrics.cloudwatch_place import Place
-from elastic_images.metrics.cloudwatch_reading import FigureReader
-from elastic_images.metrics.cloudwatch_store import CloudWatchMetricStore
+from elastic_images.metrics.cloudwatch.boto import BotoCloudWatchService
+from elastic_images.metrics.cloudwatch.place import Place
+from elastic_images.metrics.cloudwatch.reading import FigureReader
+from elastic_images.metrics.cloudwatch.store import CloudWatchMetricStore
 from elastic_images.metrics.collector import Origin
 from elastic_images.metrics.counters import Counters
+from elastic_images.metrics.publish_schedule import EACH_MINUTE
 from elastic_images.metrics.publisher import Publisher
-from elastic_images.metrics.rhythm import EACH_MINUTE
 from elastic_images.metrics.sample import Kind, Sample
 
 NOON = 1_700_006_400.0
@@ -86,7 +86,7 @@ class Scene:
         self.counters = Counters()
         self.hits = self.counters.counter("hits")
         origin = Origin("node-0", "node", 0)
-        self.publisher = Publisher(self.store, self.counters, origin, rhythm=EACH_MINUTE, clock=lambda: self.now)
+        self.publisher = Publisher(self.store, self.counters, origin, schedule=EACH_MINUTE, clock=lambda: self.now)
 
     def pass_minute(self, hits: int) -> None:
         self.hits.add(hits)

@@ -15,15 +15,15 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, select, text
 from sqlalchemy.exc import DBAPIError, OperationalError
-from tests.database_servers import DatabaseServer, mariadb, mariadb_installed, postgresql, postgresql_binaries
-from tests.storage_parts import ANN, Clock, upload_of
+from testing.database_servers import DatabaseServer, mariadb, mariadb_installed, postgresql, postgresql_binaries
+from testing.storage_parts import ANN, Clock, upload_of
 
 from elastic_images.accounts.accounts import Accounts
 from elastic_images.core.errors import Conflict
 from elastic_images.database.engine import GONE_SECONDS, _watch_peer, normalise_url, open_engine
 from elastic_images.database.migrate import migrate
-from elastic_images.dead_peers import dead_peer_options
-from elastic_images.storage.catalog import Catalog
+from elastic_images.http.dead_peers import dead_peer_options
+from elastic_images.storage.catalog.catalog import Catalog
 
 ODD_COLLATIONS = {
     "mariadb": ["CHARACTER SET latin1 COLLATE latin1_swedish_ci", "CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci"],

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 from sqlalchemy import inspect
-from tests.database_servers import DatabaseServer
-from tests.fault_proxy import fault_proxy
-from tests.object_servers import READER, WRITER, S3Server
-from tests.unit.cli_support import run, run_json
+from testing.database_servers import DatabaseServer
+from testing.fault_proxy import fault_proxy
+from testing.object_servers import READER, WRITER, S3Server
+from tests.unit.cli.support import run, run_json
 
 from elastic_images.database import copying
 from elastic_images.database.engine import open_engine
@@ -35,7 +35,7 @@ def s3_url(seaweedfs_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> str:
 def free_offset() -> str:
     """A port offset that is free at this moment."""
     from elastic_images.core.errors import ElasticImagesError
-    from elastic_images.ports import check_free, ports_of
+    from elastic_images.process.ports import check_free, ports_of
 
     for offset in range(910, 100, -10):
         try:
@@ -129,7 +129,7 @@ def test_a_service_that_is_not_there(monkeypatch: pytest.MonkeyPatch, seaweedfs_
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     for name, value in seaweedfs_server.environment(url=url).items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr("elastic_images.storage.objects.s3_calls.Deadlines.__init__.__defaults__", (0.1, 0.1, 0.1))
+    monkeypatch.setattr("elastic_images.storage.objects.s3.calls.Deadlines.__init__.__defaults__", (0.1, 0.1, 0.1))
     found = bad(stores.check_store("s3://bucket/p"))
     assert all("does not answer" in what and "AWS_ENDPOINT_URL_S3" in how for what, how in found)
     assert len(found) == 4
@@ -187,8 +187,8 @@ def test_a_full_disk_is_bad_and_a_low_one_is_noted(tmp_path: Path, monkeypatch: 
 
 
 def test_apps_that_do_not_answer_or_have_another_token(tmp_path: Path) -> None:
-    from elastic_images import server
-    from elastic_images.apps import base_app
+    from elastic_images.http.base_app import base_app
+    from elastic_images.process import server
 
     app = base_app("stand-in", internal_token="the right one")
     with server.serving(app.wsgi_app) as bound, fault_proxy("http://127.0.0.1:9") as silent:

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from testing.ec2_stand_ins import FakeEc2
 from tests.contract.ec2_nodes import Ec2Nodes
-from tests.ec2_stand_ins import FakeEc2
 
 from elastic_images import __version__
 from elastic_images.doctor.finding import BAD, NOTE, OK, Finding

@@ -7,12 +7,12 @@ from contextlib import ExitStack, nullcontext
 
 import pytest
 from sqlalchemy import Connection, Engine
-from tests.storage_parts import ANN, upload_of, write_id
+from testing.storage_parts import ANN, upload_of, write_id
 
 from elastic_images.database.base import metadata
 from elastic_images.database.engine import open_engine
-from elastic_images.storage.catalog import Catalog
-from elastic_images.storage.tables import image_changes, image_keys, image_usage, images
+from elastic_images.storage.catalog.catalog import Catalog
+from elastic_images.storage.catalog.tables import image_changes, image_keys, image_usage, images
 
 KEY = "k1"
 LONG_AHEAD = 1e12

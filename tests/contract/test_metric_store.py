@@ -15,17 +15,17 @@ from typing import Any
 
 import pytest
 from flask import Flask, request
-from tests.cloudwatch_servers import CloudWatchServer, fresh_pool
+from testing.cloudwatch_servers import CloudWatchServer, fresh_pool
 from werkzeug.serving import make_server
 
-from elastic_images.apps import base_app
 from elastic_images.core.errors import InvalidRequest, Unavailable
-from elastic_images.internal_http import InternalHttp
+from elastic_images.http.base_app import base_app
+from elastic_images.http.internal_client import InternalClient
 from elastic_images.metrics.backends import open_metric_sink, open_metric_store
-from elastic_images.metrics.cloudwatch import BotoCloudWatchService
-from elastic_images.metrics.cloudwatch_place import Place
-from elastic_images.metrics.cloudwatch_reading import FigureReader
-from elastic_images.metrics.cloudwatch_store import CloudWatchMetricStore
+from elastic_images.metrics.cloudwatch.boto import BotoCloudWatchService
+from elastic_images.metrics.cloudwatch.place import Place
+from elastic_images.metrics.cloudwatch.reading import FigureReader
+from elastic_images.metrics.cloudwatch.store import CloudWatchMetricStore
 from elastic_images.metrics.sample import Sample, batch_from_json
 from elastic_images.metrics.store import SERIES_NAMES, MetricSink, MetricStore
 
@@ -66,7 +66,7 @@ def local_backend(kind: str, folder: Path) -> Iterator[Backend]:
     server = make_server("127.0.0.1", 0, receiver(store, "secret"), threaded=True)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
-    http = InternalHttp("secret")
+    http = InternalClient("secret")
     yield Backend(open_metric_sink("local", http, f"http://127.0.0.1:{server.port}", pool="default"), store)
     http.close()
     server.shutdown()
@@ -273,7 +273,7 @@ def test_publishers_at_once_lose_nothing(backend: Backend) -> None:
 
 def test_a_receiver_that_is_down_is_unavailable() -> None:
     # Port 1 of the loopback has no listener.
-    sink = open_metric_sink("local", InternalHttp("secret"), "http://127.0.0.1:1", pool="default")
+    sink = open_metric_sink("local", InternalClient("secret"), "http://127.0.0.1:1", pool="default")
     with pytest.raises(Unavailable):
         sink.publish([sample("node-0", NOON)])
 

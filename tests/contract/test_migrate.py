@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, func, insert, select, text
-from tests.database_servers import DatabaseServer
-from tests.object_servers import S3Server
-from tests.storage_parts import ANN, Parts, picture
-from tests.unit.cli_support import run, run_json
+from testing.database_servers import DatabaseServer
+from testing.object_servers import S3Server
+from testing.storage_parts import ANN, Parts, picture
+from tests.unit.cli.support import run, run_json
 
 from elastic_images.accounts.accounts import Accounts
 from elastic_images.core.errors import Conflict
@@ -20,10 +20,10 @@ from elastic_images.database.engine import open_engine
 from elastic_images.database.migrate import migrate
 from elastic_images.database.tables import import_all
 from elastic_images.pool.store import PoolStore
-from elastic_images.storage.catalog import Catalog
-from elastic_images.storage.fsck import fsck
+from elastic_images.storage.catalog.catalog import Catalog
 from elastic_images.storage.objects.base import CHUNK_BYTES, ObjectStore
 from elastic_images.storage.objects.opening import open_object_store
+from elastic_images.storage.upkeep.fsck import fsck
 
 KEYS = ["Case1", "case1", "ä/😀", *(f"k{number:03}" for number in range(40))]
 PASSWORD = "a good long password"

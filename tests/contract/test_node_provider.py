@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
+from testing.ec2_stand_ins import FakeEc2
 from tests.contract.ec2_nodes import Ec2Nodes
 from tests.contract.node_processes import LocalNodes
-from tests.ec2_stand_ins import FakeEc2
 from tests.unit.autoscaler.world import FakeNodeProvider
 
 from elastic_images.autoscaler.nodes.provider import NodeProvider

@@ -6,14 +6,14 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+from testing.ec2_stand_ins import NO_CAPACITY, FakeEc2, tags_of
 from tests.contract.ec2_nodes import QUICK, Ec2Nodes
 from tests.contract.test_node_provider import wait_until
-from tests.ec2_stand_ins import NO_CAPACITY, FakeEc2, tags_of
 
-from elastic_images.autoscaler.nodes import ec2_fleet
-from elastic_images.autoscaler.nodes.ec2 import BotoEc2Service
-from elastic_images.autoscaler.nodes.ec2_provider import Ec2NodeProvider
-from elastic_images.autoscaler.nodes.ec2_setting import parse_ec2_setting
+from elastic_images.autoscaler.nodes.ec2 import fleet as ec2_fleet
+from elastic_images.autoscaler.nodes.ec2.boto import BotoEc2Service
+from elastic_images.autoscaler.nodes.ec2.provider import Ec2NodeProvider
+from elastic_images.autoscaler.nodes.ec2.setting import parse_ec2_setting
 from elastic_images.core.errors import InvalidRequest, Unavailable
 
 

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from tests.object_servers import S3Server
+from testing.object_servers import S3Server
 
 from elastic_images.core.errors import InvalidRequest, OutOfSpace, Unavailable
 from elastic_images.storage.objects.base import NAME, ObjectMissing, ObjectStore, StoredObject

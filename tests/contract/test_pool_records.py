@@ -8,13 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from sqlalchemy import Engine, insert
-from tests.query_plans import explained, gather_statistics, whole_table_reads
-from tests.storage_parts import Clock
+from testing.query_plans import explained, gather_statistics, whole_table_reads
+from testing.storage_parts import Clock
 
-from elastic_images.autoscaler.decisions import DecisionLog
 from elastic_images.autoscaler.journal import Event, Journal
 from elastic_images.autoscaler.plan import Change
 from elastic_images.autoscaler.records import append
+from elastic_images.autoscaler.scaling.decisions import DecisionLog
 from elastic_images.autoscaler.tables import pool_events, resizes, scaling_decisions
 from elastic_images.core.assignment import alternating
 from elastic_images.core.pool_map import close_resize, first_map, open_resize, settle

@@ -10,16 +10,16 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 import pytest
-from tests import fault_proxy as faults
-from tests.fault_proxy import Fault, FaultProxy
-from tests.object_servers import READER, WRITER, S3Server
+from testing import fault_proxy as faults
+from testing.fault_proxy import Fault, FaultProxy
+from testing.object_servers import READER, WRITER, S3Server
 
 from elastic_images.core.errors import ElasticImagesError, InvalidRequest, OutOfSpace, Unavailable
 from elastic_images.storage.objects.base import ObjectMissing, ObjectStore
 from elastic_images.storage.objects.opening import open_object_store
-from elastic_images.storage.objects.s3 import BotoS3Service
-from elastic_images.storage.objects.s3_calls import Deadlines
-from elastic_images.storage.objects.s3_store import S3ObjectStore
+from elastic_images.storage.objects.s3.boto import BotoS3Service
+from elastic_images.storage.objects.s3.calls import Deadlines
+from elastic_images.storage.objects.s3.store import S3ObjectStore
 
 SMALL = b"small" * 1000
 LARGE = bytes(range(256)) * 23_000
@@ -291,7 +291,7 @@ def test_a_full_service_is_out_of_space(store: ObjectStore, proxy: FaultProxy) -
 def test_foreign_objects_are_passed_over(
     store: ObjectStore, seaweedfs_server: S3Server, bucket: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from elastic_images.storage.objects import s3_store
+    from elastic_images.storage.objects.s3 import store as s3_store
 
     monkeypatch.setattr(s3_store, "_PAGE", 3)
     client = seaweedfs_server.client()
@@ -318,9 +318,9 @@ import sys
 sys.modules["boto3"] = None
 from elastic_images.core.errors import InvalidRequest
 from elastic_images.storage.objects.opening import open_object_store
-from elastic_images.storage.objects.s3 import BotoS3Service
-from elastic_images.storage.objects.s3_calls import Deadlines
-from elastic_images.storage.objects.s3_store import S3ObjectStore
+from elastic_images.storage.objects.s3.boto import BotoS3Service
+from elastic_images.storage.objects.s3.calls import Deadlines
+from elastic_images.storage.objects.s3.store import S3ObjectStore
 open_object_store("file:///x")
 try:
     open_object_store("s3://bucket/prefix")

@@ -10,10 +10,10 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
+from testing.client import Answer
+from testing.system import System, free_offset, wait_for
 from tests.deploy.instance import make_front
 from tests.deploy.stacks import resources
-from tests.system.client import Answer
-from tests.system.harness import System, free_offset, wait_for
 
 PROXY = "127.0.0.1/32"
 """In place of the VPC's addresses, where the load balancer is."""

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from testing.object_servers import moto
 from tests.deploy.stacks import NOT_IN_MOTO, REGION, STACK, Deployed, deploy, make_secrets, template
-from tests.object_servers import moto
 
-from elastic_images.autoscaler.nodes.ec2_boot import boot_for
-from elastic_images.autoscaler.nodes.ec2_setting import parse_ec2_setting
+from elastic_images.autoscaler.nodes.ec2.boot import boot_for
+from elastic_images.autoscaler.nodes.ec2.setting import parse_ec2_setting
 from elastic_images.settings import Settings
 
 Client = Callable[[str], Any]

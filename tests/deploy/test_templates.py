@@ -12,7 +12,7 @@ import pytest
 from cfnlint.api import lint_file
 from tests.deploy.stacks import FOLDER, ROOT, resources, template, texts
 
-from elastic_images.server import IDLE_SECONDS
+from elastic_images.process.server import IDLE_SECONDS
 from elastic_images.settings.addresses import BASE_PORTS
 from elastic_images.settings.catalog import SETTINGS
 

@@ -7,8 +7,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from tests.photographs import Photograph, photographs
-from tests.system.harness import System, running
+from testing.photographs import Photograph, photographs
+from testing.system import System, running
 
 StartSystem = Callable[..., System]
 

@@ -7,9 +7,9 @@ import subprocess
 import sys
 
 import pytest
-from tests.photographs import Photograph
+from testing.photographs import Photograph
+from testing.system import System
 from tests.system.conftest import StartSystem
-from tests.system.harness import System
 
 SCRIPT = """
 import json, sys, urllib.error, urllib.request

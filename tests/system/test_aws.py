@@ -1,7 +1,7 @@
 """The whole system as it runs on AWS: S3, a database server, CloudWatch and EC2 at once.
 
 S3 is SeaweedFS, the database MariaDB; CloudWatch, EC2 and Secrets Manager are moto's server. Each instance runs its
-user data on this machine (tests/ec2_machine.py).
+user data on this machine (testing/ec2_machine.py).
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from tests.database_servers import mariadb, mariadb_installed
-from tests.ec2_machine import ScriptedMachine, scripted_boot, write_stubs
-from tests.ec2_stand_ins import FakeEc2, fake_ec2
-from tests.object_servers import WRITER, moto, seaweedfs
-from tests.photographs import Photograph
-from tests.system.harness import COMMAND, System, running, wait_for
+from testing.database_servers import mariadb, mariadb_installed
+from testing.ec2_machine import ScriptedMachine, scripted_boot, write_stubs
+from testing.ec2_stand_ins import FakeEc2, fake_ec2
+from testing.object_servers import WRITER, moto, seaweedfs
+from testing.photographs import Photograph
+from testing.system import COMMAND, System, running, wait_for
 
 from elastic_images import __version__
 from elastic_images.cli.aws.upload import Uploader
 from elastic_images.settings.secret_files import keep_secret
-from elastic_images.storage.objects.s3 import BotoS3Service
+from elastic_images.storage.objects.s3.boto import BotoS3Service
 
 PASSWORD = "correct horse battery staple"
 TOKEN = "internal-token-of-the-whole-system-0123456789"

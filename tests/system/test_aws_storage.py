@@ -13,10 +13,10 @@ from pathlib import Path
 
 import psutil
 import pytest
-from tests.database_servers import DatabaseServer, mariadb, mariadb_installed, postgresql, postgresql_binaries
-from tests.object_servers import WRITER, S3Server, seaweedfs
-from tests.photographs import Photograph
-from tests.system.harness import System, running, wait_for
+from testing.database_servers import DatabaseServer, mariadb, mariadb_installed, postgresql, postgresql_binaries
+from testing.object_servers import WRITER, S3Server, seaweedfs
+from testing.photographs import Photograph
+from testing.system import System, running, wait_for
 
 DATABASES = [
     pytest.param(

@@ -15,8 +15,8 @@ from urllib.parse import quote, urlencode
 
 import pytest
 from PIL import Image
-from tests.photographs import Photograph
-from tests.system.harness import System, wait_for
+from testing.photographs import Photograph
+from testing.system import System, wait_for
 
 KEPT = "kept/bad-input"
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from tests.system.harness import shown, wait_for
+from testing.system import shown, wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
 

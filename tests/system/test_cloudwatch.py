@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.cloudwatch_servers import CloudWatchServer, cloudwatch, fresh_pool
-from tests.fault_proxy import FaultProxy, answering, fault_proxy, hanging
-from tests.object_servers import WRITER
-from tests.photographs import Photograph
-from tests.system.harness import System, running, wait_for
-from tests.system.reading import readers
+from testing.cloudwatch_servers import CloudWatchServer, cloudwatch, fresh_pool
+from testing.fault_proxy import FaultProxy, answering, fault_proxy, hanging
+from testing.object_servers import WRITER
+from testing.photographs import Photograph
+from testing.reading import readers
+from testing.system import System, running, wait_for
 
 THROTTLED = answering(400, b'{"__type":"ThrottlingException","message":"Rate exceeded"}')
 ALWAYS = 1_000_000

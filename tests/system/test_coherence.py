@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from PIL import Image
-from tests.system.client import Client, NoAnswer
+from testing.client import Client, NoAnswer
+from testing.system import is_alive, wait_for
 from tests.system.conftest import StartSystem
-from tests.system.harness import is_alive, wait_for
 
 DELETE_EVERY = 9
 

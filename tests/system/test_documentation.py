@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.photographs import Photograph
-from tests.system.harness import COMMAND, System, environment
+from testing.photographs import Photograph
+from testing.system import COMMAND, System, environment
 
 ROOT = Path(__file__).resolve().parents[2]
 

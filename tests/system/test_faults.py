@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from functools import partial
 
 import pytest
-from tests.photographs import Photograph
-from tests.system.client import NoAnswer
+from testing.client import NoAnswer
+from testing.photographs import Photograph
+from testing.reading import readers
+from testing.system import System, is_alive, running, wait_for
 from tests.system.conftest import StartSystem
-from tests.system.harness import System, is_alive, running, wait_for
-from tests.system.reading import readers
 
 
 @pytest.fixture(scope="module")

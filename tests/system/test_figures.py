@@ -5,9 +5,9 @@ from __future__ import annotations
 import signal
 
 from prometheus_client.parser import text_string_to_metric_families
-from tests.photographs import Photograph
+from testing.photographs import Photograph
+from testing.system import System, wait_for
 from tests.system.conftest import StartSystem
-from tests.system.harness import System, wait_for
 
 from elastic_images.metrics.definitions import DEFINITIONS
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from tests.photographs import Photograph
-from tests.system.client import Client
+from testing.client import Client
+from testing.photographs import Photograph
+from testing.reading import readers
 from tests.system.conftest import StartSystem
-from tests.system.reading import readers
 
 
 def upload(client: Client, photographs: Sequence[Photograph]) -> None:

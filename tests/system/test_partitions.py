@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from tests.photographs import Photograph
-from tests.system.harness import System
+from testing.photographs import Photograph
+from testing.system import System
 
 
 @pytest.mark.parametrize(("nodes", "of_k1", "of_k2"), [(1, 0, 0), (2, 1, 0), (4, 3, 2)])

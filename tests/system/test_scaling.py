@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.photographs import photographs
+from testing.photographs import photographs
+from testing.reading import readers
+from testing.system import System, wait_for
 from tests.system.conftest import StartSystem
-from tests.system.harness import System, wait_for
-from tests.system.reading import readers
 
 from elastic_images.settings.catalog import BY_NAME
 

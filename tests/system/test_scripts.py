@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from elastic_images.autoscaler.nodes.ec2_boot import boot_for
-from elastic_images.autoscaler.nodes.ec2_setting import parse_ec2_setting
-from elastic_images.metrics.cloudwatch_place import place_of
+from elastic_images.autoscaler.nodes.ec2.boot import boot_for
+from elastic_images.autoscaler.nodes.ec2.setting import parse_ec2_setting
+from elastic_images.metrics.cloudwatch.place import place_of
 from elastic_images.settings import SETTINGS, Settings
 
 ROOT = Path(__file__).resolve().parents[2]

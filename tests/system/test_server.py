@@ -21,12 +21,12 @@ from typing import IO
 import psutil
 import pytest
 from flask import request
-from tests.system.harness import free_offset, wait_for
+from testing.system import free_offset, wait_for
 
-from elastic_images import lifeline, server
-from elastic_images.apps import base_app
 from elastic_images.core.errors import InvalidRequest
-from elastic_images.ports import PortTaken, bind, check_free, ports_of
+from elastic_images.http.base_app import base_app
+from elastic_images.process import lifeline, server
+from elastic_images.process.ports import PortTaken, bind, check_free, ports_of
 
 SCRIPT = Path(__file__).with_name("tiny_service.py")
 ROOT = Path(__file__).resolve().parents[2]

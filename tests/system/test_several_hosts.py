@@ -15,11 +15,11 @@ import pytest
 from benchmarks.checker.bodies import make_body
 from benchmarks.checker.cuts import CUTS
 from benchmarks.checker.several import SeveralOptions, check_several
-from tests.database_servers import mariadb, mariadb_installed, postgresql, postgresql_binaries
-from tests.hosts.network import Network, network, why_not
-from tests.hosts.system import SeveralHosts, several_hosts
-from tests.system.client import Client
-from tests.system.harness import wait_for
+from testing.client import Client
+from testing.database_servers import mariadb, mariadb_installed, postgresql, postgresql_binaries
+from testing.hosts.network import Network, network, why_not
+from testing.hosts.system import SeveralHosts, several_hosts
+from testing.system import wait_for
 
 _WHY_NOT = why_not()
 pytestmark = pytest.mark.skipif(_WHY_NOT is not None, reason=str(_WHY_NOT))

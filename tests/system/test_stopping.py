@@ -9,9 +9,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from tests.photographs import Photograph
+from testing.photographs import Photograph
+from testing.system import COMMAND, System, environment, free_offset
 from tests.system.conftest import StartSystem
-from tests.system.harness import COMMAND, System, environment, free_offset
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from tests.photographs import Photograph
+from testing.photographs import Photograph
+from testing.system import System
 from tests.system.conftest import StartSystem
-from tests.system.harness import System
 
 CROSS_SITE = {"Sec-Fetch-Site": "cross-site"}
 FOREIGN = {"Origin": "https://evil.example"}

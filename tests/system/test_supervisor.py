@@ -15,11 +15,11 @@ from pathlib import Path
 
 import psutil
 import pytest
-from tests.system.harness import wait_for
+from testing.system import wait_for
 
 from elastic_images.core.errors import InvalidRequest
 from elastic_images.pool.life_lock import node_lock_path
-from elastic_images.stop_signals import StopSignals
+from elastic_images.process.stop_signals import StopSignals
 from elastic_images.supervisor.data_folder import DataFolderLocked, locked, make_writable
 from elastic_images.supervisor.leftovers import kill_nodes
 from elastic_images.supervisor.lifeline_pair import Lifeline

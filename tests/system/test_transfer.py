@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.photographs import Photograph
-from tests.system.client import Client
+from testing.client import Client
+from testing.photographs import Photograph
+from testing.system import COMMAND, System, environment, wait_for
 from tests.system.conftest import StartSystem
-from tests.system.harness import COMMAND, System, environment, wait_for
 
 PLACE = ("partition", "node", "url")
 MANIFEST = "elastic-images-manifest.jsonl"

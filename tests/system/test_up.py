@@ -10,9 +10,9 @@ import subprocess
 import time
 from pathlib import Path
 
-from tests.photographs import Photograph
+from testing.photographs import Photograph
+from testing.system import COMMAND, System, environment, free_offset, wait_for
 from tests.system.conftest import StartSystem
-from tests.system.harness import COMMAND, System, environment, free_offset, wait_for
 
 
 def printed(system: System) -> str:

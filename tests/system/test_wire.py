@@ -17,10 +17,10 @@ from urllib.parse import quote, urlencode
 
 import pytest
 from PIL import Image
-from tests.photographs import Photograph
+from testing.photographs import Photograph
+from testing.system import System, running, wait_for
+from testing.wire import Closed, CutOff, Reply, Wire, many, request
 from tests.system.conftest import StartSystem
-from tests.system.harness import System, running, wait_for
-from tests.system.wire import Closed, CutOff, Reply, Wire, many, request
 
 SMALL, OTHER, BIG = "wire/small", "wire/other", "wire/big"
 

@@ -10,8 +10,8 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
-from elastic_images import logs, server
 from elastic_images.core.errors import ElasticImagesError
+from elastic_images.process import logs, server
 from elastic_images.settings.model import forget_environment
 
 CONTROL_PORT = 4242

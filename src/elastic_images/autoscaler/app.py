@@ -12,15 +12,15 @@ from flask import Flask, jsonify, request
 from flask.typing import ResponseReturnValue
 from prometheus_client import CollectorRegistry
 
-from elastic_images.apps import base_app
 from elastic_images.autoscaler.config_keeper import ConfigKeeper
-from elastic_images.autoscaler.decisions import DecisionLog
 from elastic_images.autoscaler.journal import Journal
-from elastic_images.autoscaler.node_stats import NodeStats
+from elastic_images.autoscaler.nodes.stats import NodeStats
 from elastic_images.autoscaler.resizer import ResizerStatus
+from elastic_images.autoscaler.scaling.decisions import DecisionLog
 from elastic_images.autoscaler.status import newest_members, pool_document
 from elastic_images.core.errors import InvalidRequest, Unavailable
 from elastic_images.core.pool_config import ScalingConfig
+from elastic_images.http.base_app import base_app
 from elastic_images.metrics.counters import Counters
 from elastic_images.metrics.sample import batch_from_json
 from elastic_images.metrics.store import MetricStore

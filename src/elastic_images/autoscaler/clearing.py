@@ -6,7 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from elastic_images.core.errors import ElasticImagesError
-from elastic_images.internal_http import InternalHttp
+from elastic_images.http.internal_client import InternalClient
 from elastic_images.pool.view import LIVE, Member, PoolView
 
 _TIMEOUT_SECONDS = 2.0
@@ -16,7 +16,7 @@ _WORKERS = 8
 class CacheClearer:
     """Tells every live member, nodes and near caches, to drop what it has. Safe to share between threads."""
 
-    def __init__(self, http: InternalHttp, pool: Callable[[], PoolView]) -> None:
+    def __init__(self, http: InternalClient, pool: Callable[[], PoolView]) -> None:
         self._http = http
         self._pool = pool
 

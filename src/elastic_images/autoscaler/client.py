@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
-from elastic_images.internal_http import InternalHttp, decoded
+from elastic_images.http.internal_client import InternalClient, decoded
 
 Record = dict[str, Any]
 
@@ -17,7 +17,7 @@ class AutoscalerClient:
     Every method raises Unavailable while the autoscaler does not answer, InvalidRequest where it refuses an argument.
     """
 
-    def __init__(self, http: InternalHttp, url: str, *, timeout_seconds: float = 5.0) -> None:
+    def __init__(self, http: InternalClient, url: str, *, timeout_seconds: float = 5.0) -> None:
         self._http = http
         self._url = url.rstrip("/")
         self._timeout_seconds = timeout_seconds

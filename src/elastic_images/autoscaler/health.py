@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from elastic_images.core.errors import ElasticImagesError
-from elastic_images.internal_http import InternalHttp
+from elastic_images.http.internal_client import InternalClient
 from elastic_images.pool.view import Member
 
 _log = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ class HttpProbe:
     slow for being busy. Safe to share between threads.
     """
 
-    def __init__(self, http: InternalHttp, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
+    def __init__(self, http: InternalClient, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
         self._http = http
         self._timeout_seconds = timeout_seconds
 

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 from elastic_images.autoscaler.alarm import Alarm
 from elastic_images.autoscaler.config_keeper import ConfigKeeper
+from elastic_images.autoscaler.fencing_policy import FencingPolicy
 from elastic_images.autoscaler.health import Health
 from elastic_images.autoscaler.journal import Event, Journal
-from elastic_images.autoscaler.node_lives import Happening, NodeLives
+from elastic_images.autoscaler.nodes.lives import Happening, NodeLives
 from elastic_images.autoscaler.nodes.provider import NodeProvider
-from elastic_images.autoscaler.patience import Patience
 from elastic_images.autoscaler.plan import Change, Facts, Plan, plan, unsettled_slots
 from elastic_images.autoscaler.warming import Warmer
 from elastic_images.core.errors import ElasticImagesError
@@ -75,7 +75,7 @@ class Resizer:
         *,
         alarm: Alarm | None = None,
         lives: NodeLives | None = None,
-        patience: Patience | None = None,
+        patience: FencingPolicy | None = None,
         on_change: Callable[[Change], None] = lambda _change: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -87,7 +87,7 @@ class Resizer:
         self._warmer = warmer
         self._alarm = alarm or Alarm()
         self._lives = lives or NodeLives(provider.start_seconds, provider.silence_seconds)
-        self._patience = patience or Patience()
+        self._patience = patience or FencingPolicy()
         self._on_change = on_change
         self._clock = clock
         self._cold = True

@@ -7,25 +7,25 @@ from elastic_images.autoscaler.alarm import Alarm
 from elastic_images.autoscaler.app import AutoscalerServices, create_app
 from elastic_images.autoscaler.clearing import CacheClearer
 from elastic_images.autoscaler.config_keeper import ConfigKeeper
-from elastic_images.autoscaler.decisions import DecisionLog
 from elastic_images.autoscaler.figures import ScalingFigures
 from elastic_images.autoscaler.health import HealthWatch, HttpProbe
 from elastic_images.autoscaler.journal import Journal
-from elastic_images.autoscaler.node_stats import HttpStatsReader, NodeStats
 from elastic_images.autoscaler.nodes.opening import open_node_provider
 from elastic_images.autoscaler.nodes.provider import NodeProvider
+from elastic_images.autoscaler.nodes.stats import HttpStatsReader, NodeStats
 from elastic_images.autoscaler.resizer import Resizer
 from elastic_images.autoscaler.resizer_loop import ResizerLoop
-from elastic_images.autoscaler.scaling_loop import ScalingLoop
+from elastic_images.autoscaler.scaling.decisions import DecisionLog
+from elastic_images.autoscaler.scaling.loop import ScalingLoop
 from elastic_images.autoscaler.warming import PullWarmer
 from elastic_images.core.pool_config import ScalingConfig
 from elastic_images.database.engine import open_engine
-from elastic_images.internal_http import InternalHttp
+from elastic_images.http.internal_client import InternalClient
 from elastic_images.metrics.backends import open_metric_store
 from elastic_images.metrics.counters import Counters
 from elastic_images.metrics.prometheus import registry_for
 from elastic_images.pool.store import PoolStore
-from elastic_images.server import Bound
+from elastic_images.process.server import Bound
 from elastic_images.settings import Settings
 
 
@@ -36,7 +36,7 @@ class AutoscalerService:
         # Alone on its host, with all secrets in its environment, it is the first to use the data folder.
         settings.data.mkdir(parents=True, exist_ok=True)
         self._engine = open_engine(settings.database)
-        self._http = InternalHttp(settings.internal_token)
+        self._http = InternalClient(settings.internal_token)
         self._provider = provider
         self._metrics = open_metric_store(settings.metrics, settings.data, pool=settings.pool)
         self._stats = NodeStats(HttpStatsReader(self._http))

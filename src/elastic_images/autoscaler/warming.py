@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from elastic_images.autoscaler.node_stats import LatestStats
+from elastic_images.autoscaler.nodes.stats import LatestStats
 from elastic_images.pool.view import LIVE, PoolView
 
 TAKING_SECONDS = 1.0

@@ -14,7 +14,7 @@ from elastic_images.core.errors import Unavailable
 from elastic_images.settings import Settings
 
 if TYPE_CHECKING:
-    from elastic_images.storage.fsck import Report
+    from elastic_images.storage.upkeep.fsck import Report
 
 
 @click.command()
@@ -44,8 +44,8 @@ def _run(settings: Settings, *, digests: bool) -> Report:
 
     from elastic_images.cli.prepared import require_prepared
     from elastic_images.database.engine import open_engine
-    from elastic_images.storage.fsck import fsck as compare
     from elastic_images.storage.objects.opening import open_object_store
+    from elastic_images.storage.upkeep.fsck import fsck as compare
 
     require_prepared(settings)
     engine = open_engine(settings.database)

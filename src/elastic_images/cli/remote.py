@@ -22,7 +22,7 @@ from elastic_images.supervisor.running_urls import url_of
 if TYPE_CHECKING:
     import urllib3
 
-    from elastic_images.internal_http import InternalHttp
+    from elastic_images.http.internal_client import InternalClient
 
 _TRANSFER_SECONDS = 120.0
 _PAGE = 1000
@@ -32,7 +32,7 @@ _PAGE = 1000
 class Remote:
     """A running system's web app or manager. Safe to share between threads."""
 
-    http: InternalHttp
+    http: InternalClient
     url: str
 
     def upload(
@@ -92,10 +92,10 @@ def remote_options(app: str) -> Callable[[Callable[..., Any]], Callable[..., Any
         @functools.wraps(command)
         def run(*args: Any, url: str | None, token: str | None, settings: Settings, **given: Any) -> Any:
             # `up` and `serve` need no client, and load none.
-            from elastic_images.internal_http import InternalHttp
+            from elastic_images.http.internal_client import InternalClient
 
             address = _checked(url or url_of(settings, app))
-            remote = Remote(InternalHttp(token or _kept_token(settings, address)), address)
+            remote = Remote(InternalClient(token or _kept_token(settings, address)), address)
             try:
                 return command(*args, remote=remote, **given)
             finally:

@@ -28,7 +28,7 @@ def up(settings: Settings) -> None:
     Each option is also a setting in the environment (ELASTIC_IMAGES_NODES) and in elastic-images.toml (nodes);
     an option counts before the environment, and the environment before the file.
     """
-    from elastic_images import logs
+    from elastic_images.process import logs
     from elastic_images.supervisor.up import up as run_up
 
     logs.setup("supervisor", secrets=_secrets(settings))
@@ -52,7 +52,7 @@ def serve(app: str, slot: int, port: int | None, ready_fd: int | None, settings:
     `up` starts each app this way; on several hosts each is a service of its own (docs/operations.md). The database must
     have been made ready, by an `up` or by `prepare`, and the apps that it talks to must run.
     """
-    from elastic_images import logs, server
+    from elastic_images.process import logs, server
 
     settings = settings.with_secrets()
     name = f"{app}-{slot}" if app == "memcache" else app
@@ -87,11 +87,11 @@ def prepare() -> None:
     """
     from sqlalchemy.exc import InterfaceError, OperationalError
 
-    from elastic_images import logs
     from elastic_images.accounts.bootstrap import FIRST_NAME, ensure_first_administrator
     from elastic_images.database.engine import open_engine
     from elastic_images.database.migrate import migrate
-    from elastic_images.logs import redact
+    from elastic_images.process import logs
+    from elastic_images.process.logs import redact
 
     settings = Settings.load().with_secrets()
     logs.setup("prepare", secrets=_secrets(settings))
@@ -110,13 +110,13 @@ def prepare() -> None:
 def _check_backends(settings: Settings) -> None:
     """Refuse a backend that is not there before anything is started; each app would refuse it later."""
     from elastic_images.autoscaler.nodes.opening import open_node_provider
-    from elastic_images.internal_http import InternalHttp
+    from elastic_images.http.internal_client import InternalClient
     from elastic_images.metrics.backends import open_metric_sink
     from elastic_images.storage.objects.opening import open_object_store
 
     open_object_store(settings.object_store)
     open_metric_sink(
-        settings.metrics, InternalHttp(settings.internal_token), settings.autoscaler_url, pool=settings.pool
+        settings.metrics, InternalClient(settings.internal_token), settings.autoscaler_url, pool=settings.pool
     )
     open_node_provider(settings).close()
 

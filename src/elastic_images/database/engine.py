@@ -11,7 +11,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from elastic_images.core.errors import InvalidRequest
-from elastic_images.dead_peers import dead_peer_options
+from elastic_images.http.dead_peers import dead_peer_options
 
 _DRIVERS = {
     "mysql": "mysql+pymysql",

@@ -13,7 +13,7 @@ from elastic_images.core.errors import ElasticImagesError
 from elastic_images.database.engine import normalise_url, open_engine, write_transaction
 from elastic_images.database.migrate import is_unfinished_copy, newest_revision, revision_of
 from elastic_images.doctor.finding import BAD, NOTE, OK, Finding
-from elastic_images.logs import redact
+from elastic_images.process.logs import redact
 from elastic_images.settings.redact import hide_password
 
 SKEW_SECONDS = 2.0

@@ -10,10 +10,10 @@ from typing import Any
 
 from elastic_images.core.errors import ElasticImagesError
 from elastic_images.doctor.finding import BAD, NOTE, OK, Finding
-from elastic_images.metrics.cloudwatch_errors import Trouble, as_ours
-from elastic_images.metrics.cloudwatch_figures import DOCTOR, HITS, MINUTE_SECONDS, WEB, datum
-from elastic_images.metrics.cloudwatch_place import Place, is_cloudwatch, place_of
-from elastic_images.metrics.cloudwatch_reading import CloudWatchService, FigureReader, Query
+from elastic_images.metrics.cloudwatch.errors import Trouble, as_ours
+from elastic_images.metrics.cloudwatch.figures import DOCTOR, HITS, MINUTE_SECONDS, WEB, datum
+from elastic_images.metrics.cloudwatch.place import Place, is_cloudwatch, place_of
+from elastic_images.metrics.cloudwatch.reading import CloudWatchService, FigureReader, Query
 
 SKEW_SECONDS = 5.0
 """CloudWatch tells whole seconds."""
@@ -29,7 +29,7 @@ def check_metrics(setting: str, pool: str, clock: Callable[[], float] = time.tim
         return
     try:
         place = place_of(setting, pool)
-        from elastic_images.metrics.cloudwatch import BotoCloudWatchService
+        from elastic_images.metrics.cloudwatch.boto import BotoCloudWatchService
 
         service = BotoCloudWatchService()
     except ElasticImagesError as error:

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from elastic_images import __version__
-from elastic_images.autoscaler.nodes.ec2 import BotoEc2Service
-from elastic_images.autoscaler.nodes.ec2_boot import boot_for
-from elastic_images.autoscaler.nodes.ec2_calls import Ec2Trouble
-from elastic_images.autoscaler.nodes.ec2_setting import Ec2Setting, parse_ec2_setting
+from elastic_images.autoscaler.nodes.ec2.boot import boot_for
+from elastic_images.autoscaler.nodes.ec2.boto import BotoEc2Service
+from elastic_images.autoscaler.nodes.ec2.calls import Ec2Trouble
+from elastic_images.autoscaler.nodes.ec2.setting import Ec2Setting, parse_ec2_setting
 from elastic_images.core.errors import ElasticImagesError
 from elastic_images.doctor.finding import BAD, NOTE, OK, Finding
 from elastic_images.settings import Settings
-from elastic_images.storage.objects.s3 import BotoS3Service
-from elastic_images.storage.objects.s3_errors import MISSING, Trouble, as_ours
+from elastic_images.storage.objects.s3.boto import BotoS3Service
+from elastic_images.storage.objects.s3.errors import MISSING, Trouble, as_ours
 
 _AREA = "nodes"
 _UNSEEN = frozenset({"UnauthorizedOperation", "AccessDenied", "AccessDeniedException"})

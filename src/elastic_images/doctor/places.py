@@ -12,7 +12,7 @@ from pathlib import Path
 
 from elastic_images.core.errors import ElasticImagesError
 from elastic_images.doctor.finding import BAD, NOTE, OK, Finding
-from elastic_images.ports import check_free, ports_of
+from elastic_images.process.ports import check_free, ports_of
 from elastic_images.settings import Settings
 from elastic_images.settings.sources import unknown_variables
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from elastic_images.core.errors import ElasticImagesError, Forbidden, Unauthenticated
 from elastic_images.doctor.finding import BAD, NOTE, OK, Finding
-from elastic_images.internal_http import InternalHttp
+from elastic_images.http.internal_client import InternalClient
 from elastic_images.settings import Settings
 
 _AREA = "reachability"
@@ -18,7 +18,7 @@ def check_reach(settings: Settings, *, running: bool) -> Iterator[Finding]:
 
     Apps are looked for where a system runs on the data folder, or where their addresses were set by hand.
     """
-    http = InternalHttp(settings.internal_token or None)
+    http = InternalClient(settings.internal_token or None)
     try:
         if running or settings.sources.get("storage_urls", "default") != "default":
             for url in settings.storage_urls:
@@ -34,7 +34,7 @@ def check_reach(settings: Settings, *, running: bool) -> Iterator[Finding]:
         http.close()
 
 
-def _app(http: InternalHttp, name: str, url: str, path: str | None) -> Iterator[Finding]:
+def _app(http: InternalClient, name: str, url: str, path: str | None) -> Iterator[Finding]:
     try:
         http.request("GET", f"{url}/healthz", timeout_seconds=_SECONDS)
     except ElasticImagesError:

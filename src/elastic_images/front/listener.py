@@ -11,17 +11,17 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
-from elastic_images.apps import told_error
-from elastic_images.apps_wsgi import error_answer
-from elastic_images.core.serving import Answer
-from elastic_images.front.client import Client
-from elastic_images.front.connecting import begin_connect
-from elastic_images.front.exchanges import Exchanges
+from elastic_images.front.connect import begin_connect
+from elastic_images.front.connection import Client
 from elastic_images.front.heads import Heads
 from elastic_images.front.loop import Loop
-from elastic_images.front.peers import LOOPBACK, Peers
 from elastic_images.front.reads import Reads
 from elastic_images.front.tunnel import Tunnel
+from elastic_images.front.tunnel_clients import LOOPBACK, Peers
+from elastic_images.front.upstream import Exchanges
+from elastic_images.http.base_app import told_error
+from elastic_images.http.serving import Answer
+from elastic_images.http.wsgi import error_answer
 
 _ACCEPTED_AT_ONCE = 64
 _PAUSE_SECONDS = 0.2

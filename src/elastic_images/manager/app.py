@@ -10,13 +10,13 @@ from flask import Blueprint, Flask
 from prometheus_client import CollectorRegistry
 
 from elastic_images.accounts.accounts import Accounts
-from elastic_images.accounts.flask_guard import Guard
-from elastic_images.apps import base_app
+from elastic_images.accounts.guard import Guard
+from elastic_images.http.base_app import base_app
 from elastic_images.manager import api, pages
 from elastic_images.manager.deletion import Deletion
-from elastic_images.manager.notes import Notes
+from elastic_images.manager.flash import Notes
 from elastic_images.manager.overview import Overview, gather
-from elastic_images.manager.ports import ImageStore, PoolControl
+from elastic_images.manager.services import ImageStore, PoolControl
 from elastic_images.settings import Settings
 
 _MAX_BODY_BYTES = 100_000

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from elastic_images.manager.happenings import happenings
-from elastic_images.manager.ports import PoolControl, Record
+from elastic_images.manager.event_log import happenings
+from elastic_images.manager.services import PoolControl, Record
 
 CHARTS = (
     ("nodes", "Nodes"),

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from elastic_images.core.errors import Conflict, ElasticImagesError
-from elastic_images.manager.ports import ImageStore
+from elastic_images.manager.services import ImageStore
 
 _log = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from elastic_images.manager.overview import Overview
-from elastic_images.manager.ports import Record
+from elastic_images.manager.services import Record
 from elastic_images.ui import shown_count, shown_percent, shown_size
 
 Level = Literal["ok", "busy", "unknown", "warn", "bad"]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from elastic_images.core.errors import ElasticImagesError
-from elastic_images.manager.ports import ImageStore, PoolControl, Record
+from elastic_images.manager.services import ImageStore, PoolControl, Record
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from html import escape
 from markupsafe import Markup
 
 from elastic_images.core.partitions import PARTITIONS, shown_partition
-from elastic_images.manager.ports import Record
+from elastic_images.manager.services import Record
 
 _SIZE = 320
 _CENTRE = _SIZE / 2

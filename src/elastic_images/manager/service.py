@@ -5,12 +5,12 @@ from __future__ import annotations
 from elastic_images import __version__
 from elastic_images.accounts.accounts import open_accounts
 from elastic_images.autoscaler.client import AutoscalerClient
-from elastic_images.internal_http import InternalHttp
+from elastic_images.http.internal_client import InternalClient
 from elastic_images.manager.app import ManagerServices, create_app
 from elastic_images.manager.deletion import Deletion
 from elastic_images.metrics.counters import Counters
 from elastic_images.metrics.prometheus import registry_for
-from elastic_images.server import Bound
+from elastic_images.process.server import Bound
 from elastic_images.settings import Settings
 from elastic_images.storage.client import StorageClient
 
@@ -22,7 +22,7 @@ class ManagerService:
     """The manager (`server.Service`). Its only thread of its own is the one of a deletion that runs."""
 
     def __init__(self, settings: Settings) -> None:
-        self._http = InternalHttp(settings.internal_token)
+        self._http = InternalClient(settings.internal_token)
         self._accounts = open_accounts(settings)
         images = StorageClient(self._http, settings.storage_urls, timeout_seconds=_ASK_SECONDS)
         self._deletion = Deletion(images)

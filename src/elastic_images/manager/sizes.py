@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from elastic_images.core.assignment import MAX_NODES, MIN_NODES
-from elastic_images.manager.ports import Record
+from elastic_images.manager.services import Record
 
 
 @dataclass(frozen=True, slots=True)

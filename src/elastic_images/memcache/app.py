@@ -10,10 +10,10 @@ from flask import Flask, jsonify, request
 from flask.typing import ResponseReturnValue
 from prometheus_client import CollectorRegistry
 
-from elastic_images.apps import base_app
 from elastic_images.core.coherence import ALL_PARTITIONS
 from elastic_images.core.errors import Conflict, InvalidRequest, Unavailable
 from elastic_images.core.partitions import PARTITIONS
+from elastic_images.http.base_app import base_app
 from elastic_images.memcache.node import CacheNode
 from elastic_images.memcache.plane import NodePlane
 from elastic_images.settings import Settings

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from elastic_images.core.coherence import Begun, CoherentCache, Fill, Refusal
 from elastic_images.core.entry import Entry
 from elastic_images.core.errors import ElasticImagesError, NotMine, Unavailable
-from elastic_images.memcache.sources import Source
+from elastic_images.memcache.fill_sources import Source
 from elastic_images.metrics.counters import Counters
 
 FILL_PLACES = 16

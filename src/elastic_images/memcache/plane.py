@@ -10,11 +10,11 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from elastic_images.apps_wsgi import error_answer, reads_in_front_of
 from elastic_images.core.coherence import Refusal
 from elastic_images.core.errors import Conflict, ElasticImagesError, InvalidKey, NotFound, NotMine, Unauthenticated
-from elastic_images.core.serving import Answer, answer, is_conditional, whole
 from elastic_images.front.reads import Environ
+from elastic_images.http.serving import Answer, answer, is_conditional, whole
+from elastic_images.http.wsgi import error_answer, reads_in_front_of
 from elastic_images.memcache.node import CacheNode
 
 if TYPE_CHECKING:

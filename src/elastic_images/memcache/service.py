@@ -7,16 +7,16 @@ import time
 from elastic_images import __version__
 from elastic_images.core.cache import ByteCache
 from elastic_images.core.coherence import CoherentCache
-from elastic_images.internal_http import InternalHttp
-from elastic_images.lean_http import LeanHttp
+from elastic_images.http.internal_client import InternalClient
+from elastic_images.http.lean_client import LeanClient
 from elastic_images.memcache.app import NodeServices, create_app
+from elastic_images.memcache.fill_sources import PoolSource
+from elastic_images.memcache.front_reads import NodeReads
 from elastic_images.memcache.node import CacheNode
 from elastic_images.memcache.plane import NodePlane
-from elastic_images.memcache.pull import Puller
-from elastic_images.memcache.pull_sources import PullSources
-from elastic_images.memcache.reads import NodeReads
-from elastic_images.memcache.sources import PoolSource
-from elastic_images.metrics.backends import open_metric_sink, rhythm_of
+from elastic_images.memcache.warm.puller import Puller
+from elastic_images.memcache.warm.sources import PullSources
+from elastic_images.metrics.backends import open_metric_sink, publish_schedule_of
 from elastic_images.metrics.collector import Origin
 from elastic_images.metrics.counters import Counters
 from elastic_images.metrics.prometheus import registry_for
@@ -26,7 +26,7 @@ from elastic_images.pool.lease_clock import lease_clock
 from elastic_images.pool.life_lock import LifeLock, hold, node_lock_path
 from elastic_images.pool.member import PoolMember
 from elastic_images.pool.view import PoolView, node_id
-from elastic_images.server import Bound
+from elastic_images.process.server import Bound
 from elastic_images.settings import Settings
 from elastic_images.settings.addresses import reachable_host
 from elastic_images.storage.client import StorageClient
@@ -42,14 +42,14 @@ class MemcacheService:
         self._settings = settings
         self._slot = slot
         self._lock: LifeLock | None = None
-        self._http = InternalHttp(settings.internal_token)
+        self._http = InternalClient(settings.internal_token)
         self._cache = CoherentCache(ByteCache(settings.cache_mb * MEGABYTE), lease_clock, slot=slot)
         counters = Counters()
         counters.follow(self._cache.statistics)
         storage = StorageClient(self._http, settings.storage_urls, timeout_seconds=_STORAGE_SECONDS)
         source = PoolSource(slot, lambda: self._member.view, self._http, storage)
         node = CacheNode(self._cache, source, counters)
-        self._client = LeanHttp(settings.internal_token)
+        self._client = LeanClient(settings.internal_token)
         self._puller = Puller(
             slot,
             self._cache,
@@ -82,7 +82,7 @@ class MemcacheService:
             open_metric_sink(settings.metrics, self._http, settings.autoscaler_url, pool=settings.pool),
             counters,
             Origin(node_id(slot), "node", slot),
-            rhythm=rhythm_of(settings.metrics),
+            schedule=publish_schedule_of(settings.metrics),
         )
 
     def start(self, bound: Bound) -> None:

@@ -7,15 +7,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 from elastic_images.core.errors import InvalidRequest
-from elastic_images.internal_http import InternalHttp
-from elastic_images.metrics.cloudwatch_place import is_cloudwatch, place_of
-from elastic_images.metrics.rhythm import EACH_MINUTE, EVERY_FIVE_SECONDS, Rhythm
+from elastic_images.http.internal_client import InternalClient
+from elastic_images.metrics.cloudwatch.place import is_cloudwatch, place_of
+from elastic_images.metrics.publish_schedule import EACH_MINUTE, EVERY_FIVE_SECONDS, PublishSchedule
 from elastic_images.metrics.store import MetricSink, MetricStore
 
 LOCAL_FILE = "metrics.sqlite3"
 
 
-def open_metric_sink(setting: str, http: InternalHttp, autoscaler_url: str, *, pool: str) -> MetricSink:
+def open_metric_sink(setting: str, http: InternalClient, autoscaler_url: str, *, pool: str) -> MetricSink:
     """Where a node or web process publishes.
 
     Raises:
@@ -29,7 +29,7 @@ def open_metric_sink(setting: str, http: InternalHttp, autoscaler_url: str, *, p
     return HttpMetricSink(http, autoscaler_url)
 
 
-def rhythm_of(setting: str) -> Rhythm:
+def publish_schedule_of(setting: str) -> PublishSchedule:
     """How often a process publishes there. A call to CloudWatch costs money, so it is one for each whole minute."""
     return EACH_MINUTE if is_cloudwatch(setting) else EVERY_FIVE_SECONDS
 
@@ -44,16 +44,16 @@ def open_metric_store(setting: str, data: Path, clock: Callable[[], float] = tim
     if is_cloudwatch(setting):
         return _open_cloudwatch(setting, pool, clock)
     _check_local(setting)
-    from elastic_images.metrics.local import LocalMetricStore
+    from elastic_images.metrics.local.store import LocalMetricStore
 
     return LocalMetricStore(data / LOCAL_FILE, clock)
 
 
 def _open_cloudwatch(setting: str, pool: str, clock: Callable[[], float]) -> MetricStore:
     place = place_of(setting, pool)
-    from elastic_images.metrics.cloudwatch import BotoCloudWatchService
-    from elastic_images.metrics.cloudwatch_reading import FigureReader
-    from elastic_images.metrics.cloudwatch_store import CloudWatchMetricStore
+    from elastic_images.metrics.cloudwatch.boto import BotoCloudWatchService
+    from elastic_images.metrics.cloudwatch.reading import FigureReader
+    from elastic_images.metrics.cloudwatch.store import CloudWatchMetricStore
 
     service = BotoCloudWatchService()
     return CloudWatchMetricStore(service, place, FigureReader(service, place), clock=clock)

@@ -12,7 +12,7 @@ from random import Random
 from elastic_images.core.errors import ElasticImagesError, InvalidRequest
 from elastic_images.metrics.collector import Collector, Origin
 from elastic_images.metrics.counters import Counters
-from elastic_images.metrics.rhythm import EVERY_FIVE_SECONDS, Rhythm
+from elastic_images.metrics.publish_schedule import EVERY_FIVE_SECONDS, PublishSchedule
 from elastic_images.metrics.sample import Sample
 from elastic_images.metrics.store import MetricSink
 
@@ -27,7 +27,7 @@ _BEFORE_A_SAMPLE = 0.2
 
 
 class Publisher:
-    """Takes the delta of `counters` in a rhythm and publishes it; no request ever waits for it.
+    """Takes the delta of `counters` on a schedule and publishes it; no request ever waits for it.
 
     While the sink does not answer, samples wait, the newest `BACKLOG_SAMPLES` of them. `start` and `stop` are called
     once each, from one thread.
@@ -40,14 +40,14 @@ class Publisher:
         origin: Origin,
         *,
         clock: Callable[[], float] = time.time,
-        rhythm: Rhythm = EVERY_FIVE_SECONDS,
+        schedule: PublishSchedule = EVERY_FIVE_SECONDS,
         wait: Callable[[float], bool] | None = None,
         random: Random | None = None,
     ) -> None:
         """`wait` sleeps for so many seconds at most, and tells whether to stop."""
         self._sink = sink
         self._clock = clock
-        self._rhythm = rhythm
+        self._schedule = schedule
         self._random = random or Random()  # noqa: S311 - nobody gains by guessing a pause
         self._stopping = threading.Event()
         self._wait = wait or self._stopping.wait
@@ -96,11 +96,11 @@ class Publisher:
 
     def _wait_for_the_next(self) -> bool:
         """Until the next sample is due. What could not be published is tried again meanwhile."""
-        remaining = self._rhythm.until_next(self._clock())
-        while (longest := self._rhythm.longest_retry(self._failed_attempts)) is not None:
+        remaining = self._schedule.until_next(self._clock())
+        while (longest := self._schedule.longest_retry(self._failed_attempts)) is not None:
             # Processes that failed together do not come back together.
             pause = self._random.uniform(longest / 2, longest)
-            if remaining - pause < _BEFORE_A_SAMPLE * self._rhythm.interval_seconds:
+            if remaining - pause < _BEFORE_A_SAMPLE * self._schedule.interval_seconds:
                 break
             if self._wait(pause):
                 return True

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from elastic_images.internal_http import InternalHttp
+from elastic_images.http.internal_client import InternalClient
 from elastic_images.metrics.sample import Sample, batch_to_json
 
 
 class HttpMetricSink:
     """A `MetricSink` behind the autoscaler's `POST /internal/metrics`. Safe to share between threads."""
 
-    def __init__(self, http: InternalHttp, autoscaler_url: str, *, timeout_seconds: float = 2.0) -> None:
+    def __init__(self, http: InternalClient, autoscaler_url: str, *, timeout_seconds: float = 2.0) -> None:
         self._http = http
         self._url = f"{autoscaler_url.rstrip('/')}/internal/metrics"
         self._timeout_seconds = timeout_seconds

@@ -15,7 +15,7 @@ from typing import Any
 
 from elastic_images.core.coherence import CoherentCache
 from elastic_images.core.errors import ElasticImagesError, InvalidRequest, NotFound, TooLarge, Unauthenticated
-from elastic_images.internal_http import problem
+from elastic_images.http.internal_client import problem
 
 _log = logging.getLogger(__name__)
 _MAX_BODY_BYTES = 4_000_000

@@ -18,7 +18,7 @@ from typing import Protocol
 from elastic_images.core.errors import Conflict, Unauthenticated, Unavailable
 from elastic_images.core.partitions import partition_of
 from elastic_images.core.pool_map import PoolMap
-from elastic_images.internal_http import InternalHttp
+from elastic_images.http.internal_client import InternalClient
 from elastic_images.pool.store import PoolStore
 from elastic_images.pool.view import DEATH_SECONDS, FENCED, LIVE, PATIENCE_SECONDS, Member, PoolView
 
@@ -41,7 +41,7 @@ class InvalidationChannel(Protocol):
 class HttpInvalidationChannel:
     """Tells a member's control listener over HTTP. Safe to share between threads."""
 
-    def __init__(self, http: InternalHttp) -> None:
+    def __init__(self, http: InternalClient) -> None:
         self._http = http
 
     def invalidate(self, member: Member, keys: Sequence[str], timeout_seconds: float) -> None:

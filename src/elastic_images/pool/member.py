@@ -11,7 +11,7 @@ from typing import Any
 
 from elastic_images.core.coherence import CoherentCache
 from elastic_images.core.errors import ElasticImagesError, Unavailable
-from elastic_images.internal_http import InternalHttp, decoded
+from elastic_images.http.internal_client import InternalClient, decoded
 from elastic_images.pool.lease_clock import lease_clock
 from elastic_images.pool.life_lock import MAX_FORMER, LifeLock
 from elastic_images.pool.view import DEATH_SECONDS, FENCED, LEASE_SECONDS, LIVE, Member, PoolView
@@ -43,7 +43,7 @@ class PoolMember:
 
     def __init__(
         self,
-        http: InternalHttp,
+        http: InternalClient,
         urls: Sequence[str],
         cache: CoherentCache | None = None,
         *,

@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 from elastic_images.core.errors import Unavailable
 from elastic_images.core.keys import quote_key
 from elastic_images.core.partitions import partition_of
-from elastic_images.lean_http import LeanAnswer, LeanHttp
+from elastic_images.http.lean_client import LeanAnswer, LeanClient
 from elastic_images.pool.breaker import Breakers
-from elastic_images.pool.stalls import Stalls
+from elastic_images.pool.hung_nodes import HungNodeGuard
 from elastic_images.pool.view import Member, PoolView
 
 _NOT_MINE, _OTHER_INCARNATION = 421, 409
@@ -34,7 +34,7 @@ class PoolRouter:
         self,
         view: Callable[[], PoolView],
         refresh: Callable[[], PoolView],
-        client: LeanHttp,
+        client: LeanClient,
         *,
         on_failure: Callable[[], object] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
@@ -45,7 +45,7 @@ class PoolRouter:
         self._client = client
         self._on_failure = on_failure
         self._breakers = Breakers(clock)
-        self._stalls = Stalls(clock)
+        self._stalls = HungNodeGuard(clock)
         self._known: tuple[PoolView | None, dict[int, Member]] = None, {}
 
     def locate(self, key: str) -> tuple[int, int | None]:

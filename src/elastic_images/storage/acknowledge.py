@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from elastic_images.core.errors import Unavailable
-from elastic_images.storage.changes import ChangeLog
+from elastic_images.storage.catalog.changes import ChangeLog
 from elastic_images.storage.steps import Step, no_step
 
 _log = logging.getLogger(__name__)

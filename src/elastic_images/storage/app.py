@@ -14,19 +14,19 @@ from flask import Blueprint, Flask, Response, jsonify, request
 from flask.typing import ResponseReturnValue
 from prometheus_client import CollectorRegistry
 
-from elastic_images.apps import base_app
 from elastic_images.core.errors import ElasticImagesError, InvalidRequest
-from elastic_images.core.kept_facts import KEEP_FACTS_HEADER, KEEP_OWNER_ID_HEADER, KeptFacts
+from elastic_images.core.image_facts import Actor
 from elastic_images.core.keys import check_key
+from elastic_images.core.restored_facts import KEEP_FACTS_HEADER, KEEP_OWNER_ID_HEADER, RestoredFacts
+from elastic_images.http.base_app import base_app
+from elastic_images.imaging.renditions import RenditionMaker
 from elastic_images.metrics.counters import Counter, Counters
 from elastic_images.settings import Settings
-from elastic_images.storage.catalog import Catalog
+from elastic_images.storage.catalog.catalog import Catalog
+from elastic_images.storage.catalog.listing import DEFAULT_LIMIT, Order
 from elastic_images.storage.conditions import Conditions
-from elastic_images.storage.facts import Actor
-from elastic_images.storage.listing import DEFAULT_LIMIT, Order
 from elastic_images.storage.read_plane import ReadPlane
 from elastic_images.storage.reading import ImageReader
-from elastic_images.storage.renditions import RenditionMaker
 from elastic_images.storage.spool import DIGEST_CHARACTERS
 from elastic_images.storage.write_path import WritePath
 
@@ -199,11 +199,11 @@ def _conditions() -> Conditions:
     return Conditions.parse(request.headers.get("If-Match"), request.headers.get("If-None-Match"))
 
 
-def _kept() -> KeptFacts | None:
+def _kept() -> RestoredFacts | None:
     text, owner_id = request.headers.get(KEEP_FACTS_HEADER), request.headers.get(KEEP_OWNER_ID_HEADER)
     if text is None:
         return None
-    kept = KeptFacts.parse(text, time.time())
+    kept = RestoredFacts.parse(text, time.time())
     return kept if owner_id is None else replace(kept, owner_id=_number(KEEP_OWNER_ID_HEADER, owner_id))
 
 

@@ -14,13 +14,13 @@ import urllib3
 
 from elastic_images.core.entry import Entry
 from elastic_images.core.errors import ElasticImagesError, IncompleteBody, NotFound, Unavailable
-from elastic_images.core.kept_facts import KEEP_FACTS_HEADER, KEEP_OWNER_ID_HEADER, KeptFacts
 from elastic_images.core.keys import check_key, quote_key
 from elastic_images.core.renditions import split_name
-from elastic_images.internal_http import WRITE_SECONDS, InternalHttp, NoAnswer, decoded
-from elastic_images.lean_http import LeanAnswer, NotConnected
+from elastic_images.core.restored_facts import KEEP_FACTS_HEADER, KEEP_OWNER_ID_HEADER, RestoredFacts
+from elastic_images.http.entries import entry_from_answer
+from elastic_images.http.internal_client import WRITE_SECONDS, InternalClient, NoAnswer, decoded
+from elastic_images.http.lean_client import LeanAnswer, NotConnected
 from elastic_images.pool.breaker import Breakers
-from elastic_images.pool.entries import entry_from_answer
 
 Json = dict[str, Any]
 Actor = Mapping[str, Any]
@@ -51,7 +51,7 @@ class StorageClient:
 
     def __init__(
         self,
-        http: InternalHttp,
+        http: InternalClient,
         urls: Sequence[str],
         *,
         timeout_seconds: float = 5.0,
@@ -81,7 +81,7 @@ class StorageClient:
         actor: Actor,
         if_match: str | None = None,
         if_none_match: str | None = None,
-        kept: KeptFacts | None = None,
+        kept: RestoredFacts | None = None,
     ) -> tuple[bool, Json]:
         """Store the next `length_bytes` of `body` under `key`: whether the key is new, and the metadata.
 
@@ -242,7 +242,7 @@ class _Sending:
         self._length_bytes = length_bytes
         self.begun = False
 
-    def put(self, http: InternalHttp, url: str, headers: Mapping[str, str]) -> urllib3.BaseHTTPResponse:
+    def put(self, http: InternalClient, url: str, headers: Mapping[str, str]) -> urllib3.BaseHTTPResponse:
         length = {"Content-Length": str(self._length_bytes + hashlib.sha256().digest_size * 2)}
         return http.request("PUT", url, body=self, headers={**headers, **length}, timeout_seconds=WRITE_SECONDS)
 
@@ -269,7 +269,7 @@ class _SendingWhole:
         self._sent = b"".join(_Sending(body, length_bytes))
         self.begun = False
 
-    def put(self, http: InternalHttp, url: str, headers: Mapping[str, str]) -> LeanAnswer:
+    def put(self, http: InternalClient, url: str, headers: Mapping[str, str]) -> LeanAnswer:
         self.begun = True
         try:
             return http.put(url, self._sent, headers=headers)
@@ -278,7 +278,7 @@ class _SendingWhole:
             raise
 
 
-def _kept_headers(kept: KeptFacts | None) -> dict[str, str]:
+def _kept_headers(kept: RestoredFacts | None) -> dict[str, str]:
     if kept is None:
         return {}
     owner_id = {} if kept.owner_id is None else {KEEP_OWNER_ID_HEADER: str(kept.owner_id)}

@@ -12,16 +12,16 @@ from email.utils import formatdate
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
-from elastic_images.apps import told_error
-from elastic_images.apps_wsgi import error_answer
 from elastic_images.core.entry import Headers
 from elastic_images.core.errors import InvalidKey, Unauthenticated
+from elastic_images.core.image_facts import ImageFacts
 from elastic_images.core.keys import check_key
-from elastic_images.pool.entries import fact_headers
-from elastic_images.storage.facts import ImageFacts
+from elastic_images.http.base_app import told_error
+from elastic_images.http.entries import fact_headers
+from elastic_images.http.wsgi import error_answer
+from elastic_images.imaging.renditions import RenditionMaker
 from elastic_images.storage.objects.base import CHUNK_BYTES, OpenObject
 from elastic_images.storage.reading import ImageReader
-from elastic_images.storage.renditions import RenditionMaker
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 
 from elastic_images.core.errors import ElasticImagesError, NotFound
+from elastic_images.core.image_facts import ImageFacts
 from elastic_images.metrics.counters import Counters
-from elastic_images.storage.catalog import Catalog
-from elastic_images.storage.facts import ImageFacts
+from elastic_images.storage.catalog.catalog import Catalog
 from elastic_images.storage.objects.base import ObjectMissing, ObjectStore, OpenObject
 
 _log = logging.getLogger(__name__)

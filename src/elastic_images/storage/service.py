@@ -6,26 +6,26 @@ from sqlalchemy import select
 
 from elastic_images import __version__
 from elastic_images.database.engine import open_engine
-from elastic_images.internal_http import InternalHttp
+from elastic_images.http.internal_client import InternalClient
+from elastic_images.imaging.inspection import ImageInspector
+from elastic_images.imaging.renditions import RenditionMaker
 from elastic_images.metrics.counters import Counters
 from elastic_images.metrics.prometheus import registry_for
 from elastic_images.pool.endpoints import pool_blueprint
 from elastic_images.pool.invalidation import HttpInvalidationChannel, Invalidator
 from elastic_images.pool.store import PoolStore
-from elastic_images.server import Bound
+from elastic_images.process.server import Bound
 from elastic_images.settings import Settings
 from elastic_images.storage.acknowledge import TAKE_UP_SECONDS, Acknowledger
 from elastic_images.storage.app import StorageServices, create_app
-from elastic_images.storage.catalog import Catalog
-from elastic_images.storage.changes import ChangeLog
-from elastic_images.storage.collector import ObjectCollector
-from elastic_images.storage.images import ImageInspector
+from elastic_images.storage.catalog.catalog import Catalog
+from elastic_images.storage.catalog.changes import ChangeLog
 from elastic_images.storage.loop import Loop
 from elastic_images.storage.objects.opening import open_object_store
 from elastic_images.storage.reading import ImageReader
-from elastic_images.storage.renditions import RenditionMaker
 from elastic_images.storage.spool import Spool
 from elastic_images.storage.steps import Step, no_step
+from elastic_images.storage.upkeep.collector import ObjectCollector
 from elastic_images.storage.write_path import WritePath
 
 _CONNECTIONS = 16
@@ -40,7 +40,7 @@ class StorageService:
     def __init__(self, settings: Settings, *, step: Step = no_step) -> None:
         self._engine = open_engine(settings.database, pool_size=_CONNECTIONS)
         self._store = open_object_store(settings.object_store, step=step)
-        self._http = InternalHttp(settings.internal_token)
+        self._http = InternalClient(settings.internal_token)
         pool = PoolStore(self._engine)
         self._invalidator = Invalidator(pool, HttpInvalidationChannel(self._http))
         catalog, changes = Catalog(self._engine), ChangeLog(self._engine)

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import IO, Protocol
 
 from elastic_images.core.errors import EmptyBody, IncompleteBody, OutOfSpace, Unavailable
+from elastic_images.imaging.structure import Buffer
 from elastic_images.storage.objects.base import CHUNK_BYTES
-from elastic_images.storage.structure import Buffer
 
 DIGEST_CHARACTERS = 64
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})

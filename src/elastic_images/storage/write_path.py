@@ -15,14 +15,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from elastic_images.core.errors import ElasticImagesError, Forbidden, IncompleteBody, NotFound, TooLarge
-from elastic_images.core.kept_facts import KeptFacts
+from elastic_images.core.image_facts import Actor, ImageFacts
+from elastic_images.core.restored_facts import RestoredFacts
+from elastic_images.imaging.inspection import ImageInspector, Picture
 from elastic_images.storage.acknowledge import Acknowledger
-from elastic_images.storage.catalog import Catalog, Change, Upload
+from elastic_images.storage.catalog.catalog import Catalog, Change, Upload
+from elastic_images.storage.catalog.rules import check_may_change, check_may_keep_facts
 from elastic_images.storage.conditions import NO_CONDITIONS, Conditions
-from elastic_images.storage.facts import Actor, ImageFacts
-from elastic_images.storage.images import ImageInspector, Picture
 from elastic_images.storage.objects.base import ObjectStore, StoredObject
-from elastic_images.storage.rules import check_may_change, check_may_keep_facts
 from elastic_images.storage.spool import Source, Spool, Spooled
 from elastic_images.storage.steps import Step, no_step
 
@@ -69,7 +69,7 @@ class WritePath:
         write_id: str,
         actor: Actor,
         conditions: Conditions = NO_CONDITIONS,
-        kept: KeptFacts | None = None,
+        kept: RestoredFacts | None = None,
     ) -> tuple[ImageFacts, bool]:
         """Keep the next `length` bytes of `source` under `key`; 64 digits of SHA-256 follow them there.
 

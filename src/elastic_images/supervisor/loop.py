@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from elastic_images.core.errors import Unavailable
-from elastic_images.stop_signals import StopSignals
+from elastic_images.process.stop_signals import StopSignals
 from elastic_images.supervisor.processes import Managed
 
 _log = logging.getLogger(__name__)

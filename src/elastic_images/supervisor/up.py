@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from elastic_images.core.errors import ElasticImagesError
-from elastic_images.ports import check_free
+from elastic_images.process.ports import check_free
+from elastic_images.process.stop_signals import StopSignals
 from elastic_images.settings import Settings
 from elastic_images.settings.addresses import is_loopback
-from elastic_images.stop_signals import StopSignals
 from elastic_images.supervisor.data_folder import locked, make_writable
 from elastic_images.supervisor.leftovers import kill_nodes
 from elastic_images.supervisor.lifeline_pair import Lifeline

@@ -20,7 +20,7 @@ _FOR_EVER = "public, max-age=31536000, immutable"
 def install(app: Flask, **folders: Path) -> None:
     """Serve the shared files as `asset("ui/...")`, and those of `folders` as `asset("<name>/...")`.
 
-    The endpoint is `ui.static`, which `accounts.flask_guard` takes for public. Templates get `asset()` and the filters
+    The endpoint is `ui.static`, which `accounts.guard` takes for public. Templates get `asset()` and the filters
     `size`, `when`, `percent`, `count`, `duration` and `browser`. Every HTML answer that has no policy of its own gets
     ours.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Flask, g, request
 
-from elastic_images.web.bounds import Bounds
+from elastic_images.web.bulkheads import Bounds
 
 UNBOUNDED = frozenset({"healthz", "readyz", "metrics", "static", "ui.static", "images.read", "course.key"})
 """Endpoints that need no place: they wait for nobody, or the data plane bounds them."""

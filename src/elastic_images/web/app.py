@@ -8,19 +8,19 @@ from dataclasses import dataclass, field
 from flask import Flask, Response, jsonify
 from prometheus_client import CollectorRegistry
 
-from elastic_images.accounts.flask_guard import Guard, rule
-from elastic_images.apps import base_app
+from elastic_images.accounts.guard import Guard, rule
+from elastic_images.http.base_app import base_app
 from elastic_images.settings import Settings
 from elastic_images.web import pages
 from elastic_images.web.admission import admit_requests
-from elastic_images.web.bounds import Bounds, default_bounds
-from elastic_images.web.course import course_api
+from elastic_images.web.bulkheads import Bounds, default_bounds
+from elastic_images.web.course.api import course_api
 from elastic_images.web.error_pages import render_error
-from elastic_images.web.images_route import images_route
 from elastic_images.web.openapi import openapi_document
-from elastic_images.web.pages.look import dress
+from elastic_images.web.pages.layout import dress
+from elastic_images.web.reads.route import images_route
 from elastic_images.web.request_path import RestConverter
-from elastic_images.web.rest import rest_api
+from elastic_images.web.rest.api import rest_api
 from elastic_images.web.services import Images, Plane, PoolControl
 
 _MAX_SMALL_FORM_BYTES = 1_000_000

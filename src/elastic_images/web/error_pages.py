@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Response, make_response, render_template, request
 
 from elastic_images.core.errors import ElasticImagesError
-from elastic_images.web.course import course_error
+from elastic_images.web.course.api import course_error
 
 
 def render_error(error: ElasticImagesError) -> Response | None:

@@ -7,24 +7,24 @@ from typing import Any
 
 from elastic_images import __version__
 from elastic_images.accounts.accounts import open_accounts
-from elastic_images.accounts.flask_guard import Guard
+from elastic_images.accounts.guard import Guard
 from elastic_images.autoscaler.client import AutoscalerClient
-from elastic_images.internal_http import InternalHttp
+from elastic_images.http.internal_client import InternalClient
 from elastic_images.metrics.counters import Counters
 from elastic_images.metrics.prometheus import registry_for
-from elastic_images.server import Bound
+from elastic_images.process.server import Bound
 from elastic_images.settings import Settings
 from elastic_images.storage.client import StorageClient
 from elastic_images.web.app import WebServices, create_app
-from elastic_images.web.bounds import MAX_BODIES, MAX_WAITING
-from elastic_images.web.pool_side import WebPool
+from elastic_images.web.bulkheads import MAX_BODIES, MAX_WAITING
+from elastic_images.web.membership import WebPool
 
 
 class WebService:
     """The web app with its collaborators (`server.Service`)."""
 
     def __init__(self, settings: Settings) -> None:
-        self._http = InternalHttp(settings.internal_token, connections=MAX_BODIES + MAX_WAITING)
+        self._http = InternalClient(settings.internal_token, connections=MAX_BODIES + MAX_WAITING)
         self._accounts = open_accounts(settings)
         self._guard = Guard(self._accounts, settings)
         self._storage = StorageClient(self._http, settings.storage_urls)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from elastic_images.core.kept_facts import KeptFacts
-from elastic_images.core.serving import Answer
+from elastic_images.core.restored_facts import RestoredFacts
+from elastic_images.http.serving import Answer
 
 Json = dict[str, Any]
 Actor = Mapping[str, Any]
@@ -32,7 +32,7 @@ class Images(Protocol):
         actor: Actor,
         if_match: str | None = None,
         if_none_match: str | None = None,
-        kept: KeptFacts | None = None,
+        kept: RestoredFacts | None = None,
     ) -> tuple[bool, Json]:
         """Store an image: whether its key is new, and its metadata. Raises what the core's errors say of uploads."""
 
@@ -69,7 +69,7 @@ class PoolControl(Protocol):
 
 
 class Plane(Protocol):
-    """The image data plane (`web/plane.py`). Safe for concurrent use."""
+    """The image data plane (`web/reads/plane.py`). Safe for concurrent use."""
 
     def read(self, key: str) -> Answer:
         """The whole image, read as `GET /images/<key>` reads it and counted as a read. Raises NotFound, Unavailable."""

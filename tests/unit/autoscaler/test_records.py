@@ -9,10 +9,10 @@ from sqlalchemy import func, select
 from tests.unit.autoscaler.world import World
 
 from elastic_images.autoscaler.config_keeper import kept_config
-from elastic_images.autoscaler.decisions import DecisionLog
 from elastic_images.autoscaler.journal import Event
 from elastic_images.autoscaler.plan import Change
 from elastic_images.autoscaler.records import append
+from elastic_images.autoscaler.scaling.decisions import DecisionLog
 from elastic_images.autoscaler.tables import pool_events, resizes
 from elastic_images.core.assignment import alternating
 from elastic_images.core.errors import InvalidRequest

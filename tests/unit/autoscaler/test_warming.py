@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from elastic_images.autoscaler.node_stats import NodeStats
+from elastic_images.autoscaler.nodes.stats import NodeStats
 from elastic_images.autoscaler.warming import BriefWarmer, PullWarmer
 from elastic_images.core.assignment import alternating
 from elastic_images.core.errors import Unavailable

@@ -16,7 +16,7 @@ from sqlalchemy import event
 from elastic_images.autoscaler.alarm import Alarm
 from elastic_images.autoscaler.config_keeper import ConfigKeeper
 from elastic_images.autoscaler.journal import Journal
-from elastic_images.autoscaler.node_lives import SILENCE_SECONDS, START_SECONDS, NodeLives
+from elastic_images.autoscaler.nodes.lives import SILENCE_SECONDS, START_SECONDS, NodeLives
 from elastic_images.autoscaler.resizer import Resizer
 from elastic_images.autoscaler.warming import BriefWarmer, Warmer
 from elastic_images.core.errors import Unavailable

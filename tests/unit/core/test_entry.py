@@ -4,7 +4,7 @@ import pytest
 
 from elastic_images.core.entry import OVERHEAD_BYTES, Entry
 from elastic_images.core.errors import Unavailable
-from elastic_images.pool.entries import entry_from_answer, fact_headers
+from elastic_images.http.entries import entry_from_answer, fact_headers
 
 
 def make(updated_at: float = 1_000_000_000.9) -> Entry:

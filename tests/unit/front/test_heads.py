@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from elastic_images.core.serving import Answer, is_conditional
 from elastic_images.front.heads import PLAIN, Heads
 from elastic_images.front.reads import Environ, Verdict, Whole
+from elastic_images.http.serving import Answer, is_conditional
 
 FIELDS = b"Host: images.example\r\nAccept: */*\r\n"
 

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from elastic_images.core.errors import InvalidRequest, Unavailable
-from elastic_images.internal_http import InternalHttp
-from elastic_images.metrics.backends import open_metric_sink, open_metric_store, rhythm_of
-from elastic_images.metrics.cloudwatch_place import place_of
-from elastic_images.metrics.cloudwatch_store import CloudWatchMetricStore
-from elastic_images.metrics.local import LocalMetricStore
+from elastic_images.http.internal_client import InternalClient
+from elastic_images.metrics.backends import open_metric_sink, open_metric_store, publish_schedule_of
+from elastic_images.metrics.cloudwatch.place import place_of
+from elastic_images.metrics.cloudwatch.store import CloudWatchMetricStore
+from elastic_images.metrics.local.store import LocalMetricStore
 from elastic_images.metrics.remote import HttpMetricSink
 
 
@@ -29,7 +29,7 @@ def test_other_settings_are_refused(setting: str, message: str, tmp_path: Path) 
     with pytest.raises(InvalidRequest, match=message):
         open_metric_store(setting, tmp_path, pool="default")
     with pytest.raises(InvalidRequest, match=message):
-        open_metric_sink(setting, InternalHttp("token"), "http://127.0.0.1:1", pool="default")
+        open_metric_sink(setting, InternalClient("token"), "http://127.0.0.1:1", pool="default")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -39,7 +39,7 @@ def test_local_is_a_file_for_the_autoscaler_and_http_for_the_others(tmp_path: Pa
     assert isinstance(store, LocalMetricStore)
     assert (tmp_path / "metrics.sqlite3").exists()
     assert isinstance(
-        open_metric_sink("local", InternalHttp("token"), "http://127.0.0.1:1", pool="default"), HttpMetricSink
+        open_metric_sink("local", InternalClient("token"), "http://127.0.0.1:1", pool="default"), HttpMetricSink
     )
 
 
@@ -51,7 +51,7 @@ def test_a_folder_that_is_not_there_is_an_error_of_ours(tmp_path: Path) -> None:
 def test_cloudwatch_is_for_all_and_connects_to_nothing_yet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
     store = open_metric_store("cloudwatch://My/Images", tmp_path, pool="one")
-    sink = open_metric_sink("CloudWatch://My/Images", InternalHttp("token"), "http://127.0.0.1:1", pool="one")
+    sink = open_metric_sink("CloudWatch://My/Images", InternalClient("token"), "http://127.0.0.1:1", pool="one")
     assert isinstance(store, CloudWatchMetricStore)
     assert isinstance(sink, CloudWatchMetricStore)
     store.close()
@@ -71,8 +71,11 @@ def test_without_boto3_it_is_said_how_to_install_it(tmp_path: Path, monkeypatch:
 
 
 def test_only_what_costs_money_is_published_by_the_minute() -> None:
-    assert (rhythm_of("local").interval_seconds, rhythm_of("local").by_the_clock) == (5, False)
-    assert (rhythm_of("cloudwatch://N").interval_seconds, rhythm_of("cloudwatch://N").by_the_clock) == (60, True)
+    assert (publish_schedule_of("local").interval_seconds, publish_schedule_of("local").by_the_clock) == (5, False)
+    assert (
+        publish_schedule_of("cloudwatch://N").interval_seconds,
+        publish_schedule_of("cloudwatch://N").by_the_clock,
+    ) == (60, True)
 
 
 def test_names_of_what_is_made_for_a_pool_are_plain() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from elastic_images.core.errors import OutOfSpace, Unavailable
-from elastic_images.metrics.local import QUARTER_SECONDS, LocalMetricStore
+from elastic_images.metrics.local.store import QUARTER_SECONDS, LocalMetricStore
 from elastic_images.metrics.sample import Sample
 
 NOON = 1_700_006_400.0

@@ -8,8 +8,8 @@ import pytest
 from elastic_images.core.errors import InvalidRequest, Unavailable
 from elastic_images.metrics.collector import Origin
 from elastic_images.metrics.counters import Counters
+from elastic_images.metrics.publish_schedule import EACH_MINUTE, PublishSchedule
 from elastic_images.metrics.publisher import BACKLOG_SAMPLES, Publisher
-from elastic_images.metrics.rhythm import EACH_MINUTE, Rhythm
 from elastic_images.metrics.sample import Sample
 
 
@@ -99,7 +99,9 @@ def test_the_thread_publishes_at_each_wake_up_and_once_more_at_stop() -> None:
         wake_ups.acquire()
         return stop.is_set()
 
-    publisher = Publisher(sink, counters, Origin("web-1", "web"), clock=lambda: next(now), rhythm=Rhythm(3), wait=wait)
+    publisher = Publisher(
+        sink, counters, Origin("web-1", "web"), clock=lambda: next(now), schedule=PublishSchedule(3), wait=wait
+    )
     publisher.start()
     wake_ups.release(2)
     stop.set()
@@ -112,7 +114,7 @@ def test_the_thread_publishes_at_each_wake_up_and_once_more_at_stop() -> None:
 
 def test_stop_flushes_at_once_whatever_the_interval() -> None:
     sink, counters = RecordingSink(), Counters()
-    publisher = Publisher(sink, counters, Origin("node-0", "node", 0), rhythm=Rhythm(3600))
+    publisher = Publisher(sink, counters, Origin("node-0", "node", 0), schedule=PublishSchedule(3600))
     publisher.start()
     counters.counter("misses").add(9)
     publisher.stop()
@@ -135,7 +137,7 @@ def test_an_unexpected_error_does_not_end_the_thread(caplog: pytest.LogCaptureFi
         return {}
 
     counters.follow(read)
-    publisher = Publisher(sink, counters, Origin("node-0", "node", 0), rhythm=Rhythm(0.001))
+    publisher = Publisher(sink, counters, Origin("node-0", "node", 0), schedule=PublishSchedule(0.001))
     broken = True
     publisher.start()
     assert failed.wait(10)
@@ -153,7 +155,12 @@ class Minutes:
         self.failures, self.samples, self.attempts = failures, list[Sample](), list[float]()
         self.counters = Counters()
         self.publisher = Publisher(
-            self, self.counters, Origin("node-0", "node", 0), rhythm=EACH_MINUTE, clock=lambda: self.now, wait=self.wait
+            self,
+            self.counters,
+            Origin("node-0", "node", 0),
+            schedule=EACH_MINUTE,
+            clock=lambda: self.now,
+            wait=self.wait,
         )
         self.publisher.start()
         self.publisher.stop(30)

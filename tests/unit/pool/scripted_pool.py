@@ -11,14 +11,14 @@ import urllib3
 
 from elastic_images.core.assignment import alternating
 from elastic_images.core.pool_map import PoolMap, first_map
-from elastic_images.internal_http import InternalHttp
+from elastic_images.http.internal_client import InternalClient
 from elastic_images.pool.view import LIVE, Member, PoolView
 
 Body = dict[str, Any]
 
 
 class ScriptedPool:
-    """Stands for `InternalHttp`. `on_call` gives each answer, or raises."""
+    """Stands for `InternalClient`. `on_call` gives each answer, or raises."""
 
     def __init__(self, on_call: Callable[[str, str, Body], Body]) -> None:
         self._on_call = on_call
@@ -31,15 +31,15 @@ class ScriptedPool:
         url: str,
         *,
         json: Body,
-        timeout_seconds: float,  # noqa: ARG002 - as InternalHttp has it
+        timeout_seconds: float,  # noqa: ARG002 - as InternalClient has it
     ) -> urllib3.HTTPResponse:
         address, _, call = url.partition("/internal/pool/")
         with self._lock:
             self.calls.append((address, call, json))
         return _answer(self._on_call(address, call, json))
 
-    def as_http(self) -> InternalHttp:
-        return cast(InternalHttp, self)
+    def as_http(self) -> InternalClient:
+        return cast(InternalClient, self)
 
 
 def _answer(value: Body) -> urllib3.HTTPResponse:

@@ -17,7 +17,7 @@ from elastic_images.core.coherence import Begun, CoherentCache
 from elastic_images.core.entry import Entry
 from elastic_images.core.errors import Conflict, Unauthenticated, Unavailable
 from elastic_images.core.pool_map import first_map
-from elastic_images.internal_http import PROBLEM_TYPE_PREFIX, InternalHttp
+from elastic_images.http.internal_client import PROBLEM_TYPE_PREFIX, InternalClient
 from elastic_images.pool.control import ControlListener
 from elastic_images.pool.invalidation import HttpInvalidationChannel
 from elastic_images.pool.view import Member
@@ -70,13 +70,13 @@ def setup(started: Setup) -> Setup:
 
 
 @pytest.fixture
-def http_client() -> Iterator[InternalHttp]:
-    made = InternalHttp(TOKEN)
+def http_client() -> Iterator[InternalClient]:
+    made = InternalClient(TOKEN)
     yield made
     made.close()
 
 
-def test_an_invalidation_drops_the_keys(setup: Setup, http_client: InternalHttp) -> None:
+def test_an_invalidation_drops_the_keys(setup: Setup, http_client: InternalClient) -> None:
     for key in ("a", "caf\u00e9/b", "c"):
         setup.keep(key)
     HttpInvalidationChannel(http_client).invalidate(setup.member, ["a", "caf\u00e9/b", "unknown"], 5.0)
@@ -91,7 +91,7 @@ def test_an_invalidation_that_is_answered_has_spoiled_the_fill(setup: Setup) -> 
     assert begun.fill.spoiled
 
 
-def test_many_invalidations_use_one_connection(setup: Setup, http_client: InternalHttp) -> None:
+def test_many_invalidations_use_one_connection(setup: Setup, http_client: InternalClient) -> None:
     channel = HttpInvalidationChannel(http_client)
     for number in range(50):
         channel.invalidate(setup.member, [f"key-{number}"], 5.0)
@@ -113,13 +113,13 @@ def test_another_incarnation_refuses_and_nothing_is_dropped(setup: Setup, path: 
     assert setup.cache.lookup("a") is not None
 
 
-def test_the_channel_tells_why_it_was_not_heard(setup: Setup, http_client: InternalHttp) -> None:
+def test_the_channel_tells_why_it_was_not_heard(setup: Setup, http_client: InternalClient) -> None:
     other = Member("b" * 32, "node-0", "node", setup.member.address, "")
     for _ in range(3):  # also on a connection that was closed after the refusal
         with pytest.raises(Conflict):
             HttpInvalidationChannel(http_client).invalidate(other, ["a"], 5.0)
     HttpInvalidationChannel(http_client).invalidate(setup.member, ["a"], 5.0)
-    stranger = InternalHttp("wrong")
+    stranger = InternalClient("wrong")
     with pytest.raises(Unauthenticated):
         HttpInvalidationChannel(stranger).invalidate(setup.member, ["a"], 5.0)
     stranger.close()

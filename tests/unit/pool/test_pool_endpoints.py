@@ -11,20 +11,20 @@ import pytest
 from tests.unit.pool.pools import pool_store
 from tests.unit.pool.raw_server import RawServer
 
-from elastic_images.apps import base_app
 from elastic_images.core.assignment import alternating
 from elastic_images.core.cache import ByteCache
 from elastic_images.core.coherence import Begun, CoherentCache
 from elastic_images.core.errors import InvalidRequest, Unauthenticated
 from elastic_images.core.pool_map import close_resize, first_map, open_resize
-from elastic_images.internal_http import InternalHttp
+from elastic_images.http.base_app import base_app
+from elastic_images.http.internal_client import InternalClient
 from elastic_images.pool.endpoints import pool_blueprint
 from elastic_images.pool.lease_clock import lease_clock
 from elastic_images.pool.life_lock import LifeLock, hold
 from elastic_images.pool.member import PoolMember
 from elastic_images.pool.store import PoolStore
 from elastic_images.pool.view import FENCED, LIVE, PoolView
-from elastic_images.server import serving
+from elastic_images.process.server import serving
 
 TOKEN = "secret"
 ONE = first_map(alternating(1))
@@ -45,8 +45,8 @@ def url(store: PoolStore) -> Iterator[str]:
 
 
 @pytest.fixture
-def client() -> Iterator[InternalHttp]:
-    made = InternalHttp(TOKEN)
+def client() -> Iterator[InternalClient]:
+    made = InternalClient(TOKEN)
     yield made
     made.close()
 
@@ -63,14 +63,14 @@ def wait_for(condition: Callable[[], bool]) -> None:
 class Node:
     """A member that polls, and what it has seen."""
 
-    def __init__(self, client: InternalHttp, *urls: str) -> None:
+    def __init__(self, client: InternalClient, *urls: str) -> None:
         self.cache = CoherentCache(ByteCache(1_000_000), lease_clock, slot=0)
         self.views: list[PoolView] = []
         self.member = PoolMember(client, urls, self.cache, member_id="node-0", kind="node", on_view=self.views.append)
 
 
 @pytest.fixture
-def start(client: InternalHttp, url: str) -> Iterator[Callable[..., Node]]:
+def start(client: InternalClient, url: str) -> Iterator[Callable[..., Node]]:
     started: list[Node] = []
 
     def make(*urls: str, life: LifeLock | None = None) -> Node:
@@ -140,7 +140,7 @@ def test_a_change_of_the_pool_is_seen_at_once(store: PoolStore, start: Callable[
         wait_for(lambda: made.views[-1].config.get("cache_mb") == number + 1)  # noqa: B023 - called at once
 
 
-def test_a_guest_learns_the_map_and_is_no_member(store: PoolStore, client: InternalHttp, url: str) -> None:
+def test_a_guest_learns_the_map_and_is_no_member(store: PoolStore, client: InternalClient, url: str) -> None:
     store.compare_and_set_map(None, ONE)
     guest = PoolMember(client, [url])
     guest.start("")
@@ -149,7 +149,7 @@ def test_a_guest_learns_the_map_and_is_no_member(store: PoolStore, client: Inter
     assert store.read().members == ()
 
 
-def test_a_refresh_asks_now(store: PoolStore, client: InternalHttp, url: str) -> None:
+def test_a_refresh_asks_now(store: PoolStore, client: InternalClient, url: str) -> None:
     guest = PoolMember(client, [url])
     assert guest.refresh().map is None
     store.compare_and_set_map(None, ONE)
@@ -159,17 +159,17 @@ def test_a_refresh_asks_now(store: PoolStore, client: InternalHttp, url: str) ->
 # --- the calls themselves
 
 
-def register(client: InternalHttp, url: str, **changes: Any) -> Any:
+def register(client: InternalClient, url: str, **changes: Any) -> Any:
     member = {"incarnation": "a" * 32, "id": "node-0", "kind": "node", "address": "a:1", "data_address": "a:2"}
     return client.post_json(f"{url}/internal/pool/register", {"member": member | changes})
 
 
-def poll(client: InternalHttp, url: str, **body: Any) -> Any:
+def poll(client: InternalClient, url: str, **body: Any) -> Any:
     asked = {"incarnation": None, "epoch": 0, "stamp": "", "wait": 0}
     return client.post_json(f"{url}/internal/pool/poll", asked | body)
 
 
-def test_a_registration_is_answered_with_the_pool(store: PoolStore, client: InternalHttp, url: str) -> None:
+def test_a_registration_is_answered_with_the_pool(store: PoolStore, client: InternalClient, url: str) -> None:
     store.compare_and_set_map(None, ONE)
     answer = register(client, url)
     assert answer["state"] == LIVE
@@ -182,7 +182,7 @@ def test_a_registration_is_answered_with_the_pool(store: PoolStore, client: Inte
     ids=str,
 )
 def test_a_registration_that_makes_no_sense_is_refused(
-    store: PoolStore, client: InternalHttp, url: str, changes: dict[str, Any]
+    store: PoolStore, client: InternalClient, url: str, changes: dict[str, Any]
 ) -> None:
     with pytest.raises(InvalidRequest):
         register(client, url, **changes)
@@ -190,7 +190,7 @@ def test_a_registration_that_makes_no_sense_is_refused(
 
 
 @pytest.mark.parametrize("replaces", [True, "a", [1], ["a"] * 17], ids=str)
-def test_what_a_registration_replaces_is_a_short_list(client: InternalHttp, url: str, replaces: object) -> None:
+def test_what_a_registration_replaces_is_a_short_list(client: InternalClient, url: str, replaces: object) -> None:
     member = {"incarnation": "a" * 32, "id": "node-0", "kind": "node", "address": "a:1", "data_address": "a:2"}
     with pytest.raises(InvalidRequest):
         client.post_json(f"{url}/internal/pool/register", {"member": member, "replaces": replaces})
@@ -220,7 +220,7 @@ def test_a_process_that_takes_over_the_lock_buries_its_predecessor(
     assert store.state_of(first.cache.incarnation) == "dead"
 
 
-def test_a_poll_names_the_state(store: PoolStore, client: InternalHttp, url: str) -> None:
+def test_a_poll_names_the_state(store: PoolStore, client: InternalClient, url: str) -> None:
     assert poll(client, url)["state"] == "guest"
     assert poll(client, url, incarnation="b" * 32)["state"] == "unknown"
     register(client, url)
@@ -231,7 +231,7 @@ def test_a_poll_names_the_state(store: PoolStore, client: InternalHttp, url: str
     assert poll(client, url, incarnation="a" * 32)["state"] == "dead"
 
 
-def test_who_is_fenced_during_a_long_poll_is_told_so(store: PoolStore, client: InternalHttp, url: str) -> None:
+def test_who_is_fenced_during_a_long_poll_is_told_so(store: PoolStore, client: InternalClient, url: str) -> None:
     register(client, url)
     stamp = store.stamp()
     fence = threading.Timer(0.1, store.fence, ("a" * 32,))
@@ -242,20 +242,20 @@ def test_who_is_fenced_during_a_long_poll_is_told_so(store: PoolStore, client: I
 
 
 def test_a_poll_with_the_current_stamp_waits_no_longer_than_asked(
-    store: PoolStore, client: InternalHttp, url: str
+    store: PoolStore, client: InternalClient, url: str
 ) -> None:
     answer = poll(client, url, stamp=store.stamp(), wait=0.05)
     assert answer["stamp"] == store.stamp()
 
 
 @pytest.mark.parametrize("wait", [-1, 2.1, "1", None, float("inf")], ids=str)
-def test_a_wait_that_makes_no_sense_is_refused(client: InternalHttp, url: str, wait: object) -> None:
+def test_a_wait_that_makes_no_sense_is_refused(client: InternalClient, url: str, wait: object) -> None:
     with pytest.raises(InvalidRequest):
         poll(client, url, wait=wait)
 
 
 def test_without_the_token_the_pool_tells_nothing(store: PoolStore, url: str) -> None:
-    stranger = InternalHttp("wrong")
+    stranger = InternalClient("wrong")
     with pytest.raises(Unauthenticated):
         poll(stranger, url)
     with pytest.raises(Unauthenticated):
@@ -264,7 +264,7 @@ def test_without_the_token_the_pool_tells_nothing(store: PoolStore, url: str) ->
     assert store.read().members == ()
 
 
-def test_an_epoch_is_named_by_a_poll_and_never_goes_back(store: PoolStore, client: InternalHttp, url: str) -> None:
+def test_an_epoch_is_named_by_a_poll_and_never_goes_back(store: PoolStore, client: InternalClient, url: str) -> None:
     register(client, url)
     for epoch, named in ((3, 3), (2, 3), ("9", 3), (-1, 3), (4, 4)):
         poll(client, url, incarnation="a" * 32, epoch=epoch)

@@ -10,10 +10,10 @@ from tests.unit.pool.pools import node
 from elastic_images.core.assignment import alternating
 from elastic_images.core.errors import Unavailable
 from elastic_images.core.pool_map import PoolMap, first_map, open_resize
-from elastic_images.lean_http import LeanAnswer, LeanHttp
+from elastic_images.http.lean_client import LeanAnswer, LeanClient
 from elastic_images.pool.breaker import OPEN_SECONDS, Breakers
+from elastic_images.pool.hung_nodes import SILENCE_SECONDS, WAITING
 from elastic_images.pool.router import PoolRouter
-from elastic_images.pool.stalls import SILENCE_SECONDS, WAITING
 from elastic_images.pool.view import Member, PoolView
 
 KEY = "k1"
@@ -21,7 +21,7 @@ KEY = "k1"
 
 
 class Nodes:
-    """Stands for `LeanHttp`: what each node answers, by its data address; one that is not named is down."""
+    """Stands for `LeanClient`: what each node answers, by its data address; one that is not named is down."""
 
     def __init__(self) -> None:
         self.status: dict[str, int] = {}
@@ -46,7 +46,7 @@ class Setup:
         self.router = PoolRouter(
             lambda: self.view,
             self._refresh,
-            cast(LeanHttp, self.nodes),
+            cast(LeanClient, self.nodes),
             on_failure=self._failed,
             clock=lambda: self.now,
         )

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine
-from tests.storage_parts import Parts
+from testing.storage_parts import Parts
 
 from elastic_images.database.base import metadata
 from elastic_images.database.engine import open_engine
-from elastic_images.storage import tables
+from elastic_images.storage.catalog import tables
 
 
 @pytest.fixture

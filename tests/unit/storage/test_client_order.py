@@ -8,8 +8,8 @@ from typing import Any, cast
 import pytest
 
 from elastic_images.core.errors import IncompleteBody, NotFound, Unavailable
-from elastic_images.internal_http import InternalHttp, NoAnswer
-from elastic_images.lean_http import NotConnected
+from elastic_images.http.internal_client import InternalClient, NoAnswer
+from elastic_images.http.lean_client import NotConnected
 from elastic_images.storage.client import StorageClient
 
 ONE, TWO = "http://one", "http://two"
@@ -17,16 +17,16 @@ ACTOR = {"id": 1, "name": "ann", "admin": False}
 
 
 class Storages:
-    """Stands for `InternalHttp`; some of the addresses do not answer."""
+    """Stands for `InternalClient`; some of the addresses do not answer."""
 
     def __init__(self, *urls: str) -> None:
         self.down: set[str] = set()
         self.refusing: set[str] = set()
         self.asked: list[str] = []
         self.now = 0.0
-        self.client = StorageClient(cast(InternalHttp, self), urls, clock=lambda: self.now)
+        self.client = StorageClient(cast(InternalClient, self), urls, clock=lambda: self.now)
 
-    def get_json(self, url: str, *, timeout_seconds: float) -> Any:  # noqa: ARG002 - as InternalHttp has it
+    def get_json(self, url: str, *, timeout_seconds: float) -> Any:  # noqa: ARG002 - as InternalClient has it
         place = url.partition("/internal")[0]
         self.asked.append(place)
         if place in self.down:
@@ -44,7 +44,7 @@ class Storages:
             raise NoAnswer("gone")
         raise NotFound("It was asked.")
 
-    def put(self, url: str, _body: bytes, *, headers: Any) -> Any:  # noqa: ARG002 - as InternalHttp has it
+    def put(self, url: str, _body: bytes, *, headers: Any) -> Any:  # noqa: ARG002 - as InternalClient has it
         place = url.partition("/internal")[0]
         self.asked.append(place)
         if place in self.refusing:

@@ -9,14 +9,14 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import IntegrityError, OperationalError
-from tests.storage_parts import facts_of
+from testing.storage_parts import facts_of
 
 from elastic_images.core.errors import InvalidRequest, PreconditionFailed, Unavailable
+from elastic_images.core.image_facts import ImageFacts, ImagePage
+from elastic_images.storage.catalog.listing import Cursor, decode_cursor
+from elastic_images.storage.catalog.transactions import Transactions
 from elastic_images.storage.conditions import NO_CONDITIONS, Conditions
-from elastic_images.storage.facts import ImageFacts, ImagePage
-from elastic_images.storage.listing import Cursor, decode_cursor
 from elastic_images.storage.loop import Loop
-from elastic_images.storage.transactions import Transactions
 
 TAG = '"abc"'
 

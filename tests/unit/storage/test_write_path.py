@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 from sqlalchemy.exc import OperationalError
-from tests.storage_parts import ADMIN, ANN, BOB, Parts, large_picture, picture, with_digest, write_id
+from testing.storage_parts import ADMIN, ANN, BOB, Parts, large_picture, picture, with_digest, write_id
 
 from elastic_images.core.errors import (
     BrokenImage,
@@ -28,12 +28,12 @@ from elastic_images.core.errors import (
     TooLarge,
     Unavailable,
 )
+from elastic_images.core.image_facts import Usage
 from elastic_images.storage.acknowledge import TAKE_UP_SECONDS
-from elastic_images.storage.catalog import MAX_OBJECT_AGE_SECONDS
-from elastic_images.storage.collector import GRACE_SECONDS, REMEMBER_SECONDS, ObjectCollector
+from elastic_images.storage.catalog.catalog import MAX_OBJECT_AGE_SECONDS
 from elastic_images.storage.conditions import Conditions
-from elastic_images.storage.facts import Usage
 from elastic_images.storage.reading import BytesLost
+from elastic_images.storage.upkeep.collector import GRACE_SECONDS, REMEMBER_SECONDS, ObjectCollector
 
 
 def collect(parts: Parts) -> None:

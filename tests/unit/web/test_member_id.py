@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from elastic_images.web.pool_side import _random_name, _take_id
+from elastic_images.web.membership import _random_name, _take_id
 
 
 def test_processes_on_one_data_folder_differ_by_their_number(tmp_path: Path) -> None:

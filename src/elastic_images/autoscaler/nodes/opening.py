@@ -16,10 +16,10 @@ def open_ec2_provider(settings: Settings) -> NodeProvider:
     Raises:
         InvalidRequest: the setting is malformed, boto3 or a region is missing, or nodes could not reach this machine.
     """
-    from elastic_images.autoscaler.nodes.ec2 import BotoEc2Service
-    from elastic_images.autoscaler.nodes.ec2_boot import boot_for
-    from elastic_images.autoscaler.nodes.ec2_provider import Ec2NodeProvider
-    from elastic_images.autoscaler.nodes.ec2_setting import parse_ec2_setting
+    from elastic_images.autoscaler.nodes.ec2.boot import boot_for
+    from elastic_images.autoscaler.nodes.ec2.boto import BotoEc2Service
+    from elastic_images.autoscaler.nodes.ec2.provider import Ec2NodeProvider
+    from elastic_images.autoscaler.nodes.ec2.setting import parse_ec2_setting
 
     setting = parse_ec2_setting(settings.node_provider, settings.pool)
     service = BotoEc2Service(setting)

@@ -26,9 +26,9 @@ def dashboard(delete: bool, dry_run: bool, as_json: bool, settings: Settings) ->
     JSON: {"done": [{"kind", "name", "outcome": "made", "changed", "unchanged", "deleted" or "absent"}]}; with --dry-run
     {"name", "body"}
     """
-    from elastic_images.metrics.cloudwatch import BotoCloudWatchService
-    from elastic_images.metrics.cloudwatch_dashboard import dashboard as body_of
-    from elastic_images.metrics.cloudwatch_upkeep import Upkeep
+    from elastic_images.metrics.cloudwatch.boto import BotoCloudWatchService
+    from elastic_images.metrics.cloudwatch.dashboard import dashboard as body_of
+    from elastic_images.metrics.cloudwatch.upkeep import Upkeep
 
     place = _place(settings)
     service = BotoCloudWatchService()
@@ -68,10 +68,10 @@ def alarms(
 
     JSON: as `aws dashboard`; with --dry-run {"alarms": [what PutMetricAlarm is given]}
     """
-    from elastic_images.metrics.cloudwatch import BotoCloudWatchService
-    from elastic_images.metrics.cloudwatch_alarms import alarm_names
-    from elastic_images.metrics.cloudwatch_alarms import alarms as alarms_of
-    from elastic_images.metrics.cloudwatch_upkeep import Upkeep
+    from elastic_images.metrics.cloudwatch.alarms import alarm_names
+    from elastic_images.metrics.cloudwatch.alarms import alarms as alarms_of
+    from elastic_images.metrics.cloudwatch.boto import BotoCloudWatchService
+    from elastic_images.metrics.cloudwatch.upkeep import Upkeep
 
     place = _place(settings)
     wanted = alarms_of(place, miss_rate)
@@ -84,7 +84,7 @@ def alarms(
 
 
 def _place(settings: Settings) -> Any:
-    from elastic_images.metrics.cloudwatch_place import is_cloudwatch, place_of
+    from elastic_images.metrics.cloudwatch.place import is_cloudwatch, place_of
 
     if not is_cloudwatch(settings.metrics):
         raise InvalidRequest("This system's figures are not in CloudWatch: set --metrics cloudwatch://NAMESPACE.")

@@ -15,8 +15,8 @@ from elastic_images.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from elastic_images.autoscaler.nodes.ec2 import BotoEc2Service
-    from elastic_images.autoscaler.nodes.ec2_calls import Instance
+    from elastic_images.autoscaler.nodes.ec2.boto import BotoEc2Service
+    from elastic_images.autoscaler.nodes.ec2.calls import Instance
 
 _EVERY_SECONDS = 2.0
 _END_SECONDS = 600.0
@@ -60,8 +60,8 @@ def terminate_nodes(yes: bool, as_json: bool, settings: Settings) -> None:
 
 
 def _service(settings: Settings) -> BotoEc2Service:
-    from elastic_images.autoscaler.nodes.ec2 import BotoEc2Service
-    from elastic_images.autoscaler.nodes.ec2_setting import parse_ec2_setting
+    from elastic_images.autoscaler.nodes.ec2.boto import BotoEc2Service
+    from elastic_images.autoscaler.nodes.ec2.setting import parse_ec2_setting
 
     if not settings.node_provider.startswith("ec2:"):
         raise InvalidRequest("The nodes are not on EC2: ELASTIC_IMAGES_NODE_PROVIDER is not ec2://...")
@@ -69,7 +69,7 @@ def _service(settings: Settings) -> BotoEc2Service:
 
 
 def _living(service: BotoEc2Service) -> list[Instance]:
-    from elastic_images.autoscaler.nodes.ec2_calls import Ec2Trouble
+    from elastic_images.autoscaler.nodes.ec2.calls import Ec2Trouble
 
     try:
         return [instance for instance in service.instances() if instance.state != "terminated"]
@@ -78,7 +78,7 @@ def _living(service: BotoEc2Service) -> list[Instance]:
 
 
 def _terminate(service: BotoEc2Service, found: Sequence[Instance]) -> None:
-    from elastic_images.autoscaler.nodes.ec2_calls import Ec2Trouble
+    from elastic_images.autoscaler.nodes.ec2.calls import Ec2Trouble
 
     deadline = time.monotonic() + _END_SECONDS
     try:

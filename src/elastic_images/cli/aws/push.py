@@ -40,7 +40,7 @@ def push(place: str, processors: tuple[str, ...], wheels: Path | None, as_json: 
     """
     from elastic_images.cli.aws.upload import Uploader
     from elastic_images.cli.aws.wheels import PROCESSORS, SUMS, collect
-    from elastic_images.storage.objects.s3 import BotoS3Service
+    from elastic_images.storage.objects.s3.boto import BotoS3Service
 
     target = f"{place.rstrip('/')}/{__version__}"
     uploader = Uploader(BotoS3Service(answer_seconds=60), target)

@@ -11,9 +11,9 @@ from typing import Any
 
 from elastic_images.cli.aws.wheels import SUMS
 from elastic_images.core.errors import InvalidRequest
-from elastic_images.storage.objects.repeating import Repeater
-from elastic_images.storage.objects.s3_calls import S3Service
-from elastic_images.storage.objects.s3_errors import MISSING, Trouble, as_ours, is_temporary
+from elastic_images.storage.objects.s3.calls import S3Service
+from elastic_images.storage.objects.s3.errors import MISSING, Trouble, as_ours, is_temporary
+from elastic_images.storage.objects.s3.retries import Repeater
 
 _DEADLINE_SECONDS = 60.0
 

@@ -24,7 +24,7 @@ from elastic_images.core.errors import (
     Unauthenticated,
     Unavailable,
 )
-from elastic_images.core.kept_facts import KEEP_FACTS_HEADER, KeptFacts
+from elastic_images.core.restored_facts import KEEP_FACTS_HEADER, RestoredFacts
 
 OnConflict = Literal["skip", "replace", "fail"]
 Kind = Literal["imported", "replaced", "same", "conflict", "not_image", "failed"]
@@ -44,7 +44,7 @@ class Offer:
     key: str
     facts: Mapping[str, Any] | None = None
     """What an export's manifest says of it; None: there is none."""
-    kept: KeptFacts | None = None
+    kept: RestoredFacts | None = None
     """What of that is to be restored."""
     trouble: ElasticImagesError | None = None
     """Why it cannot be imported, where that is known before it is looked at."""

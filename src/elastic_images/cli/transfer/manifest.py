@@ -18,8 +18,8 @@ from types import TracebackType
 from typing import Any
 
 from elastic_images.core.errors import Conflict, ElasticImagesError, InvalidRequest
-from elastic_images.core.kept_facts import KeptFacts
 from elastic_images.core.keys import check_key
+from elastic_images.core.restored_facts import RestoredFacts
 
 MANIFEST = "elastic-images-manifest.jsonl"
 UNFINISHED = MANIFEST + ".part"
@@ -41,7 +41,7 @@ class Listed:
     """Inside the folder, with `/` between its parts; none of them is `..`."""
     facts: Mapping[str, Any]
     """By the names of `FACTS`."""
-    kept: KeptFacts
+    kept: RestoredFacts
 
     @property
     def sha256(self) -> str:
@@ -149,7 +149,7 @@ def _listed(line: Mapping[str, Any], now: float) -> Listed:
     file.encode()  # a ValueError where it is no Unicode
     if file != str(PurePosixPath(file)) or file.startswith("/") or ".." in file.split("/") or "\0" in file:
         raise InvalidRequest(f"{file!r} is no path inside the folder.")
-    return Listed(check_key(line["key"]), file, facts, KeptFacts.of(facts, now))
+    return Listed(check_key(line["key"]), file, facts, RestoredFacts.of(facts, now))
 
 
 def _bad(number: int, what: str) -> InvalidRequest:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, Response, jsonify, request
 
 from elastic_images.accounts.accounts import Accounts
-from elastic_images.accounts.flask_guard import current_principal, rule
+from elastic_images.accounts.guard import current_principal, rule
 from elastic_images.core.errors import InvalidRequest
 from elastic_images.manager.api.body import json_object, needed_text, seconds, text, texts
 from elastic_images.manager.api.facts import token_json

@@ -7,7 +7,7 @@ from urllib.parse import quote
 from flask import Blueprint, Response, jsonify
 
 from elastic_images.accounts.accounts import Accounts
-from elastic_images.accounts.flask_guard import rule
+from elastic_images.accounts.guard import rule
 from elastic_images.accounts.passwords import new_password
 from elastic_images.core.errors import InvalidRequest
 from elastic_images.manager.api.body import flag, json_object, needed_text, text

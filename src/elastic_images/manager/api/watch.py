@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from flask import Blueprint, Response, jsonify, request
 
-from elastic_images.accounts.flask_guard import rule
+from elastic_images.accounts.guard import rule
 from elastic_images.core.errors import InvalidRequest
 from elastic_images.core.pool_config import ScalingConfig
 from elastic_images.manager.arguments import whole
@@ -14,7 +14,7 @@ from elastic_images.manager.charts import MINUTES, figures
 from elastic_images.manager.explain import LABELS, explanation, problems
 from elastic_images.manager.health import assess, worst
 from elastic_images.manager.overview import Overview
-from elastic_images.manager.ports import PoolControl
+from elastic_images.manager.services import PoolControl
 
 _MAX_MINUTES = 24 * 60
 

@@ -7,8 +7,8 @@ from elastic_images.manager.pages.answers import Answers
 from elastic_images.manager.pages.dashboard import dashboard_pages
 from elastic_images.manager.pages.error_pages import render_error
 from elastic_images.manager.pages.images import image_pages
+from elastic_images.manager.pages.layout import dress
 from elastic_images.manager.pages.login import login_pages
-from elastic_images.manager.pages.look import dress
 from elastic_images.manager.pages.pool import pool_pages
 from elastic_images.manager.pages.records import record_pages
 from elastic_images.manager.pages.settings import settings_pages

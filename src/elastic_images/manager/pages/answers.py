@@ -9,7 +9,7 @@ from flask import g, redirect, request
 from werkzeug.wrappers import Response
 
 from elastic_images.core.errors import ElasticImagesError
-from elastic_images.manager.notes import Note, Notes
+from elastic_images.manager.flash import Note, Notes
 
 
 class Answers:

@@ -6,13 +6,13 @@ from collections.abc import Callable
 
 from flask import Blueprint, render_template, request
 
-from elastic_images.accounts.flask_guard import rule
+from elastic_images.accounts.guard import rule
 from elastic_images.core.errors import ElasticImagesError
 from elastic_images.manager.charts import CHARTS, MINUTES, Figures, figures
-from elastic_images.manager.happenings import happenings
+from elastic_images.manager.event_log import happenings
 from elastic_images.manager.health import assess, worst
 from elastic_images.manager.overview import Overview
-from elastic_images.manager.ports import PoolControl
+from elastic_images.manager.services import PoolControl
 
 _SHOWN_EVENTS = 8
 

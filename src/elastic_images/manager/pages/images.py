@@ -5,11 +5,11 @@ from __future__ import annotations
 from flask import Blueprint, render_template, request
 from werkzeug.wrappers import Response
 
-from elastic_images.accounts.flask_guard import current_principal, rule
+from elastic_images.accounts.guard import current_principal, rule
 from elastic_images.core.errors import ElasticImagesError, InvalidRequest
 from elastic_images.manager.deletion import Deletion
 from elastic_images.manager.pages.answers import Answers
-from elastic_images.manager.ports import ImageStore
+from elastic_images.manager.services import ImageStore
 
 CONFIRMATION = "delete all images"
 _PLACE = "/images"

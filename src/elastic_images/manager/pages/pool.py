@@ -8,13 +8,13 @@ from typing import Any
 from flask import Blueprint, render_template, request
 from werkzeug.wrappers import Response
 
-from elastic_images.accounts.flask_guard import rule
+from elastic_images.accounts.guard import rule
 from elastic_images.core.errors import Conflict, ElasticImagesError, InvalidRequest
 from elastic_images.core.pool_config import CACHE_POLICIES, MODES, ScalingConfig
 from elastic_images.manager.explain import explanation, problems
 from elastic_images.manager.overview import Overview
 from elastic_images.manager.pages.answers import Answers
-from elastic_images.manager.ports import PoolControl
+from elastic_images.manager.services import PoolControl
 from elastic_images.manager.sizes import sizes
 
 _PLACE = "/pool"

@@ -7,11 +7,11 @@ from typing import Any
 
 from flask import Blueprint, render_template
 
-from elastic_images.accounts.flask_guard import rule
+from elastic_images.accounts.guard import rule
 from elastic_images.core.errors import ElasticImagesError
 from elastic_images.manager.arguments import page_of_records
-from elastic_images.manager.happenings import happenings, verdicts
-from elastic_images.manager.ports import PoolControl, Record
+from elastic_images.manager.event_log import happenings, verdicts
+from elastic_images.manager.services import PoolControl, Record
 
 Answer = str | tuple[str, int]
 _LOOK_BACK = 30

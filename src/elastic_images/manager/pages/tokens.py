@@ -9,10 +9,10 @@ from werkzeug.wrappers import Response
 
 from elastic_images.accounts.access import safe_next
 from elastic_images.accounts.accounts import Accounts
-from elastic_images.accounts.flask_guard import rule
+from elastic_images.accounts.guard import rule
 from elastic_images.accounts.principal import SCOPES
 from elastic_images.core.errors import ElasticImagesError, InvalidRequest
-from elastic_images.manager.notes import Note
+from elastic_images.manager.flash import Note
 from elastic_images.manager.pages.answers import Answers
 
 _DAY_SECONDS = 86_400.0

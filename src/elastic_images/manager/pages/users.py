@@ -9,11 +9,11 @@ from flask import Blueprint, g, render_template, request
 from werkzeug.wrappers import Response
 
 from elastic_images.accounts.accounts import Accounts
-from elastic_images.accounts.flask_guard import rule
+from elastic_images.accounts.guard import rule
 from elastic_images.accounts.passwords import new_password
 from elastic_images.accounts.principal import ROLES
 from elastic_images.core.errors import ElasticImagesError, InvalidRequest
-from elastic_images.manager.notes import Note
+from elastic_images.manager.flash import Note
 from elastic_images.manager.pages.answers import Answers
 
 _DONE = {

@@ -41,7 +41,7 @@ def _open_s3(parts: SplitResult, step: Step, part_bytes: int | None) -> ObjectSt
             "An object store on S3 is a URL such as s3://bucket/prefix, with nothing else in it: boto3 finds the "
             "credentials, and AWS_ENDPOINT_URL_S3 names a service other than Amazon's."
         )
-    from elastic_images.storage.objects.s3 import BotoS3Service
-    from elastic_images.storage.objects.s3_store import PART_BYTES, S3ObjectStore
+    from elastic_images.storage.objects.s3.boto import BotoS3Service
+    from elastic_images.storage.objects.s3.store import PART_BYTES, S3ObjectStore
 
     return S3ObjectStore(BotoS3Service(), parts.netloc, prefix, part_bytes=part_bytes or PART_BYTES, step=step)

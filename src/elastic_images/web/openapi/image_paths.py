@@ -7,7 +7,7 @@ from typing import Any
 from elastic_images.core.keys import MAX_KEY_CHARACTERS
 from elastic_images.core.renditions import RENDITIONS
 from elastic_images.web.openapi.parts import header, json_content, parameter, problems, ref
-from elastic_images.web.rest import DEFAULT_LIMIT, MAX_LIMIT
+from elastic_images.web.rest.api import DEFAULT_LIMIT, MAX_LIMIT
 
 Json = dict[str, Any]
 
@@ -17,7 +17,7 @@ _IF_MATCH = parameter("If-Match", "header", {"type": "string"}, "Only where the 
 _KEEP_FACTS = parameter(
     "X-Keep-Facts",
     "header",
-    {"type": "string", "contentMediaType": "application/json", "contentSchema": ref("KeptFacts")},
+    {"type": "string", "contentMediaType": "application/json", "contentSchema": ref("RestoredFacts")},
     "For administrators, else 403: restore the image with what it was elsewhere. Where the key had a version or a time "
     "as new as that here, the answer's are newer",
 )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from elastic_images.core.kept_facts import MAX_KEPT_VERSION
 from elastic_images.core.keys import MAX_KEY_CHARACTERS
+from elastic_images.core.restored_facts import MAX_KEPT_VERSION
 from elastic_images.web.openapi.parts import ref
 
 Json = dict[str, Any]
@@ -61,7 +61,7 @@ SCHEMAS: Json = {
         "description": "Unicode in normal form C; no control characters; no empty, `.` or `..` segment between its "
         "slashes; no slash at either end",
     },
-    "KeptFacts": _object(
+    "RestoredFacts": _object(
         {
             "owner": {
                 "type": ["string", "null"],

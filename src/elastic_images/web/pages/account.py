@@ -9,7 +9,7 @@ from typing import Any
 from flask import Blueprint, g, make_response, redirect, render_template, request
 from werkzeug.wrappers import Response
 
-from elastic_images.accounts.flask_guard import Guard, current_principal, rule
+from elastic_images.accounts.guard import Guard, current_principal, rule
 from elastic_images.accounts.principal import SCOPES, scopes_of_role
 from elastic_images.core.errors import ElasticImagesError, Forbidden, InvalidRequest, Unauthenticated
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint, render_template, request
 
-from elastic_images.accounts.flask_guard import rule
+from elastic_images.accounts.guard import rule
 from elastic_images.core.errors import InvalidRequest
 from elastic_images.web.pages.listing import Listing
 from elastic_images.web.services import Images, Json

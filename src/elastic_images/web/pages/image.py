@@ -5,14 +5,14 @@ from __future__ import annotations
 from flask import Blueprint, redirect, render_template, request
 from werkzeug.wrappers import Response
 
-from elastic_images.accounts.flask_guard import current_principal, rule
+from elastic_images.accounts.guard import current_principal, rule
 from elastic_images.core.errors import Forbidden, InvalidRequest, PreconditionFailed
 from elastic_images.core.keys import quote_key
-from elastic_images.web import multipart
+from elastic_images.web.bodies import multipart
 from elastic_images.web.pages.listing import Listing
 from elastic_images.web.pages.share import cache_answer, share_texts
 from elastic_images.web.request_path import key_in_path
-from elastic_images.web.rest import with_place
+from elastic_images.web.rest.api import with_place
 from elastic_images.web.services import Images, Json, Plane
 
 _MAX_FORM_OVERHEAD_BYTES = 64 * 1024

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from elastic_images.core.errors import InvalidRequest
-from elastic_images.web.rest import checked_prefix
+from elastic_images.web.rest.api import checked_prefix
 
 ORDERS = ("newest", "key")
 

@@ -6,7 +6,7 @@ from flask import Blueprint, redirect, render_template, request
 from werkzeug.wrappers import Response
 
 from elastic_images.accounts.access import safe_next
-from elastic_images.accounts.flask_guard import Guard, current_principal, rule
+from elastic_images.accounts.guard import Guard, current_principal, rule
 from elastic_images.core.errors import TooManyRequests, Unauthenticated
 
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from flask import Blueprint, redirect, render_template, request
 from werkzeug.wrappers import Response
 
-from elastic_images.accounts.flask_guard import current_principal, rule
+from elastic_images.accounts.guard import current_principal, rule
 from elastic_images.core.errors import ElasticImagesError, EmptyBody, InvalidRequest, PreconditionFailed
 from elastic_images.core.keys import check_key, quote_key
-from elastic_images.web import multipart
+from elastic_images.web.bodies import multipart
 from elastic_images.web.services import Images
 
 MAX_FILES = 64

@@ -1,0 +1,233 @@
+"""What stands before every route of `web` and `manager`: Host, cross-site rule, who asks, and whether he may."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import socket
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar, cast
+from urllib.parse import quote
+
+from flask import Flask, Response, current_app, g, redirect, request
+from werkzeug.http import parse_cookie
+from werkzeug.wrappers import Response as BaseResponse
+
+from elastic_images.accounts.access import Anonymous, Rule, authorise, effective, images_are_open
+from elastic_images.accounts.accounts import Accounts
+from elastic_images.accounts.cross_site import check_cross_site, needs_form_token
+from elastic_images.accounts.hosts import host_rules
+from elastic_images.accounts.principal import ANONYMOUS, Principal
+from elastic_images.accounts.proxies import Client, Proxies
+from elastic_images.accounts.sessions import NewSession, Session
+from elastic_images.core.errors import CrossSite, InvalidRequest, Unauthenticated
+from elastic_images.http.base_app import OPEN_PATHS
+from elastic_images.settings import Settings
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+FORM_TOKEN = "form_token"  # noqa: S105 - a field's name
+_RULE = "access_rule"
+_MAX_KNOWN_HOSTS = 256
+
+
+def rule(name: Rule) -> Callable[[View], View]:
+    """Declare who may call a view; see `access.authorise` for the rules. Stands below the route's decorator."""
+
+    def declare(view: View) -> View:
+        setattr(view, _RULE, name)
+        return view
+
+    return declare
+
+
+def undeclared(app: Flask) -> list[str]:
+    """The endpoints of an app that declare no rule, and so answer 500. For tests."""
+    return sorted(name for name in app.view_functions if _rule_of(app, name) is None)
+
+
+def current_principal() -> Principal:
+    """Who makes the request that is being answered."""
+    return cast("Principal", g.principal)
+
+
+class Guard:
+    """One for each app. Safe to share between threads; `install` is called once, before the first request."""
+
+    def __init__(self, accounts: Accounts, settings: Settings, *, login_path: str = "/login") -> None:
+        """Raises InvalidRequest where `TRUSTED_PROXIES` makes no sense, ValueError without a secret key."""
+        if not settings.secret_key:
+            raise ValueError("the cookie's name needs the installation's secret key")
+        self.accounts = accounts
+        self.mode = cast("Anonymous", settings.anonymous)
+        installation = hashlib.sha256(b"cookie-name:" + settings.secret_key.encode()).hexdigest()[:12]
+        self.cookie_name = f"elastic_images_{installation}"
+        """Cookies ignore ports: without the installation's id, two systems on one machine would log each other out."""
+        machine = socket.gethostname()
+        self._hosts = host_rules(
+            bind=settings.host,
+            advertise=settings.advertise,
+            allowed_hosts=settings.allowed_hosts,
+            machine_names=(machine, f"{machine}.local"),
+        )
+        self._known_hosts: dict[str, bool] = {}
+        self._proxies = Proxies(settings.trusted_proxies)
+        self._login_path = login_path
+
+    def install(self, app: Flask) -> None:
+        """Check every request of `app`, and give its templates `form_token()` and `principal()`."""
+        app.before_request(self._check)
+        app.after_request(_set_headers)
+        app.jinja_env.globals.update(form_token=self.form_token, principal=current_principal)
+
+    # For the data plane, which answers before Flask is asked.
+
+    @property
+    def images_are_open(self) -> bool:
+        """Whether `GET|HEAD /images/<key>` needs no credentials."""
+        return images_are_open(self.mode)
+
+    def host_allowed(self, environ: Mapping[str, Any]) -> bool:
+        """Whether the request's `Host` is ours. Fast for hosts it has seen."""
+        return self._allows(self._proxies.client(environ).host)
+
+    def principal_of(self, environ: Mapping[str, Any]) -> Principal:
+        """Who makes a request, given its WSGI environ; asks the database where credentials came with it.
+
+        Raises:
+            Unauthenticated: an API token came that is none.
+            Unavailable: the database does not answer.
+        """
+        return self._identify(environ)[0]
+
+    # For login pages.
+
+    def log_in(self, response: BaseResponse, name: str, password: str) -> NewSession:
+        """Begin a session and put its cookie on `response`; the session of before, if there was one, ends.
+
+        Raises:
+            Unauthenticated, TooManyRequests, Unavailable: as `Accounts.log_in`.
+        """
+        client = cast("Client", g.client)
+        new = self.accounts.log_in(
+            name, password, address=client.address, user_agent=request.headers.get("User-Agent", "")
+        )
+        self._end_session()
+        response.set_cookie(
+            self.cookie_name,
+            new.secret,
+            max_age=int(new.session.expires_at - new.session.created_at),
+            httponly=True,
+            samesite="Lax",
+            secure=client.scheme == "https",
+        )
+        return new
+
+    def log_out(self, response: BaseResponse) -> None:
+        """End the session of the request, if it has one, and take the cookie away."""
+        self._end_session()
+        response.delete_cookie(self.cookie_name, httponly=True, samesite="Lax")
+
+    def form_token(self) -> str:
+        """What a form carries in its hidden field `form_token`; empty without a session."""
+        session = cast("Session | None", g.get("session"))
+        return session.form_token if session else ""
+
+    def _end_session(self) -> None:
+        secret = request.cookies.get(self.cookie_name)
+        if secret:
+            self.accounts.sessions.end(secret)
+
+    def _allows(self, host: str | None) -> bool:
+        known = self._known_hosts.get(host or "")
+        if known is None:
+            known = self._hosts.allow(host)
+            if len(self._known_hosts) >= _MAX_KNOWN_HOSTS:
+                self._known_hosts.clear()
+            self._known_hosts[host or ""] = known
+        return known
+
+    def _check(self) -> BaseResponse | None:
+        g.principal, g.session = effective(self.mode, ANONYMOUS), None
+        g.client = client = self._proxies.client(request.environ)
+        if request.path in OPEN_PATHS:
+            return None
+        if not self._allows(client.host):
+            raise InvalidRequest("This Host is not one of ours. Where it should be, add it to ALLOWED_HOSTS.")
+        origin, fetch_site = request.headers.get("Origin"), request.headers.get("Sec-Fetch-Site")
+        check_cross_site(request.method, host=client.host, origin=origin, fetch_site=fetch_site)
+        if request.endpoint is None:
+            return None  # no such route: Flask says so
+        declared = _rule_of(current_app, request.endpoint)
+        if declared is None:
+            raise RuntimeError(f"the route {request.endpoint!r} declares no rule")
+        if declared == "public" or (declared == "image" and self.images_are_open):
+            return None
+        try:
+            g.principal, g.session = self._identify(request.environ)
+            via_session = g.principal.via == "session"
+            if needs_form_token(request.method, via_session=via_session, origin=origin, fetch_site=fetch_site):
+                self._check_form_token()
+            authorise(self.mode, declared, request.method, g.principal)
+        except Unauthenticated:
+            if declared == "login":
+                return None
+            if not _wants_page():
+                raise
+            return redirect(self._login_address(), 303)
+        return None
+
+    def _identify(self, environ: Mapping[str, Any]) -> tuple[Principal, Session | None]:
+        kind, _, secret = str(environ.get("HTTP_AUTHORIZATION") or "").partition(" ")
+        if kind.lower() == "bearer":
+            principal = self.accounts.of_token(secret.strip())
+            if principal is None:
+                raise Unauthenticated("This token is unknown, revoked or over.")
+            return effective(self.mode, principal), None
+        cookie = environ.get("HTTP_COOKIE")
+        secret = parse_cookie(str(cookie)).get(self.cookie_name) or "" if cookie else ""
+        found = self.accounts.of_session(secret) if secret else None
+        if found is None:
+            return effective(self.mode, ANONYMOUS), None
+        session, principal = found
+        return effective(self.mode, principal), session
+
+    def _check_form_token(self) -> None:
+        # Only small forms are read here: a file's body belongs to the view.
+        in_form = request.mimetype == "application/x-www-form-urlencoded"
+        sent = request.headers.get("X-Form-Token") or (request.form.get(FORM_TOKEN) if in_form else None) or ""
+        if not hmac.compare_digest(sent.encode("utf-8", "replace"), self.form_token().encode()):
+            raise CrossSite("Nothing says that a page of ours sent this. Load the page anew, or use an API token.")
+
+    def _login_address(self) -> str:
+        if request.method not in ("GET", "HEAD"):
+            return self._login_path
+        # Encoded twice: a key may have spaces, question marks and the like, and the address is itself a parameter.
+        query = f"?{request.query_string.decode('latin-1')}" if request.query_string else ""
+        return f"{self._login_path}?next={quote(quote(request.path) + query, safe='/')}"
+
+
+def _rule_of(app: Flask, endpoint: str) -> Rule | None:
+    if endpoint == "static" or endpoint.endswith(".static") or f"/{endpoint}" in OPEN_PATHS:
+        return "public"
+    return cast("Rule | None", getattr(app.view_functions.get(endpoint), _RULE, None))
+
+
+def _wants_page() -> bool:
+    """Whether to show the caller the way to the login, and not the problem document."""
+    accepted = request.headers.get("Accept") or "*/*"
+    if request.path == "/" and request.method in ("GET", "HEAD") and "Authorization" not in request.headers:
+        # Whoever only looks whether the system is up takes anything, and gets what a person gets.
+        return "text/html" in accepted or "*/*" in accepted
+    return not request.path.startswith("/api/") and "text/html" in accepted
+
+
+def _set_headers(response: Response) -> Response:
+    # Not `no-referrer`: with that, browsers send `Origin: null` with our own forms.
+    response.headers.setdefault("Referrer-Policy", "same-origin")
+    response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    if response.status_code == Unauthenticated.status:
+        response.headers.setdefault("WWW-Authenticate", "Bearer")
+    if request.endpoint and _rule_of(current_app, request.endpoint) not in ("public", "image"):
+        response.headers.setdefault("Cache-Control", "no-store")
+    return response

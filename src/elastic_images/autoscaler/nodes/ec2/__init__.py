@@ -1,0 +1,1 @@
+"""Nodes as EC2 instances."""

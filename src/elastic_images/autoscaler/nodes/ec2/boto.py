@@ -1,0 +1,216 @@
+"""The one place here that knows boto3, which is imported when a service is made.
+
+boto3 finds credentials, region and endpoint by its own rules: the instance's profile, the environment, `~/.aws`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any
+
+from elastic_images.autoscaler.nodes.ec2.calls import (
+    LAUNCH_TAG,
+    POOL_TAG,
+    SLOT_TAG,
+    Ec2Trouble,
+    Instance,
+    slot_of,
+)
+from elastic_images.autoscaler.nodes.ec2.setting import Ec2Setting
+from elastic_images.aws.boto3_missing import boto3_missing
+from elastic_images.core.errors import InvalidRequest
+
+_CONNECT_SECONDS = 3.0
+_ANSWER_SECONDS = 10.0
+_UNKNOWN_FROM = 500
+_DISK_GB = 8
+_AT_ONCE = {"SkipOsShutdown": True, "Force": True}
+
+
+class BotoEc2Service:
+    """An `Ec2Service` through boto3. It looks for credentials and connects when it is first called.
+
+    Args:
+        setting: what to launch.
+
+    Raises:
+        InvalidRequest: boto3 is not installed, or no region is set; the message says how to mend that.
+    """
+
+    def __init__(self, setting: Ec2Setting) -> None:
+        try:
+            import boto3
+            from botocore import exceptions, parsers
+            from botocore.config import Config
+        except ImportError:
+            raise boto3_missing("Nodes on EC2 need") from None
+        self._setting = setting
+        self._session: Any = boto3.session.Session()
+        if not self._session.region_name:
+            raise InvalidRequest("Nodes on EC2 need a region: set AWS_DEFAULT_REGION.")
+        self._config = Config(
+            connect_timeout=_CONNECT_SECONDS,
+            read_timeout=_ANSWER_SECONDS,
+            max_pool_connections=16,
+            retries={"mode": "standard", "total_max_attempts": 1},
+        )
+        self._refused = exceptions.ClientError
+        self._broken = (
+            exceptions.HTTPClientError,
+            exceptions.ConnectionError,
+            parsers.ResponseParserError,
+            OSError,
+        )
+        self._failed = exceptions.BotoCoreError
+        self._lock = threading.Lock()
+        self._clients: dict[str, Any] = {}
+        self._root_device: tuple[str, int] | None = None
+
+    @property
+    def region(self) -> str:
+        """Where the nodes are."""
+        return str(self._session.region_name)
+
+    def instances(self) -> Sequence[Instance]:
+        """See `Ec2Service`."""
+        filters = [
+            {"Name": f"tag:{POOL_TAG}", "Values": [self._setting.pool]},
+            {"Name": "tag-key", "Values": [LAUNCH_TAG]},
+        ]
+        return self._listed(Filters=filters, MaxResults=1000)
+
+    def look_at(self, ids: Collection[str]) -> Sequence[Instance]:
+        """See `Ec2Service`."""
+        found: list[Instance] = []
+        for id_ in ids:  # one that is not known would make a call for several fail
+            try:
+                found += self._listed(InstanceIds=[id_])
+            except Ec2Trouble as trouble:
+                if trouble.code != "InvalidInstanceID.NotFound":
+                    raise
+        return found
+
+    def run(self, slot: int, launch: str, subnet: str, token: str, user_data: str) -> Instance:
+        """See `Ec2Service`."""
+        return _instance(self._run(slot, launch, subnet, token, user_data)["Instances"][0])
+
+    def try_run(self, subnet: str, user_data: str) -> None:
+        """Ask whether `run` would be allowed, and launch nothing. Raises Ec2Trouble where it would not."""
+        try:
+            self._run(0, "doctor", subnet, "", user_data, DryRun=True)
+        except Ec2Trouble as trouble:
+            if trouble.code != "DryRunOperation":
+                raise
+
+    def _run(self, slot: int, launch: str, subnet: str, token: str, user_data: str, **more: Any) -> dict[str, Any]:
+        setting = self._setting
+        tags = {
+            POOL_TAG: setting.pool,
+            SLOT_TAG: str(slot),
+            LAUNCH_TAG: launch,
+            "Name": f"{setting.pool} node {slot}",
+        }
+        listed = [{"Key": name, "Value": value} for name, value in tags.items()]
+        device, gigabytes = self._root()
+        root = {"Encrypted": True, "VolumeType": "gp3", "VolumeSize": gigabytes, "DeleteOnTermination": True}
+        return self.call(
+            "ec2",
+            "run_instances",
+            ImageId=setting.ami,
+            InstanceType=setting.type,
+            MinCount=1,
+            MaxCount=1,
+            SubnetId=subnet,
+            SecurityGroupIds=list(setting.security_groups),
+            IamInstanceProfile={"Name": setting.profile},
+            UserData=user_data,
+            InstanceInitiatedShutdownBehavior="terminate",
+            MetadataOptions={"HttpTokens": "required", "HttpEndpoint": "enabled", "HttpPutResponseHopLimit": 1},
+            BlockDeviceMappings=[{"DeviceName": device, "Ebs": root}],
+            TagSpecifications=[{"ResourceType": kind, "Tags": listed} for kind in ("instance", "volume")],
+            **({"ClientToken": token} if token else {}),
+            **({"KeyName": setting.key} if setting.key else {}),
+            **more,
+        )
+
+    def terminate(self, ids: Collection[str], *, at_once: bool = False) -> None:
+        """See `Ec2Service`."""
+        for id_ in ids:  # one that is protected or unknown would make a call for several fail
+            try:
+                self.call("ec2", "terminate_instances", InstanceIds=[id_], **(_AT_ONCE if at_once else {}))
+            except Ec2Trouble as trouble:
+                if trouble.code != "InvalidInstanceID.NotFound":
+                    raise
+
+    def close(self) -> None:
+        """See `Ec2Service`."""
+        with self._lock:
+            for client in self._clients.values():
+                client.close()
+            self._clients.clear()
+
+    def call(self, service: str, operation: str, **arguments: Any) -> dict[str, Any]:
+        """One call. Raises Ec2Trouble."""
+        with self._troubles("".join(word.capitalize() for word in operation.split("_"))):
+            answer: dict[str, Any] = getattr(self._client(service), operation)(**arguments)
+        return answer
+
+    def _listed(self, **arguments: Any) -> list[Instance]:
+        found: list[Instance] = []
+        while True:
+            answer = self.call("ec2", "describe_instances", **arguments)
+            found += [_instance(one) for group in answer["Reservations"] for one in group["Instances"]]
+            if not answer.get("NextToken"):
+                return found
+            arguments["NextToken"] = answer["NextToken"]
+
+    def _root(self) -> tuple[str, int]:
+        """The image's root device and its gigabytes: under another name its volume would not be encrypted."""
+        if self._root_device is None:
+            images = self.call("ec2", "describe_images", ImageIds=[self._setting.ami])["Images"]
+            if not images:
+                raise Ec2Trouble("InvalidAMIID.NotFound", "DescribeImages", detail=f"there is no {self._setting.ami}")
+            device = str(images[0]["RootDeviceName"])
+            volumes = {one.get("DeviceName"): one.get("Ebs", {}) for one in images[0].get("BlockDeviceMappings", ())}
+            self._root_device = (device, max(_DISK_GB, volumes.get(device, {}).get("VolumeSize", 0)))
+        return self._root_device
+
+    @contextlib.contextmanager
+    def _troubles(self, operation: str) -> Iterator[None]:
+        try:
+            yield
+        except self._refused as error:
+            told = error.response.get("Error", {})
+            status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+            trouble = Ec2Trouble(str(told.get("Code", status)), operation, detail=str(told.get("Message", "")))
+            # EC2 says with a 500 that it has no capacity; any other 5xx says nothing about what was done.
+            trouble.unknown = status >= _UNKNOWN_FROM and not (trouble.no_capacity or trouble.throttled)
+            raise trouble from None
+        except self._broken as error:
+            raise Ec2Trouble(type(error).__name__, operation, unknown=True) from None
+        except self._failed as error:
+            raise Ec2Trouble(type(error).__name__, operation, detail=type(error).__name__) from None
+
+    def _client(self, service: str) -> Any:
+        # A client may be shared between threads, a session may not.
+        with self._lock:
+            if service not in self._clients:
+                self._clients[service] = self._session.client(service, config=self._config)
+            return self._clients[service]
+
+
+def _instance(answer: dict[str, Any]) -> Instance:
+    tags = {tag["Key"]: tag["Value"] for tag in answer.get("Tags", ())}
+    launched = answer.get("LaunchTime")
+    return Instance(
+        id=answer["InstanceId"],
+        pool=tags.get(POOL_TAG, ""),
+        slot=slot_of(tags.get(SLOT_TAG, "")),
+        launch=tags.get(LAUNCH_TAG, ""),
+        state=answer["State"]["Name"],
+        launched_at=launched.timestamp() if launched is not None else 0.0,
+        address=answer.get("PrivateIpAddress"),
+        subnet=answer.get("SubnetId"),
+    )

@@ -1,0 +1,1 @@
+"""Automatic mode: deciding on a size, and keeping each decision."""

@@ -1,0 +1,146 @@
+"""Automatic mode: once a minute, look at the metrics, decide, keep the decision, and act on it."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Collection, Sequence
+from typing import Protocol
+
+from elastic_images.autoscaler.config_keeper import ConfigKeeper
+from elastic_images.autoscaler.scaling.decisions import DecisionLog
+from elastic_images.autoscaler.scaling.windows import choose
+from elastic_images.core.errors import ElasticImagesError
+from elastic_images.core.pool_config import ScalingConfig
+from elastic_images.core.scaling import Decision, ScalingMetrics, ScalingState, decide
+from elastic_images.metrics.store import Window
+from elastic_images.pool.view import LIVE, PoolView
+
+_log = logging.getLogger(__name__)
+INTERVAL_SECONDS = 60.0
+PUBLISH_SECONDS = 5.0
+"""How often sources publish: what counts as data for a window may begin this much before it."""
+_SHORTEST_WINDOW_SECONDS = 3 * PUBLISH_SECONDS
+
+
+class WindowSource(Protocol):
+    """The part of `metrics.store.MetricStore` that is needed here."""
+
+    def windows(self, window_seconds: float, now: float, sources: Collection[str]) -> Sequence[Window]:
+        """What the nodes `sources` and the web processes counted lately, the newest first. Raises Unavailable."""
+
+
+class ScalingLoop:
+    """Takes a decision every `interval_seconds` while the mode is automatic. In manual mode it does nothing.
+
+    `step` does one round and may be called by a test in place of `start`. No round that fails ends the loop.
+
+    Args:
+        keeper: the settings; a decision is carried out by wishing another size.
+        metrics: what was counted.
+        log: where decisions go.
+        pool: the pool as it is now.
+        resizing: whether a resize is under way or wanted.
+        last_resize_at: when the last one ended, seconds since the epoch.
+        on_decision: told of every decision, when it is kept.
+        clock: seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        keeper: ConfigKeeper,
+        metrics: WindowSource,
+        log: DecisionLog,
+        *,
+        pool: Callable[[], PoolView],
+        resizing: Callable[[], bool],
+        last_resize_at: Callable[[], float | None],
+        on_decision: Callable[[Decision], None] = lambda _decision: None,
+        interval_seconds: float = INTERVAL_SECONDS,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._keeper = keeper
+        self._metrics = metrics
+        self._log = log
+        self._pool = pool
+        self._resizing = resizing
+        self._last_resize_at = last_resize_at
+        self._on_decision = on_decision
+        self._interval_seconds = interval_seconds
+        self._window_seconds = max(interval_seconds, _SHORTEST_WINDOW_SECONDS)
+        self._clock = clock
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="scaling", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread; the first decision comes after an interval."""
+        self._thread.start()
+
+    def stop(self, timeout_seconds: float = 2.0) -> None:
+        """End the thread. Does nothing where it was never started."""
+        self._stopping.set()
+        if self._thread.ident is not None:
+            self._thread.join(timeout_seconds)
+
+    def _run(self) -> None:
+        while not self._stopping.wait(self._interval_seconds):
+            self.step()
+
+    def step(self) -> Decision | None:
+        """Decide and act; None in manual mode, or where something failed, which is kept in the log instead."""
+        try:
+            view = self._pool()
+            config = self._keeper.of(view.config)
+            if config.mode != "auto":
+                return None
+            return self._decide(view, config)
+        except Exception as error:  # noqa: BLE001 - whatever one round meets, the next one may go well
+            _log.warning("no scaling decision could be taken: %s", error, exc_info=not _is_ours(error))
+            self._keep_error(error)
+            return None
+
+    def _decide(self, view: PoolView, config: ScalingConfig) -> Decision:
+        now = self._clock()
+        ended_at = self._last_resize_at()
+        # A clock that was set back must not stop scaling until it is where it was.
+        since_resize = None if ended_at is None else abs(now - ended_at)
+        metrics, warm_up_seconds = self._measure(view, now, since_resize)
+        state = ScalingState(config.num_nodes, self._resizing(), since_resize, warm_up_seconds)
+        decision = decide(metrics, config, state)
+        self._log.add(decision)
+        self._on_decision(decision)
+        _log.info("%s: %s", decision.action, decision.reason)
+        if decision.action != "hold":
+            self._keeper.update({"num_nodes": decision.nodes_after}, f"Scaled by the policy ({decision.reason})")
+        return decision
+
+    def _measure(self, view: PoolView, now: float, since_resize: float | None) -> tuple[ScalingMetrics, float]:
+        """The figures of a window, and how long ago it began: a resize that ended later makes it worthless."""
+        nodes = self._expected(view, "node", now)
+        windows = self._metrics.windows(self._window_seconds, now, nodes)
+        choice = choose(windows, nodes, len(self._expected(view, "web", now)), now, since_resize)
+        window, rate = choice.window, choice.window.rate
+        metrics = ScalingMetrics(
+            rate.requests, rate.misses, choice.missing, self._window_seconds, now - window.ended_at
+        )
+        return metrics, now - window.started_at
+
+    def _expected(self, view: PoolView, kind: str, now: float) -> list[str]:
+        """Who has been there for long enough to have reported."""
+        return [
+            member.id
+            for member in view.members
+            if member.kind == kind and member.state == LIVE and now - member.registered_at > 2 * PUBLISH_SECONDS
+        ]
+
+    def _keep_error(self, error: Exception) -> None:
+        try:
+            reason = str(error) if _is_ours(error) else f"{type(error).__name__}; the log has more"
+            self._log.add_error(self._keeper.current().num_nodes, f"No decision could be taken: {reason}")
+        except Exception:  # noqa: BLE001 - the database may be what failed
+            _log.warning("that could not be recorded either", exc_info=True)
+
+
+def _is_ours(error: Exception) -> bool:
+    return isinstance(error, ElasticImagesError)

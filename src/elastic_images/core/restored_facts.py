@@ -1,0 +1,80 @@
+"""Facts that an image brings along when an administrator restores it: whose it is, its times, its version."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from elastic_images.core.errors import InvalidRequest
+
+KEEP_FACTS_HEADER = "X-Keep-Facts"
+"""Carries them, as JSON, with a PUT."""
+KEEP_OWNER_ID_HEADER = "X-Keep-Owner-Id"
+"""From web to storage only: the id of the user whom the owner's name means here."""
+
+MAX_KEPT_VERSION = 10**15
+"""A larger one is a mistake, and would be no exact number in every JSON reader."""
+MAX_AHEAD_SECONDS = 86_400.0
+"""By so much the clock of the system that an image comes from may be ahead of ours."""
+MAX_OWNER_CHARACTERS = 255
+
+_NAMES = frozenset({"owner", "created_at", "updated_at", "version"})
+
+
+@dataclass(frozen=True, slots=True)
+class RestoredFacts:
+    """What is kept of an image's life elsewhere. Times are seconds since the epoch."""
+
+    owner: str | None
+    created_at: float
+    updated_at: float
+    version: int
+    owner_id: int | None = None
+    """The user of that name here. None: there is none, and nobody but an administrator may change the image."""
+
+    @classmethod
+    def parse(cls, text: str, now: float) -> RestoredFacts:
+        """Read the header. `now` is the present time.
+
+        Raises:
+            InvalidRequest: it is no JSON object of exactly these four facts, or one of them makes no sense.
+        """
+        try:
+            value = json.loads(text)
+        except (ValueError, RecursionError):
+            raise _refused("is JSON") from None
+        if not isinstance(value, dict) or value.keys() != _NAMES:
+            raise _refused(f"has {', '.join(sorted(_NAMES))}, and nothing else")
+        return cls.of(value, now)
+
+    @classmethod
+    def of(cls, facts: Mapping[str, Any], now: float) -> RestoredFacts:
+        """The four among more facts, checked. Raises InvalidRequest; KeyError where one is missing."""
+        owner, created_at, updated_at = facts["owner"], facts["created_at"], facts["updated_at"]
+        if not (owner is None or _is_name(owner)):
+            raise _refused(f"has as owner null or a name of 1 to {MAX_OWNER_CHARACTERS} characters")
+        if not (_is_time(created_at, now) and _is_time(updated_at, now) and created_at <= updated_at):
+            raise _refused("has times in seconds since 1970, not in the future, and created_at not after updated_at")
+        version = facts["version"]
+        if type(version) is not int or not 1 <= version <= MAX_KEPT_VERSION:
+            raise _refused(f"has as version a whole number from 1 to {MAX_KEPT_VERSION}")
+        return cls(owner, float(created_at), float(updated_at), version)
+
+    def to_header(self) -> str:
+        """As `parse` reads it. ASCII."""
+        return json.dumps({name: getattr(self, name) for name in sorted(_NAMES)})
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and 1 <= len(value) <= MAX_OWNER_CHARACTERS and value.isprintable()
+
+
+def _is_time(value: object, now: float) -> bool:
+    # NaN compares false with everything, and an int of any length compares without overflow.
+    return type(value) in (int, float) and 0 <= value <= now + MAX_AHEAD_SECONDS  # type: ignore[operator]
+
+
+def _refused(rule: str) -> InvalidRequest:
+    return InvalidRequest(f"{KEEP_FACTS_HEADER} {rule}.")

@@ -1,0 +1,1 @@
+"""How our processes speak HTTP: apps, problem documents, clients, conditional answers, bulkheads."""

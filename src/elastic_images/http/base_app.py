@@ -1,0 +1,177 @@
+"""What each of our Flask apps has: problem documents, request ids, health, metrics, the internal token."""
+
+from __future__ import annotations
+
+import hmac
+import json
+import logging
+import re
+import uuid
+from collections.abc import Callable
+
+from flask import Flask, Response, g, request
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from werkzeug.exceptions import HTTPException
+
+from elastic_images.core.errors import (
+    ElasticImagesError,
+    InvalidRequest,
+    NotFound,
+    OutOfSpace,
+    TooLarge,
+    Unauthenticated,
+    Unavailable,
+)
+from elastic_images.http.bulkhead import Bulkhead
+from elastic_images.http.drain import DrainBodies
+from elastic_images.http.internal_client import PROBLEM_TYPE_PREFIX, problem
+
+_log = logging.getLogger(__name__)
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_DRAINS = 8
+_DRAIN_BYTES = 1_000_000
+OPEN_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
+"""Answered without a token: they tell nothing that is secret."""
+
+
+def base_app(
+    name: str,
+    *,
+    internal_token: str | None = None,
+    ready: Callable[[], None] = lambda: None,
+    registry: CollectorRegistry | None = None,
+    render_error: Callable[[ElasticImagesError], Response | None] = lambda _error: None,
+    drains: Bulkhead | None = None,
+    drain_bytes: int = _DRAIN_BYTES,
+) -> Flask:
+    """A Flask app to put routes on.
+
+    Args:
+        name: the import name of the room, where templates and static files are looked for.
+        internal_token: where given, every path but health and metrics is refused without it.
+        ready: raises an ElasticImagesError while the app cannot work; `/readyz` shows its message.
+        registry: what `/metrics` shows.
+        render_error: gives an own answer to an error, such as a page, or None for the problem document.
+        drains: how many bodies may be read and thrown away at a time, behind answers that came before their end.
+        drain_bytes: how long such a body may be; a longer one is cut off.
+    """
+    app = Flask(name)
+    app.wsgi_app = DrainBodies(  # type: ignore[method-assign]  # Flask's documented place for middleware
+        app.wsgi_app, drains or Bulkhead(_DRAINS, "refused bodies"), drain_bytes
+    )
+    app.json.sort_keys = False  # type: ignore[attr-defined]  # the default provider has it; facts keep their order
+    _identify_requests(app)
+    _answer_errors(app, render_error)
+    if internal_token is not None:
+        _require_token(app, internal_token)
+
+    @app.get("/healthz")
+    def healthz() -> Response:
+        return Response("ok\n", mimetype="text/plain")
+
+    @app.get("/readyz")
+    def readyz() -> Response:
+        ready()
+        return Response("ready\n", mimetype="text/plain")
+
+    @app.get("/metrics")
+    def metrics() -> Response:
+        return Response(generate_latest(registry or CollectorRegistry()), content_type=CONTENT_TYPE_LATEST)
+
+    return app
+
+
+def problem_response(error: ElasticImagesError) -> Response:
+    """The answer that carries `error`."""
+    document = problem(error, instance=f"urn:request:{g.get('request_id', '')}")
+    response = Response(json.dumps(document), status=error.status, content_type="application/problem+json")
+    if error.retry_after_seconds is not None:
+        response.headers["Retry-After"] = str(error.retry_after_seconds)
+    if isinstance(error, Unauthenticated):
+        response.headers["WWW-Authenticate"] = "Bearer"
+    return response
+
+
+def _identify_requests(app: Flask) -> None:
+    @app.before_request
+    def identify() -> None:
+        given = request.headers.get("X-Request-Id", "")
+        g.request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+
+    @app.after_request
+    def name(response: Response) -> Response:
+        response.headers["X-Request-Id"] = g.get("request_id", "")
+        return response
+
+
+def _answer_errors(app: Flask, render_error: Callable[[ElasticImagesError], Response | None]) -> None:
+    def answer(error: ElasticImagesError) -> Response:
+        return render_error(error) or problem_response(error)
+
+    @app.errorhandler(ElasticImagesError)
+    def ours(error: ElasticImagesError) -> Response:
+        return answer(error)
+
+    @app.errorhandler(HTTPException)
+    def routing(error: HTTPException) -> Response:
+        response = answer(_from_http_exception(error))
+        for name, value in error.get_headers():
+            if name == "Allow":
+                response.headers[name] = value
+        return response
+
+    @app.errorhandler(Exception)
+    def unexpected(error: Exception) -> Response:
+        return answer(told_error(error, str(g.get("request_id"))))
+
+
+def told_error(error: Exception, request_id: str) -> ElasticImagesError:
+    """What whoever asked is told of `error`. What is none of ours goes to the log, under the request's id."""
+    if isinstance(error, ElasticImagesError):
+        return error
+    if _is_database_trouble(error) and "disk is full" in str(error):  # SQLite's words
+        _log.warning("request %s: the database has no room", request_id)
+        return OutOfSpace("The database has no room.")
+    if _is_database_trouble(error):
+        _log.warning("request %s: the database does not answer: %s", request_id, type(error).__name__)
+        return Unavailable("The database does not answer.")
+    _log.error("request %s failed", request_id, exc_info=error)
+    return ElasticImagesError(f"Something went wrong here. The log has it under {request_id}.")
+
+
+def _is_database_trouble(error: Exception) -> bool:
+    # By name, so that an app that never opens the database does not import SQLAlchemy.
+    kinds = {f"{kind.__module__}.{kind.__name__}" for kind in type(error).__mro__}
+    return bool(
+        kinds & {"sqlalchemy.exc.OperationalError", "sqlalchemy.exc.InterfaceError", "sqlalchemy.exc.TimeoutError"}
+    )
+
+
+def _require_token(app: Flask, token: str) -> None:
+    expected = f"Bearer {token}".encode()
+
+    @app.before_request
+    def check() -> None:
+        if request.path in OPEN_PATHS:
+            return
+        if not hmac.compare_digest(request.headers.get("Authorization", "").encode(), expected):
+            raise Unauthenticated("This is an internal service; it needs the internal token.")
+
+
+class _OtherHttpError(ElasticImagesError):
+    def __init__(self, error: HTTPException) -> None:
+        super().__init__(error.description or error.name)
+        self.status = error.code or 500  # type: ignore[misc]
+        self.slug = error.name.lower().replace(" ", "-")  # type: ignore[misc]
+        self.title = error.name  # type: ignore[misc]
+
+
+def _from_http_exception(error: HTTPException) -> ElasticImagesError:
+    kinds = {400: InvalidRequest, 404: NotFound, 413: TooLarge}
+    kind = kinds.get(error.code or 500)
+    if kind is NotFound:
+        return NotFound(f"There is nothing at {request.path}.")
+    return kind(error.description or error.name) if kind else _OtherHttpError(error)
+
+
+__all__ = ["OPEN_PATHS", "PROBLEM_TYPE_PREFIX", "base_app", "problem_response", "told_error"]

@@ -1,0 +1,216 @@
+"""Calls between our own processes: HTTP with the shared token, our errors on both ends."""
+
+from __future__ import annotations
+
+import json as json_module
+from collections.abc import Iterable, Mapping
+from typing import IO, Any
+
+import urllib3
+from urllib3.connection import HTTPConnection
+
+from elastic_images.core import errors
+from elastic_images.core.errors import ElasticImagesError, Unavailable
+from elastic_images.http.dead_peers import dead_peer_options
+from elastic_images.http.lean_client import LeanAnswer, LeanClient, NotConnected
+
+_CONNECT_SECONDS = 2.0
+_WHOLE_SECONDS = 60.0
+WRITE_SECONDS = 60.0
+"""A write waits for a place to decode, for the decoding, and up to 10 s for the caches."""
+GONE_SECONDS = 10
+"""After so long a write is given up whose storage is gone without a word. A process that hangs may take as long for the
+next piece of an upload: it need not be shorter than a writer's patience with caches."""
+
+PROBLEM_TYPE_PREFIX = "https://elastic-images.example/problems/"
+"""The `type` of a problem document is this and the error's slug: a name, not an address to fetch (RFC 9457, 3.1.1)."""
+
+
+class NoAnswer(Unavailable):
+    """The other side may have done what it was asked for, or not: no connection, or no answer of ours in time."""
+
+
+_BY_SLUG: dict[str, type[ElasticImagesError]] = {
+    kind.slug: kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, ElasticImagesError)
+}
+
+
+class InternalClient:
+    """A client with kept-alive connections. Safe to share between threads.
+
+    No call is repeated here: whoever calls knows whether repeating is harmless.
+    """
+
+    def __init__(self, token: str | None, *, connections: int = 32) -> None:
+        self._token = token
+        self._authorization = {} if token is None else {"Authorization": f"Bearer {token}"}
+        self._pool = urllib3.PoolManager(
+            num_pools=32,
+            maxsize=connections,
+            block=False,
+            retries=False,
+            socket_options=[*HTTPConnection.default_socket_options, *dead_peer_options(GONE_SECONDS)],
+        )
+        self._lean: dict[float, LeanClient] = {}
+        self._upload = LeanClient(
+            token,
+            answer_seconds=WRITE_SECONDS,
+            connect_seconds=_CONNECT_SECONDS,
+            options=dead_peer_options(GONE_SECONDS),
+        )
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        json: Any = None,
+        body: bytes | IO[bytes] | Iterable[bytes] | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout_seconds: float = 5.0,
+        stream: bool = False,
+    ) -> urllib3.BaseHTTPResponse:
+        """The answer, when its status is below 400.
+
+        `timeout_seconds` bounds the connecting and each wait for bytes. With `stream` the body is read by the
+        caller, who then calls `release_conn`, or `close` when he leaves it unread.
+
+        Raises:
+            ElasticImagesError: what the other side said in its problem document.
+            Unavailable: the same, or NoAnswer: no connection, or no answer in time.
+        """
+        sent = {**self._authorization, **(headers or {})}
+        if json is not None:
+            body = json_module.dumps(json).encode()
+            sent["Content-Type"] = "application/json"
+        try:
+            answer = self._pool.request(
+                method,
+                url,
+                body=body,
+                headers=sent,
+                timeout=urllib3.Timeout(connect=min(timeout_seconds, _CONNECT_SECONDS), read=timeout_seconds),
+                preload_content=not stream,
+                redirect=False,
+            )
+            if answer.status < 400:
+                return answer
+            raise _error_from(answer.status, answer.headers, answer.data)
+        except urllib3.exceptions.HTTPError as error:
+            raise NoAnswer(f"{_place(url)} does not answer.") from error
+
+    def fetch(self, url: str, *, timeout_seconds: float = 5.0) -> LeanAnswer:
+        """GET something from our own server, whole, at a tenth of what `request` costs. Raises as `request`.
+
+        `timeout_seconds` is meant as there, and the whole answer has a minute. Where a kept connection turns out to be
+        closed the call is made once more. Headers have lower-case names.
+        """
+        scheme, _, rest = url.partition("://")
+        if scheme != "http":
+            # TLS is urllib3's: whoever puts it between our processes pays more for it than this.
+            told = self.request("GET", url, timeout_seconds=timeout_seconds)
+            return LeanAnswer(told.status, {name.lower(): value for name, value in told.headers.items()}, told.data)
+        address, _, path = rest.partition("/")
+        return _taken(self._lean_for(timeout_seconds).get(address, "/" + path, {}))
+
+    def tell(self, address: str, path: str, value: Any, *, timeout_seconds: float) -> None:
+        """POST `value` as JSON to our own process at `address` (`host:port`), at the cost of `fetch`. Raises as it.
+
+        Where a kept connection turns out to be closed it is told once more: that must be harmless. Of different
+        `timeout_seconds` there must be few, connections are kept for each.
+        """
+        body = json_module.dumps(value).encode()
+        _taken(self._lean_for(timeout_seconds).post(address, path, {"Content-Type": "application/json"}, body))
+
+    def put(self, url: str, body: bytes, *, headers: Mapping[str, str]) -> LeanAnswer:
+        """PUT `body`, which is at hand whole, at less cost than by `request`; its answer has `WRITE_SECONDS`.
+
+        Where a kept connection turns out to be closed it is sent once more: that must be harmless.
+
+        Raises as `request`, and NotConnected where nothing was sent.
+        """
+        scheme, _, rest = url.partition("://")
+        if scheme != "http":
+            told = self.request("PUT", url, body=body, headers=headers, timeout_seconds=WRITE_SECONDS)
+            return LeanAnswer(told.status, dict(told.headers), told.data)
+        address, _, path = rest.partition("/")
+        try:
+            answer = self._upload.put(address, "/" + path, headers, body)
+        except NotConnected:
+            raise
+        except Unavailable as error:
+            raise NoAnswer(str(error)) from error
+        return _taken(answer)
+
+    def _lean_for(self, timeout_seconds: float) -> LeanClient:
+        lean = self._lean.get(timeout_seconds)
+        if lean is None:
+            lean = self._lean.setdefault(
+                timeout_seconds,
+                LeanClient(
+                    self._token,
+                    answer_seconds=timeout_seconds,
+                    whole_seconds=_WHOLE_SECONDS,
+                    connect_seconds=min(timeout_seconds, _CONNECT_SECONDS),
+                ),
+            )
+        return lean
+
+    def get_json(self, url: str, *, timeout_seconds: float = 5.0) -> Any:
+        """GET, and the JSON of the answer. Raises as `request`."""
+        return decoded(self.request("GET", url, timeout_seconds=timeout_seconds))
+
+    def post_json(self, url: str, value: Any, *, timeout_seconds: float = 5.0) -> Any:
+        """POST `value` as JSON, and the JSON of the answer. Raises as `request`."""
+        return decoded(self.request("POST", url, json=value, timeout_seconds=timeout_seconds))
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        self._pool.clear()
+        for lean in (*self._lean.values(), self._upload):
+            lean.close()
+
+
+def decoded(answer: urllib3.BaseHTTPResponse | LeanAnswer) -> Any:
+    """The JSON of an answer; None where it has no body. Raises Unavailable where it is no JSON."""
+    body = answer.body if isinstance(answer, LeanAnswer) else answer.data
+    try:
+        return json_module.loads(body) if body else None
+    except ValueError as error:
+        raise Unavailable("The answer of another process cannot be read.") from error
+
+
+def problem(error: ElasticImagesError, *, instance: str | None = None) -> dict[str, Any]:
+    """The problem document (RFC 9457) for an error."""
+    document: dict[str, Any] = {
+        "type": PROBLEM_TYPE_PREFIX + error.slug,
+        "title": error.title,
+        "status": error.status,
+        "detail": str(error),
+    }
+    if instance:
+        document["instance"] = instance
+    return document
+
+
+def _taken(answer: LeanAnswer) -> LeanAnswer:
+    if answer.status < 400:
+        return answer
+    raise _error_from(*answer)
+
+
+def _error_from(status: int, headers: Mapping[str, str], body: bytes) -> ElasticImagesError:
+    retry_after = headers.get("retry-after", "")
+    seconds = int(retry_after) if retry_after.isdecimal() else None
+    try:
+        document = json_module.loads(body)
+        kind = _BY_SLUG[str(document["type"]).removeprefix(PROBLEM_TYPE_PREFIX)]
+        message = str(document["detail"])
+    except (ValueError, KeyError, TypeError):
+        return Unavailable(f"Another process answered {status}.")
+    return kind(message, retry_after_seconds=seconds)
+
+
+def _place(url: str) -> str:
+    parts = urllib3.util.parse_url(url)
+    return f"{parts.host}:{parts.port}"

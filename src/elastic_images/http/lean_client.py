@@ -1,0 +1,212 @@
+"""A lean HTTP client for short calls to our own processes, on kept-alive blocking sockets.
+
+It is on the path of every read that a near cache does not answer, of every fill and every invalidation. Measured with
+one relaying process, 16 connections and 10 KB: 9.0k reads a second with blocking sockets, 2.5k with urllib3; a read
+alone costs 14 us here and 147 there. It speaks to our own servers only, which always send a Content-Length; anything
+else is an error.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+import threading
+import time
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from elastic_images.core.errors import Unavailable
+from elastic_images.http.dead_peers import SocketOptions
+
+_CONNECT_SECONDS = 0.5
+_HTTP_PORT = "80"
+_IDLE_CONNECTIONS = 64
+# A small image in one call, and of a large one little that is copied again: of 64 KB, 100 KB cost 31 us and not 24.
+_FIRST_READ_BYTES = 16384
+_MAX_HEAD_BYTES = 65536
+MAX_BODY_BYTES = 1_000_000_000
+"""The most that `max_image_bytes` can be: what announces more is none of ours."""
+
+
+class NotConnected(Unavailable):
+    """There is no connection: nothing was sent."""
+
+
+class LeanAnswer(NamedTuple):
+    """What was said: the status number, the headers by lower-case name, the body."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+class LeanClient:
+    """Keeps connections to any number of servers, for calls of one patience. Safe to share between threads.
+
+    `answer_seconds` bounds each wait for bytes, `whole_seconds` (as long, where it is not given) an answer that comes
+    in drops, and `connect_seconds` the connecting.
+    """
+
+    def __init__(
+        self,
+        token: str | None,
+        *,
+        answer_seconds: float = 2.5,
+        whole_seconds: float | None = None,
+        connect_seconds: float = _CONNECT_SECONDS,
+        options: SocketOptions | None = None,
+    ) -> None:
+        """`options` are set at each socket (`dead_peers`)."""
+        self._authorization = "" if token is None else f"Authorization: Bearer {token}\r\n"
+        self._whole_seconds = answer_seconds if whole_seconds is None else whole_seconds
+        self._connect_seconds = connect_seconds
+        self._options = options or []
+        self._timeval = struct.pack("ll", int(answer_seconds), int(answer_seconds % 1 * 1e6))
+        self._idle: dict[str, list[socket.socket]] = {}
+        self._lock = threading.Lock()
+
+    def get(self, address: str, path: str, headers: Mapping[str, str], *, head: bool = False) -> LeanAnswer:
+        """GET (or HEAD) `path`, percent-encoded, from the server at `address` (`host:port`, or `host` for port 80).
+
+        A kept-alive connection that the server had closed meanwhile is replaced, once.
+
+        Raises:
+            NotConnected: no connection; nothing was sent.
+            Unavailable: no whole answer in time, or no HTTP.
+        """
+        return self._call(address, self._request("HEAD" if head else "GET", address, path, headers), head=head)
+
+    def post(self, address: str, path: str, headers: Mapping[str, str], body: bytes) -> LeanAnswer:
+        """POST `body`, as `get`. It may be posted twice, so that must be harmless."""
+        return self._send("POST", address, path, headers, body)
+
+    def put(self, address: str, path: str, headers: Mapping[str, str], body: bytes) -> LeanAnswer:
+        """PUT `body`, as `post`."""
+        return self._send("PUT", address, path, headers, body)
+
+    def close(self) -> None:
+        """Close all idle connections."""
+        with self._lock:
+            sockets = [kept for idle in self._idle.values() for kept in idle]
+            self._idle.clear()
+        for kept in sockets:
+            kept.close()
+
+    def _send(self, method: str, address: str, path: str, headers: Mapping[str, str], body: bytes) -> LeanAnswer:
+        request = self._request(method, address, path, {**headers, "Content-Length": str(len(body))})
+        return self._call(address, request + body, head=False)
+
+    def _call(self, address: str, request: bytes, *, head: bool) -> LeanAnswer:
+        kept = self._take(address)
+        if kept is not None:
+            try:
+                return self._exchange(address, kept, request, head=head)
+            except _ClosedWhileIdle:
+                pass
+        try:
+            made = self._connect(address)
+        except (OSError, ValueError) as error:
+            raise NotConnected(f"{address} cannot be reached.") from error
+        try:
+            return self._exchange(address, made, request, head=head)
+        except _ClosedWhileIdle as error:
+            raise Unavailable(f"{address} closed the connection.") from error
+
+    def _request(self, method: str, address: str, path: str, headers: Mapping[str, str]) -> bytes:
+        extra = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
+        return f"{method} {path} HTTP/1.1\r\nHost: {address}\r\n{self._authorization}{extra}\r\n".encode("latin-1")
+
+    def _take(self, address: str) -> socket.socket | None:
+        with self._lock:
+            idle = self._idle.get(address)
+            return idle.pop() if idle else None
+
+    def _give_back(self, address: str, kept: socket.socket) -> None:
+        with self._lock:
+            idle = self._idle.setdefault(address, [])
+            if len(idle) < _IDLE_CONNECTIONS:
+                idle.append(kept)
+                return
+        kept.close()
+
+    def _connect(self, address: str) -> socket.socket:
+        host, port = _host_and_port(address)
+        made = socket.create_connection((host, port), self._connect_seconds)
+        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        # The kernel's own time limits, with the socket left blocking: Python's would add a poll() to every call.
+        made.settimeout(None)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, self._timeval)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, self._timeval)
+        for option in self._options:
+            made.setsockopt(*option)
+        return made
+
+    def _exchange(self, address: str, connection: socket.socket, request: bytes, *, head: bool) -> LeanAnswer:
+        try:
+            deadline = time.monotonic() + self._whole_seconds
+            answer, reusable = _exchange(connection, request, deadline, head=head)
+        except _ClosedWhileIdle:
+            connection.close()
+            raise
+        except (OSError, ValueError, LookupError) as error:
+            connection.close()
+            raise Unavailable(f"{address} gave no whole answer in time.") from error
+        if reusable:
+            self._give_back(address, connection)
+        else:
+            connection.close()
+        return answer
+
+
+def _host_and_port(address: str) -> tuple[str, int]:
+    host, colon, port = address.rpartition(":")
+    if not colon or address.endswith("]"):
+        host, port = address, _HTTP_PORT
+    return host.strip("[]"), int(port)
+
+
+class _ClosedWhileIdle(Exception):
+    """The other side had closed the connection before it saw this request."""
+
+
+def _exchange(connection: socket.socket, request: bytes, deadline: float, *, head: bool) -> tuple[LeanAnswer, bool]:
+    try:
+        connection.sendall(request)
+        data = connection.recv(_FIRST_READ_BYTES)
+    except (BrokenPipeError, ConnectionResetError) as error:
+        raise _ClosedWhileIdle from error
+    if not data:
+        raise _ClosedWhileIdle
+    while (end := data.find(b"\r\n\r\n")) < 0:
+        more = connection.recv(_FIRST_READ_BYTES)
+        if not more or len(data) > _MAX_HEAD_BYTES or time.monotonic() > deadline:
+            raise ValueError("no HTTP answer")
+        data += more
+    lines = data[:end].decode("latin-1").split("\r\n")
+    status = int(lines[0].split(" ", 2)[1])
+    headers = {name.lower(): value.strip() for name, _, value in [line.partition(":") for line in lines[1:]]}
+    empty = head or status in (204, 304)
+    length = 0 if empty else int(headers["content-length"])
+    if length > MAX_BODY_BYTES:
+        raise ValueError("more bytes than any answer of ours has")
+    body = _body(connection, data[end + 4 :], length, deadline)
+    return LeanAnswer(status, headers, body), headers.get("connection", "").lower() != "close"
+
+
+def _body(connection: socket.socket, start: bytes, length: int, deadline: float) -> bytes:
+    if len(start) == length:
+        return start
+    if len(start) > length:
+        raise ValueError("more bytes than announced")
+    # One call into the kernel for the rest, however many segments it comes in.
+    parts = [start]
+    left = length - len(start)
+    while left:
+        part = connection.recv(left, socket.MSG_WAITALL)
+        if not part:
+            raise ValueError("the answer was cut off")
+        parts.append(part)
+        left -= len(part)
+        if left and time.monotonic() > deadline:
+            raise ValueError("the answer came too slowly")
+    return b"".join(parts)

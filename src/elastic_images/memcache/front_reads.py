@@ -1,0 +1,44 @@
+"""What a node answers on the front's thread (`front.reads.Reads`)."""
+
+from __future__ import annotations
+
+from elastic_images.front.reads import Environ, Verdict, Whole
+from elastic_images.http.serving import Answer, is_conditional
+from elastic_images.memcache.node import CacheNode
+from elastic_images.memcache.plane import IMAGES, PEER, NodePlane
+
+_HIT = b"X-Cache: HIT\r\n"
+
+
+class NodeReads:
+    """What is in memory at once, and the data plane for everything else."""
+
+    prefixes = (IMAGES.encode(), PEER.encode())
+
+    def __init__(self, plane: NodePlane, node: CacheNode) -> None:
+        self._plane = plane
+        self._cache = node.cache
+        self._hit = node.hit
+        self.respond = plane.respond
+
+    def judge(self, environ: Environ) -> Verdict:
+        """See `front.reads.Reads`. The token is checked here, once for the fields that it comes with."""
+        if not self._plane.knows(environ) or "HTTP_X_STALE" in environ:
+            return Verdict.CONDITIONAL
+        return Verdict.WHOLE if "HTTP_X_WHOLE" in environ or not is_conditional(environ) else Verdict.CONDITIONAL
+
+    def hit(self, name: str, environ: Environ, now: float) -> Whole | None:
+        """See `front.reads.Reads`."""
+        wanted = environ.get("HTTP_X_INCARNATION")
+        if wanted is not None and wanted != self._cache.incarnation:
+            return None
+        entry = self._hit(name)
+        return None if entry is None else (entry.head_at(now) + _HIT, entry.body)
+
+    def from_memory(self, name: str, environ: Environ, now: float) -> Answer | None:  # noqa: ARG002
+        """See `front.reads.Reads`. Conditions between our own processes are rare."""
+        return None
+
+    def question(self, name: str) -> None:  # noqa: ARG002
+        """See `front.reads.Reads`. A fill asks on the thread that waits for it."""
+        return

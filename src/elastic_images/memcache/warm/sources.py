@@ -1,0 +1,86 @@
+"""The nodes that a pull takes from: what they have, the entries themselves, and what they need not keep."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from elastic_images.core.entry import Entry
+from elastic_images.core.errors import ElasticImagesError, Unavailable
+from elastic_images.core.keys import quote_key
+from elastic_images.http.entries import entry_from_answer
+from elastic_images.http.internal_client import InternalClient
+from elastic_images.http.lean_client import LeanClient
+from elastic_images.memcache.warm.plan import Listed
+from elastic_images.pool.view import Member, PoolView
+
+_PAGE_KEYS = 2_000
+"""Making the answer to this holds a source up, and its readers with it."""
+_DECLINE_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A previous owner, and the partitions that come from it. Safe to share between threads."""
+
+    slot: int
+    member: Member
+    partitions: Sequence[int]
+    client: LeanClient
+    http: InternalClient
+
+    def offered(self) -> Iterator[Listed]:
+        """The entries that it has, hottest first; ends where it no longer answers."""
+        cursor: int | None = 0
+        wanted = ",".join(map(str, self.partitions))
+        while cursor is not None:
+            path = f"/keys?partitions={wanted}&limit={_PAGE_KEYS}&cursor={cursor}"
+            try:
+                answer = self.client.get(self.member.data_address, path, {})
+            except Unavailable:
+                return
+            if answer.status != 200:
+                return
+            page = json.loads(answer.body)
+            for item in page["keys"]:
+                yield Listed(item["age_seconds"], item["key"], item["size_bytes"], self.slot)
+            cursor = page["next"]
+
+    def fetch(self, key: str) -> Entry | None:
+        """An entry; None where it has it no longer, or does not answer."""
+        try:
+            answer = self.client.get(
+                self.member.data_address, f"/peer/{quote_key(key)}", {"X-Incarnation": self.member.incarnation}
+            )
+            return entry_from_answer(key, answer.headers, answer.body) if answer.status == 200 else None
+        except ElasticImagesError:
+            return None
+
+    def decline(self, older_than_seconds: float) -> None:
+        """Tell it that what was last used so long ago is not wanted. Where it does not hear, it keeps it for longer."""
+        body = {
+            "incarnation": self.member.incarnation,
+            "partitions": list(self.partitions),
+            "older_than_seconds": older_than_seconds,
+        }
+        try:
+            self.http.post_json(f"http://{self.member.data_address}/decline", body, timeout_seconds=_DECLINE_SECONDS)
+        except ElasticImagesError:
+            return
+
+
+class PullSources:
+    """Finds the sources of a pull. Safe to share between threads."""
+
+    def __init__(self, client: LeanClient, http: InternalClient) -> None:
+        self._client = client
+        self._http = http
+
+    def of(self, view: PoolView, partitions: Mapping[int, Sequence[int]]) -> dict[int, Source]:
+        """Those slots' living nodes, each with the partitions that come from it."""
+        return {
+            slot: Source(slot, member, its, self._client, self._http)
+            for slot, its in partitions.items()
+            if (member := view.live_node(slot))
+        }

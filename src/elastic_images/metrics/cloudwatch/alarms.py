@@ -1,0 +1,89 @@
+"""Which alarms a pool has in CloudWatch. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from elastic_images.metrics.cloudwatch.figures import BYPASSES, HITS, MINUTE_SECONDS, MISSES, WEB
+from elastic_images.metrics.cloudwatch.place import Place
+
+SILENT_MINUTES = 5
+MISSING_MINUTES = 15
+BYPASSING_MINUTES = 5
+FEW_READS = 60
+"""Reads in a minute: with fewer of them a miss rate says little, and fewer bypasses are no trouble."""
+DEFAULT_MISS_RATE = 0.5
+NAMES = ("silent", "miss-rate", "bypasses")
+
+
+def alarm_names(place: Place) -> list[str]:
+    """The names of all alarms."""
+    return [f"{place.name}-{name}" for name in NAMES]
+
+
+def alarms(place: Place, miss_rate: float = DEFAULT_MISS_RATE) -> list[dict[str, Any]]:
+    """What `PutMetricAlarm` is given for each alarm, without whom it tells."""
+    silent, missing, bypassing = alarm_names(place)
+    return [
+        {
+            "AlarmName": silent,
+            "AlarmDescription": f"No process of the pool {place.pool} has reported for {SILENT_MINUTES} minutes.",
+            **_series(place, HITS, None, "SampleCount"),
+            **_when("LessThanThreshold", 1, SILENT_MINUTES, "breaching"),
+        },
+        {
+            "AlarmName": missing,
+            "AlarmDescription": (
+                f"More than {miss_rate:.0%} of the reads of the pool {place.pool} needed storage for {MISSING_MINUTES} "
+                "minutes: its nodes are too few or too small, or it does not scale."
+            ),
+            "Metrics": [
+                {
+                    "Id": "rate",
+                    "Expression": f"IF(h+m>={FEW_READS},m/(h+m),0)",
+                    "Label": "miss rate",
+                    "ReturnData": True,
+                },
+                _hidden(place, "h", HITS),
+                _hidden(place, "m", MISSES),
+            ],
+            **_when("GreaterThanThreshold", miss_rate, MISSING_MINUTES, "notBreaching"),
+        },
+        {
+            "AlarmName": bypassing,
+            "AlarmDescription": (
+                f"Web has read past the pool {place.pool} for {BYPASSING_MINUTES} minutes: its nodes do not answer."
+            ),
+            **_series(place, BYPASSES, WEB, "Sum"),
+            **_when("GreaterThanOrEqualToThreshold", FEW_READS, BYPASSING_MINUTES, "notBreaching"),
+        },
+    ]
+
+
+def _series(place: Place, figure: str, slot: str | None, statistic: str) -> dict[str, Any]:
+    return {
+        "Namespace": place.namespace,
+        "MetricName": figure,
+        "Dimensions": place.dimensions(slot),
+        "Statistic": statistic,
+        "Period": MINUTE_SECONDS,
+    }
+
+
+def _hidden(place: Place, name: str, figure: str) -> dict[str, Any]:
+    metric = {"Namespace": place.namespace, "MetricName": figure, "Dimensions": place.dimensions(None)}
+    return {
+        "Id": name,
+        "MetricStat": {"Metric": metric, "Period": MINUTE_SECONDS, "Stat": "Sum"},
+        "ReturnData": False,
+    }
+
+
+def _when(comparison: str, threshold: float, minutes: int, missing: str) -> dict[str, Any]:
+    return {
+        "ComparisonOperator": comparison,
+        "Threshold": float(threshold),
+        "EvaluationPeriods": minutes,
+        "DatapointsToAlarm": minutes,
+        "TreatMissingData": missing,
+    }

@@ -1,0 +1,100 @@
+"""Which figures are in CloudWatch, how they are named there, and how samples become statistic sets. Pure.
+
+Every series costs money, so only what is read is published: by slot, which is a node's number or `web` for all web
+processes together, and hits and misses once more for the whole pool, since an alarm's formula takes few figures. A
+set is one report: its sample count is 1, so that in CloudWatch the sample count says how many processes reported.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from elastic_images.core.assignment import MAX_NODES
+from elastic_images.metrics.cloudwatch.place import Place
+from elastic_images.metrics.sample import Sample
+
+MINUTE_SECONDS = 60
+WEB = "web"
+"""The slot, and the source, of all web processes."""
+SLOTS = (*(str(slot) for slot in range(MAX_NODES)), WEB)
+HITS, MISSES, BYPASSES, EVICTIONS, ITEMS, BYTES = "Hits", "Misses", "Bypasses", "Evictions", "Items", "Bytes"
+DOCTOR = "Doctor"
+"""What `doctor` publishes to see whether it may. Nothing reads it."""
+FIGURES: Mapping[str, str] = {
+    HITS: "hits",
+    MISSES: "misses",
+    BYPASSES: "bypasses",
+    EVICTIONS: "evictions",
+    ITEMS: "items",
+    BYTES: "used_bytes",
+}
+"""The name in CloudWatch, and the field of a sample."""
+_GAUGES = frozenset({ITEMS, BYTES})
+_OF_WEB_ONLY = frozenset({BYPASSES})
+_OF_THE_WHOLE_POOL = frozenset({HITS, MISSES})
+
+
+def slot_of(source: str) -> str | None:
+    """Where a source's figures are; None where they are nowhere."""
+    kind, _, rest = source.partition("-")
+    if kind == "node" and rest in SLOTS[:MAX_NODES]:
+        return rest
+    return WEB if source == WEB else None
+
+
+def source_of(slot: str) -> str:
+    """A node's id, or `web`."""
+    return WEB if slot == WEB else f"node-{slot}"
+
+
+def minute_of(sample: Sample) -> int:
+    """The start of the minute in which the middle of a sample is: it may be taken a moment too early or too late."""
+    return math.floor((sample.started_at + sample.ended_at) / 2 / MINUTE_SECONDS) * MINUTE_SECONDS
+
+
+def metric_data(samples: Iterable[Sample], place: Place) -> list[dict[str, Any]]:
+    """The `MetricData` for these samples: one report for each source and minute."""
+    return [datum for report in _reports(samples) for datum in _data(report, place)]
+
+
+def _reports(samples: Iterable[Sample]) -> Sequence[Sample]:
+    """The samples of one source in one minute become one: counts are summed, gauges are the last."""
+    found: dict[tuple[int, str], Sample] = {}
+    for sample in sorted(samples, key=lambda sample: sample.ended_at):
+        place = (minute_of(sample), sample.source)
+        before = found.get(place)
+        found[place] = sample if before is None else _with(before, sample)
+    return tuple(found.values())
+
+
+def _with(before: Sample, sample: Sample) -> Sample:
+    sums = {
+        field: getattr(before, field) + getattr(sample, field) for name, field in FIGURES.items() if name not in _GAUGES
+    }
+    # It stays in the minute that it is of.
+    return replace(sample, started_at=before.started_at, ended_at=before.ended_at, **sums)
+
+
+def _data(report: Sample, place: Place) -> list[dict[str, Any]]:
+    slot = WEB if report.kind == "web" else str(report.slot)
+    return [
+        datum(name, place.dimensions(of), minute_of(report), getattr(report, field))
+        for name, field in FIGURES.items()
+        if slot == WEB or name not in _OF_WEB_ONLY  # a node never goes past the pool
+        for of in ((slot, None) if name in _OF_THE_WHOLE_POOL else (slot,))
+    ]
+
+
+def datum(name: str, dimensions: list[dict[str, str]], minute: int, value: float) -> dict[str, Any]:
+    """One statistic set."""
+    return {
+        "MetricName": name,
+        "Dimensions": dimensions,
+        "Timestamp": datetime.fromtimestamp(minute, UTC),
+        "Unit": "Bytes" if name == BYTES else "Count",
+        "StatisticValues": {"SampleCount": 1, "Sum": value, "Minimum": value, "Maximum": value},
+    }

@@ -1,0 +1,324 @@
+"""Serving an app: Granian for what is WSGI, in front of it our own listener where a data plane answers reads.
+
+This is the only module that knows Granian.
+
+Granian's WSGI worker runs on threads of this process, without a master beside it: one process an app, which a kill
+ends truly. Granian has that for free-threaded Python (`MTServer`); nothing in its worker needs it, and it is as fast
+as the one in a process of its own. What we rely on is pinned by tests/system/test_server.py.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import logging
+import os
+import resource
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from elastic_images.core.errors import Unavailable
+from elastic_images.front import loop as front
+from elastic_images.front.tunnel_clients import LOOPBACK, Peers
+from elastic_images.process import lifeline
+from elastic_images.process.ports import BACKLOG, bind
+from elastic_images.process.stop_signals import StopSignals
+from elastic_images.settings.addresses import reachable_host
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+
+    from elastic_images.front.listener import Front
+    from elastic_images.front.reads import Reads
+
+_log = logging.getLogger(__name__)
+GRACE_SECONDS = 3.0
+_SERVICE_STOP_SECONDS = 3.0
+_START_SECONDS = 10.0
+_MAX_CONNECTIONS = 8192
+_MAX_FILES = 65_536
+IDLE_SECONDS = 90.0
+"""So long a connection may wait for its next request. Longer than load balancers wait (Amazon's 60 s; deploy/aws: 75):
+who closes first must be the one who sends, or a request meets a closed connection."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """Where a service is listening."""
+
+    port: int
+    address: str
+    """`host:port` by which others reach it."""
+
+
+class Service(Protocol):
+    """What an app's `service.py` builds: the app with its collaborators, and their life."""
+
+    @property
+    def wsgi(self) -> WSGIApplication:
+        """The app."""
+
+    def start(self, bound: Bound) -> None:
+        """Start the threads. Called once, when the port is ours and before the first request is answered."""
+
+    def stop(self) -> None:
+        """Stop the threads, within 3 seconds. Called once, after the last request was answered or given up."""
+
+
+def run(
+    service: Service,
+    host: str,
+    port: int,
+    *,
+    threads: int = 256,
+    shared_port: bool = False,
+    advertise: str | None = None,
+    ready_fd: int | None = None,
+    lifeline_fd: int | None = None,
+    grace_seconds: float = GRACE_SECONDS,
+) -> int:
+    """Serve until SIGTERM, SIGINT or SIGHUP, or until the lifeline ends. Call it in the main thread.
+
+    Args:
+        service: what to serve. Where it has a `control_port`, the ready line names it; where it has `reads`
+            (`front.reads.Reads`), they are answered in front of the server.
+        host: the address to bind to.
+        port: the port to bind to; 0 is any free one.
+        threads: how many requests are worked on at a time; further ones wait.
+        shared_port: whether several processes of the app divide the port.
+        advertise: the host by which other machines reach this one.
+        ready_fd: where to write the ready line, once requests are answered. It is closed then.
+        lifeline_fd: read end of the supervisor's lifeline.
+        grace_seconds: how long requests under way may take after the signal. Then they are cut off.
+
+    Returns:
+        The exit code. The caller ends the process by `leave`: threads of cut off requests would hold it.
+
+    Raises:
+        PortTaken: the port is taken.
+        ElasticImagesError: the service says why it cannot start.
+    """
+    _allow_many_files()
+    with StopSignals() as stop, contextlib.closing(bind(host, port, shared=shared_port)) as listener:
+        bound_port = listener.getsockname()[1]
+        bound = Bound(bound_port, f"{reachable_host(advertise or host)}:{bound_port}")
+        if lifeline_fd is not None:
+            lifeline.watch(lifeline_fd, service.stop)
+        service.start(bound)
+        server = _serve(service.wsgi, getattr(service, "reads", None), listener, threads=threads, on_exit=stop.wake)
+        _wait_until_served(host, bound_port)
+        _tell_ready(ready_fd, service, bound_port)
+        _log.info("serving on %s", bound.address)
+        while server.alive and not stop.wait():
+            pass
+        code = 0 if server.alive else 1
+        _log.info("stopping")
+        if not server.stop(grace_seconds):
+            _log.warning("requests were still under way after %g s and are cut off", grace_seconds)
+        _stop_service(service)
+        return code
+
+
+def leave(code: int) -> None:
+    """End the process at once, whatever its threads do, with all that was logged and printed written out."""
+    logging.shutdown()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)
+
+
+@contextlib.contextmanager
+def serving(
+    wsgi: WSGIApplication,
+    host: str = "127.0.0.1",
+    *,
+    reads: Reads | None = None,
+    threads: int = 16,
+    idle_seconds: float = IDLE_SECONDS,
+) -> Iterator[Bound]:
+    """Serve an app from this process on a free port while the block runs: for tests and tools."""
+    with contextlib.closing(bind(host, 0)) as listener:
+        port = listener.getsockname()[1]
+        server = _serve(wsgi, reads, listener, threads=threads, on_exit=lambda: None, idle_seconds=idle_seconds)
+        try:
+            _wait_until_served(host, port)
+            yield Bound(port, f"{reachable_host(host)}:{port}")
+        finally:
+            server.stop(GRACE_SECONDS)
+
+
+def _serve(
+    wsgi: WSGIApplication,
+    reads: Reads | None,
+    listener: socket.socket,
+    *,
+    threads: int,
+    on_exit: Callable[[], None],
+    idle_seconds: float = IDLE_SECONDS,
+) -> _Worker | _Fronted:
+    if reads is None or not front.supported():
+        return _Worker(wsgi, listener, threads=threads, on_exit=on_exit, idle_seconds=idle_seconds)
+    from elastic_images.front.listener import Front
+
+    peers = Peers()
+    with contextlib.closing(bind(LOOPBACK, 0)) as behind:
+        port = behind.getsockname()[1]
+        worker = _Worker(peers.in_front_of(wsgi), behind, threads=threads, on_exit=on_exit, idle_seconds=idle_seconds)
+    made = Front(
+        socket.socket(fileno=listener.detach()),
+        reads,
+        port,
+        peers,
+        threads=threads,
+        idle_seconds=idle_seconds,
+        max_connections=_MAX_CONNECTIONS,
+        on_exit=on_exit,
+    )
+    made.start()
+    return _Fronted(made, worker)
+
+
+class _Fronted:
+    """Our own listener, and behind it the worker for what it passes on."""
+
+    def __init__(self, front: Front, worker: _Worker) -> None:
+        self._front = front
+        self._worker = worker
+
+    @property
+    def alive(self) -> bool:
+        """Whether both serve."""
+        return self._front.alive and self._worker.alive
+
+    def stop(self, grace_seconds: float) -> bool:
+        """Accept nothing more and wait for the requests under way. True where they ended in time."""
+        deadline = time.monotonic() + grace_seconds
+        self._front.drain()
+        in_time = self._worker.stop(grace_seconds)
+        return self._front.stop(max(0.0, deadline - time.monotonic())) and in_time
+
+
+class _Worker:
+    """Granian's WSGI worker on a listening socket, in a thread of this process."""
+
+    def __init__(
+        self,
+        wsgi: WSGIApplication,
+        listener: socket.socket,
+        *,
+        threads: int,
+        on_exit: Callable[[], None],
+        idle_seconds: float = IDLE_SECONDS,
+    ) -> None:
+        self._worker = _granian_worker(wsgi, listener.detach(), threads, idle_seconds)
+        self._worker.inner.start()
+        self._on_exit = on_exit
+        threading.Thread(target=self._watch, name="server-watch", daemon=True).start()
+
+    @property
+    def alive(self) -> bool:
+        """Whether it serves; false after it ended, by itself or by `stop`."""
+        return bool(self._worker.inner.is_alive())
+
+    def stop(self, grace_seconds: float) -> bool:
+        """Accept nothing more and wait for the requests under way. True where they ended in time."""
+        self._worker.terminate()
+        self._worker.inner.join(grace_seconds)
+        return not self.alive
+
+    def _watch(self) -> None:
+        self._worker.inner.join()
+        self._on_exit()
+
+
+def _granian_worker(wsgi: WSGIApplication, descriptor: int, threads: int, idle_seconds: float) -> Any:
+    """Granian's worker thread, not yet started, on a listening socket that it closes at its end.
+
+    Granian is imported here, so that only a process that serves pays for it. Its `MTServer.serve` is not used: it
+    insists on free-threaded Python and brings signal handlers and a respawning loop of its own.
+    """
+    from granian._granian import SocketHolder
+    from granian.constants import HTTPModes, Interfaces, RuntimeModes
+    from granian.http import HTTP1Settings
+    from granian.log import LogLevels
+    from granian.server import MTServer
+
+    quiet = {"version": 1, "incremental": True, "handlers": {}, "loggers": {}}
+    server: Any = MTServer(
+        "service",
+        interface=Interfaces.WSGI,
+        runtime_mode=RuntimeModes.mt,
+        http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(header_read_timeout=int(idle_seconds * 1000)),  # counts while nothing comes, too
+        blocking_threads=threads,
+        # It bounds open connections, idle ones too, so it is no limit on work: the threads are.
+        backpressure=_MAX_CONNECTIONS,
+        log_level=LogLevels.warning,
+        log_dictconfig=quiet,  # our own root logger writes what it says
+    )
+    server.websockets = False
+    holder: Any = SocketHolder
+    server._shd = holder(descriptor, False, BACKLOG)  # noqa: FBT003, SLF001  (no Unix socket)
+    worker: Any = server._spawn_worker(0, server._spawn_wsgi_worker, wsgi)  # noqa: SLF001
+    worker.inner.daemon = True
+    return worker
+
+
+def _wait_until_served(host: str, port: int) -> None:
+    """Return once a request is answered, whatever the answer. Raises Unavailable after 10 s."""
+    deadline = time.monotonic() + _START_SECONDS
+    while time.monotonic() < deadline:
+        connection = http.client.HTTPConnection(reachable_host(host).strip("[]"), port, timeout=1)
+        try:
+            connection.request("GET", "/healthz")
+            connection.getresponse().read()
+        except (OSError, http.client.HTTPException):
+            time.sleep(0.02)
+        else:
+            return
+        finally:
+            connection.close()
+    raise Unavailable(f"The server on port {port} did not answer within {_START_SECONDS:g} s of its start.")
+
+
+def _allow_many_files() -> None:
+    """Take as many descriptors as this user may have.
+
+    Shells and services mostly begin with 1,024, for the sake of old programs; every connection takes one, or three
+    where it is passed on.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    allowed = _MAX_FILES if hard == resource.RLIM_INFINITY else min(hard, _MAX_FILES)
+    if soft != resource.RLIM_INFINITY and soft < allowed:
+        with contextlib.suppress(OSError, ValueError):  # macOS refuses more than the kernel has
+            resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+
+
+def _tell_ready(ready_fd: int | None, service: Service, port: int) -> None:
+    if ready_fd is None:
+        return
+    line = {"port": port, "control_port": getattr(service, "control_port", None)}
+    with contextlib.suppress(BrokenPipeError):  # who started us looks no more
+        os.write(ready_fd, json.dumps(line).encode() + b"\n")
+    os.close(ready_fd)
+
+
+def _stop_service(service: Service) -> None:
+    def stop() -> None:
+        try:
+            service.stop()
+        except Exception:  # noqa: BLE001  (whatever it is, the process ends)
+            _log.exception("the service did not stop in order")
+
+    helper = threading.Thread(target=stop, name="service-stop", daemon=True)
+    helper.start()
+    helper.join(_SERVICE_STOP_SECONDS)
+    if helper.is_alive():
+        _log.warning("the service did not stop within %g s", _SERVICE_STOP_SECONDS)

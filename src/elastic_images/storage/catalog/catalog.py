@@ -1,0 +1,433 @@
+"""The catalog: which images there are, and every change of them, in the database.
+
+No statement reads a whole table: each goes by a primary key or an index.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import (
+    Connection,
+    Engine,
+    and_,
+    case,
+    delete,
+    func,
+    insert,
+    not_,
+    select,
+    update,
+)
+
+from elastic_images.core.errors import Conflict, InvalidRequest, NotFound, Unavailable
+from elastic_images.core.image_facts import Actor, ImageFacts, ImagePage, Neighbours, Usage
+from elastic_images.core.partitions import partition_of
+from elastic_images.core.restored_facts import RestoredFacts
+from elastic_images.database.prepared import PreparedQuery
+from elastic_images.storage.catalog.listing import Cursor, Order, check_limit, decode_cursor, end_of_prefix
+from elastic_images.storage.catalog.rules import check_may_change
+from elastic_images.storage.catalog.statements import COLUMNS, FACTS, ONE_IMAGE, WRITE, WriteStatements
+from elastic_images.storage.catalog.tables import image_changes, image_keys, image_usage, images
+from elastic_images.storage.catalog.transactions import Transactions
+from elastic_images.storage.conditions import NO_CONDITIONS, Conditions
+
+MAX_OBJECT_AGE_SECONDS = 3600.0
+"""An object older than this is not committed: `fsck` and its like must be able to tell garbage from uploads."""
+MIN_STEP_SECONDS = 1.0
+"""By so much at least the time of a key grows with each change, so that Last-Modified does."""
+
+_NEVER = 0
+"""The version of a write that was given up before it took effect; those of images begin at 1."""
+PENDING, DONE, CLEAN = "pending", "done", "clean"
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogImage:
+    """A row: the image's metadata, where its bytes are, whose it is."""
+
+    facts: ImageFacts
+    object_name: str
+    owner_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """What a put commits. `facts` has no version and times of its own yet; they are given in the transaction."""
+
+    write_id: str
+    facts: ImageFacts
+    object_name: str
+    begun_at: float
+    """When the object was begun, by the catalog's monotonic clock."""
+    kept: RestoredFacts | None = None
+    """What the image brings along; the catalog's row gets it, except what would make a version or a time go back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A committed write."""
+
+    id: int
+    key: str
+    facts: ImageFacts | None
+    """The image as of this write; None: it was deleted."""
+    created: bool
+    """There was no image before."""
+    done: bool
+    """Every cache has been told."""
+    repeated: bool = False
+    """It had been committed before this call."""
+
+
+class Catalog:
+    """Reads and changes the catalog; each method is one transaction, begun when it is called.
+
+    Safe to share between threads and processes. Raises SQLAlchemy's errors when the database does not answer.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._transactions = Transactions(engine)
+        self._one = PreparedQuery(engine, ONE_IMAGE)
+        self._write = PreparedQuery(engine, WRITE)
+        self._statements = WriteStatements(engine)
+        self._clock = clock
+        self._monotonic = monotonic
+
+    def find(self, key: str) -> CatalogImage | None:
+        """The image of `key` as it is now."""
+        row = self._one.first(key=key)
+        return None if row is None else _image(row)
+
+    def list_page(
+        self, *, order: Order = "key", prefix: str = "", limit: int = 100, cursor: str | None = None
+    ) -> ImagePage:
+        """One page, by key's bytes or the newest change first.
+
+        Raises:
+            InvalidRequest: a bad limit, cursor or prefix, or a prefix with `newest`, which no index serves.
+        """
+        last = decode_cursor(cursor, order) if cursor else None
+        query = (_by_key(prefix, last) if order == "key" else _newest_first(prefix, last)).limit(check_limit(limit) + 1)
+        rows = self._transactions.read(lambda connection: connection.execute(query).all())
+        found = tuple(ImageFacts(*row) for row in rows[:limit])
+        more = len(rows) > limit
+        return ImagePage(found, Cursor(found[-1].key, found[-1].updated_at).encode(order) if more else None)
+
+    def neighbours(self, key: str, *, order: Order = "key", prefix: str = "") -> Neighbours:
+        """The images before and behind `key` in a listing.
+
+        Raises:
+            NotFound: there is no such image.
+            InvalidRequest: as `list_page`.
+        """
+
+        def work(connection: Connection) -> Neighbours:
+            here = self._find(connection, key)
+            if here is None:
+                raise _unknown(key)
+            place = Cursor(key, here.facts.updated_at)
+            back = _by_key_backwards(prefix, place) if order == "key" else _oldest_first(place)
+            onward = _by_key(prefix, place) if order == "key" else _newest_first(prefix, place)
+            rows = [connection.execute(query.limit(1)).first() for query in (back, onward)]
+            return Neighbours(*(row.key if row is not None else None for row in rows))
+
+        return self._transactions.read(work)
+
+    def usage(self) -> Usage:
+        """How many images there are, and their bytes: 16 rows, however many images."""
+        query = select(func.sum(image_usage.c.images), func.sum(image_usage.c.size_bytes))
+        count, size_bytes = self._transactions.read(lambda connection: connection.execute(query).one())
+        return Usage(int(count or 0), int(size_bytes or 0))
+
+    def find_put(self, write_id: str, key: str) -> Change | None:
+        """The put of this id, where it took effect. Raises Conflict where that was of another key, or a deletion."""
+        return _written(self._write.first(write_id=write_id), key, put=True)
+
+    def put(self, upload: Upload, actor: Actor, conditions: Conditions = NO_CONDITIONS) -> Change:
+        """Point the key at its new object and record the change. A repeated write gives what the first one gave.
+
+        With kept facts the version is the kept one and the time too, where these are above those of the key; else
+        they grow as with any change.
+
+        Raises:
+            Forbidden, PreconditionFailed, Conflict (the id was used for another write): nothing was changed.
+            Unavailable: the object is too old; nothing was changed.
+        """
+        key = upload.facts.key
+
+        def work(connection: Connection) -> Change:
+            if found := self._find_write(connection, upload.write_id, key, put=True):
+                return found
+            version, updated_at = self._lock(connection, key, upload.kept)
+            old = self._find(connection, key)
+            _check(actor, conditions, old)
+            if self._monotonic() - upload.begun_at > MAX_OBJECT_AGE_SECONDS:
+                raise Unavailable("This upload took more than an hour; it was not kept.")
+            facts = replace(upload.facts, version=version, updated_at=updated_at, created_at=updated_at)
+            image = _owned(CatalogImage(facts, upload.object_name, actor.user), old, upload.kept)
+            facts = image.facts
+            self._write_row(connection, image, fresh=old is None)
+            self._count(connection, key, old.facts if old else None, facts)
+            return self._record(connection, upload.write_id, key, version, facts=facts, old=old)
+
+        return self._transactions.write(work)
+
+    def settle(self, write_id: str, key: str) -> Change | None:
+        """The put of this id, where it took effect. Else None, and it never will: it raises Conflict from now on.
+
+        That holds until the record is forgotten (`ChangeLog.forget`), long after any upload has ended. Raises Conflict
+        where the id was used for another write.
+        """
+
+        def work(connection: Connection) -> Change | None:
+            row = connection.execute(select(image_changes).where(image_changes.c.write_id == write_id)).one_or_none()
+            if row is not None and row.version == _NEVER:
+                return None
+            if row is not None:
+                return self._find_write(connection, write_id, key, put=True)
+            # Of this and a commit under way one fails with IntegrityError, and is run again by `Transactions`.
+            never = _change_row(write_id, key, _NEVER, None, None, self._clock())
+            connection.execute(insert(image_changes).values(never | {"state": CLEAN}))
+            return None
+
+        return self._transactions.write(work)
+
+    def delete(self, key: str, write_id: str, actor: Actor, conditions: Conditions = NO_CONDITIONS) -> Change:
+        """Remove the image of `key` and record the change. A repeated write gives what the first one gave.
+
+        Raises:
+            NotFound, Forbidden, PreconditionFailed, Conflict (the id was used for another write): nothing was changed.
+        """
+
+        def work(connection: Connection) -> Change:
+            if found := self._find_write(connection, write_id, key, put=False):
+                return found
+            # Looked for before the lock, so that deletions of keys that never were leave no rows.
+            if self._find(connection, key) is None:
+                raise _unknown(key)
+            version, _ = self._lock(connection, key)
+            old = self._find(connection, key)
+            if old is None:
+                raise _unknown(key)
+            _check(actor, conditions, old)
+            connection.execute(delete(images).where(images.c.key == key))
+            self._count(connection, key, old.facts, None)
+            return self._record(connection, write_id, key, version, facts=None, old=old)
+
+        return self._transactions.write(work)
+
+    def delete_batch(
+        self, after: str | None, limit: int, make_id: Callable[[], str]
+    ) -> tuple[list[Change], str | None]:
+        """Remove up to `limit` images with keys above `after` (None: from the first), in one transaction.
+
+        Gives the changes and the last key that was looked at, None where there was nothing left.
+        """
+
+        def work(connection: Connection) -> tuple[list[Change], str | None]:
+            page = select(images.c.key).order_by(images.c.key).limit(limit)
+            keys = connection.execute(page if after is None else page.where(images.c.key > after)).scalars().all()
+            if not keys:
+                return [], None
+            # Locked in the order of keys: two of these at once wait for each other instead of blocking each other.
+            locks = select(image_keys.c.key).where(image_keys.c.key.in_(keys)).order_by(image_keys.c.key)
+            connection.execute(locks.with_for_update()).all()
+            present = connection.execute(select(*COLUMNS).where(images.c.key.in_(keys)).order_by(images.c.key)).all()
+            return self._delete_all(connection, [_image(row) for row in present], make_id), keys[-1]
+
+        return self._transactions.write(work)
+
+    def _delete_all(
+        self, connection: Connection, olds: Sequence[CatalogImage], make_id: Callable[[], str]
+    ) -> list[Change]:
+        """Remove images whose keys are locked, with a handful of statements however many they are."""
+        if not olds:
+            return []
+        now = self._clock()
+        keys = [old.facts.key for old in olds]
+        stepped = image_keys.c.updated_at + MIN_STEP_SECONDS
+        connection.execute(
+            update(image_keys)
+            .where(image_keys.c.key.in_(keys))
+            .values(version=image_keys.c.version + 1, updated_at=case((stepped > now, stepped), else_=now))
+        )
+        connection.execute(delete(images).where(images.c.key.in_(keys)))
+        self._count_many(connection, [(old.facts.key, -1, -old.facts.size_bytes) for old in olds])
+        # The image's version is the key's: a deleted key has no image.
+        rows = [_change_row(make_id(), old.facts.key, old.facts.version + 1, None, old, now) for old in olds]
+        connection.execute(insert(image_changes), rows)
+        written = [row["write_id"] for row in rows]
+        ids = (
+            select(image_changes.c.id, image_changes.c.key)
+            .where(image_changes.c.write_id.in_(written))
+            .order_by(image_changes.c.key)
+        )
+        return [Change(row.id, row.key, None, created=False, done=False) for row in connection.execute(ids)]
+
+    def _lock(self, connection: Connection, key: str, kept: RestoredFacts | None = None) -> tuple[int, float]:
+        """Lock the key until the transaction ends, and raise its version: the new one and its time."""
+        version, now = (kept.version, kept.updated_at) if kept else (1, self._clock())
+        row = self._statements.lock.run(connection, key=key).row
+        if row is None:
+            # Of two who make the row, one fails with IntegrityError and is run again by `Transactions`.
+            self._statements.new_key.run(connection, key=key, version=version, updated_at=now)
+            return version, now
+        last_version, last_time = row
+        version, updated_at = max(version, last_version + 1), max(now, last_time + MIN_STEP_SECONDS)
+        self._statements.raise_key.run(connection, its_key=key, version=version, updated_at=updated_at)
+        return version, updated_at
+
+    def _record(
+        self,
+        connection: Connection,
+        write_id: str,
+        key: str,
+        version: int,
+        *,
+        facts: ImageFacts | None,
+        old: CatalogImage | None,
+    ) -> Change:
+        row = _change_row(write_id, key, version, facts, old, self._clock())
+        row_id = self._statements.new_change.run(connection, **row).row_id
+        return Change(row_id, key, facts, created=old is None, done=False)
+
+    def _find(self, connection: Connection, key: str) -> CatalogImage | None:
+        row = self._statements.image.run(connection, key=key).row
+        return _image(row) if row is not None else None
+
+    def _find_write(self, connection: Connection, write_id: str, key: str, *, put: bool) -> Change | None:
+        return _written(self._statements.write.run(connection, write_id=write_id).row, key, put=put)
+
+    def _write_row(self, connection: Connection, image: CatalogImage, *, fresh: bool) -> None:
+        values = {name: getattr(image.facts, name) for name in ImageFacts.__slots__}
+        values |= {"object_name": image.object_name, "owner_id": image.owner_id}
+        if fresh:
+            self._statements.new_image.run(connection, **values)
+        else:
+            self._statements.replace_image.run(connection, its_key=image.facts.key, **values)
+
+    def _count(self, connection: Connection, key: str, old: ImageFacts | None, new: ImageFacts | None) -> None:
+        size_bytes = (new.size_bytes if new else 0) - (old.size_bytes if old else 0)
+        self._count_many(connection, [(key, bool(new) - bool(old), size_bytes)])
+
+    def _count_many(self, connection: Connection, deltas: Sequence[tuple[str, int, int]]) -> None:
+        """Add to the counters, in the order of partitions, as everybody does."""
+        totals: dict[int, tuple[int, int]] = {}
+        for key, count, size_bytes in deltas:
+            before = totals.get(partition_of(key), (0, 0))
+            totals[partition_of(key)] = (before[0] + count, before[1] + size_bytes)
+        for partition, (count, size_bytes) in sorted(totals.items()):
+            if (count, size_bytes) == (0, 0):
+                continue
+            add = self._statements.add_usage
+            if not add.run(connection, its_partition=partition, more=count, more_bytes=size_bytes).changed:
+                connection.execute(insert(image_usage).values(partition=partition, images=count, size_bytes=size_bytes))
+
+
+def _change_row(
+    write_id: str, key: str, version: int, facts: ImageFacts | None, old: CatalogImage | None, now: float
+) -> dict[str, Any]:
+    return {
+        "write_id": write_id,
+        "key": key,
+        "version": version,
+        "created": old is None,
+        "answer": json.dumps(facts.to_json()) if facts else None,
+        "old_object": old.object_name if old else None,
+        "state": PENDING,
+        "created_at": now,
+        "state_at": now,
+    }
+
+
+def _written(row: Sequence[Any] | None, key: str, *, put: bool) -> Change | None:
+    """What the row of a write says (`statements.WRITE`). Raises Conflict where it is of another one."""
+    if row is None:
+        return None
+    row_id, its_key, answer, created, state = row
+    if its_key != key or (answer is not None) != put:
+        raise Conflict("This write id was used for another write.")
+    facts = ImageFacts.from_json(json.loads(answer)) if answer else None
+    return Change(row_id, key, facts, created=created, done=state != PENDING, repeated=True)
+
+
+def _check(actor: Actor, conditions: Conditions, old: CatalogImage | None) -> None:
+    if old is not None:
+        check_may_change(actor, old.owner_id, old.facts.owner)
+    conditions.check(old.facts.etag if old else None)
+
+
+def _owned(image: CatalogImage, old: CatalogImage | None, kept: RestoredFacts | None) -> CatalogImage:
+    """The new row with its owner and time of creation: what is kept, else the old image's, else its own."""
+    if kept is not None:
+        facts = replace(image.facts, created_at=kept.created_at, owner=kept.owner)
+        return replace(image, facts=facts, owner_id=kept.owner_id)
+    if old is None:
+        return image
+    # Whoever replaces an image does not take it over.
+    facts = replace(image.facts, created_at=old.facts.created_at, owner=old.facts.owner)
+    return replace(image, facts=facts, owner_id=old.owner_id)
+
+
+def _by_key(prefix: str, last: Cursor | None) -> Any:
+    query = select(*FACTS).order_by(images.c.key)
+    start = _prefix_bytes(prefix)
+    if prefix and (end := end_of_prefix(start)) is not None:
+        query = query.where(images.c.key < end)
+    # One bound from below: of two SQLite goes by the first, and walks from there to the second.
+    if last is not None and last.key.encode() >= start:
+        return query.where(images.c.key > last.key)
+    return query.where(images.c.key >= start) if prefix else query
+
+
+def _by_key_backwards(prefix: str, last: Cursor) -> Any:
+    query = select(images.c.key).where(images.c.key < last.key).order_by(images.c.key.desc())
+    return query.where(images.c.key >= _prefix_bytes(prefix)) if prefix else query
+
+
+def _newest_first(prefix: str, last: Cursor | None) -> Any:
+    if prefix:
+        raise InvalidRequest("A prefix goes with order=key only.")
+    query = select(*FACTS).order_by(images.c.updated_at.desc(), images.c.key.desc())
+    if last is None:
+        return query
+    # One range and an exception to it: databases use the index for that, and not for an OR.
+    return query.where(
+        images.c.updated_at <= last.updated_at,
+        not_(and_(images.c.updated_at == last.updated_at, images.c.key >= last.key)),
+    )
+
+
+def _oldest_first(last: Cursor) -> Any:
+    query = select(images.c.key).order_by(images.c.updated_at, images.c.key)
+    return query.where(
+        images.c.updated_at >= last.updated_at,
+        not_(and_(images.c.updated_at == last.updated_at, images.c.key <= last.key)),
+    )
+
+
+def _prefix_bytes(prefix: str) -> bytes:
+    try:
+        return prefix.encode()
+    except UnicodeEncodeError:
+        raise InvalidRequest("The prefix is no Unicode text.") from None
+
+
+def _image(row: Sequence[Any]) -> CatalogImage:
+    """An image from its `COLUMNS`. By place: by name, a page of 1,000 costs half as much again."""
+    return CatalogImage(ImageFacts(*row[:-2]), *row[-2:])
+
+
+def _unknown(key: str) -> NotFound:
+    return NotFound(f"There is no image {key!r}.")

@@ -1,0 +1,91 @@
+"""What becomes of changes after their commit: pending, done, clean, forgotten."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+from sqlalchemy import Engine, delete, select, update
+
+from elastic_images.storage.catalog.catalog import CLEAN, DONE, PENDING
+from elastic_images.storage.catalog.tables import image_changes
+from elastic_images.storage.catalog.transactions import Transactions
+
+
+@dataclass(frozen=True, slots=True)
+class PendingChange:
+    """A change that not every cache may have heard of."""
+
+    id: int
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class OldObject:
+    """What a change took out of use; `name` None where it replaced nothing."""
+
+    change_id: int
+    name: str | None
+
+
+class ChangeLog:
+    """The changes in the database. Each method is one transaction; safe to share between threads and processes."""
+
+    def __init__(self, engine: Engine, *, clock: Callable[[], float] = time.time) -> None:
+        self._transactions = Transactions(engine)
+        self._clock = clock
+
+    def pending(self, before: float, limit: int = 500) -> list[PendingChange]:
+        """Changes that have been pending since `before` (seconds since the epoch) or longer, oldest first."""
+        query = (
+            select(image_changes.c.id, image_changes.c.key)
+            .where(image_changes.c.state == PENDING, image_changes.c.state_at <= before)
+            .order_by(image_changes.c.state_at, image_changes.c.id)
+            .limit(limit)
+        )
+        rows = self._transactions.read(lambda connection: connection.execute(query).all())
+        return [PendingChange(row.id, row.key) for row in rows]
+
+    def mark_done(self, ids: Collection[int]) -> None:
+        """Every cache has been told of these changes."""
+        self._move(ids, PENDING, DONE)
+
+    def old_objects(self, min_age_seconds: float, limit: int = 500) -> list[OldObject]:
+        """Of changes that have been done for so long, oldest first."""
+        query = (
+            select(image_changes.c.id, image_changes.c.old_object)
+            .where(image_changes.c.state == DONE, image_changes.c.state_at <= self._clock() - min_age_seconds)
+            .order_by(image_changes.c.state_at, image_changes.c.id)
+            .limit(limit)
+        )
+        rows = self._transactions.read(lambda connection: connection.execute(query).all())
+        return [OldObject(row.id, row.old_object) for row in rows]
+
+    def mark_clean(self, ids: Collection[int]) -> None:
+        """The old objects of these changes are gone."""
+        self._move(ids, DONE, CLEAN)
+
+    def forget(self, min_age_seconds: float, limit: int = 500) -> int:
+        """Drop the records of changes that have been clean for so long; their write ids are no longer known."""
+        query = (
+            select(image_changes.c.id)
+            .where(image_changes.c.state == CLEAN, image_changes.c.state_at <= self._clock() - min_age_seconds)
+            .order_by(image_changes.c.state_at, image_changes.c.id)
+            .limit(limit)
+        )
+        ids = self._transactions.read(lambda connection: connection.execute(query).scalars().all())
+        if ids:
+            gone = delete(image_changes).where(image_changes.c.id.in_(ids))
+            self._transactions.write(lambda connection: connection.execute(gone))
+        return len(ids)
+
+    def _move(self, ids: Collection[int], before: str, after: str) -> None:
+        if not ids:
+            return
+        moved = (
+            update(image_changes)
+            .where(image_changes.c.id.in_(sorted(ids)), image_changes.c.state == before)
+            .values(state=after, state_at=self._clock())
+        )
+        self._transactions.write(lambda connection: connection.execute(moved))

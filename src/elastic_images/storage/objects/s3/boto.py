@@ -1,0 +1,114 @@
+"""The one place here that knows boto3, which is imported when a service is made.
+
+boto3 finds credentials, region and endpoint by its own rules: the environment (`AWS_ENDPOINT_URL_S3` for a service
+other than Amazon's), `~/.aws`, the instance's profile.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+from elastic_images.aws.boto3_missing import boto3_missing
+from elastic_images.storage.objects.s3.errors import Trouble
+from elastic_images.storage.objects.s3.reading import Body
+
+CONNECTIONS = 64
+_CONNECT_SECONDS = 2.0
+ANSWER_SECONDS = 5.0
+
+
+class BotoS3Service:
+    """An `S3Service` through boto3. It looks for credentials and connects when it is first called.
+
+    Nothing is repeated here. Neither a credential nor a text of a library's is in a Trouble.
+
+    Args:
+        answer_seconds: so long a request waits for each piece of its answer.
+
+    Raises:
+        InvalidRequest: boto3 is not installed; the message says how to mend that.
+    """
+
+    def __init__(self, *, answer_seconds: float = ANSWER_SECONDS) -> None:
+        try:
+            import boto3
+            from botocore import exceptions, parsers, xform_name
+            from botocore.config import Config
+        except ImportError:
+            raise boto3_missing("An object store on S3 needs") from None
+        self._session_class = boto3.session.Session
+        self._config = Config(
+            connect_timeout=_CONNECT_SECONDS,
+            read_timeout=answer_seconds,
+            max_pool_connections=CONNECTIONS,
+            tcp_keepalive=True,
+            retries={"mode": "standard", "total_max_attempts": 1},
+            # Our uploads carry their SHA-256; a second checksum would only cost time.
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
+        )
+        self._method_name = xform_name
+        self._refused = exceptions.ClientError
+        self._unsafe = exceptions.SSLError
+        self._broken = (
+            exceptions.HTTPClientError,
+            exceptions.ConnectionError,
+            exceptions.IncompleteReadError,
+            parsers.ResponseParserError,
+            OSError,
+        )
+        self._failed = exceptions.BotoCoreError
+        self._lock = threading.Lock()
+        self._client: Any = None
+
+    def call(self, operation: str, **arguments: Any) -> dict[str, Any]:
+        """See `S3Service`."""
+        with self.troubles(operation):
+            answer: dict[str, Any] = getattr(self._connected(), self._method_name(operation))(**arguments)
+        return answer
+
+    def body(self, answer: dict[str, Any]) -> Body:
+        """See `S3Service`."""
+        return _Body(answer["Body"], self)
+
+    @contextlib.contextmanager
+    def troubles(self, operation: str) -> Iterator[None]:
+        """Turns the libraries' errors into Trouble."""
+        try:
+            yield
+        except self._refused as error:
+            answer = error.response
+            status = answer.get("ResponseMetadata", {}).get("HTTPStatusCode")
+            raise Trouble(str(answer.get("Error", {}).get("Code", status)), status, operation=operation) from None
+        except self._unsafe as error:
+            raise Trouble(type(error).__name__, None, operation=operation) from None
+        except self._broken as error:
+            raise Trouble(type(error).__name__, None, operation=operation, connection=True) from None
+        except self._failed as error:
+            raise Trouble(type(error).__name__, None, operation=operation) from None
+
+    def _connected(self) -> Any:
+        # A client may be shared between threads, a session may not.
+        with self._lock:
+            if self._client is None:
+                self._client = self._session_class().client("s3", config=self._config)
+            return self._client
+
+
+class _Body:
+    """The bytes of an answer, with our errors."""
+
+    def __init__(self, stream: Any, service: BotoS3Service) -> None:
+        self._stream = stream
+        self._service = service
+
+    def read(self, amt: int | None = None) -> bytes:
+        with self._service.troubles("GetObject"):
+            found: bytes = self._stream.read(amt)
+        return found
+
+    def close(self) -> None:
+        self._stream.close()

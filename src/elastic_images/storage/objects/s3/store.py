@@ -1,0 +1,221 @@
+"""Objects in a bucket of Amazon S3, or of a service that speaks its protocol."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
+from typing import Any
+
+from elastic_images.storage.objects.base import NAME, ObjectInfo, ObjectMissing, StoredObject, checked, new_name
+from elastic_images.storage.objects.s3.calls import BucketCalls, Deadlines, S3Service
+from elastic_images.storage.objects.s3.errors import EXISTS, MISSING, UPLOAD_GONE, Trouble, as_ours, is_temporary
+from elastic_images.storage.objects.s3.reading import S3Object
+from elastic_images.storage.objects.s3.retries import Repeater
+from elastic_images.storage.objects.s3.upload import S3Upload, pieces_of
+from elastic_images.storage.steps import Step, no_step
+
+_log = logging.getLogger(__name__)
+
+PART_BYTES = 8 * 1024 * 1024
+"""What is longer is sent in parts of this size. A part is held in memory; S3 takes none below 5 MiB but the last."""
+_CHECK_SECONDS = 5.0
+_PAGE = 1000
+
+
+class S3ObjectStore:
+    """An `ObjectStore` in `bucket`, under `prefix` (without slashes at its ends; may be empty).
+
+    Up to `part_bytes` an object goes in one request, else in parts. The service checks the SHA-256 of each, and
+    overwrites nothing. A call that fails for the moment is made again until its deadline.
+    """
+
+    def __init__(
+        self,
+        service: S3Service,
+        bucket: str,
+        prefix: str = "",
+        *,
+        part_bytes: int = PART_BYTES,
+        make_name: Callable[[], str] = new_name,
+        step: Step = no_step,
+        repeater: Repeater | None = None,
+        deadlines: Deadlines | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._calls = BucketCalls(service, bucket, repeater or Repeater(is_temporary), deadlines or Deadlines())
+        self._prefix = f"{prefix}/" if prefix else ""
+        self._place = f"s3://{bucket}/{prefix}".rstrip("/")
+        self._part_bytes = part_bytes
+        self._make_name = make_name
+        self._step = step
+        self._clock = clock
+        self._write_proved = False
+        self._checked_at: float | None = None
+
+    def put(self, chunks: Iterable[bytes], name: str | None = None) -> StoredObject:
+        """See `ObjectStore`. Holds two parts in memory at most."""
+        name = self._make_name() if name is None else checked(name)
+        pieces = pieces_of(chunks, self._part_bytes)
+        first, second = next(pieces, b""), next(pieces, None)
+        self._step("object-written")
+        with self._errors("written"):
+            upload = S3Upload(self._calls, name, self._key(name))
+            stored = upload.whole(first) if second is None else upload.in_parts(chain((first, second), pieces))
+        self._step("object-renamed")
+        return stored
+
+    def open(self, name: str) -> S3Object:
+        """See `ObjectStore`."""
+        key = self._key(checked(name))
+        with self._errors("read"):
+            try:
+                size_bytes, body = self._calls.repeat_read(lambda: self._calls.get(key))
+            except Trouble as trouble:
+                if trouble.code in MISSING:
+                    raise ObjectMissing(name) from None
+                raise
+        return S3Object(
+            size_bytes,
+            body,
+            fetch=lambda position: self._calls.get(key, position)[1],
+            repeat=self._calls.repeat_read,
+            errors=lambda: self._errors("read"),
+        )
+
+    def delete(self, name: str) -> None:
+        """See `ObjectStore`."""
+        key = self._key(checked(name))
+        with self._errors("written"):
+            self._calls.write("DeleteObject", Key=key)
+
+    def delete_many(self, names: Sequence[str]) -> None:
+        """See `ObjectStore`. One request removes up to 1,000."""
+        keys = [{"Key": self._key(checked(name))} for name in names]
+        with self._errors("written"):
+            for start in range(0, len(keys), _PAGE):
+                self._delete_batch(keys[start : start + _PAGE])
+
+    def stat(self, name: str) -> ObjectInfo | None:
+        """See `ObjectStore`."""
+        key = self._key(checked(name))
+        with self._errors("read"):
+            try:
+                answer = self._calls.read("HeadObject", Key=key)
+            except Trouble as trouble:
+                if trouble.code not in MISSING:
+                    raise
+                self._calls.read("HeadBucket")  # the answer to HEAD does not tell a missing bucket from a missing key
+                return None
+        return ObjectInfo(name, answer["ContentLength"], _seconds(answer["LastModified"]))
+
+    def list(self, after: str = "", limit: int = 1000) -> list[ObjectInfo]:
+        """See `ObjectStore`. What is no object of ours is passed over."""
+        found: list[ObjectInfo] = []
+        last: str | None = self._prefix + after
+        with self._errors("read"):
+            while last is not None and len(found) < limit:
+                page = self._calls.read(
+                    "ListObjectsV2", Prefix=self._prefix, StartAfter=last, MaxKeys=min(limit - len(found), _PAGE)
+                )
+                entries = page.get("Contents", [])
+                ours = [(name, entry) for entry in entries if (name := self._name(entry["Key"]))]
+                found += [ObjectInfo(name, entry["Size"], _seconds(entry["LastModified"])) for name, entry in ours]
+                last = entries[-1]["Key"] if entries and page.get("IsTruncated") else None
+        return found
+
+    def partials(self) -> Iterator[ObjectInfo]:
+        """See `ObjectStore`: the uploads in parts that were not completed."""
+        with self._errors("read"):
+            found = [
+                ObjectInfo(name, self._uploaded_bytes(upload), _seconds(upload["Initiated"]))
+                for upload in self._uploads(self._prefix)
+                if (name := self._name(upload["Key"]))
+            ]
+        yield from found
+
+    def delete_partial(self, name: str) -> None:
+        """See `ObjectStore`."""
+        key = self._key(checked(name))
+        with self._errors("written"):
+            for upload in self._uploads(key):
+                try:
+                    self._calls.write("AbortMultipartUpload", Key=upload["Key"], UploadId=upload["UploadId"])
+                except Trouble as trouble:
+                    if trouble.code not in UPLOAD_GONE:
+                        raise
+
+    def check(self) -> None:
+        """See `ObjectStore`. The first call writes and removes an empty object, later ones only look at the bucket.
+
+        A success counts for some seconds.
+        """
+        if self._checked_at is not None and self._clock() < self._checked_at + _CHECK_SECONDS:
+            return
+        with self._errors("written"):
+            self._calls.read("HeadBucket")
+            if not self._write_proved:
+                self._prove_write()
+        self._checked_at = self._clock()
+
+    def _prove_write(self) -> None:
+        key = self._prefix + "write-check"
+        try:
+            self._calls.write("PutObject", Key=key, Body=b"", IfNoneMatch="*")
+        except Trouble as trouble:
+            if trouble.code not in EXISTS:  # another process is at it, or was stopped in the middle of it
+                raise
+        self._calls.write("DeleteObject", Key=key)
+        self._write_proved = True
+
+    def _delete_batch(self, keys: Sequence[dict[str, str]]) -> None:
+        def attempt() -> None:
+            errors = self._calls.once("DeleteObjects", Delete={"Objects": keys, "Quiet": True}).get("Errors", [])
+            for error in errors:
+                if error["Code"] not in MISSING:
+                    raise Trouble(error["Code"], None, operation="DeleteObject")
+
+        self._calls.repeat_write(attempt)
+
+    def _uploads(self, prefix: str) -> Iterator[dict[str, Any]]:
+        """All uploads in parts of keys that begin so."""
+        markers: dict[str, str] = {}
+        while True:
+            page = self._calls.read("ListMultipartUploads", Prefix=prefix, **markers)
+            yield from page.get("Uploads", [])
+            if not page.get("IsTruncated"):
+                return
+            markers = {"KeyMarker": page["NextKeyMarker"], "UploadIdMarker": page["NextUploadIdMarker"]}
+
+    def _uploaded_bytes(self, upload: dict[str, Any]) -> int:
+        """Of its first 1,000 parts."""
+        try:
+            answer = self._calls.read("ListParts", Key=upload["Key"], UploadId=upload["UploadId"])
+        except Trouble as trouble:
+            if trouble.code in UPLOAD_GONE:
+                return 0  # completed or aborted meanwhile
+            raise
+        return sum(part["Size"] for part in answer.get("Parts", []))
+
+    def _key(self, name: str) -> str:
+        return self._prefix + name
+
+    def _name(self, key: str) -> str | None:
+        name = key.removeprefix(self._prefix)
+        return name if NAME.fullmatch(name) else None
+
+    @contextlib.contextmanager
+    def _errors(self, done: str) -> Iterator[None]:
+        try:
+            yield
+        except Trouble as trouble:
+            _log.warning("the object store %s cannot be %s: %s: %s", self._place, done, trouble.operation, trouble.code)
+            # Without its cause: a library's texts may tell more than a caller should see.
+            raise as_ours(trouble, self._place) from None
+
+
+def _seconds(moment: Any) -> float:
+    """Whole seconds: a listing is finer than an object's own headers in some services."""
+    return float(int(moment.timestamp()))

@@ -1,0 +1,1 @@
+"""Work on stored images beside reads and writes: collecting, checking, copying."""

@@ -1,0 +1,48 @@
+"""Removes what is no longer needed: old objects of changes that are done, their records, what crashes left half put."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+
+from elastic_images.storage.catalog.changes import ChangeLog
+from elastic_images.storage.objects.base import ObjectStore
+
+_log = logging.getLogger(__name__)
+
+GRACE_SECONDS = 300.0
+"""A reader that saw the old row has so long to open the old object."""
+REMEMBER_SECONDS = 86_400.0
+"""So long a repeated write is known as one."""
+PARTIAL_SECONDS = 86_400.0
+_BATCH = 500
+
+
+class ObjectCollector:
+    """Each `collect` is one round; any number of processes may run them at once."""
+
+    def __init__(
+        self,
+        changes: ChangeLog,
+        store: ObjectStore,
+        *,
+        clock: Callable[[], float] = time.time,
+        grace_seconds: float = GRACE_SECONDS,
+    ) -> None:
+        self._changes = changes
+        self._store = store
+        self._clock = clock
+        self._grace_seconds = grace_seconds
+
+    def collect(self) -> None:
+        """Remove all that is due."""
+        while old := self._changes.old_objects(self._grace_seconds, _BATCH):
+            self._store.delete_many([one.name for one in old if one.name is not None])
+            self._changes.mark_clean([one.change_id for one in old])
+        while self._changes.forget(REMEMBER_SECONDS, _BATCH) == _BATCH:
+            pass
+        for partial in self._store.partials():
+            if partial.created_at < self._clock() - PARTIAL_SECONDS:
+                self._store.delete_partial(partial.name)
+                _log.info("removed a half put object of %d bytes, a day old", partial.size_bytes)

@@ -1,0 +1,178 @@
+"""Copies the objects that images refer to from one object store to another, under their names.
+
+Objects never change, so this may run while the system works, and again until all are there. The target must be empty,
+or hold what an earlier run from the same origin left: an object in it, of a name that only this origin gives, tells.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Engine, select
+
+from elastic_images.core.errors import Conflict
+from elastic_images.storage.catalog.tables import images
+from elastic_images.storage.catalog.transactions import Transactions
+from elastic_images.storage.objects.base import CHUNK_BYTES, ObjectMissing, ObjectStore, OpenObject
+from elastic_images.storage.upkeep.fsck import Referenced
+
+_PAGE = 500
+
+
+@dataclass(slots=True)
+class ObjectCopyReport:
+    """What became of the objects."""
+
+    copied: int = 0
+    copied_bytes: int = 0
+    present: int = 0
+    """There from an earlier run."""
+    removed: int = 0
+    """From an earlier run, and referred to no more."""
+    damaged: list[str] = field(default_factory=list)
+    """Keys of images whose bytes are missing or are other ones than the catalog says, in the source already."""
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain JSON values."""
+        names = ("copied", "copied_bytes", "present", "removed", "damaged")
+        return {name: getattr(self, name) for name in names}
+
+
+class ObjectCopy:
+    """One run. For one thread.
+
+    Args:
+        engine: the catalog of the source.
+        mark: the name of the object that marks the target as this origin's.
+        progress: told how many bytes are done since the last call.
+    """
+
+    def __init__(
+        self,
+        source: ObjectStore,
+        target: ObjectStore,
+        engine: Engine,
+        mark: str,
+        *,
+        jobs: int = 8,
+        progress: Callable[[int], None] = lambda _: None,
+    ) -> None:
+        self._source = source
+        self._target = target
+        self._transactions = Transactions(engine)
+        self._mark = mark
+        self._jobs = jobs
+        self._progress = progress
+        self.report = ObjectCopyReport()
+
+    def check_target(self) -> None:
+        """Return where the target may be copied to. Changes nothing. Raises Conflict where it holds something else."""
+        if self._target.stat(self._mark) is None and self._target.list(limit=1):
+            raise Conflict("The target object store is not empty, and what it holds is not of this migration.")
+
+    def run(self) -> None:
+        """Copy what the target lacks.
+
+        Raises:
+            Conflict: see `check_target`.
+            OutOfSpace, Unavailable: of either store; what was copied stays, and a later run goes on.
+        """
+        self.check_target()
+        if self._target.stat(self._mark) is None:
+            self._target.put([b"a migration to this object store is not finished\n"], self._mark)
+        for half in list(self._target.partials()):
+            self._target.delete_partial(half.name)
+        waiting: deque[tuple[Referenced, Future[bool]]] = deque()
+        with ThreadPoolExecutor(self._jobs) as pool:
+            try:
+                for row in self._lacking():
+                    waiting.append((row, pool.submit(self._copy, row)))
+                    if len(waiting) > 2 * self._jobs:
+                        self._settle(*waiting.popleft())
+                while waiting:
+                    self._settle(*waiting.popleft())
+            finally:
+                pool.shutdown(cancel_futures=True)
+
+    def remove_leftovers(self) -> None:
+        """Remove from the target what an earlier run copied and images refer to no more."""
+        after = ""
+        while page := self._target.list(after, _PAGE):
+            names = {info.name for info in page} - {self._mark}
+            loose = sorted(names - self._referenced(names))
+            self._target.delete_many(loose)
+            self.report.removed += len(loose)
+            after = page[-1].name
+
+    def finish(self) -> None:
+        """Remove the mark: the target is an object store like any other."""
+        self._target.delete(self._mark)
+
+    def _referenced(self, names: set[str]) -> set[str]:
+        query = select(images.c.object_name).where(images.c.object_name.in_(names))
+        return set(self._transactions.read(lambda connection: connection.execute(query).scalars().all()))
+
+    def _settle(self, row: Referenced, copied: Future[bool]) -> None:
+        if copied.result():
+            self.report.copied += 1
+            self.report.copied_bytes += row.size_bytes
+        elif self._still_there(row):
+            self.report.damaged.append(row.key)
+        self._progress(row.size_bytes)
+
+    def _lacking(self) -> Iterator[Referenced]:
+        """The catalog's objects that are not in the target, by name."""
+        after = ""
+        while rows := self._rows(after):
+            sizes = self._sizes(after, rows[-1].object_name)
+            for row in rows:
+                if sizes.get(row.object_name) == row.size_bytes:
+                    self.report.present += 1
+                    self._progress(row.size_bytes)
+                    continue
+                if row.object_name in sizes:
+                    self._target.delete(row.object_name)
+                yield row
+            after = rows[-1].object_name
+
+    def _sizes(self, after: str, last: str) -> dict[str, int]:
+        """Of the target's objects with names above `after`, up to `last`."""
+        sizes: dict[str, int] = {}
+        while page := self._target.list(after, _PAGE):
+            sizes |= {info.name: info.size_bytes for info in page if info.name <= last}
+            after = page[-1].name
+            if after >= last:
+                break
+        return sizes
+
+    def _copy(self, row: Referenced) -> bool:
+        """False: the source has not these bytes; the target is left without them."""
+        try:
+            with self._source.open(row.object_name) as found:
+                stored = self._target.put(_chunks(found), row.object_name)
+        except ObjectMissing:
+            return False
+        if (stored.sha256, stored.size_bytes) == (row.sha256, row.size_bytes):
+            return True
+        self._target.delete(row.object_name)
+        return False
+
+    def _rows(self, after: str) -> list[Referenced]:
+        columns = select(images.c.object_name, images.c.key, images.c.size_bytes, images.c.sha256)
+        query = columns.where(images.c.object_name > after).order_by(images.c.object_name).limit(_PAGE)
+        rows = self._transactions.read(lambda connection: connection.execute(query).all())
+        return [Referenced(row.object_name, row.key, row.size_bytes, row.sha256) for row in rows]
+
+    def _still_there(self, row: Referenced) -> bool:
+        """It may have been replaced since its row was read."""
+        query = select(images.c.key).where(images.c.object_name == row.object_name)
+        return self._transactions.read(lambda connection: connection.execute(query).first()) is not None
+
+
+def _chunks(found: OpenObject) -> Iterator[bytes]:
+    while chunk := found.read(CHUNK_BYTES):
+        yield chunk

@@ -1,0 +1,1 @@
+"""Request bodies as streams: exact lengths and multipart forms."""

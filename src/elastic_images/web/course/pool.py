@@ -1,0 +1,78 @@
+"""The course API's calls about the pool."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, request
+
+from elastic_images.accounts.guard import rule
+from elastic_images.core.errors import InvalidRequest
+from elastic_images.core.pool_config import COURSE_NAMES, OWN_NAMES, ScalingConfig, parse_changes
+from elastic_images.web.course.answer import success
+from elastic_images.web.services import PoolControl
+
+_RATE_FIELDS = {"hit": "hit_rate", "miss": "miss_rate"}
+_NOBODY_ASKED = -1.0
+
+
+def add_pool_calls(api: Blueprint, pool: PoolControl) -> None:
+    """Register `configure_cache`, `getNumNodes` and `getRate`."""
+
+    @api.post("/api/configure_cache")
+    @api.post("/api/configure_cache/")
+    @rule("admin")
+    def configure_cache() -> dict[str, Any]:
+        given = _parameters()
+        # Judged as a whole here already, so that the message has the names that the caller used.
+        config = pool.config()
+        present = {name: config[name] for name in OWN_NAMES if name in config}
+        ScalingConfig.from_json(present).merge(given, COURSE_NAMES)
+        if given:
+            config = pool.update_config(parse_changes(given, COURSE_NAMES))
+        return success(
+            mode=config["mode"], numNodes=config["num_nodes"], cacheSize=config["cache_mb"], policy=config["policy"]
+        )
+
+    @api.post("/api/getNumNodes")
+    @api.post("/api/getNumNodes/")
+    @rule("read")
+    def get_num_nodes() -> dict[str, Any]:
+        return success(numNodes=pool.config()["num_nodes"])
+
+    @api.post("/api/getRate")
+    @api.post("/api/getRate/")
+    @rule("read")
+    def get_rate() -> dict[str, Any]:
+        rate = _parameters().get("rate", "")
+        if rate not in _RATE_FIELDS:
+            raise InvalidRequest("rate must be hit or miss.")
+        value = pool.rate()[_RATE_FIELDS[rate]]
+        return success(rate=rate, value=_NOBODY_ASKED if value is None else float(value))
+
+
+def _parameters() -> dict[str, str]:
+    """The call's parameters, from query string, form and JSON. Raises InvalidRequest where one is given twice."""
+    found = request.values.to_dict(flat=False)
+    for name, value in _json_parameters().items():
+        found.setdefault(name, []).append(value)
+    for name, values in found.items():
+        if len(values) > 1:
+            raise InvalidRequest(f"{name} is given {len(values)} times.")
+    return {name: values[0] for name, values in found.items()}
+
+
+def _json_parameters() -> dict[str, str]:
+    """Those in a body of JSON: ignored, they would be answered with `success` and change nothing."""
+    if not request.is_json or not request.get_data(cache=True):
+        return {}
+    try:
+        found = request.get_json(silent=True)
+    except RecursionError:
+        found = None  # thousands of brackets in each other
+    if not isinstance(found, dict):
+        raise InvalidRequest("A body of JSON must be an object with the parameters.")
+    for name, value in found.items():
+        if isinstance(value, bool) or not isinstance(value, str | int | float):
+            raise InvalidRequest(f"{name[:40]} must be a text or a number.")
+    return {name: str(value) for name, value in found.items()}

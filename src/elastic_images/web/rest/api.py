@@ -1,0 +1,109 @@
+"""The REST API: images under `/api/images`."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, jsonify, request
+
+from elastic_images.accounts.guard import current_principal, rule
+from elastic_images.core.errors import EmptyBody, InvalidRequest
+from elastic_images.core.keys import MAX_KEY_CHARACTERS, quote_key
+from elastic_images.core.partitions import shown_partition
+from elastic_images.web.bodies.exact import announced_length, exact_body
+from elastic_images.web.request_path import key_in_path
+from elastic_images.web.rest.restored_facts import FindUser, restored_facts
+from elastic_images.web.services import Images, Json, Plane
+
+PREFIX = "/api/images/"
+DEFAULT_LIMIT = 100
+MAX_LIMIT = 1000
+
+
+def rest_api(images: Images, plane: Plane, find_user: FindUser, max_image_bytes: int) -> Blueprint:
+    """The routes."""
+    api = Blueprint("rest", __name__)
+
+    def shown(metadata: Json) -> Json:
+        return with_place(metadata, plane)
+
+    @api.put("/api/images/<rest:_path>")
+    @rule("write")
+    def put(_path: str) -> Response:
+        key = key_in_path(request.environ, PREFIX)
+        kept = restored_facts(request, find_user)
+        length = announced_length(request, max_image_bytes)
+        if length == 0:
+            raise EmptyBody("The upload has no bytes.")
+        created, metadata = images.put(
+            key,
+            exact_body(request, length),
+            length,
+            actor=current_principal().actor(),
+            if_match=request.headers.get("If-Match"),
+            if_none_match=request.headers.get("If-None-Match"),
+            kept=kept,
+        )
+        answer = _metadata_answer(shown(metadata))
+        answer.status_code = 201 if created else 200
+        answer.headers["Location"] = image_path(key)
+        return answer
+
+    @api.get("/api/images/<rest:_path>")
+    @rule("read")
+    def get(_path: str) -> Response:
+        return _metadata_answer(shown(images.metadata(key_in_path(request.environ, PREFIX))))
+
+    @api.delete("/api/images/<rest:_path>")
+    @rule("write")
+    def delete(_path: str) -> Response:
+        key = key_in_path(request.environ, PREFIX)
+        images.delete(key, actor=current_principal().actor(), if_match=request.headers.get("If-Match"))
+        return Response(status=204)
+
+    @api.get("/api/images")
+    @rule("read")
+    def page() -> Response:
+        found = images.page(
+            prefix=checked_prefix(request.args.get("prefix")),
+            limit=_limit(request.args.get("limit")),
+            cursor=request.args.get("cursor") or None,
+        )
+        return jsonify({"images": [shown(metadata) for metadata in found["images"]], "next": found["next"]})
+
+    return api
+
+
+def image_path(key: str) -> str:
+    """The stable address of an image's bytes on this host."""
+    return f"/images/{quote_key(key)}"
+
+
+def with_place(metadata: Json, plane: Plane) -> Json:
+    """Metadata with its address, and where in the pool the image belongs: `partition` 1 to 16, and `node`."""
+    partition, slot = plane.locate(metadata["key"])
+    place = {"partition": shown_partition(partition), "node": slot, "url": image_path(metadata["key"])}
+    return {**metadata, **place}
+
+
+def checked_prefix(text: str | None) -> str:
+    """The beginning of keys that a query asks for. Raises InvalidRequest where no key can begin so."""
+    prefix = text or ""
+    if len(prefix) > MAX_KEY_CHARACTERS:
+        raise InvalidRequest(f"prefix has at most {MAX_KEY_CHARACTERS} characters.")
+    return prefix
+
+
+def _metadata_answer(metadata: Json) -> Response:
+    answer = jsonify(metadata)
+    answer.headers["ETag"] = metadata["etag"]
+    return answer
+
+
+def _limit(text: str | None) -> int:
+    """How many a query asks for; left out or empty means the default."""
+    if not text:
+        return DEFAULT_LIMIT
+    # No number of more digits is within the bounds, and int() is slow on very long ones.
+    limit = int(text) if text.isascii() and text.isdigit() and len(text) <= len(str(MAX_LIMIT)) else 0
+    if not 1 <= limit <= MAX_LIMIT:
+        raise InvalidRequest(f"limit must be a whole number from 1 to {MAX_LIMIT}.")
+    return limit

@@ -1,0 +1,75 @@
+"""Runs writes and ends the process hard at a named step of each: `python -m testing.storage_crashes FOLDER`.
+
+Each case works in a folder of its own, FOLDER/<action>-<step>, in a process of its own, and dies by `os._exit`, which
+runs no handler, flushes nothing and closes nothing, as a SIGKILL would.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from elastic_images.database.base import metadata
+from elastic_images.database.engine import open_engine
+from elastic_images.storage.catalog import tables
+from elastic_images.storage.steps import STEPS, no_step
+from testing.storage_parts import Parts, large_picture, picture
+
+KEY, WRITE_ID = "k", "c" * 32
+# The one is small and kept in memory while it comes in, the other goes through a file.
+OLD, NEW = picture(seed=1), large_picture()
+ACTIONS = ("upload", "replace", "delete")
+CASES = [
+    (action, step)
+    for action in ACTIONS
+    for step in STEPS
+    if action != "delete" or STEPS.index(step) >= STEPS.index("before-commit")
+]
+CRASHED = 9
+
+
+def open_parts(folder: Path, crash_at: str | None = None) -> Parts:
+    """The parts of one case; dies at the step `crash_at`."""
+
+    def step(name: str) -> None:
+        if name == crash_at:
+            os._exit(CRASHED)
+
+    engine = open_engine(f"sqlite:///{folder}/test.db")
+    own = [tables.images, tables.image_keys, tables.image_changes, tables.image_usage]
+    metadata.create_all(engine, tables=own)
+    return Parts(engine, folder, step=step if crash_at else no_step)
+
+
+def act(parts: Parts, action: str) -> None:
+    if action == "delete":
+        parts.delete(KEY, write_id=WRITE_ID)
+    else:
+        parts.put(KEY, NEW, write_id=WRITE_ID)
+
+
+def run(folder: Path, action: str, step: str) -> None:
+    """One case, to be called in a process of its own."""
+    folder.mkdir()
+    if action != "upload":
+        before = open_parts(folder)
+        before.put(KEY, OLD)
+        before.acknowledger.mark_done()
+        before.engine.dispose()
+    act(open_parts(folder, step), action)
+
+
+def main() -> None:
+    root = Path(sys.argv[1])
+    for action, step in CASES:
+        child = os.fork()
+        if child == 0:
+            run(root / f"{action}-{step}", action, step)
+            os._exit(0)
+        _, status = os.waitpid(child, 0)
+        assert os.waitstatus_to_exitcode(status) == CRASHED, f"{action} did not pass {step}"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,164 @@
+"""Parts for the tests of the storage room: small images, a settable clock, caches that obey or do not."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import random
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+from sqlalchemy import Engine
+
+from elastic_images.core.errors import Unavailable
+from elastic_images.core.image_facts import Actor, ImageFacts
+from elastic_images.imaging.inspection import ImageInspector
+from elastic_images.metrics.counters import Counters
+from elastic_images.storage.acknowledge import Acknowledger
+from elastic_images.storage.catalog.catalog import Catalog, Upload
+from elastic_images.storage.catalog.changes import ChangeLog
+from elastic_images.storage.objects.base import CHUNK_BYTES, new_name
+from elastic_images.storage.objects.local import LocalObjectStore
+from elastic_images.storage.reading import ImageReader
+from elastic_images.storage.spool import Spool
+from elastic_images.storage.steps import Step, no_step
+from elastic_images.storage.write_path import WritePath
+
+ANN = Actor(1, "ann")
+BOB = Actor(2, "bob")
+ADMIN = Actor(3, "root", admin=True)
+NOBODY = Actor(None, "anonymous")
+
+
+@cache
+def picture(kind: str = "PNG", seed: int = 0, size: tuple[int, int] = (24, 17), **options: Any) -> bytes:
+    """A small encoded image; another seed gives other bytes."""
+    image = Image.new("RGB", size, (seed % 256, seed // 256 % 256, 90))
+    image.paste((200, 30, seed % 251), (3, 3, 9, 9))
+    stream = io.BytesIO()
+    image.save(stream, kind, **options)
+    return stream.getvalue()
+
+
+@cache
+def large_picture() -> bytes:
+    """An image that is not held in memory while it comes in."""
+    stream = io.BytesIO()
+    Image.frombytes("L", (700, 500), random.Random(1).randbytes(350_000)).save(stream, "PNG")
+    assert len(stream.getvalue()) > CHUNK_BYTES
+    return stream.getvalue()
+
+
+def write_id() -> str:
+    return uuid.uuid4().hex
+
+
+def with_digest(body: bytes) -> io.BytesIO:
+    """A body as storage is sent it."""
+    return io.BytesIO(body + hashlib.sha256(body).hexdigest().encode())
+
+
+def facts_of(key: str, seed: int = 0, size_bytes: int = 100, actor: Actor = ANN) -> ImageFacts:
+    return ImageFacts(
+        key=key,
+        version=0,
+        sha256=hashlib.sha256(f"{key}{seed}".encode()).hexdigest(),
+        size_bytes=size_bytes,
+        content_type="image/png",
+        format="PNG",
+        width=3,
+        height=4,
+        frames=1,
+        owner=actor.name if actor.user is not None else None,
+        created_at=0.0,
+        updated_at=0.0,
+    )
+
+
+def upload_of(
+    key: str,
+    seed: int = 0,
+    *,
+    size_bytes: int = 100,
+    actor: Actor = ANN,
+    begun_at: float = 0.0,
+) -> Upload:
+    """What the catalog is given for an image whose bytes nobody looks at."""
+    return Upload(write_id(), facts_of(key, seed, size_bytes, actor), new_name(), begun_at)
+
+
+class Clock:
+    """A time that stands still until it is moved."""
+
+    def __init__(self, now: float = 1_800_000_000.25) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@dataclass
+class Caches:
+    """Stands for all caches: notes what it is told, or is out of reach."""
+
+    told: list[tuple[str, ...]] = field(default_factory=list)
+    reachable: bool = True
+    on_invalidate: Callable[[], None] = lambda: None
+
+    def invalidate(self, keys: Sequence[str], deadline: float) -> None:
+        assert deadline > 0
+        self.on_invalidate()
+        if not self.reachable:
+            raise Unavailable("A cache node does not answer.")
+        self.told.append(tuple(keys))
+
+
+class Parts:
+    """A write path and all it works with, on a database that has its tables and a folder."""
+
+    def __init__(self, engine: Engine, folder: Path, *, step: Step = no_step, max_bytes: int = 1_000_000) -> None:
+        self.clock = Clock()
+        self.monotonic = Clock(1000.0)
+        self.caches = Caches()
+        self.engine = engine
+        self.folder = folder
+        self.catalog = Catalog(engine, clock=self.clock, monotonic=self.monotonic)
+        self.changes = ChangeLog(engine, clock=self.clock)
+        self.store = LocalObjectStore(folder / "objects", step=step)
+        self.acknowledger = Acknowledger(
+            self.changes, self.caches, clock=self.clock, monotonic=self.monotonic, step=step
+        )
+        self.inspector = ImageInspector(max_pixels=1_000_000, max_decodes=2)
+        self.reader = ImageReader(self.catalog, self.store, Counters())
+        self.writes = WritePath(
+            self.catalog,
+            self.store,
+            Spool(folder / "spool"),
+            self.inspector,
+            self.acknowledger,
+            max_bytes=max_bytes,
+            monotonic=self.monotonic,
+            step=step,
+        )
+
+    def put(self, key: str, body: bytes, actor: Actor = ANN, **options: Any) -> tuple[ImageFacts, bool]:
+        options.setdefault("write_id", write_id())
+        return self.writes.put(key, with_digest(body), len(body), actor=actor, **options)
+
+    def delete(self, key: str, actor: Actor = ANN, **options: Any) -> None:
+        options.setdefault("write_id", write_id())
+        self.writes.delete(key, actor=actor, **options)
+
+    def bytes_of(self, key: str) -> bytes:
+        _, found = self.reader.open(key)
+        with found:
+            return found.read()
+
+    def objects(self) -> list[str]:
+        """The names of all objects, and of what is half put."""
+        return [info.name for info in self.store.list()] + [info.name for info in self.store.partials()]

@@ -1,0 +1,107 @@
+"""Renditions of every kind of image that is stored."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from dataclasses import replace
+
+import pytest
+from PIL import Image
+from testing.storage_parts import facts_of
+
+from elastic_images.core.errors import InvalidRequest
+from elastic_images.core.image_facts import ImageFacts
+from elastic_images.core.renditions import RENDITIONS
+from elastic_images.imaging.inspection import ImageInspector
+from elastic_images.imaging.renditions import RenditionMaker
+
+SIZE = (720, 480)
+
+
+def encoded(kind: str, mode: str = "RGB", **options: object) -> bytes:
+    stream = io.BytesIO()
+    picture = Image.linear_gradient("L").resize(SIZE)
+    image = (picture if mode in ("I;16", "F") else picture.convert("RGB")).convert(mode)
+    if mode in ("RGBA", "LA"):
+        image.putalpha(picture)
+    image.save(stream, kind, **options)
+    return stream.getvalue()
+
+
+def thumb(body: bytes) -> tuple[ImageFacts, Image.Image]:
+    inspector = ImageInspector(max_pixels=10_000_000, max_decodes=1)
+    found = inspector.inspect(body)
+    facts = replace(facts_of("k"), format=found.format, width=found.width, height=found.height)
+    made, data = RenditionMaker(inspector).make(facts, body, "thumb")
+    assert (made.size_bytes, made.sha256) == (len(data), hashlib.sha256(data).hexdigest())
+    image = Image.open(io.BytesIO(data))
+    image.load()
+    return made, image
+
+
+@pytest.mark.parametrize(
+    ("kind", "mode"),
+    [
+        ("JPEG", "RGB"),
+        ("JPEG", "L"),
+        ("JPEG", "CMYK"),
+        ("PNG", "RGB"),
+        ("PNG", "1"),
+        ("PNG", "P"),
+        ("PNG", "I;16"),
+        ("GIF", "P"),
+        ("WEBP", "RGB"),
+        ("AVIF", "RGB"),
+        ("BMP", "RGB"),
+        ("TIFF", "RGB"),
+        ("TIFF", "CMYK"),
+        ("TIFF", "LAB"),
+        ("TIFF", "F"),
+    ],
+)
+def test_every_kind_has_a_thumb(kind: str, mode: str) -> None:
+    made, image = thumb(encoded(kind, mode))
+    assert (made.content_type, image.format) == ("image/jpeg", "JPEG")
+    assert image.size == (RENDITIONS["thumb"], 213)
+
+
+@pytest.mark.parametrize(("kind", "mode"), [("PNG", "RGBA"), ("PNG", "LA"), ("WEBP", "RGBA"), ("TIFF", "RGBA")])
+def test_transparency_is_kept(kind: str, mode: str) -> None:
+    made, image = thumb(encoded(kind, mode))
+    assert (made.content_type, image.mode) == ("image/png", "RGBA")
+
+
+def test_a_thumb_stands_upright_and_carries_no_metadata() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    exif[0x010E] = "a secret place"
+    _, image = thumb(encoded("JPEG", exif=exif))
+    assert image.size == (213, RENDITIONS["thumb"])
+    assert not image.getexif()
+
+
+def test_damaged_exif_costs_the_orientation_only() -> None:
+    body = encoded("JPEG")
+    damaged = b"\xff\xe1\0\x14Exif\0\0II*\0\x08\0\0\0\x09\0\x12\x01"
+    assert thumb(body[:2] + damaged + body[20:])[1].size == (RENDITIONS["thumb"], 213)
+
+
+def test_a_small_tiff_becomes_what_browsers_show() -> None:
+    body = io.BytesIO()
+    Image.new("RGB", (30, 20)).save(body, "TIFF")
+    facts = replace(facts_of("k"), format="TIFF", content_type="image/tiff", width=30, height=20)
+    made, data = RenditionMaker(ImageInspector(max_pixels=10_000_000, max_decodes=1)).make(
+        facts, body.getvalue(), "thumb"
+    )
+    assert made.content_type == "image/jpeg"
+    with Image.open(io.BytesIO(data)) as image:
+        assert (image.format, image.size) == ("JPEG", (30, 20))
+
+
+def test_small_images_stay_and_unknown_renditions_are_refused() -> None:
+    facts = replace(facts_of("k"), width=300, height=200)
+    maker = RenditionMaker(ImageInspector(max_pixels=10_000_000, max_decodes=1))
+    assert maker.make(facts, b"as it is", "thumb") == (facts, b"as it is")
+    with pytest.raises(InvalidRequest):
+        maker.make(facts, b"", "poster")
