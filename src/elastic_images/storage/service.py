@@ -14,13 +14,13 @@ from elastic_images.metrics.prometheus import registry_for
 from elastic_images.pool.endpoints import pool_blueprint
 from elastic_images.pool.invalidation import HttpInvalidationChannel, Invalidator
 from elastic_images.pool.store import PoolStore
+from elastic_images.process.periodic import PeriodicLoop
 from elastic_images.process.server import Bound
 from elastic_images.settings import Settings
 from elastic_images.storage.acknowledge import TAKE_UP_SECONDS, Acknowledger
 from elastic_images.storage.app import StorageServices, create_app
 from elastic_images.storage.catalog.catalog import Catalog
 from elastic_images.storage.catalog.changes import ChangeLog
-from elastic_images.storage.loop import Loop
 from elastic_images.storage.objects.opening import open_object_store
 from elastic_images.storage.reading import ImageReader
 from elastic_images.storage.spool import Spool
@@ -64,8 +64,9 @@ class StorageService:
         )
         self.wsgi = create_app(services, settings)
         self._take_up_seconds = 0.0
-        self._keeper = Loop("change-keeper", self._keep, _KEEP_SECONDS)
-        self._collector = Loop("object-collector", ObjectCollector(changes, self._store).collect, _COLLECT_SECONDS)
+        self._keeper = PeriodicLoop("change-keeper", self._keep, _KEEP_SECONDS)
+        collector = ObjectCollector(changes, self._store)
+        self._collector = PeriodicLoop("object-collector", collector.collect, _COLLECT_SECONDS)
 
     def start(self, bound: Bound) -> None:  # noqa: ARG002 - nobody needs to be told where storage is
         """See `server.Service`. Raises Unavailable where the object store cannot be written."""

@@ -1,9 +1,7 @@
-"""Conditions, cursors, transactions, loops: the small parts that the write path stands on."""
+"""Conditions, cursors, transactions: the small parts that the write path stands on."""
 
 from __future__ import annotations
 
-import logging
-import threading
 from collections.abc import Iterator
 
 import pytest
@@ -11,12 +9,11 @@ from sqlalchemy import Engine, text
 from sqlalchemy.exc import IntegrityError, OperationalError
 from testing.storage_parts import facts_of
 
-from elastic_images.core.errors import InvalidRequest, PreconditionFailed, Unavailable
+from elastic_images.core.errors import InvalidRequest, PreconditionFailed
 from elastic_images.core.image_facts import ImageFacts, ImagePage
 from elastic_images.storage.catalog.listing import Cursor, decode_cursor
 from elastic_images.storage.catalog.transactions import Transactions
 from elastic_images.storage.conditions import NO_CONDITIONS, Conditions
-from elastic_images.storage.loop import Loop
 
 TAG = '"abc"'
 
@@ -121,27 +118,3 @@ def test_a_transaction_is_not_run_for_ever(engine: Engine) -> None:
     with pytest.raises(OperationalError):
         Transactions(engine).write(gone)
     assert runs == [1], "whether it was committed is not known"
-
-
-def test_a_loop_goes_on_after_trouble(caplog: pytest.LogCaptureFixture) -> None:
-    rounds: list[int] = []
-    enough = threading.Event()
-
-    def work() -> None:
-        rounds.append(1)
-        if len(rounds) == 1:
-            raise Unavailable("the caches do not answer")
-        if len(rounds) == 2:
-            raise RuntimeError("a mistake of ours")
-        enough.set()
-
-    loop = Loop("worker", work, 0.001)
-    loop.stop()
-    loop = Loop("worker", work, 0.001)
-    with caplog.at_level(logging.WARNING):
-        loop.start()
-        assert enough.wait(10)
-        loop.stop()
-    assert "the caches do not answer" in caplog.text
-    assert "a mistake of ours" in caplog.text
-    assert not [thread for thread in threading.enumerate() if thread.name == "worker"]
