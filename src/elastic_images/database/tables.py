@@ -8,7 +8,7 @@ from sqlalchemy import MetaData
 
 from elastic_images.database.base import metadata
 
-_ROOMS = ("accounts", "autoscaler", "pool", "storage")
+_ROOMS = ("accounts", "autoscaler", "pool", "storage.catalog")
 
 
 def import_all() -> MetaData:
