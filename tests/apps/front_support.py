@@ -9,7 +9,7 @@ from typing import Any
 from testing.wire import Wire as StrictWire
 
 from elastic_images.front.reads import Environ, Question, ReplyHead, Verdict, Whole
-from elastic_images.http.serving import Answer
+from elastic_images.http.answer import Answer
 
 WAIT_SECONDS = 10.0
 

@@ -22,8 +22,8 @@ from elastic_images.core.assignment import alternating
 from elastic_images.core.cache import ByteCache
 from elastic_images.core.coherence import CoherentCache
 from elastic_images.core.pool_map import close_resize, first_map, open_resize, settle
+from elastic_images.http.answer import Answer
 from elastic_images.http.lean_client import LeanClient
-from elastic_images.http.serving import Answer
 from elastic_images.metrics.counters import Counters
 from elastic_images.pool.router import PoolRouter
 from elastic_images.pool.view import Member, PoolView, node_id

@@ -12,8 +12,8 @@ from tests.apps.node_support import TOKEN, Node, Storage, served_node
 
 from elastic_images.core.assignment import alternating
 from elastic_images.core.pool_map import PoolMap, first_map
+from elastic_images.http.answer import Answer
 from elastic_images.http.lean_client import LeanClient
-from elastic_images.http.serving import Answer
 from elastic_images.memcache.node import FILL_PLACES
 from elastic_images.metrics.counters import Counters
 from elastic_images.pool.router import PoolRouter

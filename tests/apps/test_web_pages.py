@@ -16,7 +16,7 @@ from werkzeug.test import TestResponse
 
 from elastic_images.core.errors import Unavailable
 from elastic_images.core.keys import quote_key
-from elastic_images.http.serving import Answer
+from elastic_images.http.answer import Answer
 from elastic_images.web.pages.browsers import browser_name
 from elastic_images.web.pages.gallery import shows_whole
 from elastic_images.web.pages.share import cache_answer

@@ -34,8 +34,8 @@ from elastic_images.core.pool_config import ScalingConfig
 from elastic_images.core.restored_facts import RestoredFacts
 from elastic_images.database.base import metadata
 from elastic_images.database.engine import open_engine
-from elastic_images.http.serving import Answer
-from elastic_images.http.wsgi import error_answer
+from elastic_images.http.answer import Answer
+from elastic_images.http.problems import problem_answer
 from elastic_images.settings import Settings
 from elastic_images.web.app import WebServices, create_app
 from elastic_images.web.bulkheads import Bounds, default_bounds
@@ -228,7 +228,7 @@ class FakePlane:
         try:
             return self.read(key_in_path(environ, "/images/"))
         except ElasticImagesError as error:
-            return error_answer(error)
+            return problem_answer(error)
 
     def locate(self, key: str) -> tuple[int, int | None]:
         return partition_of(key), partition_of(key) % 2

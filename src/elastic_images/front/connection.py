@@ -14,7 +14,7 @@ from elastic_images.front.loop import WRITABLE, Loop
 from elastic_images.front.reads import Environ, Question, Reads, ReplyHead, Whole
 from elastic_images.front.sending import Part, parts_of, send, unsent
 from elastic_images.front.upstream import Ended
-from elastic_images.http.serving import Answer
+from elastic_images.http.answer import Answer
 
 _log = logging.getLogger(__name__)
 _READ_BYTES = 16_384

@@ -19,9 +19,8 @@ from elastic_images.front.reads import Reads
 from elastic_images.front.tunnel import Tunnel
 from elastic_images.front.tunnel_clients import LOOPBACK, Peers
 from elastic_images.front.upstream import Exchanges
-from elastic_images.http.base_app import told_error
-from elastic_images.http.serving import Answer
-from elastic_images.http.wsgi import error_answer
+from elastic_images.http.answer import Answer
+from elastic_images.http.problems import problem_answer, public_error
 
 _ACCEPTED_AT_ONCE = 64
 _PAUSE_SECONDS = 0.2
@@ -101,7 +100,7 @@ class Front:
             try:
                 answer = find()
             except Exception as error:  # noqa: BLE001 - it is logged, and the client gets an answer
-                answer = error_answer(told_error(error, uuid.uuid4().hex))
+                answer = problem_answer(public_error(error, uuid.uuid4().hex))
             self.loop.post(partial(done, answer))
 
         self._workers.submit(run)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from enum import Enum, auto
 from typing import NamedTuple, Protocol
 
-from elastic_images.http.serving import Answer
+from elastic_images.http.answer import Answer
 
 Environ = Mapping[str, str]
 """A request as WSGI (PEP 3333) spells it: method, path, query, the client's address, and its header fields."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from elastic_images.core.entry import head_lines
-from elastic_images.http.serving import Answer
+from elastic_images.http.answer import Answer
 
 Part = bytes | memoryview
 

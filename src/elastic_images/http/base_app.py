@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hmac
-import json
-import logging
 import re
 import uuid
 from collections.abc import Callable
@@ -17,16 +15,13 @@ from elastic_images.core.errors import (
     ElasticImagesError,
     InvalidRequest,
     NotFound,
-    OutOfSpace,
     TooLarge,
     Unauthenticated,
-    Unavailable,
 )
 from elastic_images.http.bulkhead import Bulkhead
 from elastic_images.http.drain import DrainBodies
-from elastic_images.http.internal_client import PROBLEM_TYPE_PREFIX, problem
+from elastic_images.http.problems import problem_response, public_error
 
-_log = logging.getLogger(__name__)
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _DRAINS = 8
 _DRAIN_BYTES = 1_000_000
@@ -81,17 +76,6 @@ def base_app(
     return app
 
 
-def problem_response(error: ElasticImagesError) -> Response:
-    """The answer that carries `error`."""
-    document = problem(error, instance=f"urn:request:{g.get('request_id', '')}")
-    response = Response(json.dumps(document), status=error.status, content_type="application/problem+json")
-    if error.retry_after_seconds is not None:
-        response.headers["Retry-After"] = str(error.retry_after_seconds)
-    if isinstance(error, Unauthenticated):
-        response.headers["WWW-Authenticate"] = "Bearer"
-    return response
-
-
 def _identify_requests(app: Flask) -> None:
     @app.before_request
     def identify() -> None:
@@ -106,7 +90,7 @@ def _identify_requests(app: Flask) -> None:
 
 def _answer_errors(app: Flask, render_error: Callable[[ElasticImagesError], Response | None]) -> None:
     def answer(error: ElasticImagesError) -> Response:
-        return render_error(error) or problem_response(error)
+        return render_error(error) or problem_response(error, g.get("request_id", ""))
 
     @app.errorhandler(ElasticImagesError)
     def ours(error: ElasticImagesError) -> Response:
@@ -122,29 +106,7 @@ def _answer_errors(app: Flask, render_error: Callable[[ElasticImagesError], Resp
 
     @app.errorhandler(Exception)
     def unexpected(error: Exception) -> Response:
-        return answer(told_error(error, str(g.get("request_id"))))
-
-
-def told_error(error: Exception, request_id: str) -> ElasticImagesError:
-    """What whoever asked is told of `error`. What is none of ours goes to the log, under the request's id."""
-    if isinstance(error, ElasticImagesError):
-        return error
-    if _is_database_trouble(error) and "disk is full" in str(error):  # SQLite's words
-        _log.warning("request %s: the database has no room", request_id)
-        return OutOfSpace("The database has no room.")
-    if _is_database_trouble(error):
-        _log.warning("request %s: the database does not answer: %s", request_id, type(error).__name__)
-        return Unavailable("The database does not answer.")
-    _log.error("request %s failed", request_id, exc_info=error)
-    return ElasticImagesError(f"Something went wrong here. The log has it under {request_id}.")
-
-
-def _is_database_trouble(error: Exception) -> bool:
-    # By name, so that an app that never opens the database does not import SQLAlchemy.
-    kinds = {f"{kind.__module__}.{kind.__name__}" for kind in type(error).__mro__}
-    return bool(
-        kinds & {"sqlalchemy.exc.OperationalError", "sqlalchemy.exc.InterfaceError", "sqlalchemy.exc.TimeoutError"}
-    )
+        return answer(public_error(error, g.get("request_id", "")))
 
 
 def _require_token(app: Flask, token: str) -> None:
@@ -172,6 +134,3 @@ def _from_http_exception(error: HTTPException) -> ElasticImagesError:
     if kind is NotFound:
         return NotFound(f"There is nothing at {request.path}.")
     return kind(error.description or error.name) if kind else _OtherHttpError(error)
-
-
-__all__ = ["OPEN_PATHS", "PROBLEM_TYPE_PREFIX", "base_app", "problem_response", "told_error"]

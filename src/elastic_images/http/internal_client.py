@@ -9,10 +9,10 @@ from typing import IO, Any
 import urllib3
 from urllib3.connection import HTTPConnection
 
-from elastic_images.core import errors
-from elastic_images.core.errors import ElasticImagesError, Unavailable
+from elastic_images.core.errors import Unavailable
 from elastic_images.http.dead_peers import dead_peer_options
 from elastic_images.http.lean_client import LeanAnswer, LeanClient, NotConnected
+from elastic_images.http.problems import error_from_answer
 
 _CONNECT_SECONDS = 2.0
 _WHOLE_SECONDS = 60.0
@@ -22,17 +22,9 @@ GONE_SECONDS = 10
 """After so long a write is given up whose storage is gone without a word. A process that hangs may take as long for the
 next piece of an upload: it need not be shorter than a writer's patience with caches."""
 
-PROBLEM_TYPE_PREFIX = "https://elastic-images.example/problems/"
-"""The `type` of a problem document is this and the error's slug: a name, not an address to fetch (RFC 9457, 3.1.1)."""
-
 
 class NoAnswer(Unavailable):
     """The other side may have done what it was asked for, or not: no connection, or no answer of ours in time."""
-
-
-_BY_SLUG: dict[str, type[ElasticImagesError]] = {
-    kind.slug: kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, ElasticImagesError)
-}
 
 
 class InternalClient:
@@ -95,7 +87,7 @@ class InternalClient:
             )
             if answer.status < 400:
                 return answer
-            raise _error_from(answer.status, answer.headers, answer.data)
+            raise error_from_answer(answer.status, answer.headers, answer.data)
         except urllib3.exceptions.HTTPError as error:
             raise NoAnswer(f"{_place(url)} does not answer.") from error
 
@@ -180,35 +172,10 @@ def decoded(answer: urllib3.BaseHTTPResponse | LeanAnswer) -> Any:
         raise Unavailable("The answer of another process cannot be read.") from error
 
 
-def problem(error: ElasticImagesError, *, instance: str | None = None) -> dict[str, Any]:
-    """The problem document (RFC 9457) for an error."""
-    document: dict[str, Any] = {
-        "type": PROBLEM_TYPE_PREFIX + error.slug,
-        "title": error.title,
-        "status": error.status,
-        "detail": str(error),
-    }
-    if instance:
-        document["instance"] = instance
-    return document
-
-
 def _taken(answer: LeanAnswer) -> LeanAnswer:
     if answer.status < 400:
         return answer
-    raise _error_from(*answer)
-
-
-def _error_from(status: int, headers: Mapping[str, str], body: bytes) -> ElasticImagesError:
-    retry_after = headers.get("retry-after", "")
-    seconds = int(retry_after) if retry_after.isdecimal() else None
-    try:
-        document = json_module.loads(body)
-        kind = _BY_SLUG[str(document["type"]).removeprefix(PROBLEM_TYPE_PREFIX)]
-        message = str(document["detail"])
-    except (ValueError, KeyError, TypeError):
-        return Unavailable(f"Another process answered {status}.")
-    return kind(message, retry_after_seconds=seconds)
+    raise error_from_answer(*answer)
 
 
 def _place(url: str) -> str:

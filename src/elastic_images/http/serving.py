@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import NamedTuple
 
 from werkzeug.http import parse_date, parse_etags, parse_if_range_header, parse_range_header, unquote_etag
 
 from elastic_images.core.entry import Entry, Headers
+from elastic_images.http.answer import Answer
 
 CONDITIONAL_HEADERS = (
     "HTTP_IF_NONE_MATCH",
@@ -21,14 +21,6 @@ CONDITIONAL_HEADERS = (
 """The request headers that make an answer other than the whole entry, as the WSGI environment spells them."""
 
 _OF_CONTENT = frozenset({"Content-Length", "Content-Type", "Accept-Ranges"})
-
-
-class Answer(NamedTuple):
-    """Status, headers and body of an answer. The headers are shared and must not be changed."""
-
-    status: str
-    headers: Headers
-    body: bytes
 
 
 def whole(entry: Entry, now: float) -> Answer:

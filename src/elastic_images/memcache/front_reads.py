@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from elastic_images.front.reads import Environ, Verdict, Whole
-from elastic_images.http.serving import Answer, is_conditional
+from elastic_images.http.answer import Answer
+from elastic_images.http.serving import is_conditional
 from elastic_images.memcache.node import CacheNode
 from elastic_images.memcache.plane import IMAGES, PEER, NodePlane
 

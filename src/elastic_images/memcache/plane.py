@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING
 from elastic_images.core.coherence import Refusal
 from elastic_images.core.errors import Conflict, ElasticImagesError, InvalidKey, NotFound, NotMine, Unauthenticated
 from elastic_images.front.reads import Environ
-from elastic_images.http.serving import Answer, answer, is_conditional, whole
-from elastic_images.http.wsgi import error_answer, reads_in_front_of
+from elastic_images.http.answer import Answer
+from elastic_images.http.problems import problem_answer
+from elastic_images.http.read_middleware import reads_in_front_of
+from elastic_images.http.serving import answer, is_conditional, whole
 from elastic_images.memcache.node import CacheNode
 
 if TYPE_CHECKING:
@@ -56,7 +58,7 @@ class NodePlane:
                 return self._peer(_key(path[len(PEER) :]))
             return self._image(_key(path[len(IMAGES) :]), environ)
         except ElasticImagesError as error:
-            return error_answer(error)
+            return problem_answer(error)
 
     def knows(self, environ: Environ) -> bool:
         """Whether who asks has the internal token."""

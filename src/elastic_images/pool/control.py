@@ -9,13 +9,13 @@ import hmac
 import json
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from elastic_images.core.coherence import CoherentCache
 from elastic_images.core.errors import ElasticImagesError, InvalidRequest, NotFound, TooLarge, Unauthenticated
-from elastic_images.http.internal_client import problem
+from elastic_images.http.problems import problem_document
 
 _log = logging.getLogger(__name__)
 _MAX_BODY_BYTES = 4_000_000
@@ -96,7 +96,7 @@ def _handler(token: str, routes: dict[tuple[str, str], Route]) -> type[BaseHTTPR
                 self._send(200, route(self._body()))
             except ElasticImagesError as error:
                 self.close_connection = True
-                self._send(error.status, problem(error))
+                self._send(error.status, problem_document(error))
 
         do_GET = do_POST = _answer  # noqa: N815 - the standard library's names
 

@@ -16,9 +16,8 @@ from elastic_images.core.entry import Headers
 from elastic_images.core.errors import InvalidKey, Unauthenticated
 from elastic_images.core.image_facts import ImageFacts
 from elastic_images.core.keys import check_key
-from elastic_images.http.base_app import told_error
 from elastic_images.http.entries import fact_headers
-from elastic_images.http.wsgi import error_answer
+from elastic_images.http.problems import problem_answer, public_error
 from elastic_images.imaging.renditions import RenditionMaker
 from elastic_images.storage.objects.base import CHUNK_BYTES, OpenObject
 from elastic_images.storage.reading import ImageReader
@@ -50,7 +49,7 @@ class ReadPlane:
             facts, body = self._read(key, environ) if method == "GET" else (self._reader.facts(key), [])
             status, headers = "200 OK", _headers(facts)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is told as the app behind tells it
-            status, headers, told = error_answer(told_error(error, uuid.uuid4().hex))
+            status, headers, told = problem_answer(public_error(error, uuid.uuid4().hex))
             body = [told] if method == "GET" else []
         start_response(status, headers)
         return body

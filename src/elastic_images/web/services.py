@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from elastic_images.core.restored_facts import RestoredFacts
-from elastic_images.http.serving import Answer
+from elastic_images.http.answer import Answer
 
 Json = dict[str, Any]
 Actor = Mapping[str, Any]

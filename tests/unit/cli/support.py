@@ -17,7 +17,7 @@ from click.testing import CliRunner, Result
 from elastic_images.cli import main
 from elastic_images.core import errors
 from elastic_images.core.errors import ElasticImagesError
-from elastic_images.http.internal_client import problem
+from elastic_images.http.problems import problem_document
 from elastic_images.process import server
 
 TOKEN = "ei_test_token"
@@ -72,7 +72,7 @@ class FakeSystem:
         try:
             status, body = self._answer(environ)
         except ElasticImagesError as error:
-            status, body = error.status, json.dumps(problem(error)).encode()
+            status, body = error.status, json.dumps(problem_document(error)).encode()
         finally:
             with self._lock:
                 self._at_a_time -= 1

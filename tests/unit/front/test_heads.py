@@ -6,7 +6,8 @@ import pytest
 
 from elastic_images.front.heads import PLAIN, Heads
 from elastic_images.front.reads import Environ, Verdict, Whole
-from elastic_images.http.serving import Answer, is_conditional
+from elastic_images.http.answer import Answer
+from elastic_images.http.serving import is_conditional
 
 FIELDS = b"Host: images.example\r\nAccept: */*\r\n"
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from elastic_images.front.sending import Part, parts_of, unsent
-from elastic_images.http.serving import Answer
+from elastic_images.http.answer import Answer
 
 DATE = b"Date: Mon, 23 Nov 2026 00:00:00 GMT\r\n"
 

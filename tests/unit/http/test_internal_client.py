@@ -13,17 +13,16 @@ import pytest
 from tests.unit.pool.raw_server import RawServer, answer_always, ok, read_request
 
 from elastic_images.core import errors
-from elastic_images.core.errors import ElasticImagesError, NotFound, OutOfSpace, Unavailable
+from elastic_images.core.errors import ElasticImagesError, NotFound, Unavailable
 from elastic_images.http.dead_peers import dead_peer_options
 from elastic_images.http.internal_client import (
     GONE_SECONDS,
-    PROBLEM_TYPE_PREFIX,
     InternalClient,
     NoAnswer,
     decoded,
-    problem,
 )
 from elastic_images.http.lean_client import NotConnected
+from elastic_images.http.problems import problem_document
 
 KINDS = [
     kind
@@ -74,7 +73,7 @@ def test_connections_are_kept_and_replaced_when_they_were_closed(client: Interna
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_an_error_comes_out_as_it_went_in(client: InternalClient, kind: type[ElasticImagesError]) -> None:
-    body = json.dumps(problem(kind("what is wrong"))).encode()
+    body = json.dumps(problem_document(kind("what is wrong"))).encode()
     answer = ok(body, "Retry-After: 7", status=f"{kind.status} Trouble")
     with RawServer(answer_always(answer)) as server, pytest.raises(kind) as caught:
         client.request("GET", f"http://{server.address}/")
@@ -85,7 +84,7 @@ def test_an_error_comes_out_as_it_went_in(client: InternalClient, kind: type[Ela
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_a_fetch_raises_what_a_request_raises(client: InternalClient, kind: type[ElasticImagesError]) -> None:
-    body = json.dumps(problem(kind("what is wrong"))).encode()
+    body = json.dumps(problem_document(kind("what is wrong"))).encode()
     answer = ok(body, "Retry-After: 7", status=f"{kind.status} Trouble")
     with RawServer(answer_always(answer)) as server, pytest.raises(kind) as caught:
         client.fetch(f"http://{server.address}/")
@@ -135,7 +134,7 @@ def test_a_member_is_told_in_json_on_one_connection(client: InternalClient) -> N
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_who_is_told_may_refuse(client: InternalClient, kind: type[ElasticImagesError]) -> None:
-    answer = ok(json.dumps(problem(kind("what is wrong"))).encode(), status=f"{kind.status} Trouble")
+    answer = ok(json.dumps(problem_document(kind("what is wrong"))).encode(), status=f"{kind.status} Trouble")
     with RawServer(answer_always(answer)) as server, pytest.raises(kind, match="what is wrong"):
         client.tell(server.address, "/invalidate", {}, timeout_seconds=1.0)
 
@@ -194,7 +193,7 @@ def test_a_put_is_sent_again_where_its_connection_was_closed(client: InternalCli
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_a_put_may_be_refused(client: InternalClient, kind: type[ElasticImagesError]) -> None:
-    answer = ok(json.dumps(problem(kind("what is wrong"))).encode(), status=f"{kind.status} Trouble")
+    answer = ok(json.dumps(problem_document(kind("what is wrong"))).encode(), status=f"{kind.status} Trouble")
 
     def script(connection: socket.socket, _number: int) -> None:
         read_put(connection)
@@ -223,18 +222,6 @@ def test_a_fetch_over_tls_is_urllib3s(client: InternalClient) -> None:
     with RawServer(script) as server, pytest.raises(Unavailable):
         client.fetch(f"https://{server.address}/", timeout_seconds=5)
     assert hello[0][:2] == b"\x16\x03"  # a TLS handshake
-
-
-def test_each_kind_of_error_has_a_name_of_its_own() -> None:
-    slugs = [kind.slug for kind in KINDS]
-    assert len(set(slugs)) == len(slugs)
-    assert problem(OutOfSpace("full"), instance="urn:x") == {
-        "type": PROBLEM_TYPE_PREFIX + "out-of-space",
-        "title": "Out of space",
-        "status": 507,
-        "detail": "full",
-        "instance": "urn:x",
-    }
 
 
 NO_ANSWERS = {
@@ -343,7 +330,7 @@ def test_without_a_token_none_is_sent() -> None:
 
 
 def test_an_error_that_is_streamed_is_read(client: InternalClient) -> None:
-    body = json.dumps(problem(NotFound("none"))).encode()
+    body = json.dumps(problem_document(NotFound("none"))).encode()
     with RawServer(answer_always(ok(body, status="404 Not found"))) as server:
         for _ in range(2):
             with pytest.raises(NotFound):

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from elastic_images.front.reads import Environ, Question, Verdict, Whole
-from elastic_images.http.serving import Answer, answer, is_conditional
+from elastic_images.http.answer import Answer
+from elastic_images.http.serving import answer, is_conditional
 from elastic_images.metrics.counters import Counters
 from elastic_images.web.reads.near_cache import NearCache
 from elastic_images.web.reads.plane import IMAGES, ImagePlane

@@ -17,10 +17,12 @@ from elastic_images.core.entry import Entry, Headers
 from elastic_images.core.errors import ElasticImagesError, InvalidRequest, NotFound, Unavailable
 from elastic_images.core.renditions import rendition_name
 from elastic_images.front.reads import Environ
+from elastic_images.http.answer import Answer
 from elastic_images.http.entries import entry_from_answer, fact_headers
 from elastic_images.http.lean_client import LeanAnswer
-from elastic_images.http.serving import CONDITIONAL_HEADERS, Answer, answer, is_conditional, whole
-from elastic_images.http.wsgi import error_answer, reads_in_front_of
+from elastic_images.http.problems import problem_answer
+from elastic_images.http.read_middleware import reads_in_front_of
+from elastic_images.http.serving import CONDITIONAL_HEADERS, answer, is_conditional, whole
 from elastic_images.metrics.counters import Counters
 from elastic_images.pool.router import Asked, PoolRouter
 from elastic_images.web.reads.near_cache import NearCache, PoolUnused
@@ -120,7 +122,7 @@ class ImagePlane:
         except ElasticImagesError as error:
             if error.is_ours:
                 self._failed()
-            return error_answer(error)
+            return problem_answer(error)
 
     # --- the near cache
 

@@ -16,8 +16,8 @@ from elastic_images.core.entry import head_lines
 from elastic_images.core.errors import InvalidKey
 from elastic_images.core.keys import check_key, quote_key
 from elastic_images.front.reads import ReplyHead, Whole
+from elastic_images.http.answer import Answer
 from elastic_images.http.lean_client import LeanAnswer
-from elastic_images.http.serving import Answer
 from elastic_images.pool.router import Asked, PoolRouter
 from elastic_images.pool.view import Member
 from elastic_images.web.reads.near_cache import NearCache

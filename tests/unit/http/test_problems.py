@@ -1,0 +1,74 @@
+"""Problem documents, written and read."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import subprocess
+import sys
+
+import pytest
+from sqlalchemy.exc import OperationalError
+
+from elastic_images.core import errors
+from elastic_images.core.errors import ElasticImagesError, OutOfSpace, Unavailable
+from elastic_images.http.problems import (
+    PROBLEM_TYPE_PREFIX,
+    error_from_answer,
+    problem_answer,
+    problem_document,
+    public_error,
+)
+
+KINDS = [
+    kind
+    for kind in vars(errors).values()
+    if isinstance(kind, type) and issubclass(kind, ElasticImagesError) and kind is not ElasticImagesError
+]
+
+
+def test_each_kind_of_error_has_a_name_of_its_own() -> None:
+    slugs = [kind.slug for kind in KINDS]
+    assert len(set(slugs)) == len(slugs)
+    assert problem_document(OutOfSpace("full"), request_id="x") == {
+        "type": PROBLEM_TYPE_PREFIX + "out-of-space",
+        "title": "Out of space",
+        "status": 507,
+        "detail": "full",
+        "instance": "urn:request:x",
+    }
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_error_survives_the_wire(kind: type[ElasticImagesError]) -> None:
+    status, headers, body = problem_answer(kind("what is wrong", retry_after_seconds=7))
+    fields = {name.lower(): value for name, value in headers}
+    assert (int(status[:3]), status[4:]) == (kind.status, kind.title)
+    assert (fields["content-type"], fields["content-length"]) == ("application/problem+json", str(len(body)))
+    error = error_from_answer(kind.status, fields, body)
+    assert (type(error), str(error), error.retry_after_seconds) == (kind, "what is wrong", 7)
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"\xff", b'{"type": "about:blank", "detail": "x"}', b'{"detail": "x"}'])
+def test_other_documents_mean_unavailable(body: bytes) -> None:
+    error = error_from_answer(500, {}, body)
+    assert (type(error), str(error)) == (Unavailable, "Another process answered 500.")
+
+
+def test_clients_see_no_details_of_unexpected_errors(caplog: pytest.LogCaptureFixture) -> None:
+    ours = OutOfSpace("full")
+    assert public_error(ours, "r1") is ours
+    database = OperationalError("INSERT", {}, sqlite3.OperationalError("unable to open database file"))
+    with caplog.at_level(logging.WARNING):
+        assert type(public_error(database, "r2")) is Unavailable
+        unexpected = public_error(RuntimeError("secret"), "r3")
+    assert (type(unexpected), unexpected.status) == (ElasticImagesError, 500)
+    assert "secret" not in str(unexpected)
+    assert "r3" in str(unexpected)
+    assert "secret" in caplog.text
+
+
+def test_the_module_is_light() -> None:
+    heavy = ("flask", "werkzeug", "sqlalchemy")
+    check = f"import sys, elastic_images.http.problems; sys.exit(any(name in sys.modules for name in {heavy}))"
+    subprocess.run([sys.executable, "-c", check], check=True)
