@@ -119,7 +119,7 @@ def _handler(token: str, routes: dict[tuple[str, str], Route]) -> type[BaseHTTPR
             while left and (chunk := self.rfile.read(min(left, 65_536))):
                 left -= len(chunk)
 
-        def _send(self, status: int, value: dict[str, Any]) -> None:
+        def _send(self, status: int, value: Mapping[str, Any]) -> None:
             body = json.dumps(value).encode()
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
