@@ -61,9 +61,11 @@ class Readers:
         self._chance.shuffle(everything)
         numbers = chain(everything, (self._draw() for _ in range(count)))
 
+        stop = threading.Event()
+
         def work() -> None:
             connection = Connection("127.0.0.1", self._port, _TIMEOUT_SECONDS)
-            while True:
+            while not stop.is_set():
                 with self._lock:
                     number = next(numbers, None)
                     if number is None:
@@ -72,7 +74,7 @@ class Readers:
                 self._read(connection, "HEAD", place, number, time.monotonic())
             connection.close()
 
-        _run(work, threads)
+        _run(work, threads, stop)
 
     def steadily(self, rate: float, stop: threading.Event, *, threads: int = 48) -> None:
         """`rate` requests a second until `stop` is set."""
@@ -89,7 +91,7 @@ class Readers:
                 self._read(connection, "GET", place, number, due_at)
             connection.close()
 
-        _run(work, threads)
+        _run(work, threads, stop)
 
     def _draw(self) -> int:
         return bisect_left(self._weights, self._chance.random() * self._weights[-1])
@@ -105,12 +107,17 @@ class Readers:
         self.reads[place] = Read(number, due_at, seconds, status, cache)
 
 
-def _run(work: Callable[[], None], threads: int) -> None:
+def _run(work: Callable[[], None], threads: int, stop: threading.Event) -> None:
+    """Run `work` in threads and wait for them. An interrupted wait sets `stop`, or they would outlive the run."""
     running = [threading.Thread(target=work) for _ in range(threads)]
-    for thread in running:
-        thread.start()
-    for thread in running:
-        thread.join()
+    try:
+        for thread in running:
+            thread.start()
+        for thread in running:
+            thread.join()
+    except BaseException:
+        stop.set()
+        raise
 
 
 def percentile(reads: Sequence[Read], share: float) -> float:

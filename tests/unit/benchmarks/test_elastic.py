@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import signal
+import threading
+import time
 from collections import Counter
 from random import Random
 
@@ -49,6 +52,22 @@ def test_requests_follow_zipfs_law_and_can_be_replayed() -> None:
     counts = Counter(drawn)
     assert counts[0] / len(drawn) == pytest.approx(1 / weights[-1], rel=0.1)
     assert counts[0] / counts[9] == pytest.approx(10, rel=0.25)
+
+
+def test_an_interrupted_run_ends_its_readers() -> None:
+    """Nobody listens at port 1, so what is left of a million requests would keep its readers busy for minutes."""
+    readers = Readers(1, catalog(), seed=1)
+
+    def interrupt() -> None:
+        while len(readers.reads) < 10:
+            time.sleep(0.001)
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+    interrupting = threading.Thread(target=interrupt)
+    interrupting.start()
+    with pytest.raises(KeyboardInterrupt):
+        readers.rest(1_000_000)
+    interrupting.join()
 
 
 def test_an_ideal_pool_is_an_lru_cache_for_each_node() -> None:
