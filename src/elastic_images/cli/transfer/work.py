@@ -19,8 +19,10 @@ from elastic_images.core.errors import Unavailable
 T = TypeVar("T")
 R = TypeVar("R")
 
-PAUSES_SECONDS = (0.1, 0.3, 0.6, 1.0, 2.0, 3.0)
-"""A part of a system that was killed is back within 3 s."""
+NO_ANSWER_PAUSES = 6
+"""Pauses before giving up on a system that does not answer at all: 7 s in all, because it may not be running."""
+PAUSES_SECONDS = (0.1, 0.3, 0.6, 1.0, 2.0, 3.0, *[3.0] * 18)
+"""Pauses for a system that answers 503: a minute, as long as the supervisor waits for a part to start."""
 _AHEAD = 4
 
 
@@ -56,12 +58,16 @@ def in_parallel(work: Callable[[T], R], items: Iterable[T], jobs: int) -> Genera
 
 
 def patiently(ask: Callable[[], R], *, sleep: Callable[[float], None] = time.sleep) -> R:
-    """What `ask` gives; asked again for some seconds while it raises Unavailable, which then comes through."""
-    for pause in PAUSES_SECONDS:
+    """What `ask` gives; asked again for up to a minute while it raises Unavailable, which then comes through."""
+    from elastic_images.http.internal_client import NoAnswer
+
+    for tried, pause in enumerate(PAUSES_SECONDS):
         try:
             return ask()
-        except Unavailable:
-            sleep(pause)
+        except Unavailable as error:
+            if isinstance(error, NoAnswer) and tried >= NO_ANSWER_PAUSES:
+                raise
+        sleep(pause)
     return ask()
 
 

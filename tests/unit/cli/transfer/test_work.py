@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from elastic_images.cli.transfer.work import PAUSES_SECONDS, in_parallel, patiently
+from elastic_images.cli.transfer.work import NO_ANSWER_PAUSES, PAUSES_SECONDS, in_parallel, patiently
 from elastic_images.core.errors import NotFound, Unavailable
+from elastic_images.http.internal_client import NoAnswer
 
 
 def test_results_come_in_order_from_several_at_a_time() -> None:
@@ -89,6 +90,15 @@ def test_patience_has_an_end() -> None:
     with pytest.raises(Unavailable):
         patiently(ask, sleep=slept.append)
     assert tuple(slept) == PAUSES_SECONDS
+    assert sum(slept) > 60, "longer than a part takes to start on a busy machine"
+    slept.clear()
+
+    def silent() -> None:
+        raise NoAnswer("no connection")
+
+    with pytest.raises(NoAnswer):
+        patiently(silent, sleep=slept.append)
+    assert tuple(slept) == PAUSES_SECONDS[:NO_ANSWER_PAUSES]
     slept.clear()
 
     def refuse() -> None:
