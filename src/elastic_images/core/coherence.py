@@ -108,6 +108,10 @@ class CoherentCache:
         self.handed_over = 0
         """How many entries were given to new owners so far."""
 
+    def now(self) -> float:
+        """The time by the clock that the ages of entries are counted by."""
+        return self._clock()
+
     # --- reading
 
     def begin(self, key: str) -> Entry | Begun | Refusal:

@@ -44,7 +44,7 @@ class Pull:
         self._bytes_per_second = bytes_per_second
         self._stopping = stopping
         self._clock = clock
-        self._began = clock()
+        self._began = cache.now()
         self._ranks = cache.statistics()["policy"] == "LRU"
         self._waited_in_vain = -1
         """How much was handed over when room was last waited for in vain."""
@@ -101,7 +101,7 @@ class Pull:
                 source.decline(self._age_now(plan.cut_age_seconds))
 
     def _age_now(self, age_seconds: float) -> float:
-        return age_seconds + self._clock() - self._began
+        return age_seconds + self._cache.now() - self._began
 
     def _is_over(self) -> bool:
         """The map has moved on: what is still to be pulled is no longer to be had from its previous owner."""
