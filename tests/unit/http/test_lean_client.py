@@ -14,6 +14,15 @@ from elastic_images.http.lean_client import LeanAnswer, LeanClient, _host_and_po
 
 @pytest.fixture
 def client() -> Iterator[LeanClient]:
+    """Of endless patience, as far as a test is concerned."""
+    made = LeanClient("secret", answer_seconds=60.0, connect_seconds=60.0)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def hasty() -> Iterator[LeanClient]:
+    """For tests of what comes too late."""
     made = LeanClient("secret", answer_seconds=0.3)
     yield made
     made.close()
@@ -168,9 +177,9 @@ def sends_drops(connection: socket.socket, _number: int) -> None:
 
 
 @pytest.mark.parametrize("script", [hangs_before_the_head, hangs_in_the_body, sends_drops])
-def test_a_node_that_takes_too_long_is_unavailable(client: LeanClient, script: Script) -> None:
+def test_a_node_that_takes_too_long_is_unavailable(hasty: LeanClient, script: Script) -> None:
     with RawServer(script) as server, pytest.raises(Unavailable):
-        get(client, server)
+        get(hasty, server)
 
 
 def test_a_long_answer_may_take_longer_than_a_wait_for_its_next_bytes() -> None:
@@ -178,10 +187,10 @@ def test_a_long_answer_may_take_longer_than_a_wait_for_its_next_bytes() -> None:
         read_request(connection)
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n")
         for _ in range(10):
-            threading.Event().wait(0.05)
+            threading.Event().wait(0.2)
             connection.sendall(b"x")
 
-    patient = LeanClient(None, answer_seconds=0.2, whole_seconds=30.0)
+    patient = LeanClient(None, answer_seconds=1.5, whole_seconds=60.0)
     with RawServer(script) as server:
         assert get(patient, server).body == b"x" * 10
     patient.close()
@@ -206,7 +215,7 @@ def test_addresses(address: str, place: tuple[str, int]) -> None:
     assert _host_and_port(address) == place
 
 
-def test_a_node_that_accepts_nothing_is_unavailable(client: LeanClient) -> None:
+def test_a_node_that_accepts_nothing_is_unavailable(hasty: LeanClient) -> None:
     with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
         address = f"127.0.0.1:{full.getsockname()[1]}"
         queue = [socket.socket() for _ in range(4)]
@@ -214,7 +223,7 @@ def test_a_node_that_accepts_nothing_is_unavailable(client: LeanClient) -> None:
             waiting.settimeout(0)
             waiting.connect_ex(("127.0.0.1", full.getsockname()[1]))
         with pytest.raises(Unavailable):
-            client.get(address, "/images/k", {})
+            hasty.get(address, "/images/k", {})
         for waiting in queue:
             waiting.close()
 
