@@ -22,14 +22,15 @@ MISSING_RIGHTS = "not allowed here: "
 LEAVE_SECONDS = float(os.environ.get("TEST_LEAVE_SECONDS", "5"))
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     # A setting of the person who runs the tests is no setting of the tests, and he has no token for them either, nor
     # credentials for AWS.
     for name in [name for name in os.environ if name.startswith((PREFIX, "AWS_")) and name != SERVICES_VARIABLE]:
         del os.environ[name]
     # A busy machine is no error: no test has a deadline.
     hypothesis.settings.register_profile("without-deadline", deadline=None)
-    hypothesis.settings.load_profile("without-deadline")
+    hypothesis.settings.register_profile("quick", deadline=None, max_examples=10)  # run_tests.sh, for a few files
+    hypothesis.settings.load_profile(config.getoption("--hypothesis-profile") or "without-deadline")
 
 
 @pytest.fixture(autouse=True)

@@ -20,8 +20,9 @@ from elastic_images.settings import SETTINGS, Settings
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = ["run_main.sh", "run_tests.sh", "scripts/environment.sh", ".ci/run"]
 
-# Notes what it is asked for. `-m venv` makes a .venv whose python is this script again; what else it does is said by
-# files in the notes' folder: `old` (too old), `no-venv`, `pip-fails`, `pip-interrupted`.
+# Notes what it is asked for. `-m venv` makes a .venv whose python is this script again, and `pip install` makes the
+# checks so. Files in the notes' folder say what else it does: `old` (too old), `no-venv`, `pip-fails`,
+# `pip-interrupted`, `mypy-fails`.
 STAND_IN = """#!/bin/bash
 notes="$NOTES"
 case "$*" in
@@ -31,11 +32,14 @@ case "$*" in
   "-c ") exit 0 ;;
 esac
 echo "$(basename "$0") $*" >>"$notes/calls"
+[ ! -e "$notes/$(basename "$0")-fails" ] || exit 1
 case "$*" in
   "-m venv "*) mkdir -p "$3/bin"; cp "$0" "$3/bin/python" ;;
   "-m pip install"*)
     if [ -e "$notes/pip-interrupted" ]; then kill -KILL $PPID; exit 1; fi
+    for name in ruff mypy lint-imports codespell; do cp "$0" "$(dirname "$0")/$name"; done
     [ ! -e "$notes/pip-fails" ]; exit ;;
+  "-m pytest"*) echo "pytest ran"; exit ;;
   "-m elastic_images up"*) echo "up:$ELASTIC_IMAGES_NODES"; exec sleep "${UP_SECONDS:-0}" ;;
 esac
 """
@@ -116,6 +120,81 @@ def test_through_a_link_from_another_folder(checkout: Checkout, script: str) -> 
     done = checkout.run(str(elsewhere / "start"))
     assert "environment.sh" not in done.stderr, done.stderr
     assert (checkout.root / ".venv" / "bin" / "python").exists()
+
+
+CHECKS = ["ruff check", "ruff format --check --quiet", "mypy ", "lint-imports --no-logo", "codespell "]
+EVERYTHING = "python -m pytest -n 2 --dist loadfile"
+
+
+@pytest.fixture
+def tests(checkout: Checkout) -> Checkout:
+    """A checkout with run_tests.sh and some files of tests, in which everything is installed."""
+    shutil.copy(ROOT / "run_tests.sh", checkout.root / "run_tests.sh")
+    for folder, files in (("tests/unit/core", 2), ("tests/system", 40)):
+        (checkout.root / folder).mkdir(parents=True)
+        for number in range(files):
+            (checkout.root / folder / f"test_{number}.py").touch()
+    assert checkout.run("run_tests.sh", "--checks").returncode == 0
+    checkout.calls()
+    return checkout
+
+
+def test_without_arguments_everything_is_checked_and_tested(tests: Checkout) -> None:
+    done = tests.run("run_tests.sh")
+    assert done.returncode == 0, done.stderr
+    assert tests.calls() == [*CHECKS, EVERYTHING]
+    assert done.stdout.splitlines()[-1] == "pytest ran"
+
+
+def test_the_checks_alone(tests: Checkout) -> None:
+    done = tests.run("run_tests.sh", "--checks")
+    assert done.returncode == 0, done.stderr
+    assert tests.calls() == CHECKS
+
+
+@pytest.mark.parametrize("words", [["--checks"], []])
+def test_a_failed_check_is_named_and_fails_the_run(tests: Checkout, words: list[str]) -> None:
+    tests.set("mypy-fails")
+    done = tests.run("run_tests.sh", *words)
+    assert done.returncode == 1
+    assert "mypy" in next(line for line in done.stdout.splitlines() if line.startswith("Failed"))
+    assert tests.calls() == CHECKS + ([] if words else [EVERYTHING])
+
+
+@pytest.mark.parametrize(
+    ("words", "called"),
+    [
+        (["tests/unit/core"], "--hypothesis-profile quick tests/unit/core"),
+        (
+            ["tests/unit/core/test_1.py::test_one", "-x"],
+            "--hypothesis-profile quick tests/unit/core/test_1.py::test_one -x",
+        ),
+        (["tests/system"], "-n 2 --dist loadfile tests/system"),
+        (["-k", "keys"], "-n 2 --dist loadfile -k keys"),
+    ],
+)
+def test_a_few_files_are_tested_at_once_in_one_process(tests: Checkout, words: list[str], called: str) -> None:
+    done = tests.run("run_tests.sh", *words)
+    assert done.returncode == 0, done.stderr
+    assert tests.calls() == [f"python -m pytest {called}"]
+
+
+def test_services_are_installed_in_named_phases_before_everything(tests: Checkout) -> None:
+    apt = tests.root.parent / "bin" / "apt-get"
+    apt.write_text('#!/bin/bash\necho "apt-get $*" >>"$NOTES/calls"\n')
+    sudo = tests.root.parent / "bin" / "sudo"
+    sudo.write_text('#!/bin/bash\nexec "$@"\n')
+    for program in (apt, sudo):
+        program.chmod(0o755)
+    done = tests.run("run_tests.sh", "--install-services")
+    assert done.returncode == 0, done.stderr
+    update, download, install, *rest = tests.calls()
+    assert update == "apt-get update -qq"
+    assert "--download-only" in download
+    assert "mariadb-server postgresql" in install
+    assert "--download-only" not in install
+    assert rest == [*CHECKS, EVERYTHING]
+    assert re.findall(r"\d of 3", done.stderr) == ["1 of 3", "2 of 3", "3 of 3"]
 
 
 def test_a_setting_at_its_top_counts_unless_the_environment_has_it(checkout: Checkout) -> None:
