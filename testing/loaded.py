@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from elastic_images.settings import Settings
+from testing.settings import make_settings
 
 APPS = ("memcache", "web", "storage", "autoscaler", "manager")
 
@@ -37,7 +37,7 @@ def loaded(app: str) -> Loaded:
 def _main(app: str) -> None:
     began = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
-        settings = Settings.for_tests(data=Path(folder))
+        settings = make_settings(data=Path(folder))
         build = importlib.import_module(f"elastic_images.{app}.service").build
         _service = build(settings, 0) if app == "memcache" else build(settings)
         took = time.perf_counter() - began

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from testing.settings import make_settings
+
 from elastic_images.autoscaler.client import AutoscalerClient
 from elastic_images.autoscaler.nodes.local import LocalNodeProvider
 from elastic_images.autoscaler.nodes.opening import open_node_provider
@@ -88,7 +90,7 @@ def autoscaler(data: Path, **settings: Any) -> Iterator[Autoscaler]:
 
     with serving(wsgi) as bound:
         url = f"http://{bound.address}"
-        made = Settings.for_tests(
+        made = make_settings(
             data, **{"autoscaler_url": url, "storage_urls": (url,), "lifeline_fd": reading, **settings}
         )
         engine = open_engine(made.database)

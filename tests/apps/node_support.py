@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry
+from testing.settings import make_settings
 
 from elastic_images.core.assignment import alternating
 from elastic_images.core.cache import ByteCache
@@ -26,7 +27,6 @@ from elastic_images.memcache.plane import NodePlane
 from elastic_images.metrics.counters import Counters
 from elastic_images.pool.view import Member, PoolView, node_id
 from elastic_images.process.server import serving
-from elastic_images.settings import Settings
 
 TOKEN = "test-internal-token"
 LEASE_SECONDS = 3.0
@@ -136,7 +136,7 @@ def served_node(
     made.append(node)
     plane = NodePlane(core, TOKEN, serve_stale_seconds=serve_stale)
     services = NodeServices(core, plane, dict, counters.read, CollectorRegistry(), 0.0)
-    settings = Settings.for_tests(folder, internal_token=TOKEN, serve_stale=serve_stale)
+    settings = make_settings(folder, internal_token=TOKEN, serve_stale=serve_stale)
     app = create_app(services, settings, slot)
     with serving(app.wsgi_app, reads=NodeReads(plane, core), threads=64) as bound:
         node.address = bound.address

@@ -11,6 +11,7 @@ import pytest
 from argon2 import PasswordHasher
 from flask import Flask, Response, request
 from flask.testing import FlaskClient
+from testing.settings import make_settings
 from werkzeug.test import EnvironBuilder, TestResponse
 
 from elastic_images.accounts.access import Anonymous, Rule
@@ -22,7 +23,6 @@ from elastic_images.core.errors import Unauthenticated
 from elastic_images.database.base import metadata
 from elastic_images.database.engine import open_engine
 from elastic_images.http.base_app import base_app
-from elastic_images.settings import Settings
 
 PASSWORD = "correct horse"
 RULES: tuple[Rule, ...] = get_args(Rule)
@@ -45,7 +45,7 @@ def accounts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Accounts]:
 
 def make_app(accounts: Accounts, data: Path, **settings: Any) -> Flask:
     app = base_app("guarded")
-    guard = Guard(accounts, Settings.for_tests(data=data, **settings))
+    guard = Guard(accounts, make_settings(data=data, **settings))
     guard.install(app)
     app.extensions["guard"] = guard
     for name in RULES:
@@ -323,4 +323,4 @@ def test_what_is_behind_a_login_is_not_kept_by_browsers(accounts: Accounts, tmp_
 
 def test_a_guard_needs_the_installations_key(accounts: Accounts, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="secret key"):
-        Guard(accounts, Settings.for_tests(data=tmp_path, secret_key=""))
+        Guard(accounts, make_settings(data=tmp_path, secret_key=""))

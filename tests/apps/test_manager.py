@@ -14,6 +14,7 @@ import pytest
 from argon2 import PasswordHasher
 from flask import Flask
 from flask.testing import FlaskClient
+from testing.settings import make_settings
 from werkzeug.test import TestResponse
 
 from elastic_images.accounts.accounts import Accounts
@@ -190,7 +191,7 @@ def accounts(tmp_path: Path) -> Iterator[Accounts]:
 
 @pytest.fixture
 def manager(accounts: Accounts, tmp_path: Path) -> Manager:
-    return Manager(accounts, Settings.for_tests(data=tmp_path))
+    return Manager(accounts, make_settings(data=tmp_path))
 
 
 @pytest.fixture
@@ -224,7 +225,7 @@ def test_every_route_declares_who_may(manager: Manager) -> None:
 @pytest.mark.parametrize("accept", ["text/html", "application/json"])
 @pytest.mark.parametrize("mode", ["none", "read", "write"])
 def test_all_routes_are_for_administrators(accounts: Accounts, tmp_path: Path, mode: str, accept: str) -> None:
-    manager = Manager(accounts, Settings.for_tests(data=tmp_path, anonymous=mode))
+    manager = Manager(accounts, make_settings(data=tmp_path, anonymous=mode))
     strangers: list[tuple[int, FlaskClient, dict[str, str]]] = [
         (401, manager.app.test_client(), {}),
         (401, manager.app.test_client(), {"Authorization": "Bearer ei_wrong"}),
@@ -244,7 +245,7 @@ def test_all_routes_are_for_administrators(accounts: Accounts, tmp_path: Path, m
 @pytest.mark.parametrize("who", ["admin session", "admin token", "anybody in mode admin"])
 def test_administrators_reach_all_routes(accounts: Accounts, tmp_path: Path, who: str) -> None:
     mode = "admin" if who.startswith("anybody") else "none"
-    manager = Manager(accounts, Settings.for_tests(data=tmp_path, anonymous=mode))
+    manager = Manager(accounts, make_settings(data=tmp_path, anonymous=mode))
     accounts.users.add("eve", PASSWORD, "admin")
     client = manager.log_in("eve") if who == "admin session" else manager.app.test_client()
     headers = OURS | (manager.token("eve", "admin") if who == "admin token" else {})
@@ -254,7 +255,7 @@ def test_administrators_reach_all_routes(accounts: Accounts, tmp_path: Path, who
 
 
 def test_no_other_site_reaches_anything_that_changes_something(accounts: Accounts, tmp_path: Path) -> None:
-    manager = Manager(accounts, Settings.for_tests(data=tmp_path, anonymous="admin"))
+    manager = Manager(accounts, make_settings(data=tmp_path, anonymous="admin"))
     changing = [route for route in routes(manager.app) if route[0] != "GET"]
     assert len(changing) > 15
     for method, path in [*changing, ("POST", "/login"), ("POST", "/logout")]:
@@ -481,7 +482,7 @@ def test_the_gallery_is_linked_where_its_address_is_known(
     accounts: Accounts, tmp_path: Path, root: FlaskClient
 ) -> None:
     assert 'href="http://localhost:5000/"' in root.get("/images", headers=PAGE).text
-    behind = Manager(accounts, Settings.for_tests(data=tmp_path, trusted_proxies=("127.0.0.1",)))
+    behind = Manager(accounts, make_settings(data=tmp_path, trusted_proxies=("127.0.0.1",)))
     assert ":5000/" not in behind.log_in("root").get("/images", headers=PAGE).text
 
 
@@ -699,7 +700,7 @@ def test_the_settings_page_hides_secrets(accounts: Accounts, tmp_path: Path) -> 
         "secret_key": "hidden-key",
         "database": "mysql://user:hidden-database@db/images",
     }
-    manager = Manager(accounts, Settings.for_tests(data=tmp_path, **hidden))
+    manager = Manager(accounts, make_settings(data=tmp_path, **hidden))
     client = manager.log_in("root")
     for path in ("/settings", "/api/settings"):
         answer = client.get(path)
@@ -903,7 +904,7 @@ def test_tokens_by_json(manager: Manager) -> None:
 
 
 def test_a_visitor_in_mode_admin_says_whose_token_it_is(accounts: Accounts, tmp_path: Path) -> None:
-    manager = Manager(accounts, Settings.for_tests(data=tmp_path, anonymous="admin"))
+    manager = Manager(accounts, make_settings(data=tmp_path, anonymous="admin"))
     client = manager.app.test_client()
     body = {"label": "x", "scopes": ["read"]}
     assert client.post("/api/tokens", json=body).status_code == 400
@@ -919,7 +920,7 @@ def test_a_body_that_is_too_large(root: FlaskClient) -> None:
 
 def test_not_ready_without_the_database(tmp_path: Path) -> None:
     engine = open_engine(f"sqlite:///{tmp_path}/missing/accounts.db")
-    manager = Manager(Accounts(engine, session_seconds=60), Settings.for_tests(data=tmp_path))
+    manager = Manager(Accounts(engine, session_seconds=60), make_settings(data=tmp_path))
     client = manager.app.test_client()
     assert client.get("/healthz").status_code == 200
     assert client.get("/readyz").status_code == 503

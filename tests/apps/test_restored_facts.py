@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
+from testing.settings import make_settings
 from tests.apps.web_support import LIMIT, Web, open_web, picture
 from werkzeug.test import TestResponse
 
@@ -19,7 +20,6 @@ from elastic_images.database.engine import open_engine
 from elastic_images.database.migrate import migrate
 from elastic_images.http.internal_client import InternalClient
 from elastic_images.process.server import serving
-from elastic_images.settings import Settings
 from elastic_images.storage.client import StorageClient
 from elastic_images.storage.service import build
 
@@ -36,7 +36,7 @@ def web(tmp_path: Path) -> Iterator[Web]:
 
 @pytest.fixture
 def storage(tmp_path: Path) -> Iterator[StorageClient]:
-    settings = Settings.for_tests(data=tmp_path)
+    settings = make_settings(data=tmp_path)
     engine = open_engine(settings.database)
     migrate(engine)
     engine.dispose()

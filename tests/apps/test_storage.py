@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from testing.fault_proxy import answering, fault_proxy, losing_the_answer
 from testing.photographs import photographs
+from testing.settings import make_settings
 from testing.storage_parts import picture, write_id
 
 from elastic_images.core.errors import (
@@ -79,7 +80,7 @@ class Storage:
 
 @pytest.fixture
 def storage(tmp_path: Path) -> Iterator[Storage]:
-    settings = Settings.for_tests(data=tmp_path, max_image_bytes=LIMIT, max_image_pixels=1_000_000)
+    settings = make_settings(data=tmp_path, max_image_bytes=LIMIT, max_image_pixels=1_000_000)
     engine = open_engine(settings.database)
     migrate(engine)
     engine.dispose()

@@ -15,6 +15,7 @@ from argon2 import PasswordHasher
 from flask import Flask
 from flask.testing import FlaskClient
 from PIL import Image
+from testing.settings import make_settings
 
 from elastic_images.accounts.accounts import Accounts
 from elastic_images.accounts.guard import Guard
@@ -272,7 +273,7 @@ class Web:
 
 def web_settings(data: Path, **overrides: Any) -> Settings:
     """Settings with a small limit for images."""
-    return Settings.for_tests(data=data, **({"max_image_bytes": LIMIT} | overrides))
+    return make_settings(data=data, **({"max_image_bytes": LIMIT} | overrides))
 
 
 @contextmanager

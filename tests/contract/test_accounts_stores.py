@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from argon2 import PasswordHasher
 from sqlalchemy import Engine, select
+from testing.settings import make_settings
 
 from elastic_images.accounts.accounts import Accounts
 from elastic_images.accounts.bootstrap import ensure_first_administrator
@@ -28,7 +29,6 @@ from elastic_images.core.errors import (
 )
 from elastic_images.database.base import metadata
 from elastic_images.database.engine import open_engine
-from elastic_images.settings import Settings
 
 FAST = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 TABLES = [login_attempts, tokens, sessions, users]
@@ -415,7 +415,7 @@ def test_limits_hold_over_processes_and_restarts(accounts: Accounts, engine: Eng
 
 
 def test_the_first_administrator_is_made_once(engine: Engine, tmp_path: Path) -> None:
-    settings = Settings.for_tests(data=tmp_path)
+    settings = make_settings(data=tmp_path)
     made = ensure_first_administrator(engine, settings)
     assert made is not None
     assert made.file == tmp_path / "admin-password"
@@ -439,15 +439,15 @@ def test_the_first_administrator_is_made_once(engine: Engine, tmp_path: Path) ->
 
 def test_the_first_administrators_password_can_be_preset(engine: Engine, tmp_path: Path) -> None:
     with pytest.raises(InvalidRequest, match="ADMIN_PASSWORD"):
-        ensure_first_administrator(engine, Settings.for_tests(data=tmp_path, admin_password="short"))
-    made = ensure_first_administrator(engine, Settings.for_tests(data=tmp_path, admin_password=PASSWORD))
+        ensure_first_administrator(engine, make_settings(data=tmp_path, admin_password="short"))
+    made = ensure_first_administrator(engine, make_settings(data=tmp_path, admin_password=PASSWORD))
     assert made is not None
     assert (made.name, made.password, made.file) == ("admin", PASSWORD, None)
     assert not (tmp_path / "admin-password").exists()
 
 
 def test_supervisors_at_once_make_one_administrator(engine: Engine, tmp_path: Path) -> None:
-    made = in_parallel(3, lambda n: ensure_first_administrator(engine, Settings.for_tests(data=tmp_path / str(n))))
+    made = in_parallel(3, lambda n: ensure_first_administrator(engine, make_settings(data=tmp_path / str(n))))
     assert sum(result is not None for result in made) == 1
     accounts = Accounts(engine, session_seconds=HOUR)
     assert len(accounts.users.list()) == 1

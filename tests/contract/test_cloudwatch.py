@@ -25,8 +25,8 @@ from elastic_images.database.base import metadata
 from elastic_images.database.engine import open_engine
 from elastic_images.doctor.metrics import check_metrics
 from elastic_images.metrics.cloudwatch.boto import BotoCloudWatchService
-from elastic_images.metrics.cloudwatch.place import Place
-from elastic_images.metrics.cloudwatch.reading import FigureReader
+from elastic_images.metrics.cloudwatch.location import Location
+from elastic_images.metrics.cloudwatch.reader import FigureReader
 from elastic_images.metrics.cloudwatch.store import CloudWatchMetricStore
 from elastic_images.metrics.collector import Origin
 from elastic_images.metrics.counters import Counters
@@ -78,11 +78,11 @@ class Scene:
 
     def __init__(self) -> None:
         self.service = PatientService()
-        place = Place("Tests", fresh_pool())
+        location = Location("Tests", fresh_pool())
         self.now = NOON
         self.rested = 0.0
-        reader = FigureReader(self.service, place, kept_seconds=0, clock=lambda: self.rested)
-        self.store = CloudWatchMetricStore(self.service, place, reader, clock=lambda: self.now)
+        reader = FigureReader(self.service, location, kept_seconds=0, clock=lambda: self.rested)
+        self.store = CloudWatchMetricStore(self.service, location, reader, clock=lambda: self.now)
         self.counters = Counters()
         self.hits = self.counters.counter("hits")
         origin = Origin("node-0", "node", 0)
@@ -320,7 +320,7 @@ def found(pool: str, clock: float | None = None) -> list[tuple[str, str, str, st
 
 
 def test_the_doctor_puts_reads_and_compares_clocks(proxy: FaultProxy, scene: Scene) -> None:
-    pool = scene.store._place.pool
+    pool = scene.store._location.pool
     assert [one[:2] for one in found(pool)] == [("metrics", "ok"), ("clocks", "ok"), ("metrics", "note")]
     scene.store.publish([Sample("one", "web-1", "web", None, NOON - 60, NOON - 30, hits=1)])
     late = found(pool, NOON)

@@ -13,15 +13,15 @@ from sqlalchemy import inspect
 from testing.database_servers import DatabaseServer
 from testing.fault_proxy import fault_proxy
 from testing.object_servers import READER, WRITER, S3Server
+from testing.settings import make_settings
 from tests.unit.cli.support import run, run_json
 
 from elastic_images.database import copying
 from elastic_images.database.engine import open_engine
 from elastic_images.database.migrate import migrate
-from elastic_images.doctor import databases, places, stores
+from elastic_images.doctor import database, machine, object_store
 from elastic_images.doctor.finding import BAD, NOTE, OK, Finding
-from elastic_images.doctor.reach import check_reach
-from elastic_images.settings import Settings
+from elastic_images.doctor.reachability import check_reach
 from elastic_images.storage.objects.opening import open_object_store
 
 
@@ -119,7 +119,7 @@ def test_what_is_wrong_with_s3(
 ) -> None:
     for name, value in seaweedfs_server.environment(credentials).items():
         monkeypatch.setenv(name, value)
-    found = bad(stores.check_store(f"s3://{bucket or seaweedfs_server.fresh_bucket()}"))
+    found = bad(object_store.check_store(f"s3://{bucket or seaweedfs_server.fresh_bucket()}"))
     assert any(words in what and mend in how for what, how in found), found
     assert credentials[1] not in str(found)
 
@@ -130,7 +130,7 @@ def test_a_service_that_is_not_there(monkeypatch: pytest.MonkeyPatch, seaweedfs_
     for name, value in seaweedfs_server.environment(url=url).items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr("elastic_images.storage.objects.s3.calls.Deadlines.__init__.__defaults__", (0.1, 0.1, 0.1))
-    found = bad(stores.check_store("s3://bucket/p"))
+    found = bad(object_store.check_store("s3://bucket/p"))
     assert all("does not answer" in what and "AWS_ENDPOINT_URL_S3" in how for what, how in found)
     assert len(found) == 4
 
@@ -139,9 +139,9 @@ def test_clocks_that_differ(s3_url: str, database_url: str, database_server: Dat
     def wrong() -> float:
         return time.time() + 600
 
-    notes = [finding for finding in stores.check_store(s3_url, wrong) if finding.area == "clocks"]
+    notes = [finding for finding in object_store.check_store(s3_url, wrong) if finding.area == "clocks"]
     if database_server is not None:
-        notes += [finding for finding in databases.check_database(database_url, wrong) if finding.area == "clocks"]
+        notes += [finding for finding in database.check_database(database_url, wrong) if finding.area == "clocks"]
     assert [finding.state for finding in notes] == [NOTE] * len(notes)
     assert all("by NTP" in (finding.mend or "") for finding in notes)
     assert len(notes) == (1 if database_server is None else 2)
@@ -152,13 +152,13 @@ def test_what_is_wrong_with_a_database(database_url: str, database_server: Datab
     migrate(engine)
     with engine.begin() as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
-    assert "a newer version (9999)" in bad(databases.check_database(database_url))[0][0]
+    assert "a newer version (9999)" in bad(database.check_database(database_url))[0][0]
     copying._mark(engine, "f" * 32)
-    assert "unfinished copy" in bad(databases.check_database(database_url))[0][0]
+    assert "unfinished copy" in bad(database.check_database(database_url))[0][0]
     engine.dispose()
     if database_server is not None:
         missing = database_url.replace("test_", "no_such_")
-        ((what, mend),) = bad(databases.check_database(missing))
+        ((what, mend),) = bad(database.check_database(missing))
         assert "no_such_" in what
         assert "see to the server" in mend
 
@@ -170,7 +170,7 @@ def test_a_user_without_rights_is_told_which(database_url: str, database_server:
     name = database_url.partition("localhost/")[2].partition("?")[0]
     database_server.execute(f"GRANT SELECT ON {name}.* TO weak@localhost")
     try:
-        ((what, mend),) = bad(databases.check_database(database_url.replace("root@", "weak:weak-password@")))
+        ((what, mend),) = bad(database.check_database(database_url.replace("root@", "weak:weak-password@")))
     finally:
         database_server.execute("DROP USER weak@localhost")
     assert "CREATE command denied" in what
@@ -182,7 +182,7 @@ def test_a_full_disk_is_bad_and_a_low_one_is_noted(tmp_path: Path, monkeypatch: 
     states: list[Any] = []
     for free in (10**12, 5 * 10**8, 10**7):
         monkeypatch.setattr("shutil.disk_usage", lambda _place, free=free: type("Usage", (), {"free": free}))
-        states += [finding.state for finding in places.check_data(tmp_path) if "GB are free" in finding.what]
+        states += [finding.state for finding in machine.check_data(tmp_path) if "GB are free" in finding.what]
     assert states == [OK, NOTE, BAD]
 
 
@@ -192,7 +192,7 @@ def test_apps_that_do_not_answer_or_have_another_token(tmp_path: Path) -> None:
 
     app = base_app("stand-in", internal_token="the right one")
     with server.serving(app.wsgi_app) as bound, fault_proxy("http://127.0.0.1:9") as silent:
-        settings = Settings.for_tests(tmp_path, storage_urls=(f"http://{bound.address}",), autoscaler_url=silent.url)
+        settings = make_settings(tmp_path, storage_urls=(f"http://{bound.address}",), autoscaler_url=silent.url)
         settings.sources.update(storage_urls="environment", autoscaler_url="environment")  # type: ignore[attr-defined]
         found = bad(check_reach(settings, running=False))
     assert "does not accept the internal token" in found[0][0]

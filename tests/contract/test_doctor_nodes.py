@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 from testing.ec2_stand_ins import FakeEc2
+from testing.settings import make_settings
 from tests.contract.ec2_nodes import Ec2Nodes
 
 from elastic_images import __version__
 from elastic_images.doctor.finding import BAD, NOTE, OK, Finding
 from elastic_images.doctor.nodes import check_nodes
-from elastic_images.settings import Settings
 
 SECRET = "elastic-images/doctor"
 
@@ -25,7 +25,7 @@ def nodes(simple_ec2: FakeEc2, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ec2N
 
 def findings(nodes: Ec2Nodes, data: Path, internal_host: str = "0.0.0.0", **changes: str) -> list[Finding]:
     setting = nodes.ec2.setting(pool=nodes.pool, **changes)
-    settings = Settings.for_tests(data, node_provider=setting, advertise="10.0.0.4", internal_host=internal_host)
+    settings = make_settings(data, node_provider=setting, advertise="10.0.0.4", internal_host=internal_host)
     return list(check_nodes(settings))
 
 
@@ -34,7 +34,7 @@ def bad(found: list[Finding]) -> list[str]:
 
 
 def test_local_nodes_need_no_look(tmp_path: Path) -> None:
-    assert list(check_nodes(Settings.for_tests(tmp_path))) == []
+    assert list(check_nodes(make_settings(tmp_path))) == []
 
 
 def test_what_is_all_there_is_fine_and_what_is_not_is_named(nodes: Ec2Nodes, tmp_path: Path) -> None:
@@ -78,5 +78,5 @@ def test_a_launch_that_would_be_refused_is_told(nodes: Ec2Nodes, tmp_path: Path)
 def test_a_setting_that_cannot_work_is_told(nodes: Ec2Nodes, tmp_path: Path) -> None:
     (one,) = findings(nodes, tmp_path, internal_host="127.0.0.1")
     assert (one.state, "listen on 127.0.0.1 only" in one.what) == (BAD, True)
-    (one,) = list(check_nodes(Settings.for_tests(tmp_path, node_provider="ec2://?ami=x")))
+    (one,) = list(check_nodes(make_settings(tmp_path, node_provider="ec2://?ami=x")))
     assert "ami is an image's id" in one.what

@@ -23,8 +23,8 @@ from elastic_images.http.base_app import base_app
 from elastic_images.http.internal_client import InternalClient
 from elastic_images.metrics.backends import open_metric_sink, open_metric_store
 from elastic_images.metrics.cloudwatch.boto import BotoCloudWatchService
-from elastic_images.metrics.cloudwatch.place import Place
-from elastic_images.metrics.cloudwatch.reading import FigureReader
+from elastic_images.metrics.cloudwatch.location import Location
+from elastic_images.metrics.cloudwatch.reader import FigureReader
 from elastic_images.metrics.cloudwatch.store import CloudWatchMetricStore
 from elastic_images.metrics.sample import Sample, batch_from_json
 from elastic_images.metrics.store import SERIES_NAMES, MetricSink, MetricStore
@@ -52,8 +52,10 @@ def receiver(store: MetricStore, token: str) -> Flask:
 
 def cloudwatch_store(clock: float = NOON) -> CloudWatchMetricStore:
     """Answers are not kept: what was just published is read."""
-    service, place = BotoCloudWatchService(), Place("Tests", fresh_pool())
-    return CloudWatchMetricStore(service, place, FigureReader(service, place, kept_seconds=0), clock=lambda: clock)
+    service, location = BotoCloudWatchService(), Location("Tests", fresh_pool())
+    return CloudWatchMetricStore(
+        service, location, FigureReader(service, location, kept_seconds=0), clock=lambda: clock
+    )
 
 
 @contextmanager
@@ -349,7 +351,7 @@ def test_series_are_of_pool_and_slot_and_of_nothing_else(
     minutely: Backend, cloudwatch_server: CloudWatchServer
 ) -> None:
     assert isinstance(minutely.store, CloudWatchMetricStore)
-    pool = minutely.store._place.pool
+    pool = minutely.store._location.pool
     for run in range(3):
         minutely.sink.publish(
             [replace(sample(source, NOON + run, hits=1), id=f"{source}-{run}") for source in ("node-0", f"web-{run}")]

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from testing.settings import make_settings
 from tests.contract.node_processes import LocalNodes
 from tests.contract.test_node_provider import wait_until
 
@@ -15,7 +16,6 @@ from elastic_images.autoscaler.nodes.local import LocalNodeProvider
 from elastic_images.autoscaler.nodes.opening import open_node_provider
 from elastic_images.core.errors import InvalidRequest, Unavailable
 from elastic_images.pool.life_lock import hold, node_lock_path
-from elastic_images.settings import Settings
 
 
 @pytest.fixture
@@ -109,7 +109,7 @@ def test_a_command_that_is_not_there_is_unavailable(tmp_path: Path) -> None:
 
 
 def test_the_setting_picks_the_provider(tmp_path: Path) -> None:
-    provider = open_node_provider(Settings.for_tests(tmp_path))
+    provider = open_node_provider(make_settings(tmp_path))
     assert isinstance(provider, LocalNodeProvider)
     command = list(provider._command(6))
     assert command == [sys.executable, "-m", "elastic_images", "serve", "memcache", "--slot", "6"]
@@ -120,4 +120,4 @@ def test_the_setting_picks_the_provider(tmp_path: Path) -> None:
 )
 def test_another_provider_is_refused(tmp_path: Path, setting: str, message: str) -> None:
     with pytest.raises(InvalidRequest, match=message):
-        open_node_provider(Settings.for_tests(tmp_path, node_provider=setting))
+        open_node_provider(make_settings(tmp_path, node_provider=setting))

@@ -14,7 +14,7 @@ from tests.deploy.stacks import FOLDER, ROOT, resources, template, texts
 
 from elastic_images.process.server import IDLE_SECONDS
 from elastic_images.settings.addresses import BASE_PORTS
-from elastic_images.settings.catalog import SETTINGS
+from elastic_images.settings.definitions import SETTINGS
 
 TEMPLATES = ("bucket.yaml", "system.yaml")
 MOST_BYTES_WITHOUT_A_BUCKET = 51_200

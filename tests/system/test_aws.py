@@ -21,7 +21,7 @@ from testing.photographs import Photograph
 from testing.system import COMMAND, System, running, wait_for
 
 from elastic_images import __version__
-from elastic_images.cli.aws.upload import Uploader
+from elastic_images.cli.aws.wheel_uploader import WheelUploader
 from elastic_images.settings.secret_files import keep_secret
 from elastic_images.storage.objects.s3.boto import BotoS3Service
 
@@ -77,7 +77,7 @@ def put_packages(folder: Path, place: str) -> None:
     wheel = folder / f"elastic_images-{__version__}-py3-none-any.whl"
     wheel.write_bytes(b"a wheel")
     (folder / "SHA256SUMS").write_text(f"{sha256(wheel.read_bytes()).hexdigest()}  {wheel.name}\n")
-    Uploader(BotoS3Service(), place).push([wheel], folder / "SHA256SUMS", lambda _bytes: None)
+    WheelUploader(BotoS3Service(), place).push([wheel], folder / "SHA256SUMS", lambda _bytes: None)
 
 
 def machine(cloud: Cloud, slot: int) -> ScriptedMachine:

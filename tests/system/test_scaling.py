@@ -9,7 +9,7 @@ from testing.reading import readers
 from testing.system import System, wait_for
 from tests.system.conftest import StartSystem
 
-from elastic_images.settings.catalog import BY_NAME
+from elastic_images.settings.definitions import BY_NAME
 
 
 def changes(system: System) -> list[dict[str, Any]]:

@@ -14,7 +14,7 @@ import pytest
 
 from elastic_images.autoscaler.nodes.ec2.boot import boot_for
 from elastic_images.autoscaler.nodes.ec2.setting import parse_ec2_setting
-from elastic_images.metrics.cloudwatch.place import place_of
+from elastic_images.metrics.cloudwatch.location import location_of
 from elastic_images.settings import SETTINGS, Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -327,7 +327,7 @@ def test_the_settings_at_the_top_are_all_that_aws_needs_and_ones_that_are_unders
     settings = Settings.load(environ=dict(line.split("=", 1) for line in done.stdout.decode().split("\0") if line))
     assert settings.object_store.startswith("s3://")
     assert "rds.amazonaws.com" in settings.database
-    place = place_of(settings.metrics, settings.pool)
+    place = location_of(settings.metrics, settings.pool)
     provider = parse_ec2_setting(settings.node_provider, settings.pool)
     assert (place.pool, provider.pool) == ("images", "images")
     assert boot_for(provider, settings, "us-east-1").watched == ("http://10.0.0.10:5001", "http://10.0.0.10:5002")

@@ -20,9 +20,11 @@ from elastic_images.cli.fsck import fsck
 from elastic_images.cli.images import get, ls, rm, upload
 from elastic_images.cli.migrate import migrate
 from elastic_images.cli.pool import pool
-from elastic_images.cli.running import prepare, serve, up
+from elastic_images.cli.prepare import prepare
+from elastic_images.cli.serve import serve
 from elastic_images.cli.transfer.export import export
 from elastic_images.cli.transfer.import_ import import_
+from elastic_images.cli.up import up
 
 EXIT_CODES = """\b
 Exit codes:

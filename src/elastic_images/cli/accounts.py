@@ -170,9 +170,9 @@ def token_revoke(token_id: int, as_json: bool, settings: Settings) -> None:
 @contextlib.contextmanager
 def _accounts(settings: Settings) -> Iterator[Accounts]:
     from elastic_images.accounts.accounts import open_accounts
-    from elastic_images.cli.prepared import require_prepared
+    from elastic_images.cli.existing_system import require_system
 
-    require_prepared(settings)
+    require_system(settings)
     accounts = open_accounts(settings)
     try:
         yield accounts

@@ -42,12 +42,12 @@ def fsck(digests: bool, as_json: bool, settings: Settings) -> None:
 def _run(settings: Settings, *, digests: bool) -> Report:
     from sqlalchemy.exc import DBAPIError
 
-    from elastic_images.cli.prepared import require_prepared
+    from elastic_images.cli.existing_system import require_system
     from elastic_images.database.engine import open_engine
     from elastic_images.storage.objects.opening import open_object_store
     from elastic_images.storage.upkeep.fsck import fsck as compare
 
-    require_prepared(settings)
+    require_system(settings)
     engine = open_engine(settings.database)
     try:
         return compare(open_object_store(settings.object_store), engine, check_digests=digests)

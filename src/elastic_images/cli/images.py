@@ -7,17 +7,17 @@ import os
 import sys
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 import click
 
+from elastic_images.cli.api_client import ApiClient, api_options
 from elastic_images.cli.errors import FAILED, Failure, end_with, exit_code_of
 from elastic_images.cli.options import json_option
 from elastic_images.cli.output import amount, moment, print_json, print_table, printable
-from elastic_images.cli.remote import Remote, remote_options
+from elastic_images.cli.parallel import in_parallel, with_progress
 from elastic_images.core.errors import ElasticImagesError, InvalidRequest, Unavailable
 
 _CHUNK = 1 << 20
@@ -42,8 +42,8 @@ class Outcome:
 @click.option("--prefix", default="", help="Put before each key that is a file's name, 'holidays/' for example.")
 @click.option("--jobs", type=click.IntRange(1, 32), default=4, show_default=True, help="Uploads at a time.")
 @json_option
-@remote_options("web")
-def upload(files: tuple[str, ...], key: str | None, prefix: str, jobs: int, as_json: bool, remote: Remote) -> None:
+@api_options("web")
+def upload(files: tuple[str, ...], key: str | None, prefix: str, jobs: int, as_json: bool, api: ApiClient) -> None:
     """Upload image FILES, each under its name as key.
 
     A key that exists gets the new image. Where some files fail, the others are uploaded all the same; the exit code is
@@ -60,22 +60,22 @@ def upload(files: tuple[str, ...], key: str | None, prefix: str, jobs: int, as_j
         subject = {"file": file, "key": wanted}
         try:
             with Path(file).open("rb") as stream:
-                created, metadata = remote.upload(wanted, stream, os.fstat(stream.fileno()).st_size)
+                created, metadata = api.upload(wanted, stream, os.fstat(stream.fileno()).st_size)
         except OSError as error:
             return Outcome(subject, error=InvalidRequest(f"{file} cannot be read: {error.strerror}."))
         except ElasticImagesError as error:
             return Outcome(subject, error=error)
         return Outcome(subject, {"file": file, "created": created, "image": metadata})
 
-    outcomes = _in_parallel(one, pairs, jobs, "Uploading")
+    outcomes = _outcomes(one, pairs, jobs, "Uploading")
     _report(outcomes, "uploaded", as_json, lambda value: f"{value['image']['key']}  {value['image']['sha256'][:12]}")
 
 
 @click.command()
 @click.argument("key")
 @click.option("--output", "-o", type=click.Path(dir_okay=False), help="The file to write; '-' is standard output.")
-@remote_options("web")
-def get(key: str, output: str | None, remote: Remote) -> None:
+@api_options("web")
+def get(key: str, output: str | None, api: ApiClient) -> None:
     """Fetch the image under KEY, into a file or to standard output.
 
     A file is replaced only once all bytes are there.
@@ -84,7 +84,7 @@ def get(key: str, output: str | None, remote: Remote) -> None:
         raise click.UsageError("These are bytes of an image: name a file with --output.")
     from urllib3.exceptions import HTTPError
 
-    answer = remote.fetch(key)
+    answer = api.fetch(key)
     with contextlib.closing(answer):
         try:
             if output in (None, "-"):
@@ -103,13 +103,13 @@ def get(key: str, output: str | None, remote: Remote) -> None:
 @click.argument("prefix", default="")
 @click.option("--long", "-l", "long", is_flag=True, help="With size, format, dimensions, time and owner.")
 @json_option
-@remote_options("web")
-def ls(prefix: str, long: bool, as_json: bool, remote: Remote) -> None:
+@api_options("web")
+def ls(prefix: str, long: bool, as_json: bool, api: ApiClient) -> None:
     """List the keys, all or those that begin with PREFIX.
 
     JSON: {"images": [metadata]}
     """
-    images = remote.images(prefix)
+    images = api.images(prefix)
     if as_json:
         print_json({"images": list(images)})
     elif long:
@@ -122,8 +122,8 @@ def ls(prefix: str, long: bool, as_json: bool, remote: Remote) -> None:
 @click.command()
 @click.argument("keys", nargs=-1, required=True)
 @json_option
-@remote_options("web")
-def rm(keys: tuple[str, ...], as_json: bool, remote: Remote) -> None:
+@api_options("web")
+def rm(keys: tuple[str, ...], as_json: bool, api: ApiClient) -> None:
     """Delete the images under KEYS.
 
     JSON: {"deleted": [{"key"}], "failed": [{"key", "error", "detail"}]}
@@ -131,12 +131,12 @@ def rm(keys: tuple[str, ...], as_json: bool, remote: Remote) -> None:
 
     def one(key: str) -> Outcome:
         try:
-            remote.delete(key)
+            api.delete(key)
         except ElasticImagesError as error:
             return Outcome({"key": key}, error=error)
         return Outcome({"key": key}, {"key": key})
 
-    outcomes = _in_parallel(one, list(dict.fromkeys(keys)), 4, "Deleting")
+    outcomes = _outcomes(one, list(dict.fromkeys(keys)), 4, "Deleting")
     _report(outcomes, "deleted", as_json, lambda value: str(value["key"]))
 
 
@@ -145,14 +145,10 @@ def _key_of(file: str) -> str:
     return unicodedata.normalize("NFC", Path(file).name)
 
 
-def _in_parallel(one: Callable[[Any], Outcome], items: Sequence[Any], jobs: int, label: str) -> list[Outcome]:
-    """The outcome of each item, in order, with a progress bar for many of them on a terminal."""
-    with ThreadPoolExecutor(max_workers=min(jobs, len(items))) as executor:
-        results = executor.map(one, items)
-        if len(items) == 1 or not sys.stderr.isatty():
-            return list(results)
-        with click.progressbar(results, length=len(items), label=label, file=sys.stderr) as shown:
-            return list(shown)
+def _outcomes(one: Callable[[Any], Outcome], items: Sequence[Any], jobs: int, label: str) -> list[Outcome]:
+    """The outcome of each item, in order, with a progress bar if there are several."""
+    results = in_parallel(one, items, min(jobs, len(items)))
+    return list(with_progress(results, label, lambda: len(items)) if len(items) > 1 else results)
 
 
 def _report(outcomes: list[Outcome], done: str, as_json: bool, line: Callable[[dict[str, Any]], str]) -> None:

@@ -96,10 +96,10 @@ class _Wanted:
 def _run(settings: Settings, wanted: _Wanted) -> dict[str, Any]:
     from sqlalchemy.exc import DBAPIError
 
-    from elastic_images.cli.prepared import require_prepared
+    from elastic_images.cli.existing_system import require_system
     from elastic_images.database.engine import open_engine
 
-    require_prepared(settings)
+    require_system(settings)
     with contextlib.ExitStack() as stack:
         source = open_engine(settings.database, answer_seconds=3600)
         stack.callback(source.dispose)

@@ -6,9 +6,9 @@ from typing import Any
 
 import click
 
+from elastic_images.cli.api_client import ApiClient, api_options
 from elastic_images.cli.options import json_option
 from elastic_images.cli.output import amount, print_json, print_table
-from elastic_images.cli.remote import Remote, remote_options
 from elastic_images.core.assignment import ASSIGNMENTS, MAX_NODES, MIN_NODES
 
 
@@ -19,13 +19,13 @@ def pool() -> None:
 
 @pool.command()
 @json_option
-@remote_options("manager")
-def status(as_json: bool, remote: Remote) -> None:
+@api_options("manager")
+def status(as_json: bool, api: ApiClient) -> None:
     """Show the pool: its mode, its size, and each node with its partitions (1 to 16).
 
     JSON: what the manager answers to GET /api/pool.
     """
-    found = remote.get("/api/pool")
+    found = api.get("/api/pool")
     if as_json:
         print_json(found)
         return
@@ -41,27 +41,27 @@ def status(as_json: bool, remote: Remote) -> None:
 @pool.command()
 @click.argument("n", type=click.IntRange(MIN_NODES, MAX_NODES))
 @json_option
-@remote_options("manager")
-def scale(n: int, as_json: bool, remote: Remote) -> None:
+@api_options("manager")
+def scale(n: int, as_json: bool, api: ApiClient) -> None:
     """Wish for a pool of N nodes, 1 to 8. Answers at once; the resize follows, and a newer wish overtakes it.
 
     In automatic mode the scaling policy goes on from there; `pool mode manual` keeps the size.
 
     JSON: the configuration after it.
     """
-    _print_config(remote.patch("/api/config", {"num_nodes": n}), as_json)
+    _print_config(api.patch("/api/config", {"num_nodes": n}), as_json)
 
 
 @pool.command()
 @click.argument("mode", type=click.Choice(["auto", "manual"]))
 @json_option
-@remote_options("manager")
-def mode(mode: str, as_json: bool, remote: Remote) -> None:
+@api_options("manager")
+def mode(mode: str, as_json: bool, api: ApiClient) -> None:
     """Let the miss rate decide the size (auto), or you (manual).
 
     JSON: the configuration after it.
     """
-    _print_config(remote.patch("/api/config", {"mode": mode}), as_json)
+    _print_config(api.patch("/api/config", {"mode": mode}), as_json)
 
 
 @pool.command()
@@ -73,8 +73,8 @@ def mode(mode: str, as_json: bool, remote: Remote) -> None:
 @click.option("--min-miss", type=float, help="The miss rate, 0 to 1, below which it shrinks.")
 @click.option("--assignment", type=click.Choice(ASSIGNMENTS), help="How partitions are dealt to nodes.")
 @json_option
-@remote_options("manager")
-def config(as_json: bool, remote: Remote, **given: Any) -> None:
+@api_options("manager")
+def config(as_json: bool, api: ApiClient, **given: Any) -> None:
     """Show the pool's configuration; with options, change these parts of it, all or none.
 
     Alternating: partition i belongs to node i mod N. Minimal: a resize moves as few partitions as possible.
@@ -82,7 +82,7 @@ def config(as_json: bool, remote: Remote, **given: Any) -> None:
     JSON: the configuration after it.
     """
     changes = {name: value for name, value in given.items() if value is not None}
-    _print_config(remote.patch("/api/config", changes) if changes else remote.get("/api/config"), as_json)
+    _print_config(api.patch("/api/config", changes) if changes else api.get("/api/config"), as_json)
 
 
 def _print_config(found: dict[str, Any], as_json: bool) -> None:

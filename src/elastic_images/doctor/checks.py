@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from elastic_images.doctor.databases import check_database
+from elastic_images.doctor.database import check_database
 from elastic_images.doctor.finding import Finding
+from elastic_images.doctor.machine import check_data, check_ports, check_variables, is_running
 from elastic_images.doctor.metrics import check_metrics
 from elastic_images.doctor.nodes import check_nodes
-from elastic_images.doctor.places import check_data, check_ports, check_variables, is_running
-from elastic_images.doctor.reach import check_reach
-from elastic_images.doctor.stores import check_store
+from elastic_images.doctor.object_store import check_store
+from elastic_images.doctor.reachability import check_reach
 from elastic_images.settings import Settings
 
 

@@ -12,8 +12,8 @@ from elastic_images.core.errors import ElasticImagesError
 from elastic_images.doctor.finding import BAD, NOTE, OK, Finding
 from elastic_images.metrics.cloudwatch.errors import Trouble, as_ours
 from elastic_images.metrics.cloudwatch.figures import DOCTOR, HITS, MINUTE_SECONDS, WEB, datum
-from elastic_images.metrics.cloudwatch.place import Place, is_cloudwatch, place_of
-from elastic_images.metrics.cloudwatch.reading import CloudWatchService, FigureReader, Query
+from elastic_images.metrics.cloudwatch.location import Location, is_cloudwatch, location_of
+from elastic_images.metrics.cloudwatch.reader import CloudWatchService, FigureReader, Query
 
 SKEW_SECONDS = 5.0
 """CloudWatch tells whole seconds."""
@@ -28,7 +28,7 @@ def check_metrics(setting: str, pool: str, clock: Callable[[], float] = time.tim
     if not is_cloudwatch(setting):
         return
     try:
-        place = place_of(setting, pool)
+        location = location_of(setting, pool)
         from elastic_images.metrics.cloudwatch.boto import BotoCloudWatchService
 
         service = BotoCloudWatchService()
@@ -36,20 +36,20 @@ def check_metrics(setting: str, pool: str, clock: Callable[[], float] = time.tim
         yield Finding(_AREA, BAD, str(error), "correct ELASTIC_IMAGES_METRICS, the region, or install what it needs")
         return
     try:
-        yield from _put(service, place, clock)
-        yield _read(service, place, clock())
+        yield from _put(service, location, clock)
+        yield _read(service, location, clock())
     finally:
         service.close()
 
 
-def _put(service: CloudWatchService, place: Place, clock: Callable[[], float]) -> Iterator[Finding]:
-    data = [datum(DOCTOR, place.dimensions(None), int(clock()), 1)]
+def _put(service: CloudWatchService, location: Location, clock: Callable[[], float]) -> Iterator[Finding]:
+    data = [datum(DOCTOR, location.dimensions(None), int(clock()), 1)]
     try:
-        answer = service.call("PutMetricData", Namespace=place.namespace, MetricData=data)
+        answer = service.call("PutMetricData", Namespace=location.namespace, MetricData=data)
     except Trouble as trouble:
         yield _bad("put there", str(as_ours(trouble)), "PutMetricData")
         return
-    yield Finding(_AREA, OK, f"figures can be put into CloudWatch, namespace {place.namespace}, pool {place.pool}")
+    yield Finding(_AREA, OK, f"CloudWatch accepts metrics: namespace {location.namespace}, pool {location.pool}")
     told = _moment_of(answer)
     skew = 0.0 if told is None else abs(told.timestamp() - clock())
     if skew > SKEW_SECONDS:
@@ -58,10 +58,10 @@ def _put(service: CloudWatchService, place: Place, clock: Callable[[], float]) -
         yield Finding("clocks", OK, "CloudWatch's is as this machine's")
 
 
-def _read(service: CloudWatchService, place: Place, now: float) -> Finding:
+def _read(service: CloudWatchService, location: Location, now: float) -> Finding:
     end = int(now // MINUTE_SECONDS) * MINUTE_SECONDS
     try:
-        found = FigureReader(service, place).read([Query(HITS, WEB, "Sum")], end - 600, end, MINUTE_SECONDS)
+        found = FigureReader(service, location).read([Query(HITS, WEB, "Sum")], end - 600, end, MINUTE_SECONDS)
     except ElasticImagesError as error:
         return _bad("read there", str(error), "GetMetricData")
     if not found[Query(HITS, WEB, "Sum")]:

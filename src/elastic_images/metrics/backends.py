@@ -8,7 +8,7 @@ from pathlib import Path
 
 from elastic_images.core.errors import InvalidRequest
 from elastic_images.http.internal_client import InternalClient
-from elastic_images.metrics.cloudwatch.place import is_cloudwatch, place_of
+from elastic_images.metrics.cloudwatch.location import is_cloudwatch, location_of
 from elastic_images.metrics.publish_schedule import EACH_MINUTE, EVERY_FIVE_SECONDS, PublishSchedule
 from elastic_images.metrics.store import MetricSink, MetricStore
 
@@ -24,7 +24,7 @@ def open_metric_sink(setting: str, http: InternalClient, autoscaler_url: str, *,
     if is_cloudwatch(setting):
         return _open_cloudwatch(setting, pool, time.time)
     _check_local(setting)
-    from elastic_images.metrics.remote import HttpMetricSink
+    from elastic_images.metrics.http_sink import HttpMetricSink
 
     return HttpMetricSink(http, autoscaler_url)
 
@@ -50,13 +50,13 @@ def open_metric_store(setting: str, data: Path, clock: Callable[[], float] = tim
 
 
 def _open_cloudwatch(setting: str, pool: str, clock: Callable[[], float]) -> MetricStore:
-    place = place_of(setting, pool)
+    location = location_of(setting, pool)
     from elastic_images.metrics.cloudwatch.boto import BotoCloudWatchService
-    from elastic_images.metrics.cloudwatch.reading import FigureReader
+    from elastic_images.metrics.cloudwatch.reader import FigureReader
     from elastic_images.metrics.cloudwatch.store import CloudWatchMetricStore
 
     service = BotoCloudWatchService()
-    return CloudWatchMetricStore(service, place, FigureReader(service, place), clock=clock)
+    return CloudWatchMetricStore(service, location, FigureReader(service, location), clock=clock)
 
 
 def _check_local(setting: str) -> None:

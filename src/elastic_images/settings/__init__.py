@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from elastic_images.settings.catalog import SETTINGS, Setting
+from elastic_images.settings.definitions import SETTINGS, Setting
 from elastic_images.settings.model import Settings
 
 __all__ = ["SETTINGS", "Setting", "Settings"]

@@ -12,7 +12,7 @@ from typing import Any
 from elastic_images.core.errors import InvalidRequest
 from elastic_images.settings import kinds
 from elastic_images.settings.addresses import BASE_PORTS, is_loopback, reachable_host
-from elastic_images.settings.catalog import BY_NAME, PREFIX, SETTINGS
+from elastic_images.settings.definitions import BY_NAME, PREFIX, SETTINGS
 from elastic_images.settings.redact import hide_password
 from elastic_images.settings.secret_files import read_or_make_secret, read_secret
 from elastic_images.settings.sources import SOURCES_VARIABLE, resolve
@@ -85,13 +85,6 @@ class Settings:
         settings._check_exposure()
         return settings._with_kept_secrets()
 
-    @classmethod
-    def for_tests(cls, data: Path, **overrides: Any) -> Settings:
-        """Defaults on a data folder, with secrets of its own; neither environment nor file is read."""
-        values, sources = resolve({"data": str(data)}, {}, None)
-        values |= {"internal_token": "test-internal-token", "secret_key": "test-secret-key"}
-        return cls(**(values | overrides), sources=sources)
-
     def with_secrets(self) -> Settings:
         """With the internal token and the secret key, made and kept in the data folder on first use.
 
@@ -136,6 +129,10 @@ class Settings:
             for setting in SETTINGS
             if not setting.internal
         }
+
+    def secret_values(self) -> list[str]:
+        """Every secret that is set, for logs to hide."""
+        return [value for setting in SETTINGS if setting.secret and (value := getattr(self, setting.name))]
 
     def warnings(self) -> tuple[str, ...]:
         """What the person who starts the system must be told loudly, a text each."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from elastic_images.core.errors import InvalidRequest
-from elastic_images.settings.catalog import PREFIX, SETTINGS, Setting
+from elastic_images.settings.definitions import PREFIX, SETTINGS, Setting
 
 SOURCES_VARIABLE = PREFIX + "SOURCES"
 """Tells a child process where its parent had each value from (JSON)."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from testing.settings import make_settings
 from tests.unit.cli.support import run, run_json
 
 from elastic_images.accounts.accounts import open_accounts
-from elastic_images.settings import Settings
 
 PASSWORD = "a good long password"
 
@@ -27,7 +27,7 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def logs_in(data: Path, name: str, password: str) -> bool:
     from elastic_images.core.errors import Unauthenticated
 
-    accounts = open_accounts(Settings.for_tests(data))
+    accounts = open_accounts(make_settings(data))
     try:
         accounts.log_in(name, password)
     except Unauthenticated:
@@ -102,7 +102,7 @@ def test_a_token_is_printed_once_and_can_be_revoked(data: Path) -> None:
     assert newest["expires_at"] - newest["created_at"] == 2 * 86_400
     assert secret not in str(listed)
     assert secret not in run("token", "ls").stdout
-    accounts = open_accounts(Settings.for_tests(data))
+    accounts = open_accounts(make_settings(data))
     assert accounts.of_token(secret) is not None
     assert run_json("token", "revoke", str(newest["id"]))["revoked_at"] is not None
     assert accounts.of_token(secret) is None
@@ -113,7 +113,7 @@ def test_json_of_a_new_token(data: Path) -> None:
     made = run_json("token", "create")
     assert made["scopes"] == ["read"]
     assert made["expires_at"] is None
-    accounts = open_accounts(Settings.for_tests(data))
+    accounts = open_accounts(make_settings(data))
     principal = accounts.of_token(made["token"])
     accounts.close()
     assert principal is not None

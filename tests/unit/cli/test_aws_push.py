@@ -14,7 +14,7 @@ import pytest
 
 from elastic_images import __version__
 from elastic_images.cli.aws.own_wheel import make_own_wheel
-from elastic_images.cli.aws.upload import Uploader
+from elastic_images.cli.aws.wheel_uploader import WheelUploader
 from elastic_images.cli.aws.wheels import SUMS, collect
 from elastic_images.core.errors import InvalidRequest, Unavailable
 from elastic_images.storage.objects.s3.errors import Trouble
@@ -141,7 +141,7 @@ class Bucket:
 
 def test_what_is_there_is_not_uploaded_again(tmp_path: Path) -> None:
     bucket = Bucket()
-    uploader = Uploader(bucket, "s3://bucket/packages/1.0")
+    uploader = WheelUploader(bucket, "s3://bucket/packages/1.0")
     files = [tmp_path / "a.whl", tmp_path / "b.whl"]
     for path in (*files, tmp_path / SUMS):
         path.write_text(path.name)
@@ -159,4 +159,4 @@ def test_what_is_there_is_not_uploaded_again(tmp_path: Path) -> None:
 
 def test_a_place_that_is_none_is_refused() -> None:
     with pytest.raises(InvalidRequest, match="s3://BUCKET/PREFIX"):
-        Uploader(Bucket(), "/tmp/packages")  # noqa: S108 - not made
+        WheelUploader(Bucket(), "/tmp/packages")  # noqa: S108 - not made

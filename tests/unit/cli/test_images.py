@@ -103,7 +103,7 @@ def test_the_token_in_the_data_folder_is_found_and_stays_on_this_machine(files: 
     (data / "cli-token").write_text(TOKEN + "\n")
     known = {"ELASTIC_IMAGES_TOKEN": "", "ELASTIC_IMAGES_DATA": str(data)}
     assert run("upload", files[0], **known).exit_code == 0
-    from elastic_images.cli.remote import _kept_token
+    from elastic_images.cli.api_client import _kept_token
     from elastic_images.settings import Settings
 
     settings = Settings.load({"data": str(data)}, {})

@@ -15,11 +15,11 @@ from typing import Any
 
 import click
 import pytest
+from testing.settings import make_settings
 
 from elastic_images.cli import main
 from elastic_images.manager.app import ManagerServices
 from elastic_images.manager.app import create_app as manager_app
-from elastic_images.settings import Settings
 from elastic_images.web.openapi import openapi_document
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -109,6 +109,12 @@ def option_names(command: click.Command) -> set[str]:
     return names | {"--help", "-h"}
 
 
+def test_the_page_of_settings_is_the_current_one() -> None:
+    generator = load(ROOT / "docs" / "generate_settings.py")
+    written = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
+    assert written == generator.page(written), "run: python docs/generate_settings.py"
+
+
 def test_every_command_is_documented_as_it_is() -> None:
     generator = load(ROOT / "docs" / "generate_cli.py")
     written = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
@@ -126,7 +132,7 @@ def test_every_route_of_the_api_is_documented() -> None:
 def test_every_route_of_the_managers_api_is_documented(tmp_path: Path) -> None:
     nothing: Any = None  # the routes are listed, not called
     services = ManagerServices(nothing, nothing, nothing, nothing)
-    app = manager_app(services, Settings.for_tests(data=tmp_path))
+    app = manager_app(services, make_settings(data=tmp_path))
     paths = {re.sub(r"<(?:\w+:)?(\w+)>", r"<\1>", rule.rule) for rule in app.url_map.iter_rules()}
     documented = (ROOT / "src" / "elastic_images" / "manager" / "README.md").read_text(encoding="utf-8")
     for path in sorted(path for path in paths if path.startswith("/api/")):

@@ -8,10 +8,10 @@ import pytest
 from elastic_images.core.errors import InvalidRequest, Unavailable
 from elastic_images.http.internal_client import InternalClient
 from elastic_images.metrics.backends import open_metric_sink, open_metric_store, publish_schedule_of
-from elastic_images.metrics.cloudwatch.place import place_of
+from elastic_images.metrics.cloudwatch.location import location_of
 from elastic_images.metrics.cloudwatch.store import CloudWatchMetricStore
+from elastic_images.metrics.http_sink import HttpMetricSink
 from elastic_images.metrics.local.store import LocalMetricStore
-from elastic_images.metrics.remote import HttpMetricSink
 
 
 @pytest.mark.parametrize(
@@ -79,4 +79,4 @@ def test_only_what_costs_money_is_published_by_the_minute() -> None:
 
 
 def test_names_of_what_is_made_for_a_pool_are_plain() -> None:
-    assert place_of("cloudwatch://My/Images.v1", "red").name == "My-Images-v1-red"
+    assert location_of("cloudwatch://My/Images.v1", "red").name == "My-Images-v1-red"

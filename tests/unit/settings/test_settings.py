@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from testing.settings import make_settings
 
 from elastic_images.core.errors import InvalidRequest
 from elastic_images.settings import SETTINGS, Settings
-from elastic_images.settings.catalog import PREFIX
+from elastic_images.settings.definitions import PREFIX
 from elastic_images.settings.model import forget_environment
 from elastic_images.settings.redact import hide_password
 from elastic_images.settings.secret_files import keep_secret, read_or_make_secret
@@ -286,15 +287,8 @@ def test_every_setting_is_a_field_and_is_documented() -> None:
         assert setting.internal or f"`{setting.environment}`" in page, setting.name
 
 
-def test_the_documented_table_is_the_current_one() -> None:
-    from elastic_images.settings.describe import table
-
-    page = (Path(__file__).parents[3] / "docs" / "settings.md").read_text(encoding="utf-8")
-    assert table() in page, "run: python docs/generate_settings.py"
-
-
 def test_settings_for_tests_read_no_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(os.environ, "ELASTIC_IMAGES_NODES", "8")
-    settings = Settings.for_tests(data=tmp_path, max_decodes=1)
+    settings = make_settings(data=tmp_path, max_decodes=1)
     assert (settings.nodes, settings.max_decodes) == (1, 1)
     assert settings.internal_token

@@ -28,20 +28,20 @@ def dashboard(delete: bool, dry_run: bool, as_json: bool, settings: Settings) ->
     """
     from elastic_images.metrics.cloudwatch.boto import BotoCloudWatchService
     from elastic_images.metrics.cloudwatch.dashboard import dashboard as body_of
-    from elastic_images.metrics.cloudwatch.upkeep import Upkeep
+    from elastic_images.metrics.cloudwatch.provisioning import Provisioner
 
-    place = _place(settings)
+    location = _location(settings)
     service = BotoCloudWatchService()
-    body = body_of(place, service.region)
+    body = body_of(location, service.region)
     if dry_run:
-        print_json({"name": place.name, "body": body})
+        print_json({"name": location.name, "body": body})
         return
-    upkeep = Upkeep(service)
-    done = upkeep.delete_dashboard(place.name) if delete else upkeep.keep_dashboard(place.name, body)
+    upkeep = Provisioner(service)
+    done = upkeep.delete_dashboard(location.name) if delete else upkeep.keep_dashboard(location.name, body)
     _tell([done], as_json)
     if not (delete or as_json):
         console = f"https://{service.region}.console.aws.amazon.com/cloudwatch/home?region={service.region}"
-        click.echo(f"{console}#dashboards/dashboard/{place.name}")
+        click.echo(f"{console}#dashboards/dashboard/{location.name}")
 
 
 @click.command()
@@ -71,24 +71,24 @@ def alarms(
     from elastic_images.metrics.cloudwatch.alarms import alarm_names
     from elastic_images.metrics.cloudwatch.alarms import alarms as alarms_of
     from elastic_images.metrics.cloudwatch.boto import BotoCloudWatchService
-    from elastic_images.metrics.cloudwatch.upkeep import Upkeep
+    from elastic_images.metrics.cloudwatch.provisioning import Provisioner
 
-    place = _place(settings)
-    wanted = alarms_of(place, miss_rate)
+    location = _location(settings)
+    wanted = alarms_of(location, miss_rate)
     if dry_run:
         print_json({"alarms": wanted})
         return
-    upkeep = Upkeep(BotoCloudWatchService())
-    done = upkeep.delete_alarms(alarm_names(place)) if delete else upkeep.keep_alarms(wanted, list(notify) or None)
+    upkeep = Provisioner(BotoCloudWatchService())
+    done = upkeep.delete_alarms(alarm_names(location)) if delete else upkeep.keep_alarms(wanted, list(notify) or None)
     _tell(done, as_json)
 
 
-def _place(settings: Settings) -> Any:
-    from elastic_images.metrics.cloudwatch.place import is_cloudwatch, place_of
+def _location(settings: Settings) -> Any:
+    from elastic_images.metrics.cloudwatch.location import is_cloudwatch, location_of
 
     if not is_cloudwatch(settings.metrics):
         raise InvalidRequest("This system's figures are not in CloudWatch: set --metrics cloudwatch://NAMESPACE.")
-    return place_of(settings.metrics, settings.pool)
+    return location_of(settings.metrics, settings.pool)
 
 
 def _tell(done: Iterable[Any], as_json: bool) -> None:

@@ -38,12 +38,12 @@ def push(place: str, processors: tuple[str, ...], wheels: Path | None, as_json: 
 
     JSON: {"place", "files", "bytes", "uploaded", "kept", "removed"}
     """
-    from elastic_images.cli.aws.upload import Uploader
+    from elastic_images.cli.aws.wheel_uploader import WheelUploader
     from elastic_images.cli.aws.wheels import PROCESSORS, SUMS, collect
     from elastic_images.storage.objects.s3.boto import BotoS3Service
 
     target = f"{place.rstrip('/')}/{__version__}"
-    uploader = Uploader(BotoS3Service(answer_seconds=60), target)
+    uploader = WheelUploader(BotoS3Service(answer_seconds=60), target)
     with tempfile.TemporaryDirectory(prefix="elastic-images-push-") as name:
         folder = Path(name)
         files = collect(folder, processors or PROCESSORS, wheels=wheels, say=lambda text: click.echo(text, err=True))

@@ -9,13 +9,14 @@ from typing import Any
 
 import click
 
+from elastic_images.cli.api_client import ApiClient, api_options
 from elastic_images.cli.errors import FAILED, Failure, end_with, exit_code_of
 from elastic_images.cli.options import json_option
 from elastic_images.cli.output import amount, print_json, printable
-from elastic_images.cli.remote import Remote, remote_options
+from elastic_images.cli.parallel import in_parallel, with_progress
 from elastic_images.cli.transfer.exporter import Exported, Exporter, remove_leftovers
 from elastic_images.cli.transfer.manifest import ManifestWriter
-from elastic_images.cli.transfer.work import all_images, in_parallel, with_progress
+from elastic_images.cli.transfer.retries import all_images
 
 
 class Tally:
@@ -50,8 +51,8 @@ class Tally:
 @click.option("--prefix", default="", help="Only the images whose key begins so.")
 @click.option("--jobs", type=click.IntRange(1, 32), default=4, show_default=True, help="Images at a time.")
 @json_option
-@remote_options("web")
-def export(folder: Path, prefix: str, jobs: int, as_json: bool, remote: Remote) -> None:
+@api_options("web")
+def export(folder: Path, prefix: str, jobs: int, as_json: bool, api: ApiClient) -> None:
     """Write every image into FOLDER, with all its facts; `import` restores both.
 
     The images go to files below FOLDER/images, under names that any disk can hold. Which file is which image is in
@@ -66,7 +67,7 @@ def export(folder: Path, prefix: str, jobs: int, as_json: bool, remote: Remote) 
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        manifest, tally = _export(remote, folder.resolve(), prefix, jobs)
+        manifest, tally = _export(api, folder.resolve(), prefix, jobs)
     except OSError as error:
         raise Failure(f"{error.filename or folder} cannot be written: {error.strerror}.", FAILED) from error
     if as_json:
@@ -80,12 +81,12 @@ def export(folder: Path, prefix: str, jobs: int, as_json: bool, remote: Remote) 
     end_with(exit_code_of(one.error) for one in tally.failed if one.error)
 
 
-def _export(remote: Remote, folder: Path, prefix: str, jobs: int) -> tuple[Path, Tally]:
+def _export(api: ApiClient, folder: Path, prefix: str, jobs: int) -> tuple[Path, Tally]:
     tally = Tally()
     with ManifestWriter(folder) as manifest:
-        exporter, images = Exporter(remote, folder), all_images(remote, prefix)
+        exporter, images = Exporter(api, folder), all_images(api, prefix)
         with closing(in_parallel(exporter.export, images, jobs)) as results:
-            for one in with_progress(results, "Exporting", lambda: sum(1 for _ in all_images(remote, prefix))):
+            for one in with_progress(results, "Exporting", lambda: sum(1 for _ in all_images(api, prefix))):
                 tally.add(one)
                 if one.image is not None:
                     manifest.add(one.file, one.image)

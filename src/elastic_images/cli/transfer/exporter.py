@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from elastic_images.cli.api_client import ApiClient
 from elastic_images.cli.errors import FAILED, Failure
-from elastic_images.cli.remote import Remote
-from elastic_images.cli.transfer.names import IMAGES_FOLDER, file_name
-from elastic_images.cli.transfer.work import patiently
+from elastic_images.cli.transfer.file_names import IMAGES_FOLDER, file_name
+from elastic_images.cli.transfer.retries import with_retries
 from elastic_images.core.errors import (
     Conflict,
     ElasticImagesError,
@@ -46,8 +46,8 @@ class Exported:
 class Exporter:
     """Puts images into files of a folder. Safe to share between threads, for images of different keys."""
 
-    def __init__(self, remote: Remote, folder: Path) -> None:
-        self._remote = remote
+    def __init__(self, api: ApiClient, folder: Path) -> None:
+        self._api = api
         self._folder = folder
 
     def export(self, image: Json) -> Exported:
@@ -68,7 +68,7 @@ class Exporter:
         except Unavailable as error:
             # This image's bytes may be lost, which is no reason to leave the others. Else this raises, too.
             with contextlib.suppress(NotFound):
-                self._remote.metadata(key)
+                self._api.metadata(key)
             return Exported(key, error=error)
         except ElasticImagesError as error:
             return Exported(key, error=error)
@@ -84,14 +84,14 @@ class Exporter:
                 return Exported(key, image, name)
             if self._fetch(key, path, image["sha256"]):
                 return Exported(key, image, name, fetched=True)
-            image = patiently(lambda: self._remote.metadata(key))  # it was replaced since it was listed
+            image = with_retries(lambda: self._api.metadata(key))  # it was replaced since it was listed
         raise Conflict("It is replaced again and again; its bytes never were those of its metadata.")
 
     def _fetch(self, key: str, path: Path, sha256: str) -> bool:
         """Fetch the image's bytes; they become the file where they have this digest."""
         temporary = path.with_name(f".{path.name}.part")
         try:
-            fits = patiently(lambda: self._download(key, temporary)) == sha256
+            fits = with_retries(lambda: self._download(key, temporary)) == sha256
             if fits:
                 temporary.replace(path)
             return fits
@@ -104,7 +104,7 @@ class Exporter:
 
         digest = hashlib.sha256()
         file.unlink(missing_ok=True)  # of an export that was killed
-        with contextlib.closing(self._remote.fetch(key)) as answer, file.open("xb") as target:
+        with contextlib.closing(self._api.fetch(key)) as answer, file.open("xb") as target:
             try:
                 for chunk in answer.stream(_CHUNK_BYTES):
                     digest.update(chunk)

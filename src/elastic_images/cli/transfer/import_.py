@@ -10,14 +10,14 @@ from typing import Any
 
 import click
 
+from elastic_images.cli.api_client import ApiClient, api_options
 from elastic_images.cli.errors import CONFLICT, FAILED, Failure, end_with, exit_code_of
 from elastic_images.cli.options import json_option
 from elastic_images.cli.output import print_json, printable
-from elastic_images.cli.remote import Remote, remote_options
-from elastic_images.cli.transfer.folder import Found, find_files, inside, key_of, shown
+from elastic_images.cli.parallel import in_parallel, with_progress
+from elastic_images.cli.transfer.folder_scan import Found, find_files, inside, key_of, shown
 from elastic_images.cli.transfer.importer import Imported, Importer, Offer, OnConflict
 from elastic_images.cli.transfer.manifest import check_manifest, has_manifest, read_manifest
-from elastic_images.cli.transfer.work import in_parallel, with_progress
 from elastic_images.core.errors import Conflict, ElasticImagesError, NotFound
 from elastic_images.core.keys import check_key
 
@@ -96,7 +96,7 @@ class Tally:
 @click.option("--without-facts", is_flag=True, help="Import an export's images as new ones, of whoever imports them.")
 @click.option("--jobs", type=click.IntRange(1, 32), default=4, show_default=True, help="Images at a time.")
 @json_option
-@remote_options("web")
+@api_options("web")
 def import_(
     folder: Path,
     prefix: str,
@@ -104,7 +104,7 @@ def import_(
     without_facts: bool,
     jobs: int,
     as_json: bool,
-    remote: Remote,
+    api: ApiClient,
 ) -> None:
     """Store the images of FOLDER and of the folders in it.
 
@@ -125,7 +125,7 @@ def import_(
     check_key(f"{prefix}x")
     try:
         offers, count, tally = _offers(folder, prefix, with_facts=not without_facts)
-        _import(Importer(remote, on_conflict), offers, count, tally, jobs)
+        _import(Importer(api, on_conflict), offers, count, tally, jobs)
     except OSError as error:
         raise Failure(f"{error.filename or folder} cannot be read: {error.strerror}.", FAILED) from error
     if as_json:

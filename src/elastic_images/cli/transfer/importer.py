@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Literal
 
+from elastic_images.cli.api_client import ApiClient
 from elastic_images.cli.errors import CONFLICT, REFUSED, Failure
-from elastic_images.cli.remote import Remote
-from elastic_images.cli.transfer.folder import is_image
+from elastic_images.cli.transfer.folder_scan import is_image
 from elastic_images.cli.transfer.manifest import FACTS
-from elastic_images.cli.transfer.work import patiently
+from elastic_images.cli.transfer.retries import with_retries
 from elastic_images.core.errors import (
     Conflict,
     ElasticImagesError,
@@ -64,8 +64,8 @@ class Imported:
 class Importer:
     """Offers files to the system. Safe to share between threads, for different keys."""
 
-    def __init__(self, remote: Remote, on_conflict: OnConflict) -> None:
-        self._remote = remote
+    def __init__(self, api: ApiClient, on_conflict: OnConflict) -> None:
+        self._api = api
         self._on_conflict = on_conflict
 
     def import_(self, offer: Offer) -> Imported:
@@ -98,7 +98,7 @@ class Importer:
     def _settled(self, offer: Offer, stream: IO[bytes], digest: str) -> Imported:
         """Look what is there and act on it; again where it changed between the two."""
         for _ in range(_ATTEMPTS):
-            present = patiently(lambda: self._present(offer.key))
+            present = with_retries(lambda: self._present(offer.key))
             if present is not None and present["sha256"] == digest:
                 return Imported(offer, "same", other_facts=_others(offer, present))
             if present is not None and self._on_conflict != "replace":
@@ -116,7 +116,7 @@ class Importer:
 
     def _present(self, key: str) -> dict[str, Any] | None:
         try:
-            return self._remote.metadata(key)
+            return self._api.metadata(key)
         except NotFound:
             return None
 
@@ -126,7 +126,7 @@ class Importer:
             headers[KEEP_FACTS_HEADER] = offer.kept.to_header()
         stream.seek(0)
         try:
-            return self._remote.upload(offer.key, stream, os.fstat(stream.fileno()).st_size, headers)[1]
+            return self._api.upload(offer.key, stream, os.fstat(stream.fileno()).st_size, headers)[1]
         except Forbidden as error:
             if present is not None:
                 raise

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from elastic_images.metrics.cloudwatch.figures import BYPASSES, HITS, MINUTE_SECONDS, MISSES, WEB
-from elastic_images.metrics.cloudwatch.place import Place
+from elastic_images.metrics.cloudwatch.location import Location
 
 SILENT_MINUTES = 5
 MISSING_MINUTES = 15
@@ -16,26 +16,26 @@ DEFAULT_MISS_RATE = 0.5
 NAMES = ("silent", "miss-rate", "bypasses")
 
 
-def alarm_names(place: Place) -> list[str]:
+def alarm_names(location: Location) -> list[str]:
     """The names of all alarms."""
-    return [f"{place.name}-{name}" for name in NAMES]
+    return [f"{location.name}-{name}" for name in NAMES]
 
 
-def alarms(place: Place, miss_rate: float = DEFAULT_MISS_RATE) -> list[dict[str, Any]]:
+def alarms(location: Location, miss_rate: float = DEFAULT_MISS_RATE) -> list[dict[str, Any]]:
     """What `PutMetricAlarm` is given for each alarm, without whom it tells."""
-    silent, missing, bypassing = alarm_names(place)
+    silent, missing, bypassing = alarm_names(location)
     return [
         {
             "AlarmName": silent,
-            "AlarmDescription": f"No process of the pool {place.pool} has reported for {SILENT_MINUTES} minutes.",
-            **_series(place, HITS, None, "SampleCount"),
+            "AlarmDescription": f"No process of the pool {location.pool} has reported for {SILENT_MINUTES} minutes.",
+            **_series(location, HITS, None, "SampleCount"),
             **_when("LessThanThreshold", 1, SILENT_MINUTES, "breaching"),
         },
         {
             "AlarmName": missing,
             "AlarmDescription": (
-                f"More than {miss_rate:.0%} of the reads of the pool {place.pool} needed storage for {MISSING_MINUTES} "
-                "minutes: its nodes are too few or too small, or it does not scale."
+                f"More than {miss_rate:.0%} of the reads from the pool {location.pool} needed storage for "
+                f"{MISSING_MINUTES} minutes: it has too few nodes, they are too small, or it does not scale."
             ),
             "Metrics": [
                 {
@@ -44,34 +44,34 @@ def alarms(place: Place, miss_rate: float = DEFAULT_MISS_RATE) -> list[dict[str,
                     "Label": "miss rate",
                     "ReturnData": True,
                 },
-                _hidden(place, "h", HITS),
-                _hidden(place, "m", MISSES),
+                _hidden(location, "h", HITS),
+                _hidden(location, "m", MISSES),
             ],
             **_when("GreaterThanThreshold", miss_rate, MISSING_MINUTES, "notBreaching"),
         },
         {
             "AlarmName": bypassing,
             "AlarmDescription": (
-                f"Web has read past the pool {place.pool} for {BYPASSING_MINUTES} minutes: its nodes do not answer."
+                f"For {BYPASSING_MINUTES} minutes, reads have bypassed the pool {location.pool}: no node answers."
             ),
-            **_series(place, BYPASSES, WEB, "Sum"),
+            **_series(location, BYPASSES, WEB, "Sum"),
             **_when("GreaterThanOrEqualToThreshold", FEW_READS, BYPASSING_MINUTES, "notBreaching"),
         },
     ]
 
 
-def _series(place: Place, figure: str, slot: str | None, statistic: str) -> dict[str, Any]:
+def _series(location: Location, figure: str, slot: str | None, statistic: str) -> dict[str, Any]:
     return {
-        "Namespace": place.namespace,
+        "Namespace": location.namespace,
         "MetricName": figure,
-        "Dimensions": place.dimensions(slot),
+        "Dimensions": location.dimensions(slot),
         "Statistic": statistic,
         "Period": MINUTE_SECONDS,
     }
 
 
-def _hidden(place: Place, name: str, figure: str) -> dict[str, Any]:
-    metric = {"Namespace": place.namespace, "MetricName": figure, "Dimensions": place.dimensions(None)}
+def _hidden(location: Location, name: str, figure: str) -> dict[str, Any]:
+    metric = {"Namespace": location.namespace, "MetricName": figure, "Dimensions": location.dimensions(None)}
     return {
         "Id": name,
         "MetricStat": {"Metric": metric, "Period": MINUTE_SECONDS, "Stat": "Sum"},

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from elastic_images.core.assignment import MAX_NODES
-from elastic_images.metrics.cloudwatch.place import Place
+from elastic_images.metrics.cloudwatch.location import Location
 from elastic_images.metrics.sample import Sample
 
 MINUTE_SECONDS = 60
@@ -56,18 +56,18 @@ def minute_of(sample: Sample) -> int:
     return math.floor((sample.started_at + sample.ended_at) / 2 / MINUTE_SECONDS) * MINUTE_SECONDS
 
 
-def metric_data(samples: Iterable[Sample], place: Place) -> list[dict[str, Any]]:
+def metric_data(samples: Iterable[Sample], location: Location) -> list[dict[str, Any]]:
     """The `MetricData` for these samples: one report for each source and minute."""
-    return [datum for report in _reports(samples) for datum in _data(report, place)]
+    return [datum for report in _reports(samples) for datum in _data(report, location)]
 
 
 def _reports(samples: Iterable[Sample]) -> Sequence[Sample]:
     """The samples of one source in one minute become one: counts are summed, gauges are the last."""
     found: dict[tuple[int, str], Sample] = {}
     for sample in sorted(samples, key=lambda sample: sample.ended_at):
-        place = (minute_of(sample), sample.source)
-        before = found.get(place)
-        found[place] = sample if before is None else _with(before, sample)
+        report = (minute_of(sample), sample.source)
+        before = found.get(report)
+        found[report] = sample if before is None else _with(before, sample)
     return tuple(found.values())
 
 
@@ -79,10 +79,10 @@ def _with(before: Sample, sample: Sample) -> Sample:
     return replace(sample, started_at=before.started_at, ended_at=before.ended_at, **sums)
 
 
-def _data(report: Sample, place: Place) -> list[dict[str, Any]]:
+def _data(report: Sample, location: Location) -> list[dict[str, Any]]:
     slot = WEB if report.kind == "web" else str(report.slot)
     return [
-        datum(name, place.dimensions(of), minute_of(report), getattr(report, field))
+        datum(name, location.dimensions(of), minute_of(report), getattr(report, field))
         for name, field in FIGURES.items()
         if slot == WEB or name not in _OF_WEB_ONLY  # a node never goes past the pool
         for of in ((slot, None) if name in _OF_THE_WHOLE_POOL else (slot,))

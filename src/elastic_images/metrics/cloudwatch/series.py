@@ -16,7 +16,7 @@ from elastic_images.metrics.cloudwatch.figures import (
     SLOTS,
     WEB,
 )
-from elastic_images.metrics.cloudwatch.reading import Answer, Query
+from elastic_images.metrics.cloudwatch.reader import Answer, Query
 
 
 def gauge_query(figure: str, slot: str) -> Query:

@@ -12,8 +12,8 @@ from collections.abc import Callable, Collection, Sequence
 from elastic_images.core.errors import InvalidRequest
 from elastic_images.metrics.cloudwatch.errors import Trouble, as_ours
 from elastic_images.metrics.cloudwatch.figures import MINUTE_SECONDS, SLOTS, WEB, metric_data, slot_of
-from elastic_images.metrics.cloudwatch.place import Place
-from elastic_images.metrics.cloudwatch.reading import CloudWatchService, FigureReader
+from elastic_images.metrics.cloudwatch.location import Location
+from elastic_images.metrics.cloudwatch.reader import CloudWatchService, FigureReader
 from elastic_images.metrics.cloudwatch.series import Steps, value_of, wanted_by
 from elastic_images.metrics.cloudwatch.windows import queries_of, window_of
 from elastic_images.metrics.sample import Sample
@@ -44,13 +44,13 @@ class CloudWatchMetricStore:
     def __init__(
         self,
         service: CloudWatchService,
-        place: Place,
+        location: Location,
         reader: FigureReader,
         *,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._service = service
-        self._place = place
+        self._location = location
         self._reader = reader
         self._clock = clock
         self._publishing = threading.Lock()
@@ -70,7 +70,7 @@ class CloudWatchMetricStore:
     def _put(self, samples: Sequence[Sample]) -> None:
         try:
             self._service.call(
-                "PutMetricData", Namespace=self._place.namespace, MetricData=metric_data(samples, self._place)
+                "PutMetricData", Namespace=self._location.namespace, MetricData=metric_data(samples, self._location)
             )
         except Trouble as trouble:
             if trouble.perhaps_done:

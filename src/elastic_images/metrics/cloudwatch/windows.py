@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from elastic_images.metrics.cloudwatch.figures import HITS, MINUTE_SECONDS, MISSES, WEB, source_of
-from elastic_images.metrics.cloudwatch.reading import Answer, Query
+from elastic_images.metrics.cloudwatch.reader import Answer, Query
 from elastic_images.metrics.store import Rate, Window
 
 CLOCKS_SECONDS = 1.0

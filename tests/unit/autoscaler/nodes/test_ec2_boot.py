@@ -8,19 +8,19 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from testing.settings import make_settings
 from tests.unit.autoscaler.nodes.test_ec2_setting import setting
 
 from elastic_images import __version__
 from elastic_images.autoscaler.nodes.ec2.boot import MAX_BYTES, Boot, boot_for
 from elastic_images.autoscaler.nodes.ec2.setting import parse_ec2_setting
 from elastic_images.core.errors import InvalidRequest
-from elastic_images.settings import Settings
 
 VPC = {"storage_urls": ("http://10.0.0.4:5001", "http://10.0.0.5:5001"), "autoscaler_url": "http://10.0.0.4:5002"}
 
 
 def boot(tmp_path: Path, **changes: object) -> Boot:
-    settings = Settings.for_tests(tmp_path, **{**VPC, "internal_host": "0.0.0.0", **changes})
+    settings = make_settings(tmp_path, **{**VPC, "internal_host": "0.0.0.0", **changes})
     return boot_for(parse_ec2_setting(setting()), settings, "eu-central-1")
 
 

@@ -12,9 +12,9 @@ import pytest
 from testing.storage_parts import picture
 from tests.unit.cli.support import TOKEN, FakeSystem, fake_system, run, run_json
 
-from elastic_images.cli.transfer import work
+from elastic_images.cli.transfer import retries
+from elastic_images.cli.transfer.file_names import file_name
 from elastic_images.cli.transfer.manifest import FACTS, MANIFEST
-from elastic_images.cli.transfer.names import file_name
 from elastic_images.core import errors
 
 NOTHING: dict[str, Any] = {
@@ -25,7 +25,7 @@ NOTHING: dict[str, Any] = {
 
 @pytest.fixture
 def web(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeSystem]:
-    monkeypatch.setattr(work, "PAUSES_SECONDS", (0.0, 0.0))
+    monkeypatch.setattr(retries, "PAUSES_SECONDS", (0.0, 0.0))
     with fake_system() as system:
         monkeypatch.setenv("ELASTIC_IMAGES_URL", system.url)
         monkeypatch.setenv("ELASTIC_IMAGES_TOKEN", TOKEN)

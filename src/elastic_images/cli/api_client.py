@@ -29,7 +29,7 @@ _PAGE = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Remote:
+class ApiClient:
     """A running system's web app or manager. Safe to share between threads."""
 
     http: InternalClient
@@ -85,8 +85,8 @@ class Remote:
         return f"{self.url}/api/images/{quote_key(check_key(key))}"
 
 
-def remote_options(app: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """`--url` and `--token`, and the settings by which both are found; the command gets `remote`."""
+def api_options(app: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """`--url` and `--token`, and the settings by which both are found; the command gets `api`."""
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(command)
@@ -95,11 +95,11 @@ def remote_options(app: str) -> Callable[[Callable[..., Any]], Callable[..., Any
             from elastic_images.http.internal_client import InternalClient
 
             address = _checked(url or url_of(settings, app))
-            remote = Remote(InternalClient(token or _kept_token(settings, address)), address)
+            api = ApiClient(InternalClient(token or _kept_token(settings, address)), address)
             try:
-                return command(*args, remote=remote, **given)
+                return command(*args, api=api, **given)
             finally:
-                remote.http.close()
+                api.http.close()
 
         variable = "ELASTIC_IMAGES_URL" if app == "web" else "ELASTIC_IMAGES_MANAGER_URL"
         wrapped: Callable[..., Any] = settings_options("data", "port_offset", "host")(run)

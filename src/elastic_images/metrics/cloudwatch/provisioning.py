@@ -9,13 +9,13 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from elastic_images.metrics.cloudwatch.errors import GONE, Trouble, as_ours
-from elastic_images.metrics.cloudwatch.reading import CloudWatchService
+from elastic_images.metrics.cloudwatch.reader import CloudWatchService
 
 Outcome = Literal["made", "changed", "unchanged", "deleted", "absent"]
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class Provisioned:
     """What became of one dashboard or alarm."""
 
     kind: Literal["dashboard", "alarm"]
@@ -27,46 +27,46 @@ class Done:
         return asdict(self)
 
 
-class Upkeep:
+class Provisioner:
     """The changes. Every method raises Unavailable or InvalidRequest; repeated, it goes on where it stopped."""
 
     def __init__(self, service: CloudWatchService) -> None:
         self._service = service
 
-    def keep_dashboard(self, name: str, body: Mapping[str, Any]) -> Done:
+    def keep_dashboard(self, name: str, body: Mapping[str, Any]) -> Provisioned:
         """Make the dashboard, or make it as it should be."""
         with _our_errors():
             kept = self._dashboard(name)
             if kept == body:
-                return Done("dashboard", name, "unchanged")
+                return Provisioned("dashboard", name, "unchanged")
             self._service.call("PutDashboard", DashboardName=name, DashboardBody=json.dumps(body))
-            return Done("dashboard", name, "made" if kept is None else "changed")
+            return Provisioned("dashboard", name, "made" if kept is None else "changed")
 
-    def delete_dashboard(self, name: str) -> Done:
+    def delete_dashboard(self, name: str) -> Provisioned:
         """Delete it where it is there."""
         with _our_errors():
             if self._dashboard(name) is None:
-                return Done("dashboard", name, "absent")
+                return Provisioned("dashboard", name, "absent")
             self._service.call("DeleteDashboards", DashboardNames=[name])
-            return Done("dashboard", name, "deleted")
+            return Provisioned("dashboard", name, "deleted")
 
-    def keep_alarms(self, wanted: Sequence[Mapping[str, Any]], notify: Sequence[str] | None) -> list[Done]:
+    def keep_alarms(self, wanted: Sequence[Mapping[str, Any]], notify: Sequence[str] | None) -> list[Provisioned]:
         """Make the alarms as they should be. `notify` are the topics they tell; None leaves those that they have."""
         with _our_errors():
             kept = self._alarms([alarm["AlarmName"] for alarm in wanted])
             return [self._keep_alarm(alarm, kept.get(alarm["AlarmName"]), notify) for alarm in wanted]
 
-    def delete_alarms(self, names: Sequence[str]) -> list[Done]:
+    def delete_alarms(self, names: Sequence[str]) -> list[Provisioned]:
         """Delete those that are there."""
         with _our_errors():
             kept = self._alarms(names)
             if kept:
                 self._service.call("DeleteAlarms", AlarmNames=sorted(kept))
-            return [Done("alarm", name, "deleted" if name in kept else "absent") for name in names]
+            return [Provisioned("alarm", name, "deleted" if name in kept else "absent") for name in names]
 
     def _keep_alarm(
         self, alarm: Mapping[str, Any], kept: Mapping[str, Any] | None, notify: Sequence[str] | None
-    ) -> Done:
+    ) -> Provisioned:
         before = kept or {}
         told = {
             action: list(before.get(action, []) if notify is None else notify)
@@ -74,9 +74,9 @@ class Upkeep:
         }
         wanted = {**alarm, **told}
         if kept is not None and _is_within(wanted, kept):
-            return Done("alarm", alarm["AlarmName"], "unchanged")
+            return Provisioned("alarm", alarm["AlarmName"], "unchanged")
         self._service.call("PutMetricAlarm", **wanted)
-        return Done("alarm", alarm["AlarmName"], "made" if kept is None else "changed")
+        return Provisioned("alarm", alarm["AlarmName"], "made" if kept is None else "changed")
 
     def _dashboard(self, name: str) -> Any:
         try:

@@ -13,7 +13,7 @@ from typing import Any, Literal, Protocol
 
 from elastic_images.core.errors import Unavailable
 from elastic_images.metrics.cloudwatch.errors import Trouble, as_ours
-from elastic_images.metrics.cloudwatch.place import Place
+from elastic_images.metrics.cloudwatch.location import Location
 
 _log = logging.getLogger(__name__)
 
@@ -59,13 +59,13 @@ class FigureReader:
     def __init__(
         self,
         service: CloudWatchService,
-        place: Place,
+        location: Location,
         *,
         kept_seconds: float = KEPT_SECONDS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._service = service
-        self._place = place
+        self._location = location
         self._kept_seconds = kept_seconds
         self._clock = clock
         self._asking = threading.Lock()
@@ -143,8 +143,8 @@ class FigureReader:
 
     def _query(self, name: str, query: Query, step_seconds: int) -> dict[str, Any]:
         metric = {
-            "Namespace": self._place.namespace,
+            "Namespace": self._location.namespace,
             "MetricName": query.figure,
-            "Dimensions": self._place.dimensions(query.slot),
+            "Dimensions": self._location.dimensions(query.slot),
         }
         return {"Id": name, "MetricStat": {"Metric": metric, "Period": step_seconds, "Stat": query.statistic}}

@@ -6,7 +6,7 @@ from elastic_images.core.errors import NotFound
 from elastic_images.settings import Settings
 
 
-def require_prepared(settings: Settings) -> None:
+def require_system(settings: Settings) -> None:
     """Nothing where the database has our tables.
 
     Raises:

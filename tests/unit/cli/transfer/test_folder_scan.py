@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from testing.storage_parts import picture
 
-from elastic_images.cli.transfer.folder import find_files, inside, is_image, key_of, shown
+from elastic_images.cli.transfer.folder_scan import find_files, inside, is_image, key_of, shown
 
 
 @pytest.fixture

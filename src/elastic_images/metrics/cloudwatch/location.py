@@ -13,7 +13,7 @@ _LONGEST_NAMESPACE = 255
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Location:
     """A namespace, and the pool in it."""
 
     namespace: str
@@ -35,7 +35,7 @@ def is_cloudwatch(setting: str) -> bool:
     return setting.lower().startswith(_SCHEME)
 
 
-def place_of(setting: str, pool: str) -> Place:
+def location_of(setting: str, pool: str) -> Location:
     """What `cloudwatch://NAMESPACE` and the pool's name say.
 
     Raises:
@@ -47,4 +47,4 @@ def place_of(setting: str, pool: str) -> Place:
             "Metrics in CloudWatch are set as cloudwatch://NAMESPACE: a name of letters, digits and . _ - /, which "
             "does not begin with AWS/. Region and credentials are found by boto3."
         )
-    return Place(namespace, pool)
+    return Location(namespace, pool)

@@ -27,7 +27,7 @@ class Pushed:
     removed: int = 0
 
 
-class Uploader:
+class WheelUploader:
     """Puts files below one place, `s3://bucket/prefix`. Raises Unavailable where the service fails."""
 
     def __init__(self, service: S3Service, place: str) -> None:

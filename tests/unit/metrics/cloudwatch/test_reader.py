@@ -11,8 +11,8 @@ import pytest
 
 from elastic_images.core.errors import Unavailable
 from elastic_images.metrics.cloudwatch.errors import Trouble
-from elastic_images.metrics.cloudwatch.place import Place
-from elastic_images.metrics.cloudwatch.reading import QUERIES_IN_A_CALL, FigureReader, Query
+from elastic_images.metrics.cloudwatch.location import Location
+from elastic_images.metrics.cloudwatch.reader import QUERIES_IN_A_CALL, FigureReader, Query
 from elastic_images.metrics.cloudwatch.series import wanted_by
 from elastic_images.metrics.store import SERIES_NAMES
 
@@ -49,7 +49,7 @@ class Scene:
     def __init__(self, answer: Answerer = value_for_each) -> None:
         self.now = 0.0
         self.service = Service(answer)
-        self.reader = FigureReader(self.service, Place("N", "p"), clock=lambda: self.now)
+        self.reader = FigureReader(self.service, Location("N", "p"), clock=lambda: self.now)
 
     def read(self, *queries: Query, minutes: int = 3) -> dict[str, dict[int, float]]:
         found = self.reader.read(queries or (Query("Hits", "0", "Sum"),), FIRST, FIRST + 60 * minutes, 60)

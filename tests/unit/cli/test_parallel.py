@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from elastic_images.cli.transfer.work import NO_ANSWER_PAUSES, PAUSES_SECONDS, in_parallel, patiently
+from elastic_images.cli.parallel import in_parallel
+from elastic_images.cli.transfer.retries import NO_ANSWER_PAUSES, PAUSES_SECONDS, with_retries
 from elastic_images.core.errors import NotFound, Unavailable
 from elastic_images.http.internal_client import NoAnswer
 
@@ -84,11 +85,11 @@ def test_patience_has_an_end() -> None:
             raise Unavailable("not now")
         return "here"
 
-    assert patiently(ask, sleep=slept.append) == "here"
+    assert with_retries(ask, sleep=slept.append) == "here"
     slept.clear()
     fails = 1000
     with pytest.raises(Unavailable):
-        patiently(ask, sleep=slept.append)
+        with_retries(ask, sleep=slept.append)
     assert tuple(slept) == PAUSES_SECONDS
     assert sum(slept) > 60, "longer than a part takes to start on a busy machine"
     slept.clear()
@@ -97,7 +98,7 @@ def test_patience_has_an_end() -> None:
         raise NoAnswer("no connection")
 
     with pytest.raises(NoAnswer):
-        patiently(silent, sleep=slept.append)
+        with_retries(silent, sleep=slept.append)
     assert tuple(slept) == PAUSES_SECONDS[:NO_ANSWER_PAUSES]
     slept.clear()
 
@@ -105,5 +106,5 @@ def test_patience_has_an_end() -> None:
         raise NotFound("never")
 
     with pytest.raises(NotFound):
-        patiently(refuse, sleep=slept.append)
+        with_retries(refuse, sleep=slept.append)
     assert slept == []

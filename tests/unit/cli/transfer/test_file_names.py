@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from elastic_images.cli.transfer.names import SUFFIXES, file_name
+from elastic_images.cli.transfer.file_names import SUFFIXES, file_name
 from elastic_images.core.errors import InvalidKey
 from elastic_images.core.keys import check_key
 from elastic_images.imaging.structure import FORMATS

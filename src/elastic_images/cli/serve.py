@@ -1,0 +1,52 @@
+"""`serve`: one app, in the foreground."""
+
+from __future__ import annotations
+
+import importlib
+
+import click
+
+from elastic_images.cli.options import settings_options
+from elastic_images.core.assignment import MAX_NODES
+from elastic_images.core.errors import ElasticImagesError
+from elastic_images.settings import Settings
+from elastic_images.settings.addresses import BASE_PORTS
+from elastic_images.settings.model import forget_environment
+
+
+@click.command()
+@click.argument("app", type=click.Choice(list(BASE_PORTS)))
+@click.option("--slot", type=click.IntRange(0, MAX_NODES - 1), default=0, help="The node's slot (memcache only).")
+@click.option("--port", type=click.IntRange(0, 65535), help="Instead of the app's own; 0: any free one.")
+@click.option("--ready-fd", type=click.IntRange(0), help="Where to write a line of JSON once requests are answered.")
+@settings_options()
+def serve(app: str, slot: int, port: int | None, ready_fd: int | None, settings: Settings) -> None:
+    """Run one app in the foreground: web, storage, autoscaler, manager, or a memcache node.
+
+    `up` starts each app this way; on several hosts each is a service of its own (docs/operations.md). The database must
+    have been made ready, by an `up` or by `prepare`, and the apps that it talks to must run.
+    """
+    from elastic_images.process import logs, server
+
+    settings = settings.with_secrets()
+    name = f"{app}-{slot}" if app == "memcache" else app
+    logs.setup(name, secrets=settings.secret_values())
+    forget_environment()
+    try:
+        build = importlib.import_module(f"elastic_images.{app}.service").build
+        service = build(settings, slot) if app == "memcache" else build(settings)
+        code = server.run(
+            service,
+            settings.host if app in ("web", "manager") else settings.internal_host,
+            settings.port(app, slot) if port is None else port,
+            shared_port={"web": settings.web_processes, "storage": settings.storage_processes}.get(app, 1) > 1,
+            advertise=settings.advertise,
+            ready_fd=ready_fd,
+            lifeline_fd=settings.lifeline_fd,
+        )
+    except ElasticImagesError as error:
+        from elastic_images.cli.errors import exit_code_of
+
+        click.echo(f"elastic-images: {name}: {error}", err=True)
+        code = exit_code_of(error)
+    server.leave(code)

@@ -1,0 +1,35 @@
+"""`up`: the whole system on this machine."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+from elastic_images.cli.options import settings_options
+from elastic_images.cli.output import settle_output
+from elastic_images.settings import Settings
+from elastic_images.settings.model import forget_environment
+from elastic_images.settings.sources import unknown_variables
+
+
+@click.command()
+@settings_options()
+def up(settings: Settings) -> None:
+    """Start the whole system on this machine, in the foreground.
+
+    Prints where it is and, on first start, the administrator's name and password. Ctrl-C or SIGTERM stops everything.
+    Each option is also a setting in the environment (ELASTIC_IMAGES_NODES) and in elastic-images.toml (nodes);
+    an option counts before the environment, and the environment before the file.
+    """
+    from elastic_images.process import logs
+    from elastic_images.supervisor.up import up as run_up
+
+    logs.setup("supervisor", secrets=settings.secret_values())
+    for name in unknown_variables(os.environ):
+        click.echo(f"elastic-images: {name} is set, but no setting has this name.", err=True)
+    forget_environment()
+    code = run_up(settings, say=click.echo)
+    settle_output()
+    sys.exit(code)
