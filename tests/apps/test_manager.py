@@ -22,6 +22,7 @@ from elastic_images.accounts.guard import undeclared
 from elastic_images.accounts.passwords import Passwords
 from elastic_images.accounts.tables import login_attempts, sessions, tokens, users
 from elastic_images.core.errors import Unavailable
+from elastic_images.core.image_facts import Actor, Usage
 from elastic_images.core.pool_config import ScalingConfig
 from elastic_images.database.base import metadata
 from elastic_images.database.engine import open_engine
@@ -135,21 +136,21 @@ class FakePool:
 class FakeImages:
     def __init__(self) -> None:
         self.down = False
-        self.deleted_by: list[Mapping[str, Any]] = []
+        self.deleted_by: list[Actor] = []
         self.hold = threading.Event()
         """A deletion goes on when this is set."""
         self.hold.set()
 
-    def usage(self) -> dict[str, Any]:
+    def usage(self) -> Usage:
         if self.down:
             raise Unavailable("127.0.0.1:5001 does not answer.")
         return {"images": 12, "bytes": 3_456_789}
 
-    def delete_all(self, *, actor: Mapping[str, Any]) -> int:
+    def delete_all(self, *, actor: Actor) -> int:
         self.deleted_by.append(actor)
         return 12
 
-    def delete_all_progress(self, *, actor: Mapping[str, Any]) -> Iterator[int]:
+    def delete_all_progress(self, *, actor: Actor) -> Iterator[int]:
         self.deleted_by.append(actor)
         yield 5
         self.hold.wait(10)
@@ -513,7 +514,7 @@ def test_deleting_all_shows_how_far_it_is(manager: Manager, root: FlaskClient) -
     manager.images.hold.set()
     wait_for(lambda: manager.deletion.progress.state == "done")
     assert "All images were deleted" in root.get("/images", headers=PAGE).text
-    assert manager.images.deleted_by == [{"user": 2, "name": "root", "admin": True}]
+    assert manager.images.deleted_by == [Actor(2, "root", admin=True)]
 
 
 def test_a_deletion_that_fails_says_so_and_may_be_repeated(manager: Manager, root: FlaskClient) -> None:
@@ -531,7 +532,7 @@ def test_a_deletion_that_fails_says_so_and_may_be_repeated(manager: Manager, roo
 
 def test_a_manager_that_stops_waits_for_no_deletion(manager: Manager) -> None:
     manager.images.hold.clear()
-    manager.deletion.start({"user": None, "name": "x", "admin": True})
+    manager.deletion.start(Actor(None, "x", admin=True))
     wait_for(lambda: manager.deletion.progress.deleted == 5)
     manager.deletion.stop(timeout_seconds=0.01)
     manager.images.hold.set()
@@ -807,7 +808,7 @@ def test_clear_and_delete_all(manager: Manager) -> None:
     client, headers = manager.app.test_client(), manager.token("root", "admin")
     assert client.post("/api/clear", headers=headers).json == {"cleared": ["node-0"], "failed": []}
     assert client.post("/api/delete_all", headers=headers).json == {"deleted": 12}
-    assert manager.images.deleted_by == [{"user": 2, "name": "root", "admin": True}]
+    assert manager.images.deleted_by == [Actor(2, "root", admin=True)]
 
 
 def test_users_by_json(manager: Manager) -> None:
@@ -910,7 +911,7 @@ def test_a_visitor_in_mode_admin_says_whose_token_it_is(accounts: Accounts, tmp_
     assert client.post("/api/tokens", json=body).status_code == 400
     assert client.post("/api/tokens", json=body | {"user": "ann"}).status_code == 201
     client.post("/api/delete_all")
-    assert manager.images.deleted_by == [{"user": None, "name": "anonymous", "admin": True}]
+    assert manager.images.deleted_by == [Actor(None, "anonymous", admin=True)]
 
 
 def test_a_body_that_is_too_large(root: FlaskClient) -> None:

@@ -15,6 +15,7 @@ from tests.apps.web_support import LIMIT, Web, open_web, picture
 from werkzeug.test import TestResponse
 
 from elastic_images.core.errors import Forbidden, InvalidRequest, NotFound
+from elastic_images.core.image_facts import Actor, ImageMetadata
 from elastic_images.core.restored_facts import RestoredFacts
 from elastic_images.database.engine import open_engine
 from elastic_images.database.migrate import migrate
@@ -24,8 +25,8 @@ from elastic_images.storage.client import StorageClient
 from elastic_images.storage.service import build
 
 GOOD: dict[str, Any] = {"owner": "ann", "created_at": 1.6e9, "updated_at": 1.7e9 + 0.25, "version": 3}
-ANN = {"user": 1, "name": "ann", "admin": False}
-ADMIN = {"user": 3, "name": "root", "admin": True}
+ANN = Actor(1, "ann")
+ADMIN = Actor(3, "root", admin=True)
 
 
 @pytest.fixture
@@ -121,9 +122,7 @@ def test_the_header_does_not_open_what_is_closed_otherwise(web: Web) -> None:
 # ---- storage ----
 
 
-def store(
-    storage: StorageClient, kept: RestoredFacts | None, actor: dict[str, Any] = ADMIN
-) -> tuple[bool, dict[str, Any]]:
+def store(storage: StorageClient, kept: RestoredFacts | None, actor: Actor = ADMIN) -> tuple[bool, ImageMetadata]:
     return storage.put("k1", io.BytesIO(picture()), len(picture()), actor=actor, kept=kept)
 
 

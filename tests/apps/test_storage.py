@@ -35,6 +35,7 @@ from elastic_images.core.errors import (
     Unauthenticated,
     Unavailable,
 )
+from elastic_images.core.image_facts import Actor, ImageMetadata
 from elastic_images.database.engine import open_engine
 from elastic_images.database.migrate import migrate
 from elastic_images.http.internal_client import InternalClient, decoded
@@ -46,9 +47,9 @@ from elastic_images.settings import Settings
 from elastic_images.storage.client import StorageClient
 from elastic_images.storage.service import StorageService, build
 
-ANN = {"user": 1, "name": "ann", "admin": False}
-BOB = {"user": 2, "name": "bob", "admin": False}
-ADMIN = {"user": 3, "name": "root", "admin": True}
+ANN = Actor(1, "ann")
+BOB = Actor(2, "bob")
+ADMIN = Actor(3, "root", admin=True)
 LIMIT = 400_000
 
 
@@ -63,13 +64,13 @@ class Storage:
         self.http = InternalClient(settings.internal_token)
         self.client = StorageClient(self.http, [self.url])
 
-    def put(self, key: str, body: bytes, actor: dict[str, Any] = ANN, **options: Any) -> tuple[bool, dict[str, Any]]:
+    def put(self, key: str, body: bytes, actor: Actor = ANN, **options: Any) -> tuple[bool, ImageMetadata]:
         return self.client.put(key, io.BytesIO(body), len(body), actor=actor, **options)
 
     def send(self, key: str, sent: bytes, headers: dict[str, str] | None = None) -> Any:
         """A PUT by hand: `sent` is the whole body."""
         length = str(max(len(sent) - 64, 0))
-        standard = {"X-Image-Length": length, "X-Write-Id": write_id(), "X-Actor": json.dumps(ANN)}
+        standard = {"X-Image-Length": length, "X-Write-Id": write_id(), "X-Actor": json.dumps(ANN.to_json())}
         return self.http.request(
             "PUT", f"{self.url}/internal/images/{key}", body=sent, headers=standard | (headers or {})
         )
@@ -245,7 +246,7 @@ def test_a_body_cut_off_half_way_leaves_nothing(storage: Storage, cut: int) -> N
     head = (
         f"PUT /internal/images/k HTTP/1.1\r\nHost: x\r\nContent-Length: {len(sent)}\r\nX-Image-Length: {len(body)}\r\n"
         f"Authorization: Bearer {storage.settings.internal_token}\r\nX-Write-Id: {write_id()}\r\n"
-        f"X-Actor: {json.dumps(ANN)}\r\n\r\n"
+        f"X-Actor: {json.dumps(ANN.to_json())}\r\n\r\n"
     )
     host, port = storage.address.split(":")
     with socket.create_connection((host, int(port)), timeout=10) as connection:

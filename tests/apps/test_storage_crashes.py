@@ -66,7 +66,7 @@ def test_after_a_crash(parts: Parts, case: tuple[str, str]) -> None:
     # Whole or absent, new or old, and the counters agree.
     present = after if committed else before
     assert bytes_of(parts) == present
-    assert parts.catalog.usage() == (Usage(1, len(present)) if present else Usage(0, 0))
+    assert parts.catalog.usage() == (Usage(images=1, bytes=len(present)) if present else Usage(images=0, bytes=0))
     assert list((parts.folder / "spool").glob("*")) == []
 
     # fsck says what nothing refers to.

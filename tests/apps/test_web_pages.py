@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from flask.testing import FlaskClient
@@ -15,6 +15,7 @@ from tests.apps.web_support import BROWSER, LIMIT, PASSWORD, Web, open_web, pict
 from werkzeug.test import TestResponse
 
 from elastic_images.core.errors import Unavailable
+from elastic_images.core.image_facts import ImageMetadata
 from elastic_images.core.keys import quote_key
 from elastic_images.http.answer import Answer
 from elastic_images.web.pages.browsers import browser_name
@@ -197,7 +198,7 @@ def test_the_neighbours_are_those_of_the_listing(web: Web) -> None:
 
 @pytest.mark.parametrize(("width", "height", "whole"), [(600, 400, False), (1000, 300, True), (150, 150, True)])
 def test_what_a_tile_shows_whole(width: int, height: int, whole: bool) -> None:
-    assert shows_whole({"width": width, "height": height}) == whole
+    assert shows_whole(cast(ImageMetadata, {"width": width, "height": height})) == whole
 
 
 def test_whether_an_image_is_cached(web: Web) -> None:

@@ -11,6 +11,7 @@ from tests.apps.web_support import BROWSER, PASSWORD, Web, open_web, picture
 from werkzeug.test import TestResponse
 
 from elastic_images.accounts.guard import undeclared
+from elastic_images.core.image_facts import Actor
 
 MODES = ("none", "read", "write", "admin")
 CALLS: dict[str, tuple[str, str, str]] = {
@@ -66,7 +67,7 @@ def refill(web: Web) -> None:
     """Store the two images that the calls are about, as an administrator's."""
     web.images.stored.clear()
     for key in ("public", "mine"):
-        actor = {"user": None, "name": "anonymous", "admin": True}
+        actor = Actor(None, "anonymous", admin=True)
         web.images.put(key, io.BytesIO(picture()), len(picture()), actor=actor)
 
 

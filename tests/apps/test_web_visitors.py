@@ -9,12 +9,14 @@ from flask.testing import FlaskClient
 from tests.apps.test_web_pages import Page
 from tests.apps.web_support import BROWSER, Stored, Web, open_web, picture
 
+from elastic_images.core.image_facts import ImageMetadata
+
 
 @pytest.fixture(params=["none", "read", "write", "admin"])
 def web(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
     with open_web(tmp_path_factory.mktemp("web"), anonymous=request.param) as web:
         web.client().put("/api/images/anns", data=picture(), headers=web.auth("ann"))
-        facts = {**web.images.stored["anns"].metadata, "key": "nobodys", "owner": None}
+        facts: ImageMetadata = {**web.images.stored["anns"].metadata, "key": "nobodys", "owner": None}
         web.images.stored["nobodys"] = Stored(facts, picture(), None)
         yield web
 

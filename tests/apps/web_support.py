@@ -30,6 +30,7 @@ from elastic_images.core.errors import (
     NotFound,
     PreconditionFailed,
 )
+from elastic_images.core.image_facts import Actor, ImageMetadata, ImagePage, Neighbours, Usage
 from elastic_images.core.partitions import partition_of
 from elastic_images.core.pool_config import ScalingConfig
 from elastic_images.core.restored_facts import RestoredFacts
@@ -59,7 +60,7 @@ def picture(shade: int = 128, format_: str = "PNG") -> bytes:
 class Stored:
     """An image and whose it is."""
 
-    metadata: dict[str, Any]
+    metadata: ImageMetadata
     body: bytes
     owner_id: int | None
 
@@ -81,11 +82,11 @@ class FakeImages:
         body: Body,
         length_bytes: int,
         *,
-        actor: Mapping[str, Any],
+        actor: Actor,
         if_match: str | None = None,
         if_none_match: str | None = None,
         kept: RestoredFacts | None = None,
-    ) -> tuple[bool, dict[str, Any]]:
+    ) -> tuple[bool, ImageMetadata]:
         self._enter()
         data = self._read(body, length_bytes)
         if not data.startswith((b"\x89PNG", b"\xff\xd8", b"GIF8")):
@@ -95,20 +96,20 @@ class FakeImages:
             self._check(old, actor, if_match, if_none_match)
             version = old.metadata["version"] + 1 if old else 1
             digest = hashlib.sha256(data).hexdigest()
-            facts = {
+            facts: ImageMetadata = {
                 "key": key, "size_bytes": len(data), "content_type": "image/png", "format": "PNG", "width": 8,
                 "height": 6, "frames": 1, "sha256": digest, "etag": f'"{digest}"', "version": version,
-                "owner": None if actor["user"] is None else actor["name"], "created_at": 1_790_000_000.5,
+                "owner": None if actor.user is None else actor.name, "created_at": 1_790_000_000.5,
                 "updated_at": 1_790_000_000.5 + version,
             }  # fmt: skip
-            self.stored[key] = Stored(facts, data, actor["user"])
+            self.stored[key] = Stored(facts, data, actor.user)
             if kept is not None:
-                names = ("owner", "created_at", "updated_at", "version")
-                facts |= {name: getattr(kept, name) for name in names}
+                facts["owner"], facts["version"] = kept.owner, kept.version
+                facts["created_at"], facts["updated_at"] = kept.created_at, kept.updated_at
                 self.stored[key].owner_id = kept.owner_id
             return old is None, facts
 
-    def delete(self, key: str, *, actor: Mapping[str, Any], if_match: str | None = None) -> None:
+    def delete(self, key: str, *, actor: Actor, if_match: str | None = None) -> None:
         self._enter()
         with self._lock:
             old = self.stored.get(key)
@@ -117,15 +118,13 @@ class FakeImages:
             self._check(old, actor, if_match, None)
             del self.stored[key]
 
-    def metadata(self, key: str) -> dict[str, Any]:
+    def metadata(self, key: str) -> ImageMetadata:
         self._enter()
         if key not in self.stored:
             raise NotFound("There is no image with this key.")
         return self.stored[key].metadata
 
-    def page(
-        self, *, prefix: str = "", limit: int = 100, cursor: str | None = None, order: str = "key"
-    ) -> dict[str, Any]:
+    def page(self, *, prefix: str = "", limit: int = 100, cursor: str | None = None, order: str = "key") -> ImagePage:
         self._enter()
         if cursor is not None and not cursor.startswith("after:"):
             raise InvalidRequest("This cursor is none that a listing gave.")
@@ -138,20 +137,20 @@ class FakeImages:
         images = [self.stored[key].metadata for key in chosen]
         return {"images": images, "next": f"after:{chosen[-1]}" if more else None}
 
-    def neighbours(self, key: str, *, prefix: str = "", order: str = "key") -> dict[str, Any]:
+    def neighbours(self, key: str, *, prefix: str = "", order: str = "key") -> Neighbours:
         self.metadata(key)
         keys = [image["key"] for image in self.page(prefix=prefix, limit=1000, order=order)["images"]]
         listed = [None, *keys, None]
         place = listed.index(key)
         return {"previous": listed[place - 1], "next": listed[place + 1]}
 
-    def usage(self) -> dict[str, int]:
+    def usage(self) -> Usage:
         self._enter()
         return {"images": len(self.stored), "bytes": sum(len(image.body) for image in self.stored.values())}
 
-    def delete_all(self, *, actor: Mapping[str, Any]) -> int:
+    def delete_all(self, *, actor: Actor) -> int:
         self._enter()
-        if not actor["admin"]:
+        if not actor.admin:
             raise Forbidden("Only an administrator deletes everything.")
         count = len(self.stored)
         self.stored.clear()
@@ -174,13 +173,11 @@ class FakeImages:
             raise IncompleteBody("Short.")
         return data
 
-    def _check(
-        self, old: Stored | None, actor: Mapping[str, Any], if_match: str | None, if_none_match: str | None
-    ) -> None:
+    def _check(self, old: Stored | None, actor: Actor, if_match: str | None, if_none_match: str | None) -> None:
         etag = old.metadata["etag"] if old else None
         if (if_match is not None and (etag is None or if_match not in ("*", etag))) or (if_none_match == "*" and old):
             raise PreconditionFailed("A condition does not hold.")
-        if old is not None and not actor["admin"] and old.owner_id != actor["user"]:
+        if old is not None and not actor.admin and old.owner_id != actor.user:
             raise Forbidden("This image belongs to somebody else.")
 
 

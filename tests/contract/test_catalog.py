@@ -262,7 +262,7 @@ def test_a_write_that_was_given_up_never_takes_effect_and_one_that_did_is_told(c
     assert (settled.id, settled.facts, settled.repeated) == (change.id, change.facts, True)
     with pytest.raises(Conflict):
         catalog.settle(upload.write_id, "k")
-    assert catalog.usage() == Usage(2, 200)
+    assert catalog.usage() == Usage(images=2, bytes=200)
 
 
 def test_a_write_that_was_given_up_is_never_pending_and_forgotten_in_time(
@@ -297,7 +297,7 @@ def test_an_object_older_than_an_hour_is_not_committed(catalog: Catalog) -> None
     with pytest.raises(Unavailable):
         catalog.put(upload_of("k", begun_at=-MAX_OBJECT_AGE_SECONDS - 1), ANN)
     assert catalog.find("k") is None
-    assert catalog.usage() == Usage(0, 0)
+    assert catalog.usage() == Usage(images=0, bytes=0)
 
 
 def test_deleting_what_is_not_there_leaves_no_rows(catalog: Catalog, engine: Engine) -> None:
@@ -359,7 +359,7 @@ def test_neighbours_are_those_of_the_listing(catalog: Catalog, clock: Clock) -> 
         listed: list[str | None] = [None, *keys_of(catalog, order=order, prefix=prefix), None]
         for ahead, here, behind in zip(listed, listed[1:], listed[2:], strict=False):
             assert here is not None
-            assert catalog.neighbours(here, order=order, prefix=prefix) == Neighbours(ahead, behind)
+            assert catalog.neighbours(here, order=order, prefix=prefix) == Neighbours(previous=ahead, next=behind)
     with pytest.raises(NotFound):
         catalog.neighbours("none")
     with pytest.raises(InvalidRequest):
@@ -389,9 +389,9 @@ def test_usage_counts_every_kind_of_change(catalog: Catalog) -> None:
         catalog.put(upload_of(f"k{number}", size_bytes=1000 + number), ANN)
     catalog.put(upload_of("k0", 1, size_bytes=5), ANN)
     catalog.delete("k1", write_id(), ANN)
-    assert catalog.usage() == Usage(19, 20 * 1000 + sum(range(20)) - 995 - 1001)
+    assert catalog.usage() == Usage(images=19, bytes=20 * 1000 + sum(range(20)) - 995 - 1001)
     catalog.delete_batch(None, 100, write_id)
-    assert catalog.usage() == Usage(0, 0)
+    assert catalog.usage() == Usage(images=0, bytes=0)
 
 
 def test_deleting_in_batches_goes_through_all_keys_once(catalog: Catalog, engine: Engine) -> None:
@@ -440,7 +440,7 @@ def test_writers_of_one_key_take_turns(engine: Engine, catalog: Catalog) -> None
     with engine.connect() as connection:
         old = connection.execute(select(image_changes.c.old_object).order_by(image_changes.c.version)).scalars().all()
     assert old == [None, *(name for _, name, _ in by_version[:-1])]
-    assert catalog.usage() == Usage(1, 100)
+    assert catalog.usage() == Usage(images=1, bytes=100)
 
 
 def test_a_write_repeated_at_the_same_time_takes_effect_once(catalog: Catalog) -> None:
@@ -450,7 +450,7 @@ def test_a_write_repeated_at_the_same_time_takes_effect_once(catalog: Catalog) -
             done = list(pool.map(lambda _, upload=upload: catalog.put(upload, ANN), range(4)))
         assert len({change.id for change in done}) == 1
         assert sorted(change.repeated for change in done) == [False, True, True, True]
-    assert catalog.usage() == Usage(5, 500)
+    assert catalog.usage() == Usage(images=5, bytes=500)
 
 
 def test_counters_are_exact_among_writers_of_many_keys(catalog: Catalog) -> None:
@@ -471,7 +471,7 @@ def test_counters_are_exact_among_writers_of_many_keys(catalog: Catalog) -> None
     with ThreadPoolExecutor(6) as pool:
         list(pool.map(run, range(6)))
     page = catalog.list_page(limit=1000)
-    assert catalog.usage() == Usage(len(page.images), sum(image.size_bytes for image in page.images))
+    assert catalog.usage() == Usage(images=len(page.images), bytes=sum(image.size_bytes for image in page.images))
 
 
 def test_changes_go_from_pending_to_forgotten(engine: Engine, catalog: Catalog, clock: Clock) -> None:

@@ -174,7 +174,7 @@ def check_restart(engine: Engine, server: DatabaseServer) -> None:
             writer.result()
     for key in acknowledged:
         assert catalog.find(key) is not None, key
-    assert catalog.usage().images >= len(acknowledged)
+    assert catalog.usage()["images"] >= len(acknowledged)
 
 
 def _wait(condition: object, seconds: float = 60) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from elastic_images.core.image_facts import Actor
+
 Via = Literal["session", "token", "anonymous"]
 Role = Literal["admin", "user"]
 
@@ -53,9 +55,9 @@ class Principal:
         """The same principal, with these scopes added."""
         return replace(self, scopes=self.scopes | widen(scopes))
 
-    def actor(self) -> dict[str, int | str | bool | None]:
-        """What storage is told of who asks (`X-Actor`)."""
-        return {"user": self.user_id, "name": self.name, "admin": self.is_admin}
+    def actor(self) -> Actor:
+        """The caller as storage sees them (`X-Actor`)."""
+        return Actor(self.user_id, self.name, self.is_admin)
 
 
 ANONYMOUS = Principal(user_id=None, name="anonymous", scopes=NO_SCOPES, via="anonymous")

@@ -145,7 +145,7 @@ def _copy_objects(settings: Settings, wanted: _Wanted, source: Engine, origin: s
     if url.rstrip("/") == settings.object_store.rstrip("/"):
         raise Conflict("The target is the object store that the images are in.")
     stores = open_object_store(settings.object_store), open_object_store(url)
-    with _bar("bytes", Catalog(source).usage().size_bytes) as progress:
+    with _bar("bytes", Catalog(source).usage()["bytes"]) as progress:
         copy = ObjectCopy(*stores, source, origin, jobs=wanted.jobs, progress=progress)
         copy.run()
     return copy

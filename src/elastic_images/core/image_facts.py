@@ -1,10 +1,58 @@
-"""What is known of an image, and who asks: values that travel between processes. Imports nothing heavy."""
+"""Image metadata, and who asks for a change: the values that travel between processes."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
+
+
+class ImageMetadata(TypedDict):
+    """`ImageFacts` as JSON, by the names of docs/architecture.md."""
+
+    key: str
+    size_bytes: int
+    content_type: str
+    format: str
+    width: int
+    height: int
+    frames: int
+    sha256: str
+    etag: str
+    version: int
+    owner: str | None
+    created_at: float
+    updated_at: float
+
+
+class PlacedImage(ImageMetadata):
+    """Metadata as web shows it: with the image's address and its place in the pool."""
+
+    partition: int
+    """1 to 16."""
+    node: int | None
+    url: str
+
+
+class ImagePage(TypedDict):
+    """One page of a listing; `next` is the cursor of the page after it, None at the end."""
+
+    images: list[ImageMetadata]
+    next: str | None
+
+
+class Neighbours(TypedDict):
+    """The keys before and after an image in a listing; None at either end."""
+
+    previous: str | None
+    next: str | None
+
+
+class Usage(TypedDict):
+    """How much is stored."""
+
+    images: int
+    bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,31 +61,31 @@ class ImageFacts:
 
     key: str
     version: int
-    """Grows with each change of the key, its deletions among them."""
+    """Grows with each change of the key, deletions included."""
     sha256: str
     size_bytes: int
     content_type: str
     format: str
-    """JPEG, PNG, GIF, WEBP, AVIF, TIFF or BMP: what its bytes decode as."""
+    """JPEG, PNG, GIF, WEBP, AVIF, TIFF or BMP, as decoded."""
     width: int
     height: int
     frames: int
     owner: str | None
-    """The name of the user who may change it; None where nobody in particular uploaded it.
+    """The name of the user who may change it; None if it was uploaded anonymously.
 
-    Of an image that was restored from elsewhere it may be a name that is nobody's here.
+    An image restored from another system may name an owner who has no account here.
     """
     created_at: float
     updated_at: float
-    """Grows by a second at least with each change of the key."""
+    """Grows by at least a second with each change of the key."""
 
     @property
     def etag(self) -> str:
-        """The strong entity tag of the bytes, in quotes as in the header."""
+        """The strong entity tag of the bytes, quoted as in the header."""
         return quoted(self.sha256)
 
-    def to_json(self) -> dict[str, Any]:
-        """As plain JSON values, by the names of docs/architecture.md."""
+    def to_json(self) -> ImageMetadata:
+        """The metadata as JSON."""
         return {
             "key": self.key,
             "size_bytes": self.size_bytes,
@@ -56,62 +104,21 @@ class ImageFacts:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> ImageFacts:
-        """Read what `to_json` gave. Raises KeyError where something is missing."""
+        """Read the output of `to_json`. Raises KeyError if a field is missing."""
         return cls(**{name: value[name] for name in cls.__slots__})
 
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who asks for a change. `user` None is nobody in particular."""
+    """Who asks for a change. `user` is None for anonymous callers."""
 
     user: int | None
     name: str
     admin: bool = False
 
-    def to_json(self) -> dict[str, Any]:
-        """As `X-Actor` carries it."""
+    def to_json(self) -> dict[str, int | str | bool | None]:
+        """The value of `X-Actor`."""
         return {"user": self.user, "name": self.name, "admin": self.admin}
-
-
-@dataclass(frozen=True, slots=True)
-class ImagePage:
-    """One page of a listing; `next` is the cursor of the page after it, None at the end."""
-
-    images: tuple[ImageFacts, ...]
-    next: str | None
-
-    def to_json(self) -> dict[str, Any]:
-        """As plain JSON values."""
-        return {"images": [image.to_json() for image in self.images], "next": self.next}
-
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> ImagePage:
-        """Read what `to_json` gave."""
-        return cls(tuple(ImageFacts.from_json(image) for image in value["images"]), value["next"])
-
-
-@dataclass(frozen=True, slots=True)
-class Neighbours:
-    """The keys before and behind an image in a listing; None where it is the first or the last."""
-
-    previous: str | None
-    next: str | None
-
-    def to_json(self) -> dict[str, str | None]:
-        """As plain JSON values."""
-        return {"previous": self.previous, "next": self.next}
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """How much is stored."""
-
-    images: int
-    size_bytes: int
-
-    def to_json(self) -> dict[str, int]:
-        """As plain JSON values."""
-        return {"images": self.images, "bytes": self.size_bytes}
 
 
 def quoted(sha256: str) -> str:

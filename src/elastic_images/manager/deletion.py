@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 from elastic_images.core.errors import Conflict, ElasticImagesError
+from elastic_images.core.image_facts import Actor
 from elastic_images.manager.services import ImageStore
 
 _log = logging.getLogger(__name__)
@@ -51,13 +52,13 @@ class Deletion:
         with self._lock:
             return self._progress
 
-    def start(self, actor: Mapping[str, Any]) -> Progress:
+    def start(self, actor: Actor) -> Progress:
         """Begin to delete everything. Raises Conflict while another deletion runs."""
         with self._lock:
             if self._progress.state == "running":
                 raise Conflict("All images are being deleted already.")
-            self._progress = Progress("running", started_at=self._clock(), by=str(actor["name"]))
-            self._thread = threading.Thread(target=self._run, args=(dict(actor),), name="deletion", daemon=True)
+            self._progress = Progress("running", started_at=self._clock(), by=actor.name)
+            self._thread = threading.Thread(target=self._run, args=(actor,), name="deletion", daemon=True)
             self._thread.start()
             return self._progress
 
@@ -67,9 +68,9 @@ class Deletion:
         if self._thread is not None:
             self._thread.join(timeout_seconds)
 
-    def _run(self, actor: Mapping[str, Any]) -> None:
+    def _run(self, actor: Actor) -> None:
         try:
-            self._change(total=int(self._images.usage()["images"]))
+            self._change(total=self._images.usage()["images"])
             for deleted in self._images.delete_all_progress(actor=actor):
                 self._change(deleted=deleted)
                 if self._stopping.is_set():

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from elastic_images.core.errors import ElasticImagesError
+from elastic_images.core.image_facts import Usage
 from elastic_images.manager.services import ImageStore, PoolControl, Record
 
 
@@ -20,7 +21,7 @@ class Overview:
     """The last decision of automatic mode."""
     events: list[Record] = field(default_factory=list)
     """The newest, newest first."""
-    usage: Record | None = None
+    usage: Usage | None = None
     pool_error: str = ""
     rate_error: str = ""
     """Why the autoscaler, which answers, knows no rate: its figures may be kept elsewhere."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
+from elastic_images.core.image_facts import Actor, Usage
+
 Record = dict[str, Any]
 
 
@@ -42,11 +44,11 @@ class PoolControl(Protocol):
 class ImageStore(Protocol):
     """Storage (`storage/client.py`). Safe for concurrent use; every method raises Unavailable."""
 
-    def usage(self) -> Record:
-        """`{"images": n, "bytes": n}`."""
+    def usage(self) -> Usage:
+        """How much is stored."""
 
-    def delete_all(self, *, actor: Mapping[str, Any]) -> int:
+    def delete_all(self, *, actor: Actor) -> int:
         """Delete every image; how many there were. Raises Forbidden."""
 
-    def delete_all_progress(self, *, actor: Mapping[str, Any]) -> Iterator[int]:
+    def delete_all_progress(self, *, actor: Actor) -> Iterator[int]:
         """Delete every image, yielding how many are gone so far. Raises Forbidden."""

@@ -88,11 +88,11 @@ def _list_routes(app: Flask, catalog: Catalog, reader: ImageReader) -> None:
     @app.get("/internal/neighbours/<path:key>")
     def neighbours(key: str) -> ResponseReturnValue:
         order, prefix = _order(request.args.get("order", "key")), request.args.get("prefix", "")
-        return jsonify(catalog.neighbours(check_key(key), order=order, prefix=prefix).to_json())
+        return jsonify(catalog.neighbours(check_key(key), order=order, prefix=prefix))
 
     @app.get("/internal/usage")
     def usage() -> ResponseReturnValue:
-        return jsonify(catalog.usage().to_json())
+        return jsonify(catalog.usage())
 
 
 def _write_routes(app: Flask, writes: WritePath, counters: Counters) -> None:

@@ -7,13 +7,14 @@ import json as json_module
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, cast
 from urllib.parse import urlencode
 
 import urllib3
 
 from elastic_images.core.entry import Entry
 from elastic_images.core.errors import ElasticImagesError, IncompleteBody, NotFound, Unavailable
+from elastic_images.core.image_facts import Actor, ImageMetadata, ImagePage, Neighbours, Usage
 from elastic_images.core.keys import check_key, quote_key
 from elastic_images.core.renditions import split_name
 from elastic_images.core.restored_facts import KEEP_FACTS_HEADER, KEEP_OWNER_ID_HEADER, RestoredFacts
@@ -22,9 +23,6 @@ from elastic_images.http.internal_client import WRITE_SECONDS, InternalClient, N
 from elastic_images.http.lean_client import LeanAnswer, NotConnected
 from elastic_images.pool.breaker import Breakers
 
-Json = dict[str, Any]
-Actor = Mapping[str, Any]
-"""`{"user": id or None, "name": ..., "admin": bool}`."""
 T = TypeVar("T")
 
 _CHUNK_BYTES = 256 * 1024
@@ -82,7 +80,7 @@ class StorageClient:
         if_match: str | None = None,
         if_none_match: str | None = None,
         kept: RestoredFacts | None = None,
-    ) -> tuple[bool, Json]:
+    ) -> tuple[bool, ImageMetadata]:
         """Store the next `length_bytes` of `body` under `key`: whether the key is new, and the metadata.
 
         `kept` is what the image brings along; the actor must be an administrator. Where the key had a version or time
@@ -105,9 +103,9 @@ class StorageClient:
         path = f"/internal/images/{quote_key(check_key(key))}"
         sending = _SendingWhole(body, length_bytes) if length_bytes <= _CHUNK_BYTES else _Sending(body, length_bytes)
 
-        def send(url: str) -> tuple[bool, Json]:
+        def send(url: str) -> tuple[bool, ImageMetadata]:
             answer = sending.put(self._http, url + path, headers)
-            return answer.status == 201, dict(decoded(answer))
+            return answer.status == 201, decoded(answer)
 
         try:
             return self._first(send, go_on=lambda: not sending.begun)
@@ -116,14 +114,14 @@ class StorageClient:
                 raise
             return self._settle(key, headers["X-Write-Id"])
 
-    def _settle(self, key: str, write_id: str) -> tuple[bool, Json]:
+    def _settle(self, key: str, write_id: str) -> tuple[bool, ImageMetadata]:
         """As `put`, of one whose answer was lost. A write that came late would replace what is written after it."""
         path = f"/internal/settle/{quote_key(key)}"
 
-        def ask(url: str) -> tuple[bool, Json]:
+        def ask(url: str) -> tuple[bool, ImageMetadata]:
             headers = {"X-Write-Id": write_id}
             answer = self._http.request("POST", url + path, headers=headers, timeout_seconds=_SETTLE_SECONDS)
-            return answer.status == 201, dict(decoded(answer))
+            return answer.status == 201, decoded(answer)
 
         try:
             return self._first(ask)
@@ -138,26 +136,26 @@ class StorageClient:
         path = f"/internal/images/{quote_key(check_key(key))}"
         self._first(lambda url: self._http.request("DELETE", url + path, headers=headers, timeout_seconds=30.0))
 
-    def metadata(self, key: str) -> Json:
-        """What is known of an image. Raises NotFound."""
-        return self._get(f"/internal/metadata/{quote_key(check_key(key))}")
+    def metadata(self, key: str) -> ImageMetadata:
+        """The metadata of an image. Raises NotFound."""
+        return cast(ImageMetadata, self._get(f"/internal/metadata/{quote_key(check_key(key))}"))
 
-    def page(self, *, prefix: str = "", limit: int = 100, cursor: str | None = None, order: str = "key") -> Json:
-        """`{"images": [metadata...], "next": cursor or None}`; `order` is `key` or `newest`.
+    def page(self, *, prefix: str = "", limit: int = 100, cursor: str | None = None, order: str = "key") -> ImagePage:
+        """One page of the listing; `order` is `key` or `newest`.
 
         Raises InvalidRequest for a bad limit or cursor, and for a prefix with `newest`.
         """
         query = {"prefix": prefix, "limit": limit, "order": order} | ({"cursor": cursor} if cursor else {})
-        return self._get("/internal/metadata?" + urlencode(query))
+        return cast(ImagePage, self._get("/internal/metadata?" + urlencode(query)))
 
-    def neighbours(self, key: str, *, prefix: str = "", order: str = "key") -> Json:
-        """`{"previous": key or None, "next": key or None}` in a listing. Raises as `page`, and NotFound."""
+    def neighbours(self, key: str, *, prefix: str = "", order: str = "key") -> Neighbours:
+        """The images before and after `key` in a listing. Raises NotFound, and what `page` raises."""
         query = urlencode({"prefix": prefix, "order": order})
-        return self._get(f"/internal/neighbours/{quote_key(check_key(key))}?{query}")
+        return cast(Neighbours, self._get(f"/internal/neighbours/{quote_key(check_key(key))}?{query}"))
 
-    def usage(self) -> Json:
-        """`{"images": n, "bytes": n}`."""
-        return self._get("/internal/usage")
+    def usage(self) -> Usage:
+        """How much is stored."""
+        return cast(Usage, self._get("/internal/usage"))
 
     def delete_all(self, *, actor: Actor) -> int:
         """Delete every image; how many there were. Raises as `delete_all_progress`."""
@@ -174,7 +172,7 @@ class StorageClient:
             lambda url: self._http.request(
                 "POST",
                 f"{url}/internal/delete_all",
-                headers={"X-Actor": json_module.dumps(dict(actor))},
+                headers={"X-Actor": json_module.dumps(actor.to_json())},
                 timeout_seconds=WRITE_SECONDS,
                 stream=True,
             )
@@ -190,8 +188,8 @@ class StorageClient:
         finally:
             answer.close()
 
-    def _get(self, path: str) -> Json:
-        return dict(self._first(lambda url: self._http.get_json(url + path, timeout_seconds=self._timeout_seconds)))
+    def _get(self, path: str) -> object:
+        return self._first(lambda url: self._http.get_json(url + path, timeout_seconds=self._timeout_seconds))
 
     def _first(self, ask: Callable[[str], T], *, go_on: Callable[[], bool] = lambda: True) -> T:
         """The answer of the first storage app that is available."""
@@ -226,7 +224,7 @@ class StorageClient:
         yield from passed_over
 
     def _write_headers(self, actor: Actor, if_match: str | None, if_none_match: str | None) -> dict[str, str]:
-        headers = {"X-Write-Id": self._make_id(), "X-Actor": json_module.dumps(dict(actor))}
+        headers = {"X-Write-Id": self._make_id(), "X-Actor": json_module.dumps(actor.to_json())}
         if if_match is not None:
             headers["If-Match"] = if_match
         if if_none_match is not None:
@@ -285,7 +283,7 @@ def _kept_headers(kept: RestoredFacts | None) -> dict[str, str]:
     return {KEEP_FACTS_HEADER: kept.to_header(), **owner_id}
 
 
-def _lines(chunks: Iterator[bytes]) -> Iterator[Json]:
+def _lines(chunks: Iterator[bytes]) -> Iterator[dict[str, Any]]:
     rest = b""
     for chunk in chunks:
         *whole, rest = (rest + chunk).split(b"\n")

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from elastic_images.core.image_facts import Actor, ImageMetadata, ImagePage, Neighbours, Usage
 from elastic_images.core.restored_facts import RestoredFacts
 from elastic_images.http.answer import Answer
 
 Json = dict[str, Any]
-Actor = Mapping[str, Any]
-"""`{"user": id or None, "name": ..., "admin": bool}`: who asks, as storage is told."""
 
 
 class Body(Protocol):
@@ -33,23 +32,23 @@ class Images(Protocol):
         if_match: str | None = None,
         if_none_match: str | None = None,
         kept: RestoredFacts | None = None,
-    ) -> tuple[bool, Json]:
+    ) -> tuple[bool, ImageMetadata]:
         """Store an image: whether its key is new, and its metadata. Raises what the core's errors say of uploads."""
 
     def delete(self, key: str, *, actor: Actor, if_match: str | None = None) -> None:
         """Delete an image. Raises NotFound, Forbidden, PreconditionFailed."""
 
-    def metadata(self, key: str) -> Json:
-        """What is known of an image. Raises NotFound."""
+    def metadata(self, key: str) -> ImageMetadata:
+        """The metadata of an image. Raises NotFound."""
 
-    def page(self, *, prefix: str = "", limit: int = 100, cursor: str | None = None, order: str = "key") -> Json:
-        """`{"images": [metadata...], "next": cursor or None}`. Raises InvalidRequest for a bad cursor."""
+    def page(self, *, prefix: str = "", limit: int = 100, cursor: str | None = None, order: str = "key") -> ImagePage:
+        """One page of the listing. Raises InvalidRequest for a bad cursor."""
 
-    def neighbours(self, key: str, *, prefix: str = "", order: str = "key") -> Json:
-        """`{"previous": key or None, "next": key or None}` in that listing. Raises NotFound."""
+    def neighbours(self, key: str, *, prefix: str = "", order: str = "key") -> Neighbours:
+        """The images before and after `key` in that listing. Raises NotFound."""
 
-    def usage(self) -> Json:
-        """`{"images": n, "bytes": n}`."""
+    def usage(self) -> Usage:
+        """How much is stored."""
 
     def delete_all(self, *, actor: Actor) -> int:
         """Delete every image; how many there were."""

@@ -8,6 +8,7 @@ import pytest
 from elastic_images.accounts.access import Anonymous, Rule, authorise, effective, safe_next, scopes_for_everybody
 from elastic_images.accounts.principal import ANONYMOUS, Principal, scopes_of_role, widen
 from elastic_images.core.errors import Forbidden, Unauthenticated
+from elastic_images.core.image_facts import Actor
 
 MODES: tuple[Anonymous, ...] = get_args(Anonymous)
 ALL_RULES: tuple[Rule, ...] = get_args(Rule)
@@ -71,8 +72,8 @@ def test_mode_read_opens_get_and_head_of_an_image_only(method: str) -> None:
 
 def test_only_mode_admin_makes_administrators_of_visitors() -> None:
     assert [mode for mode in MODES if effective(mode, ANONYMOUS).is_admin] == ["admin"]
-    assert effective("write", ANONYMOUS).actor() == {"user": None, "name": "anonymous", "admin": False}
-    assert effective("admin", ANONYMOUS).actor()["admin"] is True
+    assert effective("write", ANONYMOUS).actor() == Actor(None, "anonymous", admin=False)
+    assert effective("admin", ANONYMOUS).actor().admin is True
 
 
 def test_nobody_loses_a_right_by_saying_who_he_is() -> None:

@@ -8,12 +8,13 @@ from typing import Any, cast
 import pytest
 
 from elastic_images.core.errors import IncompleteBody, NotFound, Unavailable
+from elastic_images.core.image_facts import Actor
 from elastic_images.http.internal_client import InternalClient, NoAnswer
 from elastic_images.http.lean_client import NotConnected
 from elastic_images.storage.client import StorageClient
 
 ONE, TWO = "http://one", "http://two"
-ACTOR = {"id": 1, "name": "ann", "admin": False}
+ACTOR = Actor(1, "ann")
 
 
 class Storages:

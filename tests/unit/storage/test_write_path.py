@@ -322,7 +322,7 @@ def test_a_full_database_is_named_and_leaves_nothing(parts: Parts, engine: Engin
 
     with pytest.raises(OutOfSpace, match="database"):
         fill()
-    stored = parts.catalog.usage().images
+    stored = parts.catalog.usage()["images"]
     assert len(parts.objects()) == stored
     assert parts.catalog.list_page(limit=1000).images[0].key == "k"
 
@@ -341,7 +341,7 @@ def test_all_images_are_deleted_in_batches(parts: Parts) -> None:
         parts.writes.delete_all(ANN)
     assert list(parts.writes.delete_all(ADMIN, batch=3)) == [3, 6, 7]
     assert parts.caches.told == [("k0", "k1", "k2"), ("k3", "k4", "k5"), ("k6",)]
-    assert parts.catalog.usage() == Usage(0, 0)
+    assert parts.catalog.usage() == Usage(images=0, bytes=0)
     assert list(parts.writes.delete_all(ADMIN)) == []
     collect(parts)
     assert parts.objects() == []
@@ -354,7 +354,7 @@ def test_deleting_all_stops_where_a_cache_does_not_answer(parts: Parts) -> None:
     parts.caches.reachable = False
     with pytest.raises(Unavailable):
         list(parts.writes.delete_all(ADMIN, batch=2))
-    assert parts.catalog.usage().images == 2
+    assert parts.catalog.usage()["images"] == 2
     parts.caches.reachable = True
     assert parts.acknowledger.take_up(0) == 2
 
@@ -372,7 +372,7 @@ def test_uploads_while_all_is_deleted_survive_or_not_but_work(parts: Parts) -> N
         for done in uploads:
             done.result()
     page = parts.catalog.list_page(limit=1000).images
-    assert parts.catalog.usage() == Usage(len(page), sum(image.size_bytes for image in page))
+    assert parts.catalog.usage() == Usage(images=len(page), bytes=sum(image.size_bytes for image in page))
     for image in page:
         assert image.key.endswith("x")
         assert len(parts.bytes_of(image.key)) == image.size_bytes

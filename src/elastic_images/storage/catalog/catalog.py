@@ -25,11 +25,11 @@ from sqlalchemy import (
 )
 
 from elastic_images.core.errors import Conflict, InvalidRequest, NotFound, Unavailable
-from elastic_images.core.image_facts import Actor, ImageFacts, ImagePage, Neighbours, Usage
+from elastic_images.core.image_facts import Actor, ImageFacts, Neighbours, Usage
 from elastic_images.core.partitions import partition_of
 from elastic_images.core.restored_facts import RestoredFacts
 from elastic_images.database.prepared import PreparedQuery
-from elastic_images.storage.catalog.listing import Cursor, Order, check_limit, decode_cursor, end_of_prefix
+from elastic_images.storage.catalog.listing import CatalogPage, Cursor, Order, check_limit, decode_cursor, end_of_prefix
 from elastic_images.storage.catalog.rules import check_may_change
 from elastic_images.storage.catalog.statements import COLUMNS, FACTS, ONE_IMAGE, WRITE, WriteStatements
 from elastic_images.storage.catalog.tables import image_changes, image_keys, image_usage, images
@@ -111,7 +111,7 @@ class Catalog:
 
     def list_page(
         self, *, order: Order = "key", prefix: str = "", limit: int = 100, cursor: str | None = None
-    ) -> ImagePage:
+    ) -> CatalogPage:
         """One page, by key's bytes or the newest change first.
 
         Raises:
@@ -122,7 +122,7 @@ class Catalog:
         rows = self._transactions.read(lambda connection: connection.execute(query).all())
         found = tuple(ImageFacts(*row) for row in rows[:limit])
         more = len(rows) > limit
-        return ImagePage(found, Cursor(found[-1].key, found[-1].updated_at).encode(order) if more else None)
+        return CatalogPage(found, Cursor(found[-1].key, found[-1].updated_at).encode(order) if more else None)
 
     def neighbours(self, key: str, *, order: Order = "key", prefix: str = "") -> Neighbours:
         """The images before and behind `key` in a listing.
@@ -140,7 +140,8 @@ class Catalog:
             back = _by_key_backwards(prefix, place) if order == "key" else _oldest_first(place)
             onward = _by_key(prefix, place) if order == "key" else _newest_first(prefix, place)
             rows = [connection.execute(query.limit(1)).first() for query in (back, onward)]
-            return Neighbours(*(row.key if row is not None else None for row in rows))
+            before, after = (row.key if row is not None else None for row in rows)
+            return Neighbours(previous=before, next=after)
 
         return self._transactions.read(work)
 
@@ -148,7 +149,7 @@ class Catalog:
         """How many images there are, and their bytes: 16 rows, however many images."""
         query = select(func.sum(image_usage.c.images), func.sum(image_usage.c.size_bytes))
         count, size_bytes = self._transactions.read(lambda connection: connection.execute(query).one())
-        return Usage(int(count or 0), int(size_bytes or 0))
+        return Usage(images=int(count or 0), bytes=int(size_bytes or 0))
 
     def find_put(self, write_id: str, key: str) -> Change | None:
         """The put of this id, where it took effect. Raises Conflict where that was of another key, or a deletion."""

@@ -9,10 +9,23 @@ from dataclasses import dataclass
 from typing import Literal
 
 from elastic_images.core.errors import InvalidRequest
+from elastic_images.core.image_facts import ImageFacts, ImagePage
 
 Order = Literal["key", "newest"]
 MAX_LIMIT = 1000
 DEFAULT_LIMIT = 100
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogPage:
+    """One page of a listing; `next` is the cursor of the page after it, None at the end."""
+
+    images: tuple[ImageFacts, ...]
+    next: str | None
+
+    def to_json(self) -> ImagePage:
+        """The page as JSON."""
+        return {"images": [image.to_json() for image in self.images], "next": self.next}
 
 
 @dataclass(frozen=True, slots=True)

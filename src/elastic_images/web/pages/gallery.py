@@ -6,8 +6,9 @@ from flask import Blueprint, render_template, request
 
 from elastic_images.accounts.guard import rule
 from elastic_images.core.errors import InvalidRequest
+from elastic_images.core.image_facts import ImageMetadata
 from elastic_images.web.pages.listing import Listing
-from elastic_images.web.services import Images, Json
+from elastic_images.web.services import Images
 
 _PAGE = 48
 _MAX_PAGES = 20
@@ -43,7 +44,7 @@ def gallery_pages(images: Images, max_image_bytes: int) -> Blueprint:
     return pages
 
 
-def shows_whole(image: Json) -> bool:
+def shows_whole(image: ImageMetadata) -> bool:
     """Whether a tile shows the image with its edges: cut to the tile's shape, a long or small one would be a blur."""
     short, long = sorted((image["width"], image["height"]))
     return bool(short < _SMALL_PIXELS or long > _LONG_SHAPE * short)

@@ -7,13 +7,14 @@ from werkzeug.wrappers import Response
 
 from elastic_images.accounts.guard import current_principal, rule
 from elastic_images.core.errors import Forbidden, InvalidRequest, PreconditionFailed
+from elastic_images.core.image_facts import ImageMetadata
 from elastic_images.core.keys import quote_key
 from elastic_images.web.bodies import multipart
 from elastic_images.web.pages.listing import Listing
 from elastic_images.web.pages.share import cache_answer, share_texts
 from elastic_images.web.request_path import key_in_path
 from elastic_images.web.rest.api import with_place
-from elastic_images.web.services import Images, Json, Plane
+from elastic_images.web.services import Images, Plane
 
 _MAX_FORM_OVERHEAD_BYTES = 64 * 1024
 
@@ -90,7 +91,7 @@ def _replace(images: Images, key: str, file: multipart.FilePart, etag: str) -> N
         raise PreconditionFailed(words) from None
 
 
-def _may_change(image: Json) -> bool:
+def _may_change(image: ImageMetadata) -> bool:
     """Whether to show the forms. Storage has the last word."""
     me = current_principal()
     my_name = None if me.user_id is None else me.name

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from flask import g
 from markupsafe import escape
 
-from elastic_images.web.services import Json, Plane
+from elastic_images.core.image_facts import PlacedImage
+from elastic_images.web.services import Plane
 
 _WORDS = {
     "HIT": ("good", "In memory", "The node answered from its memory."),
@@ -38,7 +39,7 @@ def cache_answer(plane: Plane, key: str) -> CacheAnswer:
     return CacheAnswer(word, headers.get("X-Cache-Node"), *_WORDS.get(word, _UNKNOWN))
 
 
-def share_texts(image: Json) -> list[tuple[str, str]]:
+def share_texts(image: PlacedImage) -> list[tuple[str, str]]:
     """What to copy: its name, and the text."""
     url = f"{g.client.scheme}://{g.client.host}{image['url']}"
     name = image["key"].rpartition("/")[2]

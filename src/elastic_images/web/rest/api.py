@@ -6,12 +6,13 @@ from flask import Blueprint, Response, jsonify, request
 
 from elastic_images.accounts.guard import current_principal, rule
 from elastic_images.core.errors import EmptyBody, InvalidRequest
+from elastic_images.core.image_facts import ImageMetadata, PlacedImage
 from elastic_images.core.keys import MAX_KEY_CHARACTERS, quote_key
 from elastic_images.core.partitions import shown_partition
 from elastic_images.web.bodies.exact import announced_length, exact_body
 from elastic_images.web.request_path import key_in_path
 from elastic_images.web.rest.restored_facts import FindUser, restored_facts
-from elastic_images.web.services import Images, Json, Plane
+from elastic_images.web.services import Images, Plane
 
 PREFIX = "/api/images/"
 DEFAULT_LIMIT = 100
@@ -22,7 +23,7 @@ def rest_api(images: Images, plane: Plane, find_user: FindUser, max_image_bytes:
     """The routes."""
     api = Blueprint("rest", __name__)
 
-    def shown(metadata: Json) -> Json:
+    def shown(metadata: ImageMetadata) -> PlacedImage:
         return with_place(metadata, plane)
 
     @api.put("/api/images/<rest:_path>")
@@ -77,11 +78,10 @@ def image_path(key: str) -> str:
     return f"/images/{quote_key(key)}"
 
 
-def with_place(metadata: Json, plane: Plane) -> Json:
+def with_place(metadata: ImageMetadata, plane: Plane) -> PlacedImage:
     """Metadata with its address, and where in the pool the image belongs: `partition` 1 to 16, and `node`."""
     partition, slot = plane.locate(metadata["key"])
-    place = {"partition": shown_partition(partition), "node": slot, "url": image_path(metadata["key"])}
-    return {**metadata, **place}
+    return {**metadata, "partition": shown_partition(partition), "node": slot, "url": image_path(metadata["key"])}
 
 
 def checked_prefix(text: str | None) -> str:
@@ -92,7 +92,7 @@ def checked_prefix(text: str | None) -> str:
     return prefix
 
 
-def _metadata_answer(metadata: Json) -> Response:
+def _metadata_answer(metadata: PlacedImage) -> Response:
     answer = jsonify(metadata)
     answer.headers["ETag"] = metadata["etag"]
     return answer
