@@ -8,8 +8,9 @@ from typing import Any
 
 from testing.wire import Wire as StrictWire
 
-from elastic_images.front.reads import Environ, Question, ReplyHead, Verdict, Whole
+from elastic_images.front.reads import Environ, Question, Verdict, Whole
 from elastic_images.http.answer import Answer
+from elastic_images.http.response_head import ResponseHead
 
 WAIT_SECONDS = 10.0
 
@@ -24,9 +25,9 @@ class Asking:
     def __init__(self, address: tuple[str, int], name: str) -> None:
         self.address = address
         self.request = f"GET /{name} HTTP/1.1\r\nHost: other\r\n\r\n".encode()
-        self.heads: list[ReplyHead | None] = []
+        self.heads: list[ResponseHead | None] = []
 
-    def ended(self, head: ReplyHead | None, body: memoryview) -> Whole | Callable[[], Answer]:
+    def ended(self, head: ResponseHead | None, body: memoryview) -> Whole | Callable[[], Answer]:
         self.heads.append(head)
         if head is None or head.status != 200:
             return lambda: Answer("200 OK", [("Content-Length", "8"), ("X-Cache", "BYPASS")], b"bypassed")

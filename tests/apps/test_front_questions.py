@@ -102,6 +102,7 @@ def silent(connection: socket.socket, _number: int) -> None:
         answer_always(b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n"),
         answer_always(b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999999\r\n\r\n"),
         answer_always(b"nonsense\r\n\r\n"),
+        answer_always(b"HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\nx"),
         answer_always(b"x" * 100_000),
     ],
     ids=lambda script: script.__name__,

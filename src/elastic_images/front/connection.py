@@ -11,10 +11,11 @@ from typing import Protocol
 
 from elastic_images.front.heads import MAX_HEAD_BYTES, PLAIN, Heads, Request, plain_environ
 from elastic_images.front.loop import WRITABLE, Loop
-from elastic_images.front.reads import Environ, Question, Reads, ReplyHead, Whole
+from elastic_images.front.reads import Environ, Question, Reads, Whole
 from elastic_images.front.sending import Part, parts_of, send, unsent
 from elastic_images.front.upstream import Ended
 from elastic_images.http.answer import Answer
+from elastic_images.http.response_head import ResponseHead
 
 _log = logging.getLogger(__name__)
 _READ_BYTES = 16_384
@@ -185,7 +186,7 @@ class Client:
             self._work(lambda: self._house.reads.respond(environ()), without_body=False)
 
     def _ask(self, question: Question) -> None:
-        def ended(head: ReplyHead | None, body: memoryview, free: Callable[[], None]) -> None:
+        def ended(head: ResponseHead | None, body: memoryview, free: Callable[[], None]) -> None:
             self._busy = False
             self._free = free
             try:

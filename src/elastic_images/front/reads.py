@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from enum import Enum, auto
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from elastic_images.http.answer import Answer
+from elastic_images.http.response_head import ResponseHead
 
 Environ = Mapping[str, str]
 """A request as WSGI (PEP 3333) spells it: method, path, query, the client's address, and its header fields."""
@@ -27,13 +28,6 @@ Whole = tuple[bytes, bytes | memoryview]
 """A whole image: the lines of the answer's head, each with its end, and the bytes."""
 
 
-class ReplyHead(NamedTuple):
-    """What another server of ours answered: its status number, and its header fields by lower-case name."""
-
-    status: int
-    headers: dict[str, str]
-
-
 class Question(Protocol):
     """What is to be asked of another server of ours before a read can be answered."""
 
@@ -45,7 +39,7 @@ class Question(Protocol):
     def request(self) -> bytes:
         """The whole request, a GET of HTTP/1.1."""
 
-    def ended(self, head: ReplyHead | None, body: memoryview) -> Whole | Callable[[], Answer]:
+    def ended(self, head: ResponseHead | None, body: memoryview) -> Whole | Callable[[], Answer]:
         """Called once, with the answer, or None where there was none in time; must not wait.
 
         `body` is valid until the answer was sent. Gives what the client gets, or what finds it out: called on a thread

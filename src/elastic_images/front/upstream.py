@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 from elastic_images.front.connect import begin_connect
 from elastic_images.front.loop import READABLE, WRITABLE, Loop
-from elastic_images.front.reads import Question, ReplyHead
+from elastic_images.front.reads import Question
+from elastic_images.http.response_head import MAX_HEAD_BYTES, ResponseHead, parse_response_head
 
 ANSWER_SECONDS = 2.5
 _CONNECTIONS = 64
@@ -17,12 +18,10 @@ _CONNECTIONS = 64
 _IDLE_SECONDS = 60.0
 """Shorter than servers keep a connection (90 s): who closes first must be the one who sends."""
 _FIRST_READ_BYTES = 16_384
-_MAX_HEAD_BYTES = 65_536
-_MAX_BODY_BYTES = 1_000_000_000
 _KEPT_BUFFER_BYTES = 16_000_000
 _SMALL_BYTES = 131_072
 
-Ended = Callable[[ReplyHead | None, memoryview, Callable[[], None]], None]
+Ended = Callable[[ResponseHead | None, memoryview, Callable[[], None]], None]
 """Is told of a reply: its head (None: there was none in time), its bytes, and what to call when they are sent."""
 _NOTHING = memoryview(b"")
 
@@ -155,7 +154,7 @@ class _Connection:
         self._asked: _Asked | None = None
         self._unsent = b""
         self._start = b""
-        self._head: ReplyHead | None = None
+        self._head: ResponseHead | None = None
         self._body = _NOTHING
         self._have_bytes = 0
         self._idle_since = loop.clock
@@ -226,18 +225,19 @@ class _Connection:
         if end < 0:
             if len(data) == len(self._start):
                 self._closed()
-            elif len(data) > _MAX_HEAD_BYTES:
+            elif len(data) > MAX_HEAD_BYTES:
                 self.abort()
             self._start = data
             return
         self._start = b""
         try:
-            self._head = head = _read_head(data[:end])
-            length = 0 if head.status in (204, 304) else int(head.headers["content-length"])
+            self._head = head = parse_response_head(data[:end])
         except (ValueError, LookupError):
-            length = -1
+            self.abort()
+            return
+        length = head.body_bytes
         have = len(data) - end - 4
-        if not have <= length <= _MAX_BODY_BYTES:
+        if have > length:
             self.abort()
         elif have == length:
             self._done(memoryview(data)[end + 4 :], _do_nothing)
@@ -268,7 +268,7 @@ class _Connection:
         self._asked = self._head = None
         self._used = True
         self._idle_since = self._loop.clock
-        if head is not None and head.headers.get("connection", "").lower() == "close":
+        if head is not None and not head.keeps_connection:
             self.abort()
         else:
             self._server.free(self)
@@ -309,14 +309,6 @@ class Buffers:
         if len(buffer) <= self._room_bytes:
             self._room_bytes -= len(buffer)
             self._free.append(buffer)
-
-
-def _read_head(head: bytes) -> ReplyHead:
-    lines = head.decode("latin-1").split("\r\n")
-    status = int(lines[0].split(" ", 2)[1])
-    return ReplyHead(
-        status, {name.lower(): value.strip() for name, _, value in [line.partition(":") for line in lines[1:]]}
-    )
 
 
 def _do_nothing() -> None:

@@ -138,6 +138,7 @@ BROKEN = {
     "a length beyond all bounds": b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999999\r\n\r\nx",
     "a length that is no number": b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\nx",
     "no status": b"HTTP/1.1\r\nContent-Length: 1\r\n\r\nx",
+    "an old version": b"HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\nx",
     "another protocol": b"SSH-2.0-OpenSSH_9.2\r\n\r\n\r\n",
     "a head without end": b"HTTP/1.1 200 OK\r\nX: " + b"x" * 200_000,
 }

@@ -15,9 +15,10 @@ from elastic_images.core.coherence import Begun, Fill
 from elastic_images.core.entry import head_lines
 from elastic_images.core.errors import InvalidKey
 from elastic_images.core.keys import check_key, quote_key
-from elastic_images.front.reads import ReplyHead, Whole
+from elastic_images.front.reads import Whole
 from elastic_images.http.answer import Answer
 from elastic_images.http.lean_client import LeanAnswer
+from elastic_images.http.response_head import ResponseHead
 from elastic_images.pool.router import Asked, PoolRouter
 from elastic_images.pool.view import Member
 from elastic_images.web.reads.near_cache import NearCache
@@ -47,7 +48,7 @@ class Relay:
         self.address = address
         self.request = request
 
-    def ended(self, head: ReplyHead | None, body: memoryview) -> Whole | Callable[[], Answer]:
+    def ended(self, head: ResponseHead | None, body: memoryview) -> Whole | Callable[[], Answer]:
         """See `front.reads.Question`. Whatever came, a registered fill is ended."""
         try:
             return self._ended(head, body)
@@ -55,7 +56,7 @@ class Relay:
             self._give_up()
             raise
 
-    def _ended(self, head: ReplyHead | None, body: memoryview) -> Whole | Callable[[], Answer]:
+    def _ended(self, head: ResponseHead | None, body: memoryview) -> Whole | Callable[[], Answer]:
         self._router.ended(self._asked, answered=head is not None)
         if head is None or head.status != 200:
             self._give_up()
