@@ -20,7 +20,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import IO, Any, TypeVar, cast
 
 import psutil
 
@@ -223,7 +223,7 @@ class System:
 
     def pool(self) -> dict[str, Any]:
         """What the autoscaler says of the pool."""
-        return self.autoscaler().pool()
+        return cast("dict[str, Any]", self.autoscaler().pool())
 
     def wait_settled(self, nodes: int | None = None, *, seconds: float = 60.0) -> dict[str, Any]:
         """The pool, once no resize is under way, and it has so many nodes that all take part."""

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import psutil
 
@@ -93,7 +93,8 @@ class SeveralHosts:
     def pool(self) -> dict[str, Any]:
         """What the autoscaler says of the pool."""
         with self.network.inside("people"), contextlib.closing(InternalClient(TOKEN)) as http:
-            return AutoscalerClient(http, self._url("autoscaler", "autoscaler"), timeout_seconds=2.0).pool()
+            client = AutoscalerClient(http, self._url("autoscaler", "autoscaler"), timeout_seconds=2.0)
+            return cast("dict[str, Any]", client.pool())
 
     def resize(self, nodes: int) -> bool:
         """Wish for another size of the pool. True."""

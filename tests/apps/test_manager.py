@@ -36,6 +36,7 @@ PAGE = {"Accept": "text/html", "Origin": "http://localhost"}
 OURS = {"Origin": "http://localhost"}
 EVIL = "<script>alert(1)</script>"
 OPEN = ("healthz", "readyz", "metrics", "static", "ui.static")
+MORE: dict[str, Any] = {"message": EVIL, "incarnation": None, "cause": None, "changes": {}}
 
 
 class FakePool:
@@ -58,7 +59,7 @@ class FakePool:
         if self.without_figures:
             raise Unavailable("CloudWatch does not answer (ConnectTimeoutError).")
 
-    def pool(self) -> dict[str, Any]:
+    def pool(self) -> Any:
         self._answer("pool")
         stats = {"items": 3, "bytes": 4_200_000, "capacity_bytes": 64_000_000, "hits": 90, "misses": 10}
         node = {"state": "live", "address": "127.0.0.1:4000", "epoch": 7, "started_at": 1.8e9}
@@ -81,21 +82,21 @@ class FakePool:
             "resize": None,
         }
 
-    def config(self) -> dict[str, Any]:
+    def config(self) -> Any:
         self._answer("config")
         return self.settings.to_json()
 
-    def update_config(self, changes: Mapping[str, object]) -> dict[str, Any]:
+    def update_config(self, changes: Mapping[str, object]) -> Any:
         self._answer("update_config", dict(changes))
         self.settings = self.settings.merge(changes)
         return self.settings.to_json()
 
-    def clear(self) -> dict[str, Any]:
+    def clear(self) -> Any:
         self._answer("clear")
         self.cleared += 1
         return {"cleared": ["node-0"], "failed": []}
 
-    def decisions(self, limit: int = 50, before: int | None = None) -> list[dict[str, Any]]:
+    def decisions(self, limit: int = 50, before: int | None = None) -> Any:
         self._answer("decisions", limit, before)
         return [
             {
@@ -110,24 +111,24 @@ class FakePool:
             }
         ] * limit
 
-    def resizes(self, limit: int = 50, before: int | None = None) -> list[dict[str, Any]]:
+    def resizes(self, limit: int = 50, before: int | None = None) -> Any:
         self._answer("resizes", limit, before)
         times = {"started_at": 1.8e9, "finished_at": None, "from": [0], "to": [0, 1]}
         rest = {"state": "open", "outcome": None, "epoch": 8, "wanted": 2, "reason": EVIL}
         return [{"id": 5} | times | rest]
 
-    def events(self, limit: int = 50, before: int | None = None) -> list[dict[str, Any]]:
+    def events(self, limit: int = 50, before: int | None = None) -> Any:
         self._answer("events", limit, before)
         if before is not None:
             return []
-        return [{"id": 6, "at": 1.8e9, "kind": "died", "slot": 0, "epoch": None, "message": EVIL}]
+        return [{"id": 6, "at": 1.8e9, "kind": "died", "slot": 0, "epoch": None, "reason": EVIL} | MORE]
 
-    def metrics(self, name: str, minutes: int = 60, source: str | None = None) -> dict[str, Any]:
+    def metrics(self, name: str, minutes: int = 60, source: str | None = None) -> Any:
         self._answer("metrics", name, minutes, source)
         self._answer_with_figures()
         return {"name": name, "step_seconds": 60, "points": [[1.8e9 - 60, 0.5], [1.8e9, None]]}
 
-    def rate(self, window_seconds: float = 60) -> dict[str, Any]:
+    def rate(self, window_seconds: float = 60) -> Any:
         self._answer("rate", window_seconds)
         self._answer_with_figures()
         return {"requests": 100, "hits": 90, "misses": 10, "hit_rate": 0.9, "miss_rate": 0.1, "sources": ["node-0"]}
@@ -763,7 +764,7 @@ def test_settings_are_checked_while_they_are_typed(manager: Manager, root: Flask
     good = root.get("/api/config/check?mode=auto&max_miss=0.4&min_miss=0.1&expand_ratio=2&shrink_ratio=0.5").json
     assert good is not None
     assert good["problems"] == {}
-    assert "Above 40 % the pool grows: from 1 node to 2." in good["explanation"]
+    assert "Above 40.0 % the pool grows: from 1 node to 2." in good["explanation"]
     bad = root.get("/api/config/check?max_miss=7&min_miss=x&cache_mb=3").json
     assert bad is not None
     assert bad["problems"].keys() == {"max_miss", "min_miss"}

@@ -12,12 +12,14 @@ import pytest
 from elastic_images.core.pool_config import ScalingConfig
 from elastic_images.core.pool_map import close_resize, first_map, open_resize
 from elastic_images.manager.charts import figures
-from elastic_images.manager.event_log import happenings, verdicts
-from elastic_images.manager.explain import LABELS, explanation, problems
+from elastic_images.manager.decision_groups import grouped
+from elastic_images.manager.event_log import shown_events
+from elastic_images.manager.explain import explanation, problems
 from elastic_images.manager.flash import Note, Notes
 from elastic_images.manager.health import assess, worst
 from elastic_images.manager.overview import Overview
 from elastic_images.manager.ring import ring
+from elastic_images.manager.setting_labels import LABELS
 from elastic_images.manager.sizes import sizes
 
 NOW = 1.8e9
@@ -100,16 +102,24 @@ def test_a_node_that_has_just_started_may_be_silent() -> None:
 # Events and decisions in plain words.
 
 
-def event(number: int, kind: str, slot: int | None = None, message: str = "x") -> dict[str, Any]:
-    return {"id": number, "at": NOW + number, "kind": kind, "slot": slot, "epoch": None, "message": message}
+def event(number: int, kind: str, slot: int | None = None, **fields: Any) -> Any:
+    rest: dict[str, Any] = {
+        "epoch": None,
+        "message": "x",
+        "incarnation": None,
+        "cause": None,
+        "reason": "",
+        "changes": {},
+    }
+    return {"id": number, "at": NOW + number, "kind": kind, "slot": slot} | rest | fields
 
 
 def test_the_end_of_a_node_is_a_fault_unless_it_was_told_to_stop() -> None:
-    told = happenings(
+    told = shown_events(
         [
             event(6, "node-died", 1),
             event(5, "node-launched", 1),
-            event(4, "node-dead", 1, "Its process is gone: node-1, incarnation abc"),
+            event(4, "node-dead", 1, cause="process-gone"),
             event(3, "node-died", 1),
             event(2, "node-stopping", 1),
             event(1, "node-died", 0),
@@ -124,40 +134,45 @@ def test_the_end_of_a_node_is_a_fault_unless_it_was_told_to_stop() -> None:
     ]
     assert told[2].title == "Node 1 has stopped"
     # What is found dead at a start ended with the system, as far as anybody knows.
-    (left,) = happenings([event(1, "node-dead", 1, "Its process is gone: node-1, incarnation abc")])
-    assert (left.title, left.is_fault, left.message) == ("Node 1 is gone", False, "")
+    (left,) = shown_events([event(1, "node-dead", 1, cause="process-gone")])
+    assert (left.title, left.is_fault, left.detail) == ("Node 1 is gone", False, "")
 
 
-def test_messages_say_what_the_title_does_not() -> None:
-    told = happenings(
+def test_details_say_what_the_title_does_not() -> None:
+    told = shown_events(
         [
-            event(5, "unheard-of", None, "A message"),
-            event(
-                4,
-                "config-changed",
-                None,
-                "Scaled by the policy (Miss rate 0.5 is high: from 2 to 4 nodes.): num_nodes = 4",
-            ),
-            event(3, "config-changed", None, "The settings were changed: num_nodes = 4"),
-            event(2, "open", None, "A resize is opened: The wanted size is 4."),
-            event(1, "node-fenced", 2, "It does not answer: node-2, incarnation abc"),
+            event(6, "unheard-of", None, reason="A message"),
+            event(5, "config-changed", cause="by-policy", reason="Too many misses.", changes=changed(num_nodes=4)),
+            event(4, "config-changed", cause="by-hand", changes=changed(num_nodes=4, max_miss=0.25, cache_mb=9)),
+            event(3, "open", reason="The wanted size is 4."),
+            event(2, "node-fenced", 2),
+            event(1, "config-changed", reason="The settings were changed: num_nodes = 4"),
         ]
     )
-    assert [(one.title, one.message) for one in told] == [
+    assert [(one.title, one.detail) for one in told] == [
         ("Unheard of", "A message"),
-        ("Automatic mode changed the size", "Miss rate 0.5 is high: from 2 to 4 nodes."),
-        ("The settings were changed", "The number of nodes is 4."),
+        ("Automatic mode changed the size", "Too many misses."),
+        (
+            "The settings were changed",
+            "Number of nodes: 1 → 4; Maximum miss rate: 30.0 % → 25.0 %; Capacity: 64 MB → 9 MB",
+        ),
         ("A resize began", "The wanted size is 4."),
-        ("Node 2 does not answer", "It does not answer."),
+        ("Node 2 is not responding", "It is fenced: no reads go to it."),
+        ("The settings were changed", "The settings were changed: num_nodes = 4"),
     ]
 
 
-def decision(action: str, before: int, after: int) -> dict[str, Any]:
+def changed(**after: Any) -> dict[str, Any]:
+    before: dict[str, Any] = {**ScalingConfig().to_json()}
+    return {name: {"before": before[name], "after": value} for name, value in after.items()}
+
+
+def decision(action: str, before: int, after: int) -> Any:
     return {"action": action, "nodes_before": before, "nodes_after": after}
 
 
 def test_decisions_that_keep_the_size_stand_together() -> None:
-    found = verdicts(
+    found = grouped(
         [
             decision("hold", 2, 2),
             decision("hold", 2, 2),
@@ -179,7 +194,7 @@ def test_decisions_that_keep_the_size_stand_together() -> None:
 # The ring.
 
 
-def drawn(pool: dict[str, Any] | None) -> ElementTree.Element:
+def drawn(pool: Any) -> ElementTree.Element:
     return ElementTree.fromstring(str(ring(pool)))  # noqa: S314 - our own picture
 
 
@@ -211,13 +226,14 @@ def test_the_ring_shows_the_previous_owners_during_a_resize() -> None:
 
 
 @pytest.mark.parametrize("pool", [None, {"map": None, "phase": "new"}])
-def test_the_ring_without_a_map_is_empty(pool: dict[str, Any] | None) -> None:
+def test_the_ring_without_a_map_is_empty(pool: Any) -> None:
     assert len(list(drawn(pool).iter("path"))) == 16
     assert "no map" in str(ring(pool))
 
 
 def test_the_ring_escapes_what_it_is_told() -> None:
-    assert "<script" not in str(ring({"map": first_map(THREE).to_json(), "phase": "<script>"}))
+    pool: Any = {"map": first_map(THREE).to_json(), "phase": "<script>"}
+    assert "<script" not in str(ring(pool))
 
 
 # Sizes, and settings in plain words.
@@ -225,8 +241,9 @@ def test_the_ring_escapes_what_it_is_told() -> None:
 
 def test_sizes_know_what_each_would_move() -> None:
     moves = {"alternating": {str(nodes): nodes for nodes in range(1, 9)}, "minimal": {"1": 9}}
-    assert [size.moves for size in sizes({"assignment": "alternating", "moves": moves})] == list(range(1, 9))
-    assert sizes({"assignment": "minimal", "moves": moves})[0].moves == 9
+    pool: Any = {"assignment": "alternating", "moves": moves}
+    assert [size.moves for size in sizes(pool)] == list(range(1, 9))
+    assert sizes(pool | {"assignment": "minimal"})[0].moves == 9
     assert [size.moves for size in sizes(None)] == [None] * 8
 
 
@@ -259,15 +276,15 @@ def test_each_mistake_is_found(typed: dict[str, str], wrong: set[str]) -> None:
 def test_the_explanation_is_what_the_policy_does() -> None:
     told = explanation(ScalingConfig(mode="auto", num_nodes=3))
     assert told[1:] == [
-        "Above 30 % the pool grows: from 3 nodes to 6.",
-        "Below 5 % it shrinks: from 3 nodes to 1.",
-        "From 5 % to 30 %, and without requests, it keeps its size.",
+        "Above 30.0 % the pool grows: from 3 nodes to 6.",
+        "Below 5.0 % it shrinks: from 3 nodes to 1.",
+        "From 5.0 % to 30.0 %, and without requests, it keeps its size.",
     ]
     most = explanation(ScalingConfig(num_nodes=8))
     assert most[0].startswith("Manual mode")
-    assert most[1] == "Above 30 % the pool would grow, but 8 is the most it may have."
+    assert most[1] == "Above 30.0 % the pool would grow, but 8 is the most it may have."
     least = explanation(ScalingConfig(mode="auto", num_nodes=1))
-    assert least[2] == "Below 5 % it shrinks, but 1 is the least it may have."
+    assert least[2] == "Below 5.0 % it shrinks, but 1 is the least it may have."
     never = explanation(ScalingConfig(mode="auto", max_miss=1.0, min_miss=0.0))
     assert "never grows" in never[1]
     assert "never shrinks" in never[2]

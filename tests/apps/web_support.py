@@ -189,16 +189,16 @@ class FakePool:
         self.rates: dict[str, Any] = {"requests": 0, "hits": 0, "misses": 0, "miss_rate": None, "hit_rate": None}
         self.fail: ElasticImagesError | None = None
 
-    def config(self) -> dict[str, Any]:
+    def config(self) -> Any:
         if self.fail is not None:
             raise self.fail
         return self.kept.to_json()
 
-    def update_config(self, changes: Mapping[str, object]) -> dict[str, Any]:
+    def update_config(self, changes: Mapping[str, object]) -> Any:
         self.kept = self.kept.merge(changes)
         return self.config()
 
-    def rate(self, window_seconds: float = 60) -> dict[str, Any]:
+    def rate(self, window_seconds: float = 60) -> Any:
         assert window_seconds == 60
         if self.fail is not None:
             raise self.fail

@@ -236,7 +236,7 @@ def test_every_name_has_a_series(backend: Backend) -> None:
             "name": name,
             "source": None,
             "step_seconds": 60,
-            "points": [list(point)],
+            "points": [point],
         }
 
 

@@ -11,12 +11,13 @@ from sqlalchemy import Engine, insert
 from testing.query_plans import explained, gather_statistics, whole_table_reads
 from testing.storage_parts import Clock
 
-from elastic_images.autoscaler.journal import Event, Journal
+from elastic_images.autoscaler.journal import Journal
 from elastic_images.autoscaler.plan import Change
 from elastic_images.autoscaler.records import append
 from elastic_images.autoscaler.scaling.decisions import DecisionLog
 from elastic_images.autoscaler.tables import pool_events, resizes, scaling_decisions
 from elastic_images.core.assignment import alternating
+from elastic_images.core.events import Event
 from elastic_images.core.pool_map import close_resize, first_map, open_resize, settle
 from elastic_images.core.scaling import Decision
 from elastic_images.database.engine import open_engine
@@ -162,7 +163,7 @@ def test_no_statement_reads_a_whole_table(engine: Engine, store: PoolStore, jour
         store.compare_and_set_map(None, FIRST, journal.record(Change("first", FIRST, "First."), None, 2))
         store.fence(member.incarnation)
         store.mark_dead(member.incarnation)
-        journal.note(Event("test", "A note."))
+        journal.note(Event("open", reason="A note."))
         journal.under_way()
         journal.last_finished_at()
         for pages in (journal.resizes, journal.events, log.list):

@@ -10,13 +10,14 @@ import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import quote, urlencode
 
 import pytest
 from PIL import Image
 from testing.photographs import Photograph
 from testing.system import System, wait_for
+
+from elastic_images.core.pool_document import ConfigDocument
 
 KEPT = "kept/bad-input"
 
@@ -39,7 +40,7 @@ def unchanged(system: System, photograph: Photograph) -> Iterator[System]:
     wait_for(lambda: files(system) <= objects, "nothing is left behind in the object store")
 
 
-def state(system: System) -> tuple[list[tuple[str, int]], dict[str, Any]]:
+def state(system: System) -> tuple[list[tuple[str, int]], ConfigDocument]:
     """Every key with its version, and the pool's settings."""
     return [(image["key"], image["version"]) for image in system.admin().list()], system.autoscaler().config()
 

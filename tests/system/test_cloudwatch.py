@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 from testing.cloudwatch_servers import CloudWatchServer, cloudwatch, fresh_pool
@@ -19,6 +18,8 @@ from testing.object_servers import WRITER
 from testing.photographs import Photograph
 from testing.reading import readers
 from testing.system import System, running, wait_for
+
+from elastic_images.core.pool_document import DecisionRecord
 
 THROTTLED = answering(400, b'{"__type":"ThrottlingException","message":"Rate exceeded"}')
 ALWAYS = 1_000_000
@@ -54,11 +55,11 @@ def cloud(tmp_path: Path) -> Iterator[Cloud]:
         yield Cloud(stack.enter_context(running(tmp_path, **settings)), server, proxy, pool, first_minute)
 
 
-def decisions(cloud: Cloud) -> list[dict[str, Any]]:
+def decisions(cloud: Cloud) -> list[DecisionRecord]:
     return cloud.system.autoscaler().decisions(200)
 
 
-def seen_by_the_scaler(cloud: Cloud) -> dict[str, Any] | None:
+def seen_by_the_scaler(cloud: Cloud) -> DecisionRecord | None:
     """A decision for which the two nodes and web had reported."""
     found = (one for one in decisions(cloud) if one["inputs"].get("requests") and not one["inputs"]["missing"])
     return next(found, None)

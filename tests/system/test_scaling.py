@@ -9,6 +9,7 @@ from testing.reading import readers
 from testing.system import System, wait_for
 from tests.system.conftest import StartSystem
 
+from elastic_images.core.pool_document import DecisionRecord
 from elastic_images.settings.definitions import BY_NAME
 
 
@@ -52,7 +53,7 @@ def test_automatic_mode_follows_the_working_set(start_system: StartSystem) -> No
     assert system.pool()["wanted"] == 1
 
 
-def idle_decisions(system: System) -> list[dict[str, Any]]:
+def idle_decisions(system: System) -> list[DecisionRecord]:
     """The newest decisions, once two of them saw no request."""
     newest = system.autoscaler().decisions(2)
     return newest if all("no requests" in one["reason"].lower() for one in newest) and len(newest) == 2 else []

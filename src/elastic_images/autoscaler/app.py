@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import cast
 
 from flask import Flask, jsonify, request
 from flask.typing import ResponseReturnValue
@@ -20,6 +20,7 @@ from elastic_images.autoscaler.scaling.decisions import DecisionLog
 from elastic_images.autoscaler.status import newest_members, pool_document
 from elastic_images.core.errors import InvalidRequest, Unavailable
 from elastic_images.core.pool_config import ScalingConfig
+from elastic_images.core.pool_document import ClearedDocument, ConfigDocument
 from elastic_images.http.base_app import base_app
 from elastic_images.metrics.counters import Counters
 from elastic_images.metrics.sample import batch_from_json
@@ -44,7 +45,7 @@ class AutoscalerServices:
     metrics: MetricStore
     stats: NodeStats
     status: Callable[[], ResizerStatus]
-    clear: Callable[[], dict[str, list[str]]]
+    clear: Callable[[], ClearedDocument]
     counters: Counters
     registry: CollectorRegistry
     clock: Callable[[], float] = time.time
@@ -153,9 +154,10 @@ def _seconds(name: str, default: float) -> float:
     return value
 
 
-def _shown(config: ScalingConfig) -> dict[str, Any]:
-    """The settings as JSON: a number that is none, written there by hand, is shown as null."""
-    return {
+def _shown(config: ScalingConfig) -> ConfigDocument:
+    """The settings as JSON. A number that is not finite, put into the database by hand, becomes null."""
+    values = {
         name: None if isinstance(value, float) and not math.isfinite(value) else value
         for name, value in config.to_json().items()
     }
+    return cast("ConfigDocument", values)

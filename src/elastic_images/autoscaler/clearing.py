@@ -6,6 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from elastic_images.core.errors import ElasticImagesError
+from elastic_images.core.pool_document import ClearedDocument
 from elastic_images.http.internal_client import InternalClient
 from elastic_images.pool.view import LIVE, Member, PoolView
 
@@ -20,12 +21,12 @@ class CacheClearer:
         self._http = http
         self._pool = pool
 
-    def clear(self) -> dict[str, list[str]]:
+    def clear(self) -> ClearedDocument:
         """The ids of those that are empty now, and of those that did not answer."""
         members = [member for member in self._pool().members if member.state == LIVE]
         with ThreadPoolExecutor(_WORKERS, thread_name_prefix="clear") as workers:
             answers = list(workers.map(self._clear, members))
-        outcome: dict[str, list[str]] = {"cleared": [], "failed": []}
+        outcome: ClearedDocument = {"cleared": [], "failed": []}
         for member, cleared in zip(members, answers, strict=True):
             outcome["cleared" if cleared else "failed"].append(member.id)
         return outcome

@@ -8,8 +8,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from typing import Any
 
-from elastic_images.autoscaler.journal import Event, Journal
+from elastic_images.autoscaler.journal import Journal
 from elastic_images.core.assignment import ASSIGNMENTS, MAX_NODES, MIN_NODES
+from elastic_images.core.events import Cause, Event, SettingChange
 from elastic_images.core.pool_config import ScalingConfig
 from elastic_images.pool.store import PoolStore
 
@@ -45,10 +46,10 @@ class ConfigKeeper:
         """Keep the first settings where none are kept."""
         with self._lock:
             if not self._store.read().config:
-                self._keep(self._first, "The first settings are kept")
+                self._keep(self._first, Event("config-changed", cause="first-settings"))
 
-    def update(self, changes: Mapping[str, object], reason: str = "The settings were changed") -> ScalingConfig:
-        """Change some settings, all or nothing, and give the whole.
+    def update(self, changes: Mapping[str, object], *, cause: Cause = "by-hand", reason: str = "") -> ScalingConfig:
+        """Change some settings, all or nothing, and return all of them. `cause` and `reason` go into the event.
 
         Raises:
             InvalidRequest: see `ScalingConfig.merge`; nothing has changed.
@@ -58,18 +59,21 @@ class ConfigKeeper:
             after = before.merge(changes)
             if after == before:
                 return before
-            changed = {name: value for name, value in after.to_json().items() if value != before.to_json()[name]}
-            told = ", ".join(f"{name} = {value}" for name, value in changed.items())
-            self._keep(after, f"{reason}: {told}")
+            event = Event("config-changed", cause=cause, reason=reason, changes=_differences(before, after))
+            self._keep(after, event)
         self.on_change()
         return after
 
-    def _keep(self, config: ScalingConfig, message: str) -> None:
-        event = Event("config-changed", message)
+    def _keep(self, config: ScalingConfig, event: Event) -> None:
         self._store.set_config(
             {**config.to_json(), "cache_bytes": config.cache_bytes},
             lambda connection: self._journal.add(connection, [event]),
         )
+
+
+def _differences(before: ScalingConfig, after: ScalingConfig) -> dict[str, SettingChange]:
+    values = [(one.name, getattr(before, one.name), getattr(after, one.name)) for one in fields(ScalingConfig)]
+    return {name: {"before": old, "after": new} for name, old, new in values if old != new}
 
 
 def kept_config(kept: Mapping[str, Any], first: ScalingConfig) -> ScalingConfig:

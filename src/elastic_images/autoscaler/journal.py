@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import Connection, Engine, select, update
 
+from elastic_images.autoscaler.event_rows import from_row, to_row
 from elastic_images.autoscaler.plan import Change
 from elastic_images.autoscaler.records import append, newest
 from elastic_images.autoscaler.tables import pool_events, resizes
+from elastic_images.core.events import Event, EventRecord
+from elastic_images.core.pool_document import ResizeRecord
 from elastic_images.core.pool_map import PoolMap
 from elastic_images.database.engine import write_transaction
 
@@ -24,84 +26,56 @@ _STATES = {
     "fail-over": "closing",
     "settle": "finished",
 }
-_MESSAGES = {
-    "first": "The pool map is made",
-    "open": "A resize is opened",
-    "close": "The resize is closed",
-    "abort": "The resize is aborted",
-    "fail-over": "Partitions go to nodes that serve",
-    "settle": "The pool is settled",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """Something that happened to the pool or to a node."""
-
-    kind: str
-    message: str
-    slot: int | None = None
-    epoch: int | None = None
 
 
 class Journal:
-    """Writes and reads the records of the pool. Safe to share between threads; raises SQLAlchemy's errors."""
+    """Writes and reads resizes and events. Safe to share between threads; raises SQLAlchemy's errors."""
 
     def __init__(self, engine: Engine, clock: Callable[[], float] = time.time) -> None:
         self._engine = engine
         self._clock = clock
 
     def record(self, change: Change, before: PoolMap | None, wanted: int) -> Callable[[Connection], None]:
-        """What writes `change` down in the transaction that makes it."""
+        """Returns what records `change`, to be called in the transaction that makes it."""
 
         def write(connection: Connection) -> None:
             self._record_resize(connection, change, before, wanted)
-            message = f"{_MESSAGES[change.kind]}: {change.reason}"
-            self.add(connection, [Event(change.kind, message, epoch=change.new.epoch)])
+            self.add(connection, [Event(change.kind, epoch=change.new.epoch, reason=change.reason)])
 
         return write
 
     def add(self, connection: Connection, events: Iterable[Event]) -> None:
-        """Write events in a transaction of the caller's."""
+        """Write events in the caller's transaction."""
         for event in events:
-            append(
-                connection,
-                pool_events,
-                _KEEP,
-                at=self._clock(),
-                kind=event.kind,
-                slot=event.slot,
-                epoch=event.epoch,
-                message=event.message,
-            )
+            append(connection, pool_events, _KEEP, at=self._clock(), **to_row(event))
 
     def note(self, *events: Event) -> None:
-        """Write events in one transaction; none for no events."""
+        """Write events in one transaction; without events, none is begun."""
         if events:
             with write_transaction(self._engine) as connection:
                 self.add(connection, events)
 
-    def under_way(self) -> dict[str, Any] | None:
-        """The resize that is not finished, as `resizes` gives it."""
+    def under_way(self) -> ResizeRecord | None:
+        """The resize that is not finished; None if there is none."""
         with self._engine.begin() as connection:
             row = _unfinished(connection)
         return None if row is None else _shown(row)
 
     def last_finished_at(self) -> float | None:
-        """When the last resize ended; None where there was none. The first map of a pool counts."""
+        """When the last resize ended; None before the first one. Creating the first map counts as one."""
         query = select(resizes.c.finished_at).where(resizes.c.finished_at.is_not(None))
         with self._engine.begin() as connection:
             return connection.execute(query.order_by(resizes.c.id.desc()).limit(1)).scalar_one_or_none()
 
-    def resizes(self, limit: int, before: int | None = None) -> list[dict[str, Any]]:
+    def resizes(self, limit: int, before: int | None = None) -> list[ResizeRecord]:
         """Resizes, newest first."""
         with self._engine.begin() as connection:
             return [_shown(row) for row in newest(connection, resizes, limit, before)]
 
-    def events(self, limit: int, before: int | None = None) -> list[dict[str, Any]]:
+    def events(self, limit: int, before: int | None = None) -> list[EventRecord]:
         """Events, newest first."""
         with self._engine.begin() as connection:
-            return newest(connection, pool_events, limit, before)
+            return [from_row(row) for row in newest(connection, pool_events, limit, before)]
 
     def _record_resize(self, connection: Connection, change: Change, before: PoolMap | None, wanted: int) -> None:
         row = _unfinished(connection)
@@ -134,7 +108,7 @@ class Journal:
             values["reason"] = f"{row['reason']} {change.reason}"
         if change.kind == "fail-over":
             values["to_slots"] = _slots_text(change.new)
-            # A resize may stay open for the partitions that are still moving, an abort stays one.
+            # A resize stays open for the partitions that are still moving; an abort stays an abort.
             values["state"] = "open" if change.new.phase == "open" else row["state"].replace("open", "closing")
         if change.kind == "settle":
             values |= {
@@ -154,6 +128,6 @@ def _slots_text(pool_map: PoolMap | None) -> str:
     return ",".join(str(slot) for slot in sorted(set(pool_map.assignment))) if pool_map else ""
 
 
-def _shown(row: dict[str, Any]) -> dict[str, Any]:
+def _shown(row: dict[str, Any]) -> ResizeRecord:
     slots = {name: [int(slot) for slot in row.pop(f"{name}_slots").split(",") if slot] for name in ("from", "to")}
-    return {**row, **slots}
+    return cast("ResizeRecord", {**row, **slots})

@@ -7,12 +7,11 @@ from there. One change of the map is planned at a time.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 from elastic_images.core.assignment import Assignment, alternating, assign, deal
+from elastic_images.core.events import MapEventKind
 from elastic_images.core.pool_map import PoolMap, abort_resize, close_resize, fail_over, first_map, open_resize, settle
 
-ChangeKind = Literal["first", "open", "close", "abort", "settle", "fail-over"]
 _NONE: frozenset[int] = frozenset()
 
 
@@ -58,7 +57,7 @@ class Facts:
 class Change:
     """A change of the map: the next map, and why."""
 
-    kind: ChangeKind
+    kind: MapEventKind
     new: PoolMap
     reason: str
 

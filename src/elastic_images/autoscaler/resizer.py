@@ -11,14 +11,15 @@ from elastic_images.autoscaler.alarm import Alarm
 from elastic_images.autoscaler.config_keeper import ConfigKeeper
 from elastic_images.autoscaler.fencing_policy import FencingPolicy
 from elastic_images.autoscaler.health import Health
-from elastic_images.autoscaler.journal import Event, Journal
-from elastic_images.autoscaler.nodes.lives import Happening, NodeLives
+from elastic_images.autoscaler.journal import Journal
+from elastic_images.autoscaler.nodes.lives import NodeLives
 from elastic_images.autoscaler.nodes.provider import NodeProvider
 from elastic_images.autoscaler.plan import Change, Facts, Plan, plan, unsettled_slots
 from elastic_images.autoscaler.warming import Warmer
 from elastic_images.core.errors import ElasticImagesError
+from elastic_images.core.events import Event
 from elastic_images.pool.store import PoolStore
-from elastic_images.pool.view import Member, PoolView
+from elastic_images.pool.view import PoolView
 
 _log = logging.getLogger(__name__)
 DRAIN_SECONDS = 5.0
@@ -135,7 +136,9 @@ class Resizer:
         dead = [member for member in view.members if member.slot is not None and member.slot not in alive]
         for member in dead:
             self._store.mark_dead(member.incarnation)
-        self._journal.note(*(_event("node-dead", member, "Its process is gone") for member in dead))
+        self._journal.note(
+            *(Event("node-dead", member.slot, incarnation=member.incarnation, cause="process-gone") for member in dead)
+        )
         return bool(dead)
 
     def _judge(self, view: PoolView, now: float) -> bool:
@@ -151,12 +154,12 @@ class Resizer:
             now=now,
         )
         events = [
-            _event("node-fenced", member, "It does not answer")
+            Event("node-fenced", member.slot, incarnation=member.incarnation)
             for member in verdict.fence
             if self._store.fence(member.incarnation)
         ]
         events += [
-            _event("node-dead", member, "It was fenced, and its last lease is over")
+            Event("node-dead", member.slot, incarnation=member.incarnation, cause="lease-expired")
             for member in verdict.dead
             if self._store.mark_dead(member.incarnation)
         ]
@@ -171,8 +174,7 @@ class Resizer:
         alive -= failures.keys()
         live = {slot: member for slot in alive if (member := view.live_node(slot))}
         healthy = {slot for slot, member in live.items() if self._health.healthy(member.incarnation)}
-        happenings = self._lives.observe(alive, live.keys(), healthy, now)
-        self._journal.note(*(_told(happening) for happening in happenings))
+        self._journal.note(*self._lives.observe(alive, live.keys(), healthy, now))
 
     # ---- facts
 
@@ -232,21 +234,21 @@ class Resizer:
             self._not_launched(slot, str(error), now)
             return
         self._lives.launched(slot, now)
-        self._journal.note(Event("node-launched", f"Node {slot} is started", slot))
+        self._journal.note(Event("node-launched", slot))
 
     def _not_launched(self, slot: int, why: str, now: float) -> None:
         self._lives.not_launched(slot, now)
-        self._journal.note(Event("node-not-launched", f"Node {slot} cannot be started: {why}", slot))
+        self._journal.note(Event("node-not-launched", slot, reason=why))
 
     def _retire(self, slot: int) -> None:
         self._provider.terminate(slot, DRAIN_SECONDS)
         self._lives.told_to_stop(slot)
-        self._journal.note(Event("node-stopping", f"Node {slot} is not wanted any more and is stopped", slot))
+        self._journal.note(Event("node-stopping", slot))
 
     def _kill(self, slot: int) -> None:
         self._provider.terminate(slot, 0)
         self._lives.killed(slot)
-        self._journal.note(Event("node-killed", f"Node {slot} was not heard of for too long and is killed", slot))
+        self._journal.note(Event("node-killed", slot))
 
     def _apply(self, change: Change, view: PoolView, wanted: int) -> bool:
         expected = view.map.epoch if view.map else None
@@ -257,12 +259,3 @@ class Resizer:
         _log.info("epoch %d, %s: %s", change.new.epoch, change.kind, change.reason)
         self._on_change(change)
         return True
-
-
-def _event(kind: str, member: Member, why: str) -> Event:
-    return Event(kind, f"{why}: {member.id}, incarnation {member.incarnation}", member.slot)
-
-
-def _told(happening: Happening) -> Event:
-    messages = {"node-ready": "is ready", "node-died": "has ended"}
-    return Event(happening.kind, f"Node {happening.slot} {messages[happening.kind]}", happening.slot)

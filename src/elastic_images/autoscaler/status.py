@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from elastic_images.autoscaler.resizer import ResizerStatus
 from elastic_images.core.assignment import ASSIGNMENTS, MAX_NODES, MIN_NODES, assign, moves
 from elastic_images.core.partitions import shown_partition
 from elastic_images.core.pool_config import ScalingConfig
+from elastic_images.core.pool_document import NodeDocument, NodeStatistics, PoolDocument, ResizeRecord
 from elastic_images.core.pool_map import PoolMap
 from elastic_images.pool.view import Member, PoolView, node_id
 
-Stats = Mapping[str, dict[str, Any] | None]
+Stats = Mapping[str, NodeStatistics | None]
 """By incarnation."""
 
 
@@ -29,9 +29,9 @@ def pool_document(
     view: PoolView,
     config: ScalingConfig,
     status: ResizerStatus,
-    resize: dict[str, Any] | None,
+    resize: ResizeRecord | None,
     stats: Stats,
-) -> dict[str, Any]:
+) -> PoolDocument:
     """The document, as plain JSON values."""
     members = newest_members(view)
     in_map = view.map.slots if view.map else frozenset()
@@ -60,7 +60,7 @@ def partition_moves(pool_map: PoolMap) -> dict[str, dict[str, int]]:
 
 def _node(
     slot: int, member: Member | None, pool_map: PoolMap | None, status: ResizerStatus, stats: Stats
-) -> dict[str, Any]:
+) -> NodeDocument:
     owned = pool_map.assignment if pool_map else ()
     return {
         "slot": slot,

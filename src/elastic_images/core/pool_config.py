@@ -15,6 +15,7 @@ from typing import Any, Literal, cast
 
 from elastic_images.core.assignment import ASSIGNMENTS, MAX_NODES, MIN_NODES
 from elastic_images.core.errors import InvalidRequest
+from elastic_images.core.pool_document import ConfigDocument
 
 Mode = Literal["manual", "auto"]
 CachePolicy = Literal["LRU", "RR"]
@@ -62,9 +63,9 @@ class ScalingConfig:
         """Capacity of each node in bytes."""
         return self.cache_mb * MEGABYTE
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> ConfigDocument:
         """As plain JSON values, by our names."""
-        return asdict(self)
+        return cast("ConfigDocument", asdict(self))
 
     @classmethod
     def from_json(cls, value: Mapping[str, object]) -> ScalingConfig:

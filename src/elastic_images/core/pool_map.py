@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
-from typing import Any
 
 from elastic_images.core.assignment import Assignment
 from elastic_images.core.partitions import PARTITIONS
+from elastic_images.core.pool_document import MapDocument
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class PoolMap:
         """The partitions that the node in `slot` may answer for."""
         return frozenset(index for index, state in enumerate(self.partitions) if slot in state.readers)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> MapDocument:
         """As plain JSON values; `from_json` reads it back."""
         return {
             "epoch": self.epoch,
@@ -81,7 +81,7 @@ class PoolMap:
         }
 
     @classmethod
-    def from_json(cls, value: dict[str, Any]) -> PoolMap:
+    def from_json(cls, value: MapDocument) -> PoolMap:
         """Read what `to_json` gave. Raises KeyError, TypeError or ValueError where it is something else."""
         return cls(
             epoch=value["epoch"],

@@ -1,12 +1,14 @@
-"""The charts' figures: the last minutes in steps of one, and what happened meanwhile."""
+"""The charts' series: the last minutes in steps of one, and what happened meanwhile."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
 
-from elastic_images.manager.event_log import happenings
-from elastic_images.manager.services import PoolControl, Record
+from elastic_images.core.events import EventRecord
+from elastic_images.core.pool_document import ResizeRecord, SeriesDocument
+from elastic_images.manager.event_log import shown_events
+from elastic_images.manager.services import PoolControl
 
 CHARTS = (
     ("nodes", "Nodes"),
@@ -16,7 +18,7 @@ CHARTS = (
     ("items", "Images in all caches"),
     ("bytes", "Bytes in all caches"),
 )
-"""Each chart's figure (`metrics.store.SERIES_NAMES`) and its words."""
+"""Each chart's metric (`metrics.store.SERIES_NAMES`) and its title."""
 MINUTES = 30
 _EVENTS = 200
 _RESIZES = 50
@@ -24,7 +26,7 @@ _RESIZES = 50
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """Something that is marked on the charts."""
+    """Something marked on the charts."""
 
     at: float
     kind: str
@@ -56,27 +58,27 @@ class Figures:
 
 
 def figures(pool: PoolControl, minutes: int = MINUTES) -> Figures:
-    """Ask for all of it. Raises Unavailable."""
+    """Fetch everything that the charts show. Raises Unavailable."""
     answers = {name: pool.metrics(name, minutes) for name, _ in CHARTS}
-    # The minute may change between two answers: all are told by the times of the last one.
+    # The minute may change between two answers; all of them use the times of the last one.
     newest = answers[CHARTS[-1][0]]
-    times = tuple(float(at) for at, _ in newest["points"])
+    times = tuple(at for at, _ in newest["points"])
     series = {name: _along(times, answer) for name, answer in answers.items()}
     begin = times[0] if times else 0.0
     marks = [*_resizes(pool.resizes(_RESIZES)), *_faults(pool.events(_EVENTS))]
     seen = sorted((mark for mark in marks if mark.at >= begin), key=lambda mark: mark.at)
-    return Figures(int(newest["step_seconds"]), times, _without_the_minute_under_way(series), tuple(seen))
+    return Figures(newest["step_seconds"], times, _without_the_minute_under_way(series), tuple(seen))
 
 
-def _along(times: tuple[float, ...], answer: Record) -> tuple[float | None, ...]:
-    values = {float(at): value for at, value in answer["points"]}
+def _along(times: tuple[float, ...], answer: SeriesDocument) -> tuple[float | None, ...]:
+    values = dict(answer["points"])
     return tuple(values.get(at) for at in times)
 
 
 def _without_the_minute_under_way(
     series: dict[str, tuple[float | None, ...]],
 ) -> dict[str, tuple[float | None, ...]]:
-    # A count of half a minute would look like a drop, once a minute; so would nodes that have not reported in it yet.
+    # The count of an unfinished minute, and nodes that have not reported in it yet, would look like a drop.
     requests, nodes = series["requests"], series["nodes"]
     return series | {
         "requests": (*requests[:-1], None) if requests else requests,
@@ -84,22 +86,22 @@ def _without_the_minute_under_way(
     }
 
 
-def _resizes(resizes: list[Record]) -> list[Mark]:
+def _resizes(resizes: list[ResizeRecord]) -> list[Mark]:
     return [
-        Mark(float(resize["started_at"]), "resize", _told(resize))
+        Mark(resize["started_at"], "resize", _told(resize))
         for resize in resizes
-        if resize.get("from")  # the first map of a pool is none
+        if resize["from"]  # creating the first map is not a resize
     ]
 
 
-def _told(resize: Record) -> str:
+def _told(resize: ResizeRecord) -> str:
     before, after = len(resize["from"]), len(resize["to"])
-    if resize.get("outcome") == "aborted":
-        return f"A resize to {resize['wanted']} nodes was undone"
+    if resize["outcome"] == "aborted":
+        return f"A resize to {resize['wanted']} nodes was aborted"
     if before == after:
         return "Partitions moved between nodes"
     return f"Resized from {before} to {after} node{'' if after == 1 else 's'}"
 
 
-def _faults(events: list[Record]) -> list[Mark]:
-    return [Mark(event.at, "fault", event.title) for event in happenings(events) if event.is_fault]
+def _faults(events: list[EventRecord]) -> list[Mark]:
+    return [Mark(event.at, "fault", event.title) for event in shown_events(events) if event.is_fault]

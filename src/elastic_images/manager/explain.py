@@ -1,4 +1,4 @@
-"""The settings of automatic mode in plain words, and what is wrong with some that were typed. Pure."""
+"""The settings of automatic mode in plain words, and mistakes in typed settings. Pure."""
 
 from __future__ import annotations
 
@@ -10,31 +10,18 @@ from typing import Any, cast
 from elastic_images.core.errors import InvalidRequest
 from elastic_images.core.pool_config import ScalingConfig, check_config, parse_changes
 from elastic_images.core.scaling import ScalingMetrics, ScalingState, decide
+from elastic_images.manager.setting_labels import LABELS, NAMES
+from elastic_images.ui import shown_percent
 
-LABELS: Mapping[str, str] = MappingProxyType(
-    {
-        "mode": "The mode",
-        "num_nodes": "The number of nodes",
-        "cache_mb": "The capacity",
-        "policy": "The eviction",
-        "assignment": "The dealing",
-        "expand_ratio": "The growing factor",
-        "shrink_ratio": "The shrinking factor",
-        "max_miss": "The upper miss rate",
-        "min_miss": "The lower miss rate",
-    }
-)
-"""How people are told of each setting."""
-_NAMES = MappingProxyType({label: name for name, label in LABELS.items()})
 _BESIDE = MappingProxyType({"max_miss": ScalingConfig(min_miss=0.0), "min_miss": ScalingConfig(max_miss=1.0)})
-"""Settings beside which a miss rate is judged by itself: with the other one as far away as it may be."""
+"""The settings to check one miss rate by itself: with the other one as far away as possible."""
 _MANY = 1_000_000
 
 
 def problems(current: ScalingConfig, typed: Mapping[str, str]) -> dict[str, str]:
-    """What is wrong with each of the settings that were typed, by the rules of `core.pool_config`; empty: nothing.
+    """What is wrong with each typed setting, by the rules of `core.pool_config`. Empty if nothing is.
 
-    Each is judged by itself first, so that one mistake does not hide another; then all together.
+    Each setting is checked by itself first, so one mistake does not hide another; then all of them together.
     """
     found: dict[str, str] = {}
     sound: dict[str, object] = {}
@@ -42,37 +29,37 @@ def problems(current: ScalingConfig, typed: Mapping[str, str]) -> dict[str, str]
         if name not in LABELS:
             continue
         try:
-            parsed = parse_changes({LABELS[name]: value}, _NAMES)
-            check_config(_with(_BESIDE.get(name, ScalingConfig()), parsed), _NAMES)
+            parsed = parse_changes({LABELS[name]: value}, NAMES)
+            check_config(_with(_BESIDE.get(name, ScalingConfig()), parsed), NAMES)
             sound |= parsed
         except InvalidRequest as error:
             found[name] = str(error)
     if not found:
         try:
-            check_config(_with(current, sound), _NAMES)
+            check_config(_with(current, sound), NAMES)
         except InvalidRequest as error:
             found["min_miss" if "min_miss" in sound else next(iter(sound), "mode")] = str(error)
     return found
 
 
 def explanation(config: ScalingConfig) -> list[str]:
-    """What automatic mode does with these settings, one sentence each. `config` is a checked one."""
+    """What automatic mode does with these settings, a sentence each. `config` must be valid."""
     if config.mode == "manual":
         first = "Manual mode: the pool keeps the size that you set."
     else:
-        first = "Once a minute the autoscaler looks at the miss rate of the last minute."
+        first = "Once a minute the autoscaler checks the miss rate of the last minute."
     nodes = config.num_nodes
-    above, below = _size_at(config, _above(config)), _size_at(config, _below(config))
-    would = "" if config.mode == "auto" else "would "
+    would, s = ("", "s") if config.mode == "auto" else ("would ", "")
+    least, most = shown_percent(config.min_miss), shown_percent(config.max_miss)
     return [
         first,
-        _sentence(f"Above {_percent(config.max_miss)} the pool {would}grow{'' if would else 's'}", nodes, above)
+        _sentence(f"Above {most} the pool {would}grow{s}", nodes, _size_at(config, _above(config)))
         if config.max_miss < 1
         else "A miss rate is never above 100 %, so the pool never grows by itself.",
-        _sentence(f"Below {_percent(config.min_miss)} it {would}shrink{'' if would else 's'}", nodes, below)
+        _sentence(f"Below {least} it {would}shrink{s}", nodes, _size_at(config, _below(config)))
         if config.min_miss > 0
         else "A miss rate is never below 0 %, so the pool never shrinks by itself.",
-        f"From {_percent(config.min_miss)} to {_percent(config.max_miss)}, and without requests, it keeps its size.",
+        f"From {least} to {most}, and without requests, it keeps its size.",
     ]
 
 
@@ -101,7 +88,3 @@ def _sentence(begin: str, nodes: int, after: int) -> str:
 
 def _nodes(count: int) -> str:
     return "1 node" if count == 1 else f"{count} nodes"
-
-
-def _percent(rate: float) -> str:
-    return f"{100 * rate:g} %"

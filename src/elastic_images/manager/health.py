@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from elastic_images.core.pool_document import NodeDocument
 from elastic_images.manager.overview import Overview
-from elastic_images.manager.services import Record
 from elastic_images.ui import shown_count, shown_percent, shown_size
 
 Level = Literal["ok", "busy", "unknown", "warn", "bad"]
@@ -69,14 +69,14 @@ def _autoscaler(overview: Overview) -> Part:
         return Part("Autoscaler", "ok", "Manual mode")
     decision = overview.decision
     if decision and decision["action"] == "error":
-        return Part("Autoscaler", "warn", "Automatic mode, but it could not decide", str(decision["reason"]))
+        return Part("Autoscaler", "warn", "Automatic mode, but it could not decide", decision["reason"])
     return Part("Autoscaler", "ok", "Automatic mode")
 
 
 def _nodes(overview: Overview) -> Part:
     if overview.pool is None:
         return Part("Nodes", "unknown", "Only the autoscaler knows")
-    wanted = int(overview.pool["wanted"])
+    wanted = overview.pool["wanted"]
     serving = f"{overview.live} of {wanted} {'serves' if wanted == 1 else 'serve'}"
     gone = [node for node in overview.nodes if node["state"] in ("fenced", "dead")]
     if gone:
@@ -92,7 +92,7 @@ def _nodes(overview: Overview) -> Part:
             else "The events say why. It is tried again by itself, at longer and longer intervals."
         )
         return Part("Nodes", level, words, advice)
-    silent = [node for node in overview.nodes if node["state"] == "live" and not node.get("stats")]
+    silent = [node for node in overview.nodes if node["state"] == "live" and not node["stats"]]
     if silent:
         return Part("Nodes", "warn", f"{serving}; {_named(silent)} did not tell its figures", "It may be overloaded.")
     if overview.pool["phase"] != "settled" or overview.live != wanted:
@@ -119,17 +119,19 @@ def _cache(overview: Overview, now: float) -> Part:
         return Part("Cache", "ok", "No requests in the last minute")
     words = f"{shown_percent(1 - miss_rate)} of the last minute's requests were hits"
     config = overview.config
-    is_high = miss_rate > config["max_miss"] and overview.rate["requests"] >= _MEANINGFUL_REQUESTS
+    limit = config["max_miss"]
+    is_high = limit is not None and miss_rate > limit and overview.rate["requests"] >= _MEANINGFUL_REQUESTS
     if is_high and config["mode"] == "manual":
-        advice = f"More misses than {shown_percent(config['max_miss'])}: add nodes or memory, or choose automatic mode."
+        advice = f"More misses than {shown_percent(limit)}: add nodes or memory, or choose automatic mode."
         return Part("Cache", "warn", words, advice)
     return Part("Cache", "ok", words)
 
 
-def _is_settled(node: Record, now: float) -> bool:
-    return node.get("started_at") is not None and now - float(node["started_at"]) > _SETTLED_SECONDS
+def _is_settled(node: NodeDocument, now: float) -> bool:
+    started_at = node["started_at"]
+    return started_at is not None and now - started_at > _SETTLED_SECONDS
 
 
-def _named(nodes: list[Record]) -> str:
+def _named(nodes: list[NodeDocument]) -> str:
     names = [str(node["slot"]) for node in nodes]
     return f"node {names[0]}" if len(names) == 1 else f"nodes {', '.join(names[:-1])} and {names[-1]}"

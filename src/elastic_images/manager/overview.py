@@ -1,59 +1,62 @@
-"""What there is to know of the system now, gathered from the autoscaler, storage and the database, whichever answer."""
+"""The state of the system now, gathered from the autoscaler, storage and the database, as far as they respond."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Literal
 
 from elastic_images.core.errors import ElasticImagesError
+from elastic_images.core.events import EventRecord
 from elastic_images.core.image_facts import Usage
-from elastic_images.manager.services import ImageStore, PoolControl, Record
+from elastic_images.core.pool_document import ConfigDocument, DecisionRecord, NodeDocument, PoolDocument, RateDocument
+from elastic_images.manager.services import ImageStore, PoolControl
 
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """The system at a glance. A part is None where the app behind it does not answer; its error says so."""
+    """The system at a glance. A part is None if its app does not respond; its error says why."""
 
-    pool: Record | None = None
-    config: Record | None = None
-    rate: Record | None = None
-    decision: Record | None = None
+    pool: PoolDocument | None = None
+    config: ConfigDocument | None = None
+    rate: RateDocument | None = None
+    decision: DecisionRecord | None = None
     """The last decision of automatic mode."""
-    events: list[Record] = field(default_factory=list)
+    events: list[EventRecord] = field(default_factory=list)
     """The newest, newest first."""
     usage: Usage | None = None
     pool_error: str = ""
     rate_error: str = ""
-    """Why the autoscaler, which answers, knows no rate: its figures may be kept elsewhere."""
+    """Why the autoscaler, although it responds, has no rate: its metrics may be kept elsewhere."""
     storage_error: str = ""
     database_error: str | None = None
 
     @property
-    def nodes(self) -> list[Record]:
+    def nodes(self) -> list[NodeDocument]:
         """The pool's nodes."""
-        return list((self.pool or {}).get("nodes") or [])
+        return self.pool["nodes"] if self.pool else []
 
     @property
     def live(self) -> int:
-        """How many of them are live."""
-        return sum(node.get("state") == "live" for node in self.nodes)
+        """How many nodes are live."""
+        return sum(node["state"] == "live" for node in self.nodes)
 
     @property
     def is_changing(self) -> bool:
         """A resize, a start or a stop is under way."""
-        return bool(self.pool and (self.pool.get("busy") or self.pool.get("phase") != "settled"))
+        return bool(self.pool and (self.pool["busy"] or self.pool["phase"] != "settled"))
 
-    def total(self, figure: str) -> int | None:
-        """A figure summed over the nodes that tell it; None where none does."""
-        values = [(node.get("stats") or {}).get(figure) for node in self.nodes]
+    def total(self, name: Literal["items", "bytes", "capacity_bytes"]) -> int | None:
+        """A statistic summed over the nodes that report it; None if no node does."""
+        values = [(node["stats"] or {}).get(name) for node in self.nodes]
         known = [value for value in values if value is not None]
         return sum(known) if known else None
 
 
 def gather(pool: PoolControl, images: ImageStore, check_database: Callable[[], None], *, events: int = 60) -> Overview:
-    """Ask all of them. An app that does not answer costs one time-out, not one for each question."""
+    """Ask all of them. An app that does not respond costs one timeout, not one for each question."""
     status = config = rate = decision = usage = None
-    happened: list[Record] = []
+    happened: list[EventRecord] = []
     pool_error, rate_error, storage_error, database_error = "", "", "", None
     try:
         status, config = pool.pool(), pool.config()

@@ -8,7 +8,7 @@ from html import escape
 from markupsafe import Markup
 
 from elastic_images.core.partitions import PARTITIONS, shown_partition
-from elastic_images.manager.services import Record
+from elastic_images.core.pool_document import MapDocument, PartitionDocument, PoolDocument
 
 _SIZE = 320
 _CENTRE = _SIZE / 2
@@ -18,30 +18,31 @@ _NUMBER_RADIUS, _NODE_RADIUS = 115.0, 91.0
 _PHASES = {"settled": "settled", "open": "moving", "closing": "closing", "new": "new"}
 
 
-def ring(pool: Record | None) -> Markup:
+def ring(pool: PoolDocument | None) -> Markup:
     """The picture: 16 numbered sectors in their nodes' colours; during a resize a rim in the previous owner's colour.
 
     Without a map it is an empty ring.
     """
-    partitions = ((pool or {}).get("map") or {}).get("partitions") or []
+    pool_map = pool["map"] if pool else None
+    partitions = pool_map["partitions"] if pool_map else []
     parts = []
     for number in range(PARTITIONS):
         parts += _partition(number, partitions[number]) if partitions else [_path(number, _OUTER, _INNER, "ring-none")]
-    parts += _middle(pool, bool(partitions))
+    parts += _middle(pool_map, pool["phase"] if pool else "")
     return Markup(  # noqa: S704 - made of numbers, and of texts that were escaped
-        f'<svg class="ring" viewBox="0 0 {_SIZE} {_SIZE}" role="img" aria-label="{escape(_words(pool, partitions))}">'
+        f'<svg class="ring" viewBox="0 0 {_SIZE} {_SIZE}" role="img" aria-label="{escape(_words(partitions))}">'
         f"{''.join(parts)}</svg>"
     )
 
 
-def _partition(number: int, state: Record) -> list[str]:
-    owner, previous = int(state["owner"]), state.get("previous")
+def _partition(number: int, state: PartitionDocument) -> list[str]:
+    owner, previous = int(state["owner"]), state["previous"]
     tip = f"Partition {shown_partition(number)}: node {owner}"
     drawn = []
     if previous is not None:
         tip += f", moving from node {int(previous)}"
         drawn.append(_path(number, _RIM_OUTER, _RIM_INNER, f"ring-rim node-{int(previous)}"))
-    elif len(state.get("copies") or ()) > 1:
+    elif len(state["copies"]) > 1:
         tip += ", others are dropping it"
         drawn.append(_path(number, _RIM_OUTER, _RIM_INNER, "ring-rim ring-dropping"))
     drawn.append(_path(number, _OUTER, _INNER, f"ring-sector node-{owner}", tip))
@@ -50,26 +51,26 @@ def _partition(number: int, state: Record) -> list[str]:
     return drawn
 
 
-def _middle(pool: Record | None, has_map: bool) -> list[str]:
-    if pool is None or not has_map:
+def _middle(pool_map: MapDocument | None, phase: str) -> list[str]:
+    if pool_map is None:
         return [f'<text class="ring-phase" x="{_CENTRE:.0f}" y="{_CENTRE + 5:.0f}">no map</text>']
-    phase = _PHASES.get(str(pool.get("phase")), str(pool.get("phase")))
-    owners = {state["owner"] for state in pool["map"]["partitions"]}
+    phase = _PHASES.get(phase, phase)
+    owners = {state["owner"] for state in pool_map["partitions"]}
     nodes = "1 node" if len(owners) == 1 else f"{len(owners)} nodes"
     return [
         f'<text class="ring-nodes" x="{_CENTRE:.0f}" y="{_CENTRE - 10:.0f}">{nodes}</text>',
-        f'<text class="ring-phase" x="{_CENTRE:.0f}" y="{_CENTRE + 14:.0f}">epoch {int(pool["map"]["epoch"])}</text>',
+        f'<text class="ring-phase" x="{_CENTRE:.0f}" y="{_CENTRE + 14:.0f}">epoch {int(pool_map["epoch"])}</text>',
         f'<text class="ring-phase" x="{_CENTRE:.0f}" y="{_CENTRE + 33:.0f}">{escape(phase)}</text>',
     ]
 
 
-def _words(pool: Record | None, partitions: list[Record]) -> str:
-    if pool is None or not partitions:
+def _words(partitions: list[PartitionDocument]) -> str:
+    if not partitions:
         return "The ring of 16 partitions; there is no pool map."
-    moving = sum(state.get("previous") is not None for state in partitions)
+    moving = sum(state["previous"] is not None for state in partitions)
     owners = {state["owner"] for state in partitions}
-    told = f"The ring of 16 partitions on {len(owners)} node{'' if len(owners) == 1 else 's'}"
-    return f"{told}, {moving} of them moving." if moving else f"{told}."
+    words = f"The ring of 16 partitions on {len(owners)} node{'' if len(owners) == 1 else 's'}"
+    return f"{words}, {moving} of them moving." if moving else f"{words}."
 
 
 def _at(radius: float, turn: float) -> tuple[float, float]:

@@ -3,41 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Protocol
+from typing import Protocol
 
+from elastic_images.core.events import EventRecord
 from elastic_images.core.image_facts import Actor, Usage
-
-Record = dict[str, Any]
+from elastic_images.core.pool_document import (
+    ClearedDocument,
+    ConfigDocument,
+    DecisionRecord,
+    PoolDocument,
+    RateDocument,
+    ResizeRecord,
+    SeriesDocument,
+)
 
 
 class PoolControl(Protocol):
     """The autoscaler (`autoscaler/client.py`). Safe for concurrent use; every method raises Unavailable."""
 
-    def pool(self) -> Record:
+    def pool(self) -> PoolDocument:
         """Map, wanted size, mode, phase, nodes and the resize under way."""
 
-    def config(self) -> Record:
+    def config(self) -> ConfigDocument:
         """The pool's settings."""
 
-    def update_config(self, changes: Mapping[str, object]) -> Record:
+    def update_config(self, changes: Mapping[str, object]) -> ConfigDocument:
         """Change some of them, all or nothing; the whole as it is then. Raises InvalidRequest."""
 
-    def clear(self) -> Record:
+    def clear(self) -> ClearedDocument:
         """Empty every cache."""
 
-    def decisions(self, limit: int = 50, before: int | None = None) -> list[Record]:
+    def decisions(self, limit: int = 50, before: int | None = None) -> list[DecisionRecord]:
         """Scaling decisions, newest first."""
 
-    def resizes(self, limit: int = 50, before: int | None = None) -> list[Record]:
+    def resizes(self, limit: int = 50, before: int | None = None) -> list[ResizeRecord]:
         """Resizes, newest first."""
 
-    def events(self, limit: int = 50, before: int | None = None) -> list[Record]:
+    def events(self, limit: int = 50, before: int | None = None) -> list[EventRecord]:
         """Events, newest first."""
 
-    def metrics(self, name: str, minutes: int = 60, source: str | None = None) -> Record:
+    def metrics(self, name: str, minutes: int = 60, source: str | None = None) -> SeriesDocument:
         """A figure's 1-minute series."""
 
-    def rate(self, window_seconds: float = 60) -> Record:
+    def rate(self, window_seconds: float = 60) -> RateDocument:
         """Requests, hits, misses, and their rates (None without requests)."""
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
+from elastic_images.core.pool_document import RateDocument, SeriesDocument
 from elastic_images.metrics.sample import Sample
 
 SERIES_NAMES = (
@@ -38,9 +39,9 @@ class Series:
     step_seconds: int
     points: tuple[tuple[float, float | None], ...]
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> SeriesDocument:
         """As plain JSON values."""
-        points = [list(point) for point in self.points]
+        points = list(self.points)
         return {"name": self.name, "source": self.source, "step_seconds": self.step_seconds, "points": points}
 
 
@@ -68,7 +69,7 @@ class Rate:
         """Those of `expected` that did not report in the window."""
         return tuple(sorted(set(expected) - set(self.sources)))
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> RateDocument:
         """As plain JSON values."""
         return {
             "requests": self.requests,

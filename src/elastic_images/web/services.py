@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from elastic_images.core.image_facts import Actor, ImageMetadata, ImagePage, Neighbours, Usage
+from elastic_images.core.pool_document import ConfigDocument, RateDocument
 from elastic_images.core.restored_facts import RestoredFacts
 from elastic_images.http.answer import Answer
 
@@ -57,13 +58,13 @@ class Images(Protocol):
 class PoolControl(Protocol):
     """What web asks of the autoscaler (`autoscaler/client.py`). Every method raises Unavailable."""
 
-    def config(self) -> Json:
+    def config(self) -> ConfigDocument:
         """The pool's settings."""
 
-    def update_config(self, changes: Mapping[str, object]) -> Json:
+    def update_config(self, changes: Mapping[str, object]) -> ConfigDocument:
         """Change some of them, all or nothing; the whole as it is then. Raises InvalidRequest."""
 
-    def rate(self, window_seconds: float = 60) -> Json:
+    def rate(self, window_seconds: float = 60) -> RateDocument:
         """Requests, hits, misses, and their rates (None without requests)."""
 
 

@@ -9,13 +9,13 @@ from sqlalchemy import func, select
 from tests.unit.autoscaler.world import World
 
 from elastic_images.autoscaler.config_keeper import kept_config
-from elastic_images.autoscaler.journal import Event
 from elastic_images.autoscaler.plan import Change
 from elastic_images.autoscaler.records import append
 from elastic_images.autoscaler.scaling.decisions import DecisionLog
 from elastic_images.autoscaler.tables import pool_events, resizes
 from elastic_images.core.assignment import alternating
 from elastic_images.core.errors import InvalidRequest
+from elastic_images.core.events import Event
 from elastic_images.core.pool_config import ScalingConfig
 from elastic_images.core.pool_map import first_map, open_resize
 
@@ -41,7 +41,9 @@ def test_a_change_is_recorded_and_told(world: World) -> None:
     assert told == [True]
     newest = world.journal.events(1)[0]
     assert newest["kind"] == "config-changed"
-    assert newest["message"].endswith("num_nodes = 4, policy = RR")
+    changes = {"num_nodes": {"before": 1, "after": 4}, "policy": {"before": "LRU", "after": "RR"}}
+    assert (newest["cause"], newest["changes"]) == ("by-hand", changes)
+    assert newest["message"] == "The settings were changed: num_nodes = 4, policy = RR"
     world.keeper.update({"num_nodes": 4})
     assert told == [True]
     assert world.journal.events(1)[0]["id"] == newest["id"]
@@ -96,10 +98,10 @@ def test_when_the_last_resize_ended(world: World) -> None:
 
 
 def test_records_come_newest_first_and_in_pages(world: World) -> None:
-    world.journal.note(*(Event("test", f"event {number}") for number in range(10)))
+    world.journal.note(*(Event("open", reason=f"event {number}") for number in range(10)))
     first = world.journal.events(4)
-    assert [event["message"] for event in first] == ["event 9", "event 8", "event 7", "event 6"]
-    assert [event["message"] for event in world.journal.events(2, first[-1]["id"])] == ["event 5", "event 4"]
+    assert [event["reason"] for event in first] == ["event 9", "event 8", "event 7", "event 6"]
+    assert [event["reason"] for event in world.journal.events(2, first[-1]["id"])] == ["event 5", "event 4"]
 
 
 def test_the_oldest_records_are_forgotten(world: World) -> None:

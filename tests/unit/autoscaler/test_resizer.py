@@ -46,6 +46,7 @@ def test_a_resize_settles_on_the_wanted_size(world: World, sizes: tuple[int, int
     assert newest["from"] == list(range(before))
     assert newest["to"] == list(range(after))
     assert newest["epoch"] == world.map.epoch
+    assert newest["finished_at"] is not None
     assert newest["started_at"] < newest["finished_at"]
 
 
@@ -113,9 +114,9 @@ def test_a_launch_that_fails_later_is_told_and_the_pool_goes_on_with_what_it_has
     world.provider.late.add(2)
     world.scale(4)
     world.run_until(lambda: world.map.phase == "settled" and world.map.slots == {0, 1, 3}, 60)
-    told = [event["message"] for event in world.journal.events(500) if event["kind"] == "node-not-launched"]
+    told = [event["reason"] for event in world.journal.events(500) if event["kind"] == "node-not-launched"]
     assert told
-    assert set(told) == {"Node 2 cannot be started: no capacity"}
+    assert set(told) == {"no capacity"}
     assert "node-died" not in world.events(), "it never lived"
     assert len(told) == world.provider.launches.count(2), "each failure once"
     world.provider.late.clear()

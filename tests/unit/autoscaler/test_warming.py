@@ -10,6 +10,7 @@ from elastic_images.autoscaler.nodes.stats import NodeStats
 from elastic_images.autoscaler.warming import BriefWarmer, PullWarmer
 from elastic_images.core.assignment import alternating
 from elastic_images.core.errors import Unavailable
+from elastic_images.core.pool_document import NodeStatistics
 from elastic_images.core.pool_map import first_map, open_resize
 from elastic_images.pool.view import FENCED, Member, PoolView
 
@@ -29,7 +30,7 @@ class Told:
     def refresh(self, members: Iterable[Member], max_age_seconds: float) -> None:
         pass
 
-    def latest(self, incarnation: str) -> dict[str, Any] | None:
+    def latest(self, incarnation: str) -> NodeStatistics | None:
         return {"pull": self.pulls[incarnation]} if incarnation in self.pulls else None
 
 
@@ -74,7 +75,7 @@ def test_a_new_owner_that_died_is_not_waited_for() -> None:
 
 class TestNodeStats:
     def test_it_gives_what_each_node_says_and_none_for_who_does_not_answer(self) -> None:
-        def read(member: Member) -> dict[str, Any]:
+        def read(member: Member) -> NodeStatistics:
             if member.slot == 1:
                 raise Unavailable("down")
             return {"incarnation": member.incarnation, "items": 7}
@@ -93,7 +94,7 @@ class TestNodeStats:
     def test_what_is_fresh_is_not_asked_again(self, seconds: float, questions: int) -> None:
         now, asked = [0.0], []
 
-        def read(member: Member) -> dict[str, Any]:
+        def read(member: Member) -> NodeStatistics:
             asked.append(member.slot)
             return {"incarnation": member.incarnation}
 
@@ -107,7 +108,7 @@ class TestNodeStats:
     def test_refreshing_does_not_wait(self) -> None:
         hold = threading.Event()
 
-        def read(member: Member) -> dict[str, Any]:
+        def read(member: Member) -> NodeStatistics:
             hold.wait(10)
             return {"incarnation": member.incarnation}
 

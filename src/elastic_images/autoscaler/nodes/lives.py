@@ -6,6 +6,7 @@ from collections.abc import Callable, Set
 from dataclasses import dataclass, field
 
 from elastic_images.core.assignment import MAX_NODES
+from elastic_images.core.events import Event
 
 START_SECONDS = 30.0
 """How long a process may take from its start until it is registered and healthy."""
@@ -33,15 +34,6 @@ class _Slot:
     start_at: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Happening:
-    """Something that was noticed of a slot's process."""
-
-    kind: str
-    """`node-ready` or `node-died`."""
-    slot: int
-
-
 @dataclass(slots=True)
 class NodeLives:
     """The lives of all slots' processes. Times in seconds by one clock. Not safe to share between threads."""
@@ -51,20 +43,20 @@ class NodeLives:
     linger_seconds: float = LINGER_SECONDS
     _slots: list[_Slot] = field(default_factory=lambda: [_Slot() for _ in range(MAX_NODES)])
 
-    def observe(self, running: Set[int], live: Set[int], healthy: Set[int], now: float) -> list[Happening]:
+    def observe(self, running: Set[int], live: Set[int], healthy: Set[int], now: float) -> list[Event]:
         """Take in which slots have a process, a live incarnation, and one that is healthy."""
-        happenings = []
+        events = []
         for number, slot in enumerate(self._slots):
             if slot.running and number not in running:
-                happenings.append(Happening("node-died", number))
+                events.append(Event("node-died", number))
                 self._ended(slot, now)
             slot.running = number in running
             if not slot.running:
                 continue
             if number in healthy and not slot.was_ready:
-                happenings.append(Happening("node-ready", number))
+                events.append(Event("node-ready", number))
             self._heard(slot, live=number in live, healthy=number in healthy, now=now)
-        return happenings
+        return events
 
     def _heard(self, slot: _Slot, *, live: bool, healthy: bool, now: float) -> None:
         slot.was_ready = slot.was_ready or healthy

@@ -6,9 +6,10 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from typing import Any, Protocol
+from typing import Protocol, cast
 
 from elastic_images.core.errors import ElasticImagesError
+from elastic_images.core.pool_document import NodeStatistics
 from elastic_images.http.internal_client import InternalClient
 from elastic_images.pool.view import Member
 
@@ -16,7 +17,7 @@ TIMEOUT_SECONDS = 1.0
 _WORKERS = 4
 _KEEP = 64
 
-StatsReader = Callable[[Member], dict[str, Any]]
+StatsReader = Callable[[Member], NodeStatistics]
 """Gives a node's `/stats`. Raises an ElasticImagesError where it does not answer."""
 
 
@@ -27,9 +28,10 @@ class HttpStatsReader:
         self._http = http
         self._timeout_seconds = timeout_seconds
 
-    def __call__(self, member: Member) -> dict[str, Any]:
+    def __call__(self, member: Member) -> NodeStatistics:
         """See `StatsReader`."""
-        return dict(self._http.get_json(f"http://{member.data_address}/stats", timeout_seconds=self._timeout_seconds))
+        answer = self._http.get_json(f"http://{member.data_address}/stats", timeout_seconds=self._timeout_seconds)
+        return cast("NodeStatistics", answer)
 
 
 class LatestStats(Protocol):
@@ -38,7 +40,7 @@ class LatestStats(Protocol):
     def refresh(self, members: Iterable[Member], max_age_seconds: float) -> None:
         """Ask those of whom nothing newer is known. Does not wait."""
 
-    def latest(self, incarnation: str) -> dict[str, Any] | None:
+    def latest(self, incarnation: str) -> NodeStatistics | None:
         """The newest answer of that incarnation; None where it gave none, or not the last time."""
 
 
@@ -49,7 +51,7 @@ class NodeStats:
         self._read = read
         self._clock = clock
         self._lock = threading.Lock()
-        self._known: dict[str, tuple[float, dict[str, Any] | None]] = {}
+        self._known: dict[str, tuple[float, NodeStatistics | None]] = {}
         self._asking: dict[str, Future[None]] = {}
         self._workers = ThreadPoolExecutor(_WORKERS, thread_name_prefix="node-stats")
 
@@ -61,13 +63,13 @@ class NodeStats:
         """See `LatestStats`."""
         self._ask(members, max_age_seconds)
 
-    def of(self, members: Iterable[Member], max_age_seconds: float = 1.0) -> dict[str, dict[str, Any] | None]:
+    def of(self, members: Iterable[Member], max_age_seconds: float = 1.0) -> dict[str, NodeStatistics | None]:
         """The statistics of each by incarnation, None of one that does not answer. Waits a second at most."""
         members = tuple(members)
         wait(self._ask(members, max_age_seconds), TIMEOUT_SECONDS)
         return {member.incarnation: self.latest(member.incarnation) for member in members}
 
-    def latest(self, incarnation: str) -> dict[str, Any] | None:
+    def latest(self, incarnation: str) -> NodeStatistics | None:
         """See `LatestStats`."""
         with self._lock:
             known = self._known.get(incarnation)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import Engine
 
 from elastic_images.autoscaler.records import append, newest
 from elastic_images.autoscaler.tables import scaling_decisions
+from elastic_images.core.pool_document import DecisionRecord
 from elastic_images.core.scaling import Decision
 from elastic_images.database.engine import write_transaction
 
@@ -42,11 +43,11 @@ class DecisionLog:
             policy="", action="error", nodes_before=nodes, nodes_after=nodes, reason=reason, inputs=json.dumps({})
         )
 
-    def list(self, limit: int, before: int | None = None) -> list[dict[str, Any]]:
+    def list(self, limit: int, before: int | None = None) -> list[DecisionRecord]:
         """Decisions, newest first."""
         with self._engine.begin() as connection:
             rows = newest(connection, scaling_decisions, limit, before)
-        return [{**row, "inputs": json.loads(row["inputs"])} for row in rows]
+        return [cast("DecisionRecord", {**row, "inputs": json.loads(row["inputs"])}) for row in rows]
 
     def _append(self, **values: Any) -> None:
         with write_transaction(self._engine) as connection:

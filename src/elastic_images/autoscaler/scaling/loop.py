@@ -112,7 +112,7 @@ class ScalingLoop:
         self._on_decision(decision)
         _log.info("%s: %s", decision.action, decision.reason)
         if decision.action != "hold":
-            self._keeper.update({"num_nodes": decision.nodes_after}, f"Scaled by the policy ({decision.reason})")
+            self._keeper.update({"num_nodes": decision.nodes_after}, cause="by-policy", reason=decision.reason)
         return decision
 
     def _measure(self, view: PoolView, now: float, since_resize: float | None) -> tuple[ScalingMetrics, float]:

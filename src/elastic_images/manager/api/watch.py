@@ -11,10 +11,11 @@ from elastic_images.core.errors import InvalidRequest
 from elastic_images.core.pool_config import ScalingConfig
 from elastic_images.manager.arguments import whole
 from elastic_images.manager.charts import MINUTES, figures
-from elastic_images.manager.explain import LABELS, explanation, problems
+from elastic_images.manager.explain import explanation, problems
 from elastic_images.manager.health import assess, worst
 from elastic_images.manager.overview import Overview
 from elastic_images.manager.services import PoolControl
+from elastic_images.manager.setting_labels import LABELS
 
 _MAX_MINUTES = 24 * 60
 

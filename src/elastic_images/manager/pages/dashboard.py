@@ -9,7 +9,7 @@ from flask import Blueprint, render_template, request
 from elastic_images.accounts.guard import rule
 from elastic_images.core.errors import ElasticImagesError
 from elastic_images.manager.charts import CHARTS, MINUTES, Figures, figures
-from elastic_images.manager.event_log import happenings
+from elastic_images.manager.event_log import shown_events
 from elastic_images.manager.health import assess, worst
 from elastic_images.manager.overview import Overview
 from elastic_images.manager.services import PoolControl
@@ -37,7 +37,7 @@ def dashboard_pages(pool: PoolControl, look: Callable[[], Overview], clock: Call
             charts=CHARTS,
             minutes=MINUTES,
             figures=_figures(pool)[0] if with_table else None,
-            events=happenings(overview.events)[:_SHOWN_EVENTS],
+            events=shown_events(overview.events)[:_SHOWN_EVENTS],
         )
 
     @pages.get("/charts")

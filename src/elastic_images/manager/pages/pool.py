@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from flask import Blueprint, render_template, request
 from werkzeug.wrappers import Response
@@ -11,6 +10,7 @@ from werkzeug.wrappers import Response
 from elastic_images.accounts.guard import rule
 from elastic_images.core.errors import Conflict, ElasticImagesError, InvalidRequest
 from elastic_images.core.pool_config import CACHE_POLICIES, MODES, ScalingConfig
+from elastic_images.core.pool_document import ConfigDocument
 from elastic_images.manager.explain import explanation, problems
 from elastic_images.manager.overview import Overview
 from elastic_images.manager.pages.answers import Answers
@@ -88,12 +88,12 @@ def _clear(pool: PoolControl) -> None:
         raise Conflict(f"{', '.join(failed)} did not answer and may still hold images; the other caches are empty.")
 
 
-def _judge(config: dict[str, Any], typed: dict[str, str]) -> dict[str, str]:
+def _judge(config: ConfigDocument, typed: dict[str, str]) -> dict[str, str]:
     """What is wrong with what was typed, field by field; nothing where nothing was."""
     return problems(_readable(config), typed) if typed else {}
 
 
-def _readable(config: dict[str, Any]) -> ScalingConfig:
+def _readable(config: ConfigDocument) -> ScalingConfig:
     """The settings as the autoscaler tells them; the first ones where somebody wrote something unreadable by hand."""
     try:
         return ScalingConfig.from_json({name: value for name, value in config.items() if value is not None})

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from flask import Blueprint, render_template
 
 from elastic_images.accounts.guard import rule
 from elastic_images.core.errors import ElasticImagesError
+from elastic_images.core.events import EventRecord
+from elastic_images.core.pool_document import DecisionRecord, ResizeRecord
 from elastic_images.manager.arguments import page_of_records
-from elastic_images.manager.event_log import happenings, verdicts
-from elastic_images.manager.services import PoolControl, Record
+from elastic_images.manager.decision_groups import grouped
+from elastic_images.manager.event_log import shown_events
+from elastic_images.manager.services import PoolControl
 
+_Record = TypeVar("_Record", DecisionRecord, ResizeRecord, EventRecord)
 Answer = str | tuple[str, int]
 _LOOK_BACK = 30
-"""So many events before the oldest one shown are looked at, to tell a wanted end of a node from a fault."""
+"""How many events before the oldest one shown are read, to tell a requested stop from a fault."""
 
 
 def record_pages(pool: PoolControl) -> Blueprint:
@@ -25,7 +29,7 @@ def record_pages(pool: PoolControl) -> Blueprint:
     @pages.get("/decisions")
     @rule("admin")
     def decisions() -> Answer:
-        return _page("decisions.html", pool.decisions, lambda records: {"verdicts": verdicts(records)})
+        return _page("decisions.html", pool.decisions, lambda records: {"groups": grouped(records)})
 
     @pages.get("/resizes")
     @rule("admin")
@@ -35,26 +39,26 @@ def record_pages(pool: PoolControl) -> Blueprint:
     @pages.get("/events")
     @rule("admin")
     def events() -> Answer:
-        def told(records: list[Record]) -> dict[str, Any]:
-            first = int(records[-1]["id"]) if records else 0
+        def shown(records: list[EventRecord]) -> dict[str, Any]:
+            first = records[-1]["id"] if records else 0
             earlier = pool.events(_LOOK_BACK, first) if first > 1 else []
-            return {"events": [event for event in happenings(records + earlier) if event.id >= first]}
+            return {"events": [event for event in shown_events(records + earlier) if event.id >= first]}
 
-        return _page("events.html", pool.events, told)
+        return _page("events.html", pool.events, shown)
 
     return pages
 
 
 def _page(
     template: str,
-    ask: Callable[[int, int | None], list[Record]],
-    told: Callable[[list[Record]], dict[str, Any]],
+    ask: Callable[[int, int | None], list[_Record]],
+    shown: Callable[[list[_Record]], dict[str, Any]],
 ) -> Answer:
     limit, before = page_of_records()
     try:
         records = ask(limit, before)
-        shown = told(records)
+        values = shown(records)
     except ElasticImagesError as error:
-        return render_template(template, older=None, before=before, trouble=error, **told([])), error.status
-    older = records[-1].get("id") if len(records) == limit else None
-    return render_template(template, older=older, before=before, trouble=None, **shown)
+        return render_template(template, older=None, before=before, trouble=error, **shown([])), error.status
+    older = records[-1]["id"] if len(records) == limit else None
+    return render_template(template, older=older, before=before, trouble=None, **values)

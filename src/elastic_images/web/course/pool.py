@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from flask import Blueprint, request
 
@@ -12,7 +12,7 @@ from elastic_images.core.pool_config import COURSE_NAMES, OWN_NAMES, ScalingConf
 from elastic_images.web.course.answer import success
 from elastic_images.web.services import PoolControl
 
-_RATE_FIELDS = {"hit": "hit_rate", "miss": "miss_rate"}
+_RATE_FIELDS: dict[str, Literal["hit_rate", "miss_rate"]] = {"hit": "hit_rate", "miss": "miss_rate"}
 _NOBODY_ASKED = -1.0
 
 
@@ -26,7 +26,7 @@ def add_pool_calls(api: Blueprint, pool: PoolControl) -> None:
         given = _parameters()
         # Judged as a whole here already, so that the message has the names that the caller used.
         config = pool.config()
-        present = {name: config[name] for name in OWN_NAMES if name in config}
+        present = {name: value for name, value in config.items() if name in OWN_NAMES}
         ScalingConfig.from_json(present).merge(given, COURSE_NAMES)
         if given:
             config = pool.update_config(parse_changes(given, COURSE_NAMES))

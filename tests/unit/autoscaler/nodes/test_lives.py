@@ -2,7 +2,8 @@ from __future__ import annotations
 
 from collections.abc import Set
 
-from elastic_images.autoscaler.nodes.lives import Happening, NodeLives
+from elastic_images.autoscaler.nodes.lives import NodeLives
+from elastic_images.core.events import Event
 
 
 class Life:
@@ -12,7 +13,7 @@ class Life:
         self.lives = NodeLives()
         self.now = 0.0
 
-    def see(self, state: str, seconds: float = 0.0) -> list[Happening]:
+    def see(self, state: str, seconds: float = 0.0) -> list[Event]:
         self.now += seconds
         running: Set[int] = set() if state == "gone" else {0}
         live: Set[int] = {0} if state in ("live", "healthy") else set()
@@ -31,10 +32,10 @@ def test_it_tells_when_a_node_is_ready_and_when_it_ended() -> None:
     life = Life()
     life.start()
     assert life.see("silent", 0.5) == []
-    assert life.see("healthy", 0.5) == [Happening("node-ready", 0)]
+    assert life.see("healthy", 0.5) == [Event("node-ready", 0)]
     assert life.see("healthy", 0.5) == []
     assert 0 in life.lives.ready()
-    assert life.see("gone", 0.5) == [Happening("node-died", 0)]
+    assert life.see("gone", 0.5) == [Event("node-died", 0)]
     assert 0 not in life.lives.ready()
 
 
