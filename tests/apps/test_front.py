@@ -18,7 +18,7 @@ from tests.unit.pool.raw_server import RawServer, ok
 from elastic_images.front.connection import Client
 from elastic_images.front.listener import Front
 from elastic_images.front.loop import Loop
-from elastic_images.front.tunnel_clients import Peers
+from elastic_images.front.tunnel_clients import TunnelClients
 from elastic_images.process.ports import bind
 from elastic_images.process.server import serving
 
@@ -69,7 +69,7 @@ def test_a_read_on_a_thread_knows_the_client(plane: Plane, port: int) -> None:
 
 
 def test_the_server_behind_answers_nobody_who_comes_by_himself() -> None:
-    app = Peers().in_front_of(behind)
+    app = TunnelClients().in_front_of(behind)
     with serving(app) as bound, Wire(bound.port) as wire:
         assert wire.get("/who")[0] == 403
 
@@ -251,7 +251,7 @@ def test_idle_and_unfinished_connections_are_closed(plane: Plane) -> None:
 def test_at_its_end_it_finishes_what_is_under_way(plane: Plane) -> None:
     listener = bind("127.0.0.1", 0)
     port = listener.getsockname()[1]
-    front = Front(listener, plane, 1, Peers(), threads=4, idle_seconds=90)
+    front = Front(listener, plane, 1, TunnelClients(), threads=4, idle_seconds=90)
     front.start()
     with Wire(port) as idle, Wire(port) as unfinished, Wire(port) as busy, Wire(port) as reading:
         unfinished.send(b"GET /images/a HTTP/1.1\r\nHo")
@@ -275,7 +275,7 @@ def test_at_its_end_it_finishes_what_is_under_way(plane: Plane) -> None:
 def test_what_takes_longer_than_the_end_is_cut_off(plane: Plane) -> None:
     listener = bind("127.0.0.1", 0)
     port = listener.getsockname()[1]
-    front = Front(listener, plane, 1, Peers(), threads=4, idle_seconds=90)
+    front = Front(listener, plane, 1, TunnelClients(), threads=4, idle_seconds=90)
     front.start()
     with Wire(port) as busy:
         busy.post("/images/slow/1")
@@ -288,7 +288,7 @@ def test_what_takes_longer_than_the_end_is_cut_off(plane: Plane) -> None:
 
 def test_whoever_serves_learns_that_its_thread_has_ended(plane: Plane) -> None:
     ended = threading.Event()
-    front = Front(bind("127.0.0.1", 0), plane, 1, Peers(), threads=4, idle_seconds=90, on_exit=ended.set)
+    front = Front(bind("127.0.0.1", 0), plane, 1, TunnelClients(), threads=4, idle_seconds=90, on_exit=ended.set)
     front.loop.end()
     front.start()
     assert ended.wait(WAIT_SECONDS)
@@ -326,7 +326,9 @@ def test_a_refusal_comes_through_though_the_server_behind_reads_no_further(plane
     listener = bind("127.0.0.1", 0)
     port = listener.getsockname()[1]
     with RawServer(script) as server:
-        front = Front(listener, plane, int(server.address.rpartition(":")[2]), Peers(), threads=4, idle_seconds=90)
+        front = Front(
+            listener, plane, int(server.address.rpartition(":")[2]), TunnelClients(), threads=4, idle_seconds=90
+        )
         front.start()
         with Wire(port) as wire:
             wire.send(b"PUT /up HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n")
@@ -347,7 +349,7 @@ def test_where_nobody_is_behind_the_connection_is_closed(plane: Plane) -> None:
         nobody = taken.getsockname()[1]
     listener = bind("127.0.0.1", 0)
     port = listener.getsockname()[1]
-    front = Front(listener, plane, nobody, Peers(), threads=4, idle_seconds=90)
+    front = Front(listener, plane, nobody, TunnelClients(), threads=4, idle_seconds=90)
     front.start()
     with Wire(port) as wire:
         wire.post("/other")

@@ -17,7 +17,7 @@ from elastic_images.front.heads import Heads
 from elastic_images.front.loop import Loop
 from elastic_images.front.reads import Reads
 from elastic_images.front.tunnel import Tunnel
-from elastic_images.front.tunnel_clients import LOOPBACK, Peers
+from elastic_images.front.tunnel_clients import LOOPBACK, TunnelClients
 from elastic_images.front.upstream import Exchanges
 from elastic_images.http.answer import Answer
 from elastic_images.http.problems import problem_answer, public_error
@@ -38,7 +38,7 @@ class Front:
         listener: socket.socket,
         reads: Reads,
         backend_port: int,
-        peers: Peers,
+        tunnel_clients: TunnelClients,
         *,
         threads: int,
         idle_seconds: float,
@@ -52,7 +52,7 @@ class Front:
         self._listener = listener
         listener.setblocking(False)  # noqa: FBT003 - the standard library's signature
         self._backend_port = backend_port
-        self._peers = peers
+        self._tunnel_clients = tunnel_clients
         self._idle_seconds = idle_seconds
         self._max_connections = max_connections
         self._on_exit = on_exit
@@ -107,12 +107,12 @@ class Front:
 
     def pass_on(self, connection: socket.socket, address: str, start: bytes) -> None:
         """See `client.House`."""
-        name = self._peers.add(address)
+        name = self._tunnel_clients.add(address)
         try:
             backend = begin_connect((LOOPBACK, self._backend_port), name)
         except OSError as error:
             _log.warning("a connection could not be passed on: %s", error.strerror)
-            self._peers.remove(name)
+            self._tunnel_clients.remove(name)
             connection.close()
             return
         tunnel = Tunnel(self.loop, connection, backend, start, partial(self._tunnel_closed, name))
@@ -124,7 +124,7 @@ class Front:
         self._clients.discard(client)
 
     def _tunnel_closed(self, name: str, tunnel: Tunnel) -> None:
-        self._peers.remove(name)
+        self._tunnel_clients.remove(name)
         self._tunnels.discard(tunnel)
 
     # --- accepting

@@ -21,7 +21,7 @@ _ADDRESSES = 1 << 22
 """Up to 127.127.255.255; many times the connections that there can be, so that none is used again soon."""
 
 
-class Peers:
+class TunnelClients:
     """The clients by the addresses of our ends. Safe to share between threads; `add` is for one of them."""
 
     def __init__(self) -> None:

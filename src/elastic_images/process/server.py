@@ -1,11 +1,4 @@
-"""Serving an app: Granian for what is WSGI, in front of it our own listener where a data plane answers reads.
-
-This is the only module that knows Granian.
-
-Granian's WSGI worker runs on threads of this process, without a master beside it: one process an app, which a kill
-ends truly. Granian has that for free-threaded Python (`MTServer`); nothing in its worker needs it, and it is as fast
-as the one in a process of its own. What we rely on is pinned by tests/system/test_server.py.
-"""
+"""Serving an app: Granian for WSGI, and our own listener in front of it if a data plane answers reads."""
 
 from __future__ import annotations
 
@@ -21,13 +14,15 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from functools import partial
+from typing import TYPE_CHECKING, Protocol
 
 from elastic_images.core.errors import Unavailable
 from elastic_images.front import loop as front
-from elastic_images.front.tunnel_clients import LOOPBACK, Peers
+from elastic_images.front.tunnel_clients import LOOPBACK, TunnelClients
 from elastic_images.process import lifeline
-from elastic_images.process.ports import BACKLOG, bind
+from elastic_images.process.granian_worker import GranianWorker
+from elastic_images.process.ports import bind
 from elastic_images.process.stop_signals import StopSignals
 from elastic_images.settings.addresses import reachable_host
 
@@ -162,33 +157,36 @@ def _serve(
     threads: int,
     on_exit: Callable[[], None],
     idle_seconds: float = IDLE_SECONDS,
-) -> _Worker | _Fronted:
+) -> GranianWorker | _FrontedWorker:
+    work_on = partial(
+        GranianWorker, threads=threads, idle_seconds=idle_seconds, max_connections=_MAX_CONNECTIONS, on_exit=on_exit
+    )
     if reads is None or not front.supported():
-        return _Worker(wsgi, listener, threads=threads, on_exit=on_exit, idle_seconds=idle_seconds)
+        return work_on(wsgi, listener)
     from elastic_images.front.listener import Front
 
-    peers = Peers()
+    tunnel_clients = TunnelClients()
     with contextlib.closing(bind(LOOPBACK, 0)) as behind:
         port = behind.getsockname()[1]
-        worker = _Worker(peers.in_front_of(wsgi), behind, threads=threads, on_exit=on_exit, idle_seconds=idle_seconds)
+        worker = work_on(tunnel_clients.in_front_of(wsgi), behind)
     made = Front(
         socket.socket(fileno=listener.detach()),
         reads,
         port,
-        peers,
+        tunnel_clients,
         threads=threads,
         idle_seconds=idle_seconds,
         max_connections=_MAX_CONNECTIONS,
         on_exit=on_exit,
     )
     made.start()
-    return _Fronted(made, worker)
+    return _FrontedWorker(made, worker)
 
 
-class _Fronted:
-    """Our own listener, and behind it the worker for what it passes on."""
+class _FrontedWorker:
+    """Our own listener, and behind it the worker for the connections that it tunnels."""
 
-    def __init__(self, front: Front, worker: _Worker) -> None:
+    def __init__(self, front: Front, worker: GranianWorker) -> None:
         self._front = front
         self._worker = worker
 
@@ -203,72 +201,6 @@ class _Fronted:
         self._front.drain()
         in_time = self._worker.stop(grace_seconds)
         return self._front.stop(max(0.0, deadline - time.monotonic())) and in_time
-
-
-class _Worker:
-    """Granian's WSGI worker on a listening socket, in a thread of this process."""
-
-    def __init__(
-        self,
-        wsgi: WSGIApplication,
-        listener: socket.socket,
-        *,
-        threads: int,
-        on_exit: Callable[[], None],
-        idle_seconds: float = IDLE_SECONDS,
-    ) -> None:
-        self._worker = _granian_worker(wsgi, listener.detach(), threads, idle_seconds)
-        self._worker.inner.start()
-        self._on_exit = on_exit
-        threading.Thread(target=self._watch, name="server-watch", daemon=True).start()
-
-    @property
-    def alive(self) -> bool:
-        """Whether it serves; false after it ended, by itself or by `stop`."""
-        return bool(self._worker.inner.is_alive())
-
-    def stop(self, grace_seconds: float) -> bool:
-        """Accept nothing more and wait for the requests under way. True where they ended in time."""
-        self._worker.terminate()
-        self._worker.inner.join(grace_seconds)
-        return not self.alive
-
-    def _watch(self) -> None:
-        self._worker.inner.join()
-        self._on_exit()
-
-
-def _granian_worker(wsgi: WSGIApplication, descriptor: int, threads: int, idle_seconds: float) -> Any:
-    """Granian's worker thread, not yet started, on a listening socket that it closes at its end.
-
-    Granian is imported here, so that only a process that serves pays for it. Its `MTServer.serve` is not used: it
-    insists on free-threaded Python and brings signal handlers and a respawning loop of its own.
-    """
-    from granian._granian import SocketHolder
-    from granian.constants import HTTPModes, Interfaces, RuntimeModes
-    from granian.http import HTTP1Settings
-    from granian.log import LogLevels
-    from granian.server import MTServer
-
-    quiet = {"version": 1, "incremental": True, "handlers": {}, "loggers": {}}
-    server: Any = MTServer(
-        "service",
-        interface=Interfaces.WSGI,
-        runtime_mode=RuntimeModes.mt,
-        http=HTTPModes.http1,
-        http1_settings=HTTP1Settings(header_read_timeout=int(idle_seconds * 1000)),  # counts while nothing comes, too
-        blocking_threads=threads,
-        # It bounds open connections, idle ones too, so it is no limit on work: the threads are.
-        backpressure=_MAX_CONNECTIONS,
-        log_level=LogLevels.warning,
-        log_dictconfig=quiet,  # our own root logger writes what it says
-    )
-    server.websockets = False
-    holder: Any = SocketHolder
-    server._shd = holder(descriptor, False, BACKLOG)  # noqa: FBT003, SLF001  (no Unix socket)
-    worker: Any = server._spawn_worker(0, server._spawn_wsgi_worker, wsgi)  # noqa: SLF001
-    worker.inner.daemon = True
-    return worker
 
 
 def _wait_until_served(host: str, port: int) -> None:
