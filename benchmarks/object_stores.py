@@ -21,8 +21,8 @@ from itertools import cycle
 from testing.object_servers import S3Server, moto, seaweedfs
 
 from benchmarks.lib.stopping import in_order
-from elastic_images.storage.objects.base import ObjectStore
-from elastic_images.storage.objects.opening import open_object_store
+from elastic_images.storage.objects.from_url import open_object_store
+from elastic_images.storage.objects.object_store import ObjectStore
 
 SIZES = (10_000, 100_000, 1_000_000)
 _STORED = 32

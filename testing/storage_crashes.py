@@ -13,7 +13,7 @@ from pathlib import Path
 from elastic_images.database.base import metadata
 from elastic_images.database.engine import open_engine
 from elastic_images.storage.catalog import tables
-from elastic_images.storage.steps import STEPS, no_step
+from elastic_images.storage.crash_points import CRASH_POINTS, no_crash
 from testing.storage_parts import Parts, large_picture, picture
 
 KEY, WRITE_ID = "k", "c" * 32
@@ -23,8 +23,8 @@ ACTIONS = ("upload", "replace", "delete")
 CASES = [
     (action, step)
     for action in ACTIONS
-    for step in STEPS
-    if action != "delete" or STEPS.index(step) >= STEPS.index("before-commit")
+    for step in CRASH_POINTS
+    if action != "delete" or CRASH_POINTS.index(step) >= CRASH_POINTS.index("before-commit")
 ]
 CRASHED = 9
 
@@ -39,7 +39,7 @@ def open_parts(folder: Path, crash_at: str | None = None) -> Parts:
     engine = open_engine(f"sqlite:///{folder}/test.db")
     own = [tables.images, tables.image_keys, tables.image_changes, tables.image_usage]
     metadata.create_all(engine, tables=own)
-    return Parts(engine, folder, step=step if crash_at else no_step)
+    return Parts(engine, folder, crash_point=step if crash_at else no_crash)
 
 
 def act(parts: Parts, action: str) -> None:

@@ -19,14 +19,14 @@ from elastic_images.core.errors import Unavailable
 from elastic_images.core.image_facts import Actor, ImageFacts
 from elastic_images.imaging.inspection import ImageInspector
 from elastic_images.metrics.counters import Counters
-from elastic_images.storage.acknowledge import Acknowledger
-from elastic_images.storage.catalog.catalog import Catalog, Upload
-from elastic_images.storage.catalog.changes import ChangeLog
-from elastic_images.storage.objects.base import CHUNK_BYTES, new_name
+from elastic_images.storage.acknowledger import Acknowledger
+from elastic_images.storage.catalog.catalog import Catalog, NewImage
+from elastic_images.storage.catalog.change_log import ChangeLog
+from elastic_images.storage.crash_points import CrashPoint, no_crash
+from elastic_images.storage.image_reader import ImageReader
 from elastic_images.storage.objects.local import LocalObjectStore
-from elastic_images.storage.reading import ImageReader
+from elastic_images.storage.objects.object_store import CHUNK_BYTES, new_name
 from elastic_images.storage.spool import Spool
-from elastic_images.storage.steps import Step, no_step
 from elastic_images.storage.write_path import WritePath
 
 ANN = Actor(1, "ann")
@@ -87,9 +87,9 @@ def upload_of(
     size_bytes: int = 100,
     actor: Actor = ANN,
     begun_at: float = 0.0,
-) -> Upload:
+) -> NewImage:
     """What the catalog is given for an image whose bytes nobody looks at."""
-    return Upload(write_id(), facts_of(key, seed, size_bytes, actor), new_name(), begun_at)
+    return NewImage(write_id(), facts_of(key, seed, size_bytes, actor), new_name(), begun_at)
 
 
 class Clock:
@@ -121,7 +121,9 @@ class Caches:
 class Parts:
     """A write path and all it works with, on a database that has its tables and a folder."""
 
-    def __init__(self, engine: Engine, folder: Path, *, step: Step = no_step, max_bytes: int = 1_000_000) -> None:
+    def __init__(
+        self, engine: Engine, folder: Path, *, crash_point: CrashPoint = no_crash, max_bytes: int = 1_000_000
+    ) -> None:
         self.clock = Clock()
         self.monotonic = Clock(1000.0)
         self.caches = Caches()
@@ -129,9 +131,9 @@ class Parts:
         self.folder = folder
         self.catalog = Catalog(engine, clock=self.clock, monotonic=self.monotonic)
         self.changes = ChangeLog(engine, clock=self.clock)
-        self.store = LocalObjectStore(folder / "objects", step=step)
+        self.store = LocalObjectStore(folder / "objects", crash_point=crash_point)
         self.acknowledger = Acknowledger(
-            self.changes, self.caches, clock=self.clock, monotonic=self.monotonic, step=step
+            self.changes, self.caches, clock=self.clock, monotonic=self.monotonic, crash_point=crash_point
         )
         self.inspector = ImageInspector(max_pixels=1_000_000, max_decodes=2)
         self.reader = ImageReader(self.catalog, self.store, Counters())
@@ -143,7 +145,7 @@ class Parts:
             self.acknowledger,
             max_bytes=max_bytes,
             monotonic=self.monotonic,
-            step=step,
+            crash_point=crash_point,
         )
 
     def put(self, key: str, body: bytes, actor: Actor = ANN, **options: Any) -> tuple[ImageFacts, bool]:

@@ -14,9 +14,9 @@ from sqlalchemy import Engine
 from testing.big_catalog import BEGAN_AT, key
 
 from elastic_images.core.image_facts import Actor, ImageFacts
-from elastic_images.storage.catalog.catalog import Catalog, Upload
+from elastic_images.storage.catalog.catalog import Catalog, NewImage
 from elastic_images.storage.catalog.listing import MAX_LIMIT, Cursor
-from elastic_images.storage.objects.base import new_name
+from elastic_images.storage.objects.object_store import new_name
 from elastic_images.storage.write_path import DELETE_BATCH, new_write_id
 
 _LONG_AHEAD = 1e12
@@ -131,6 +131,6 @@ _numbers = count()
 _ACTOR = Actor(1, "ann")
 
 
-def _upload(name: str) -> Upload:
+def _upload(name: str) -> NewImage:
     facts = ImageFacts(name, 0, "0" * 64, 100, "image/jpeg", "JPEG", 1, 1, 1, "ann", 0.0, 0.0)
-    return Upload(new_write_id(), facts, new_name(), _LONG_AHEAD)
+    return NewImage(new_write_id(), facts, new_name(), _LONG_AHEAD)

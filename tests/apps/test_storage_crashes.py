@@ -14,7 +14,7 @@ from testing.storage_parts import Parts
 
 from elastic_images.core.errors import NotFound
 from elastic_images.core.image_facts import Usage
-from elastic_images.storage.steps import STEPS
+from elastic_images.storage.crash_points import CRASH_POINTS
 from elastic_images.storage.upkeep.collector import GRACE_SECONDS, ObjectCollector
 from elastic_images.storage.upkeep.fsck import Report, fsck
 
@@ -58,10 +58,10 @@ def test_after_a_crash(parts: Parts, case: tuple[str, str]) -> None:
     action, step = case
     before = None if action == "upload" else OLD
     after = None if action == "delete" else NEW
-    place = STEPS.index(step)
-    committed = place >= STEPS.index("committed")
-    stored = action != "delete" and place >= STEPS.index("object-renamed")
-    half_put = STEPS.index("object-written") <= place < STEPS.index("object-renamed")
+    place = CRASH_POINTS.index(step)
+    committed = place >= CRASH_POINTS.index("committed")
+    stored = action != "delete" and place >= CRASH_POINTS.index("object-renamed")
+    half_put = CRASH_POINTS.index("object-written") <= place < CRASH_POINTS.index("object-renamed")
 
     # Whole or absent, new or old, and the counters agree.
     present = after if committed else before

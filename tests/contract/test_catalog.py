@@ -19,8 +19,16 @@ from elastic_images.core.image_facts import Neighbours, Usage
 from elastic_images.core.restored_facts import RestoredFacts
 from elastic_images.database.base import metadata
 from elastic_images.database.engine import open_engine
-from elastic_images.storage.catalog.catalog import CLEAN, DONE, MAX_OBJECT_AGE_SECONDS, PENDING, Catalog, Change, Upload
-from elastic_images.storage.catalog.changes import ChangeLog
+from elastic_images.storage.catalog.catalog import (
+    CLEAN,
+    DONE,
+    MAX_OBJECT_AGE_SECONDS,
+    PENDING,
+    Catalog,
+    Change,
+    NewImage,
+)
+from elastic_images.storage.catalog.change_log import ChangeLog
 from elastic_images.storage.catalog.listing import Order, end_of_prefix
 from elastic_images.storage.catalog.tables import image_changes, image_keys, image_usage, images
 from elastic_images.storage.conditions import Conditions
@@ -98,7 +106,7 @@ def test_replacing_keeps_the_owner_and_the_time_of_creation(catalog: Catalog, cl
 KEPT = RestoredFacts("zoë", 1_600_000_000.123456, 1_700_000_000.654321, 7)
 
 
-def kept_upload(seed: int = 0, kept: RestoredFacts = KEPT) -> Upload:
+def kept_upload(seed: int = 0, kept: RestoredFacts = KEPT) -> NewImage:
     return replace(upload_of("k", seed), kept=kept)
 
 
@@ -279,7 +287,7 @@ def test_a_write_and_its_being_given_up_at_once_have_one_outcome(catalog: Catalo
     for number in range(8):
         upload = upload_of(f"k{number}")
 
-        def write(upload: Upload = upload) -> Change | None:
+        def write(upload: NewImage = upload) -> Change | None:
             try:
                 return catalog.put(upload, ANN)
             except Conflict:

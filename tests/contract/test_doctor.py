@@ -22,7 +22,7 @@ from elastic_images.database.migrate import migrate
 from elastic_images.doctor import database, machine, object_store
 from elastic_images.doctor.finding import BAD, NOTE, OK, Finding
 from elastic_images.doctor.reachability import check_reach
-from elastic_images.storage.objects.opening import open_object_store
+from elastic_images.storage.objects.from_url import open_object_store
 
 
 @pytest.fixture

@@ -21,8 +21,8 @@ from elastic_images.database.migrate import migrate
 from elastic_images.database.tables import import_all
 from elastic_images.pool.store import PoolStore
 from elastic_images.storage.catalog.catalog import Catalog
-from elastic_images.storage.objects.base import CHUNK_BYTES, ObjectStore
-from elastic_images.storage.objects.opening import open_object_store
+from elastic_images.storage.objects.from_url import open_object_store
+from elastic_images.storage.objects.object_store import CHUNK_BYTES, ObjectStore
 from elastic_images.storage.upkeep.fsck import fsck
 
 KEYS = ["Case1", "case1", "ä/😀", *(f"k{number:03}" for number in range(40))]

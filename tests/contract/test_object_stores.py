@@ -14,9 +14,9 @@ import pytest
 from testing.object_servers import S3Server
 
 from elastic_images.core.errors import InvalidRequest, OutOfSpace, Unavailable
-from elastic_images.storage.objects.base import NAME, ObjectMissing, ObjectStore, StoredObject
+from elastic_images.storage.objects.from_url import open_object_store
 from elastic_images.storage.objects.local import LocalObjectStore
-from elastic_images.storage.objects.opening import open_object_store
+from elastic_images.storage.objects.object_store import NAME, ObjectMissing, ObjectStore, StoredObject
 
 
 @pytest.fixture
@@ -250,7 +250,7 @@ def test_a_folder_without_rights_is_named(tmp_path: Path) -> None:
 def test_everything_is_flushed_before_it_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """File, rename, folder: in this order, and the folder is the one that the object is in."""
     done: list[object] = []
-    store = LocalObjectStore(tmp_path, step=done.append)
+    store = LocalObjectStore(tmp_path, crash_point=done.append)
     store.check()
     flush = os.fsync
 

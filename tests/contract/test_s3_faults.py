@@ -15,8 +15,8 @@ from testing.fault_proxy import Fault, FaultProxy
 from testing.object_servers import READER, WRITER, S3Server
 
 from elastic_images.core.errors import ElasticImagesError, InvalidRequest, OutOfSpace, Unavailable
-from elastic_images.storage.objects.base import ObjectMissing, ObjectStore
-from elastic_images.storage.objects.opening import open_object_store
+from elastic_images.storage.objects.from_url import open_object_store
+from elastic_images.storage.objects.object_store import ObjectMissing, ObjectStore
 from elastic_images.storage.objects.s3.boto import BotoS3Service
 from elastic_images.storage.objects.s3.calls import Deadlines
 from elastic_images.storage.objects.s3.store import S3ObjectStore
@@ -317,7 +317,7 @@ def test_without_boto3_the_message_says_what_to_install() -> None:
 import sys
 sys.modules["boto3"] = None
 from elastic_images.core.errors import InvalidRequest
-from elastic_images.storage.objects.opening import open_object_store
+from elastic_images.storage.objects.from_url import open_object_store
 from elastic_images.storage.objects.s3.boto import BotoS3Service
 from elastic_images.storage.objects.s3.calls import Deadlines
 from elastic_images.storage.objects.s3.store import S3ObjectStore

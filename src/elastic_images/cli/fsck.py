@@ -44,7 +44,7 @@ def _run(settings: Settings, *, digests: bool) -> Report:
 
     from elastic_images.cli.existing_system import require_system
     from elastic_images.database.engine import open_engine
-    from elastic_images.storage.objects.opening import open_object_store
+    from elastic_images.storage.objects.from_url import open_object_store
     from elastic_images.storage.upkeep.fsck import fsck as compare
 
     require_system(settings)

@@ -23,7 +23,7 @@ from elastic_images.settings.redact import hide_password
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-    from elastic_images.storage.upkeep.copying import ObjectCopy
+    from elastic_images.storage.upkeep.object_copy import ObjectCopy
 
 
 @click.command()
@@ -138,8 +138,8 @@ def _copy_all(settings: Settings, wanted: _Wanted, source: Engine, target: Engin
 
 def _copy_objects(settings: Settings, wanted: _Wanted, source: Engine, origin: str) -> ObjectCopy:
     from elastic_images.storage.catalog.catalog import Catalog
-    from elastic_images.storage.objects.opening import open_object_store
-    from elastic_images.storage.upkeep.copying import ObjectCopy
+    from elastic_images.storage.objects.from_url import open_object_store
+    from elastic_images.storage.upkeep.object_copy import ObjectCopy
 
     url = wanted.to_object_store or ""
     if url.rstrip("/") == settings.object_store.rstrip("/"):
@@ -153,7 +153,7 @@ def _copy_objects(settings: Settings, wanted: _Wanted, source: Engine, origin: s
 
 def _compare(object_store: str, engine: Engine, objects: ObjectCopy | None, *, digests: bool) -> None:
     """Catalog and objects as they will be used. What was damaged before is told elsewhere."""
-    from elastic_images.storage.objects.opening import open_object_store
+    from elastic_images.storage.objects.from_url import open_object_store
     from elastic_images.storage.upkeep.fsck import fsck
 
     report = fsck(open_object_store(object_store), engine, check_digests=digests)

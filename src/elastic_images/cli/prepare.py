@@ -44,7 +44,7 @@ def _check_backends(settings: Settings) -> None:
     from elastic_images.autoscaler.nodes.opening import open_node_provider
     from elastic_images.http.internal_client import InternalClient
     from elastic_images.metrics.backends import open_metric_sink
-    from elastic_images.storage.objects.opening import open_object_store
+    from elastic_images.storage.objects.from_url import open_object_store
 
     open_object_store(settings.object_store)
     open_metric_sink(

@@ -13,7 +13,7 @@ from elastic_images.core.errors import ElasticImagesError
 from elastic_images.doctor.finding import BAD, NOTE, OK, Finding
 from elastic_images.settings import Settings
 from elastic_images.storage.objects.s3.boto import BotoS3Service
-from elastic_images.storage.objects.s3.errors import MISSING, Trouble, as_ours
+from elastic_images.storage.objects.s3.errors import MISSING, S3Error, as_ours
 
 _AREA = "nodes"
 _UNSEEN = frozenset({"UnauthorizedOperation", "AccessDenied", "AccessDeniedException"})
@@ -100,7 +100,7 @@ def _packages(setting: Ec2Setting) -> Finding:
     mend = f"elastic-images aws push --to {setting.packages}"
     try:
         BotoS3Service().call("HeadObject", Bucket=bucket, Key=key)
-    except Trouble as trouble:
+    except S3Error as trouble:
         if trouble.code in MISSING:
             return Finding(_AREA, BAD, f"the packages of this version are not in {place}", mend)
         return Finding(_AREA, NOTE, f"whether the packages are there cannot be told: {as_ours(trouble, place)}", mend)

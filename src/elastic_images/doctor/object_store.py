@@ -9,8 +9,8 @@ from urllib.parse import unquote, urlsplit
 
 from elastic_images.core.errors import ElasticImagesError
 from elastic_images.doctor.finding import BAD, NOTE, OK, Finding
-from elastic_images.storage.objects.base import ObjectMissing, ObjectStore
-from elastic_images.storage.objects.opening import open_object_store
+from elastic_images.storage.objects.from_url import open_object_store
+from elastic_images.storage.objects.object_store import ObjectMissing, ObjectStore
 
 SKEW_SECONDS = 5.0
 _AREA = "object store"

@@ -25,8 +25,8 @@ from elastic_images.settings import Settings
 from elastic_images.storage.catalog.catalog import Catalog
 from elastic_images.storage.catalog.listing import DEFAULT_LIMIT, Order
 from elastic_images.storage.conditions import Conditions
+from elastic_images.storage.image_reader import ImageReader
 from elastic_images.storage.read_plane import ReadPlane
-from elastic_images.storage.reading import ImageReader
 from elastic_images.storage.spool import DIGEST_CHARACTERS
 from elastic_images.storage.write_path import WritePath
 

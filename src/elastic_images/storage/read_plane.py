@@ -19,8 +19,8 @@ from elastic_images.core.keys import check_key
 from elastic_images.http.entries import fact_headers
 from elastic_images.http.problems import problem_answer, public_error
 from elastic_images.imaging.renditions import RenditionMaker
-from elastic_images.storage.objects.base import CHUNK_BYTES, OpenObject
-from elastic_images.storage.reading import ImageReader
+from elastic_images.storage.image_reader import ImageReader
+from elastic_images.storage.objects.object_store import CHUNK_BYTES, OpenObject
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment

@@ -17,14 +17,14 @@ from elastic_images.pool.store import PoolStore
 from elastic_images.process.periodic import PeriodicLoop
 from elastic_images.process.server import Bound
 from elastic_images.settings import Settings
-from elastic_images.storage.acknowledge import TAKE_UP_SECONDS, Acknowledger
+from elastic_images.storage.acknowledger import TAKE_UP_SECONDS, Acknowledger
 from elastic_images.storage.app import StorageServices, create_app
 from elastic_images.storage.catalog.catalog import Catalog
-from elastic_images.storage.catalog.changes import ChangeLog
-from elastic_images.storage.objects.opening import open_object_store
-from elastic_images.storage.reading import ImageReader
+from elastic_images.storage.catalog.change_log import ChangeLog
+from elastic_images.storage.crash_points import CrashPoint, no_crash
+from elastic_images.storage.image_reader import ImageReader
+from elastic_images.storage.objects.from_url import open_object_store
 from elastic_images.storage.spool import Spool
-from elastic_images.storage.steps import Step, no_step
 from elastic_images.storage.upkeep.collector import ObjectCollector
 from elastic_images.storage.write_path import WritePath
 
@@ -37,14 +37,14 @@ _STOP_SECONDS = 1.0
 class StorageService:
     """A storage app with its collaborators (`server.Service`)."""
 
-    def __init__(self, settings: Settings, *, step: Step = no_step) -> None:
+    def __init__(self, settings: Settings, *, crash_point: CrashPoint = no_crash) -> None:
         self._engine = open_engine(settings.database, pool_size=_CONNECTIONS)
-        self._store = open_object_store(settings.object_store, step=step)
+        self._store = open_object_store(settings.object_store, crash_point=crash_point)
         self._http = InternalClient(settings.internal_token)
         pool = PoolStore(self._engine)
         self._invalidator = Invalidator(pool, HttpInvalidationChannel(self._http))
         catalog, changes = Catalog(self._engine), ChangeLog(self._engine)
-        self._acknowledger = Acknowledger(changes, self._invalidator, step=step)
+        self._acknowledger = Acknowledger(changes, self._invalidator, crash_point=crash_point)
         inspector = ImageInspector(max_pixels=settings.max_image_pixels, max_decodes=settings.max_decodes)
         writes = WritePath(
             catalog,
@@ -53,7 +53,7 @@ class StorageService:
             inspector,
             self._acknowledger,
             max_bytes=settings.max_image_bytes,
-            step=step,
+            crash_point=crash_point,
         )
         counters = Counters()
         counters.follow(self._invalidator.statistics)

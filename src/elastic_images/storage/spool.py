@@ -14,13 +14,13 @@ from typing import IO, Protocol
 
 from elastic_images.core.errors import EmptyBody, IncompleteBody, OutOfSpace, Unavailable
 from elastic_images.imaging.structure import Buffer
-from elastic_images.storage.objects.base import CHUNK_BYTES
+from elastic_images.storage.objects.object_store import CHUNK_BYTES
 
 DIGEST_CHARACTERS = 64
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
-class Source(Protocol):
+class Readable(Protocol):
     """Where a body is read from."""
 
     def read(self, size: int, /) -> bytes:
@@ -52,7 +52,7 @@ class Spool:
         self._folder = folder
 
     @contextmanager
-    def receive(self, source: Source, length: int) -> Iterator[Spooled]:
+    def receive(self, source: Readable, length: int) -> Iterator[Spooled]:
         """The next `length` bytes of `source`, where the 64 hexadecimal digits behind them are their SHA-256.
 
         Raises:
@@ -83,7 +83,7 @@ class Spool:
                 yield Spooled(data, sha256)
 
 
-def _in_memory(source: Source, length: int) -> Spooled:
+def _in_memory(source: Readable, length: int) -> Spooled:
     sent = _read_all(source, length + DIGEST_CHARACTERS)
     if len(sent) < length:
         raise _ended(len(sent), length)
@@ -102,7 +102,7 @@ def _ended(received: int, length: int) -> IncompleteBody:
     return IncompleteBody(f"The upload ended after {received:,} of {length:,} bytes.")
 
 
-def _copy(source: Source, file: IO[bytes], length: int) -> str:
+def _copy(source: Readable, file: IO[bytes], length: int) -> str:
     digest, left = hashlib.sha256(), length
     while left:
         chunk = _read(source, min(left, CHUNK_BYTES))
@@ -114,14 +114,14 @@ def _copy(source: Source, file: IO[bytes], length: int) -> str:
     return digest.hexdigest()
 
 
-def _read_all(source: Source, length: int) -> bytes:
+def _read_all(source: Readable, length: int) -> bytes:
     found = b""
     while len(found) < length and (chunk := _read(source, length - len(found))):
         found += chunk
     return found
 
 
-def _read(source: Source, size: int) -> bytes:
+def _read(source: Readable, size: int) -> bytes:
     try:
         return source.read(size)
     except OSError as error:

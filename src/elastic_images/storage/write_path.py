@@ -18,13 +18,13 @@ from elastic_images.core.errors import ElasticImagesError, Forbidden, Incomplete
 from elastic_images.core.image_facts import Actor, ImageFacts
 from elastic_images.core.restored_facts import RestoredFacts
 from elastic_images.imaging.inspection import ImageInspector, Picture
-from elastic_images.storage.acknowledge import Acknowledger
-from elastic_images.storage.catalog.catalog import Catalog, Change, Upload
-from elastic_images.storage.catalog.rules import check_may_change, check_may_keep_facts
+from elastic_images.storage.acknowledger import Acknowledger
+from elastic_images.storage.catalog.catalog import Catalog, Change, NewImage
+from elastic_images.storage.catalog.permissions import check_may_change, check_may_keep_facts
 from elastic_images.storage.conditions import NO_CONDITIONS, Conditions
-from elastic_images.storage.objects.base import ObjectStore, StoredObject
-from elastic_images.storage.spool import Source, Spool, Spooled
-from elastic_images.storage.steps import Step, no_step
+from elastic_images.storage.crash_points import CrashPoint, no_crash
+from elastic_images.storage.objects.object_store import ObjectStore, StoredObject
+from elastic_images.storage.spool import Readable, Spool, Spooled
 
 DELETE_BATCH = 500
 
@@ -48,7 +48,7 @@ class WritePath:
         max_bytes: int,
         monotonic: Callable[[], float] = time.monotonic,
         make_id: Callable[[], str] = new_write_id,
-        step: Step = no_step,
+        crash_point: CrashPoint = no_crash,
     ) -> None:
         self._catalog = catalog
         self._store = store
@@ -58,12 +58,12 @@ class WritePath:
         self._max_bytes = max_bytes
         self._monotonic = monotonic
         self._make_id = make_id
-        self._step = step
+        self._crash_point = crash_point
 
     def put(
         self,
         key: str,
-        source: Source,
+        source: Readable,
         length: int,
         *,
         write_id: str,
@@ -119,9 +119,9 @@ class WritePath:
             NotFound, Forbidden, PreconditionFailed: nothing was changed.
             Unavailable: as for `put`.
         """
-        self._step("before-commit")
+        self._crash_point("before-commit")
         change = self._catalog.delete(key, write_id, actor, conditions)
-        self._step("committed")
+        self._crash_point("committed")
         self._finish(change)
 
     def delete_all(self, actor: Actor, *, batch: int = DELETE_BATCH) -> Iterator[int]:
@@ -144,7 +144,7 @@ class WritePath:
             if after is None:
                 return
             if changes:
-                self._step("committed")
+                self._crash_point("committed")
                 self._acknowledger.acknowledge([change.key for change in changes], [change.id for change in changes])
             deleted += len(changes)
             yield deleted
@@ -158,23 +158,23 @@ class WritePath:
             check_may_change(actor, present.owner_id, present.facts.owner)
         conditions.check(present.facts.etag if present else None)
 
-    def _store_checked(self, key: str, body: Spooled, write_id: str, actor: Actor) -> tuple[Upload, StoredObject]:
+    def _store_checked(self, key: str, body: Spooled, write_id: str, actor: Actor) -> tuple[NewImage, StoredObject]:
         """Look at what was received, and put it into the object store."""
-        self._step("received")
+        self._crash_point("received")
         picture = self._inspector.inspect(body.data)
-        self._step("checked")
+        self._crash_point("checked")
         begun_at = self._monotonic()
         stored = self._store.put(body.chunks())
-        self._step("stored")
-        return Upload(write_id, _facts(key, picture, body, actor), stored.name, begun_at), stored
+        self._crash_point("stored")
+        return NewImage(write_id, _facts(key, picture, body, actor), stored.name, begun_at), stored
 
-    def _commit(self, upload: Upload, stored: StoredObject, actor: Actor, conditions: Conditions) -> Change:
+    def _commit(self, upload: NewImage, stored: StoredObject, actor: Actor, conditions: Conditions) -> Change:
         try:
             if stored.sha256 != upload.facts.sha256:
                 raise IncompleteBody("The bytes changed on their way to the object store.")
-            self._step("before-commit")
+            self._crash_point("before-commit")
             change = self._catalog.put(upload, actor, conditions)
-            self._step("committed")
+            self._crash_point("committed")
         except ElasticImagesError:
             # Ours say that nothing was committed. After any other error that is not known, and the object stays:
             # either the row refers to it, or it is garbage that `fsck` finds.

@@ -25,7 +25,7 @@ REFUSALS = [
 
 @pytest.mark.parametrize(("code", "sentence"), REFUSALS)
 def test_each_service_says_it_in_the_same_words(code: str, sentence: str) -> None:
-    s3 = s3_errors.as_ours(s3_errors.Trouble(code, 400, operation="PutObject"), "s3://images")
+    s3 = s3_errors.as_ours(s3_errors.S3Error(code, 400, operation="PutObject"), "s3://images")
     assert str(s3) == f"The object store s3://images {sentence.format('PutObject')} ({code})."
     trouble = cloudwatch_errors.Trouble(code, operation="PutMetricData", answered=True)
     said = f"CloudWatch {sentence.format('cloudwatch:PutMetricData')} ({code})."
@@ -35,5 +35,5 @@ def test_each_service_says_it_in_the_same_words(code: str, sentence: str) -> Non
 
 @pytest.mark.parametrize("code", ["ThrottledException", "TooManyRequestsException", "Throttling"])
 def test_who_is_asked_too_often_is_asked_again_later(code: str) -> None:
-    assert s3_errors.Trouble(code, 400, operation="PutObject").temporary
+    assert s3_errors.S3Error(code, 400, operation="PutObject").temporary
     assert Ec2Trouble(code, "RunInstances").throttled

@@ -17,7 +17,7 @@ from elastic_images.cli.aws.own_wheel import make_own_wheel
 from elastic_images.cli.aws.wheel_uploader import WheelUploader
 from elastic_images.cli.aws.wheels import SUMS, collect
 from elastic_images.core.errors import InvalidRequest, Unavailable
-from elastic_images.storage.objects.s3.errors import Trouble
+from elastic_images.storage.objects.s3.errors import S3Error
 
 EXTRA = "Provides-Extra: aws\nRequires-Dist: boto3; extra == 'aws'\n"
 
@@ -125,7 +125,7 @@ class Bucket:
         self.calls.append(operation)
         key = arguments.get("Key", "")
         if operation == "HeadObject" and key not in self.objects:
-            raise Trouble("404", 404, operation=operation)
+            raise S3Error("404", 404, operation=operation)
         if operation == "PutObject":
             self.objects[key] = arguments
         if operation == "DeleteObject":

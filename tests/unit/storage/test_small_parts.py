@@ -12,7 +12,7 @@ from testing.storage_parts import facts_of
 from elastic_images.core.errors import InvalidRequest, PreconditionFailed
 from elastic_images.core.image_facts import ImageFacts
 from elastic_images.storage.catalog.listing import CatalogPage, Cursor, decode_cursor
-from elastic_images.storage.catalog.transactions import Transactions
+from elastic_images.storage.catalog.transactions import RetryingTransactions
 from elastic_images.storage.conditions import NO_CONDITIONS, Conditions
 
 TAG = '"abc"'
@@ -81,7 +81,7 @@ class Deadlock(Exception):
 
 def test_a_transaction_that_met_another_is_run_again(engine: Engine) -> None:
     waits: list[float] = []
-    transactions = Transactions(engine, sleep=waits.append)
+    transactions = RetryingTransactions(engine, sleep=waits.append)
     errors: Iterator[Exception | None] = iter(
         [OperationalError("x", {}, Deadlock()), IntegrityError("x", {}, Exception("UNIQUE")), None]
     )
@@ -106,7 +106,7 @@ def test_a_transaction_is_not_run_for_ever(engine: Engine) -> None:
         raise IntegrityError("x", {}, Exception("always"))
 
     with pytest.raises(IntegrityError):
-        Transactions(engine, sleep=lambda _: None).write(work)
+        RetryingTransactions(engine, sleep=lambda _: None).write(work)
     assert 2 <= len(runs) <= 20
     runs.clear()
 
@@ -115,5 +115,5 @@ def test_a_transaction_is_not_run_for_ever(engine: Engine) -> None:
         raise OperationalError("x", {}, Exception("server has gone away"))
 
     with pytest.raises(OperationalError):
-        Transactions(engine).write(gone)
+        RetryingTransactions(engine).write(gone)
     assert runs == [1], "whether it was committed is not known"

@@ -12,7 +12,7 @@ from typing import IO, Any
 import pytest
 
 from elastic_images.core.errors import IncompleteBody, OutOfSpace
-from elastic_images.storage.objects.base import CHUNK_BYTES
+from elastic_images.storage.objects.object_store import CHUNK_BYTES
 from elastic_images.storage.spool import Spool
 
 

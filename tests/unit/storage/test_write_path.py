@@ -29,10 +29,10 @@ from elastic_images.core.errors import (
     Unavailable,
 )
 from elastic_images.core.image_facts import Usage
-from elastic_images.storage.acknowledge import TAKE_UP_SECONDS
+from elastic_images.storage.acknowledger import TAKE_UP_SECONDS
 from elastic_images.storage.catalog.catalog import MAX_OBJECT_AGE_SECONDS
 from elastic_images.storage.conditions import Conditions
-from elastic_images.storage.reading import BytesLost
+from elastic_images.storage.image_reader import BytesLost
 from elastic_images.storage.upkeep.collector import GRACE_SECONDS, REMEMBER_SECONDS, ObjectCollector
 
 
@@ -263,7 +263,7 @@ def test_an_upload_of_more_than_an_hour_is_not_committed(engine: Engine, tmp_pat
         if name == "object-written":
             parts.monotonic.now += MAX_OBJECT_AGE_SECONDS + 1
 
-    parts = Parts(engine, tmp_path, step=slow)
+    parts = Parts(engine, tmp_path, crash_point=slow)
     with pytest.raises(Unavailable, match="more than an hour"):
         parts.put("k", picture())
     assert parts.objects() == []

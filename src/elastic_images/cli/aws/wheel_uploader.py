@@ -12,7 +12,7 @@ from typing import Any
 from elastic_images.cli.aws.wheels import SUMS
 from elastic_images.core.errors import InvalidRequest
 from elastic_images.storage.objects.s3.calls import S3Service
-from elastic_images.storage.objects.s3.errors import MISSING, Trouble, as_ours, is_temporary
+from elastic_images.storage.objects.s3.errors import MISSING, S3Error, as_ours, is_temporary
 from elastic_images.storage.objects.s3.retries import Repeater
 
 _DEADLINE_SECONDS = 60.0
@@ -59,7 +59,7 @@ class WheelUploader:
     def _has(self, name: str, body: bytes) -> bool:
         try:
             found = self._repeated("HeadObject", Key=self._prefix + name)
-        except Trouble as trouble:
+        except S3Error as trouble:
             if trouble.code in MISSING:
                 return False
             raise as_ours(trouble, self._place) from None
@@ -83,7 +83,7 @@ class WheelUploader:
     def _call(self, operation: str, **arguments: object) -> dict[str, Any]:
         try:
             return self._repeated(operation, **arguments)
-        except Trouble as trouble:
+        except S3Error as trouble:
             raise as_ours(trouble, self._place) from None
 
     def _repeated(self, operation: str, **arguments: object) -> dict[str, Any]:

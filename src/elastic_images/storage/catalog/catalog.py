@@ -30,10 +30,10 @@ from elastic_images.core.partitions import partition_of
 from elastic_images.core.restored_facts import RestoredFacts
 from elastic_images.database.prepared import PreparedQuery
 from elastic_images.storage.catalog.listing import CatalogPage, Cursor, Order, check_limit, decode_cursor, end_of_prefix
-from elastic_images.storage.catalog.rules import check_may_change
+from elastic_images.storage.catalog.permissions import check_may_change
 from elastic_images.storage.catalog.statements import COLUMNS, FACTS, ONE_IMAGE, WRITE, WriteStatements
 from elastic_images.storage.catalog.tables import image_changes, image_keys, image_usage, images
-from elastic_images.storage.catalog.transactions import Transactions
+from elastic_images.storage.catalog.transactions import RetryingTransactions
 from elastic_images.storage.conditions import NO_CONDITIONS, Conditions
 
 MAX_OBJECT_AGE_SECONDS = 3600.0
@@ -56,7 +56,7 @@ class CatalogImage:
 
 
 @dataclass(frozen=True, slots=True)
-class Upload:
+class NewImage:
     """What a put commits. `facts` has no version and times of its own yet; they are given in the transaction."""
 
     write_id: str
@@ -97,7 +97,7 @@ class Catalog:
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._transactions = Transactions(engine)
+        self._transactions = RetryingTransactions(engine)
         self._one = PreparedQuery(engine, ONE_IMAGE)
         self._write = PreparedQuery(engine, WRITE)
         self._statements = WriteStatements(engine)
@@ -155,7 +155,7 @@ class Catalog:
         """The put of this id, where it took effect. Raises Conflict where that was of another key, or a deletion."""
         return _written(self._write.first(write_id=write_id), key, put=True)
 
-    def put(self, upload: Upload, actor: Actor, conditions: Conditions = NO_CONDITIONS) -> Change:
+    def put(self, upload: NewImage, actor: Actor, conditions: Conditions = NO_CONDITIONS) -> Change:
         """Point the key at its new object and record the change. A repeated write gives what the first one gave.
 
         With kept facts the version is the kept one and the time too, where these are above those of the key; else
@@ -197,7 +197,7 @@ class Catalog:
                 return None
             if row is not None:
                 return self._find_write(connection, write_id, key, put=True)
-            # Of this and a commit under way one fails with IntegrityError, and is run again by `Transactions`.
+            # Of this and a commit under way one fails with IntegrityError, and is run again by `RetryingTransactions`.
             never = _change_row(write_id, key, _NEVER, None, None, self._clock())
             connection.execute(insert(image_changes).values(never | {"state": CLEAN}))
             return None
@@ -281,7 +281,7 @@ class Catalog:
         version, now = (kept.version, kept.updated_at) if kept else (1, self._clock())
         row = self._statements.lock.run(connection, key=key).row
         if row is None:
-            # Of two who make the row, one fails with IntegrityError and is run again by `Transactions`.
+            # Of two who make the row, one fails with IntegrityError and is run again by `RetryingTransactions`.
             self._statements.new_key.run(connection, key=key, version=version, updated_at=now)
             return version, now
         last_version, last_time = row

@@ -20,7 +20,7 @@ _MYSQL_MET = frozenset({1205, 1213, 1020})
 _POSTGRES_MET = frozenset({"40001", "40P01", "55P03"})
 
 
-class Transactions:
+class RetryingTransactions:
     """Runs work in transactions of one database. Safe to share between threads."""
 
     def __init__(self, engine: Engine, *, sleep: Callable[[float], None] = time.sleep) -> None:

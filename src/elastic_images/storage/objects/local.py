@@ -15,8 +15,8 @@ from types import TracebackType
 from typing import Self
 
 from elastic_images.core.errors import OutOfSpace, Unavailable
-from elastic_images.storage.objects.base import NAME, ObjectInfo, ObjectMissing, StoredObject, checked, new_name
-from elastic_images.storage.steps import Step, no_step
+from elastic_images.storage.crash_points import CrashPoint, no_crash
+from elastic_images.storage.objects.object_store import NAME, ObjectInfo, ObjectMissing, StoredObject, checked, new_name
 
 _log = logging.getLogger(__name__)
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -31,10 +31,12 @@ class LocalObjectStore:
     renamed, and the folder is flushed: the order in which a crash leaves it whole or absent (see rename(2), fsync(2)).
     """
 
-    def __init__(self, root: Path, *, make_name: Callable[[], str] = new_name, step: Step = no_step) -> None:
+    def __init__(
+        self, root: Path, *, make_name: Callable[[], str] = new_name, crash_point: CrashPoint = no_crash
+    ) -> None:
         self._root = root
         self._make_name = make_name
-        self._step = step
+        self._crash_point = crash_point
         self._preparing = threading.Lock()
         self._prepared = False
 
@@ -49,9 +51,9 @@ class LocalObjectStore:
             made = partial
             try:
                 stored = self._write(partial, name, chunks)
-                self._step("object-flushed")
+                self._crash_point("object-flushed")
                 made = partial.rename(final)
-                self._step("object-renamed")
+                self._crash_point("object-renamed")
                 _flush_folder(final.parent)
             except BaseException:
                 with contextlib.suppress(OSError):
@@ -124,7 +126,7 @@ class LocalObjectStore:
                 file.write(chunk)
                 digest.update(chunk)
                 size += len(chunk)
-            self._step("object-written")
+            self._crash_point("object-written")
             file.flush()
             os.fsync(file.fileno())
         return StoredObject(name, size, digest.hexdigest())

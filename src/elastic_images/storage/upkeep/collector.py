@@ -6,8 +6,8 @@ import logging
 import time
 from collections.abc import Callable
 
-from elastic_images.storage.catalog.changes import ChangeLog
-from elastic_images.storage.objects.base import ObjectStore
+from elastic_images.storage.catalog.change_log import ChangeLog
+from elastic_images.storage.objects.object_store import ObjectStore
 
 _log = logging.getLogger(__name__)
 

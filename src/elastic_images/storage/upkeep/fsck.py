@@ -13,8 +13,8 @@ from sqlalchemy import Connection, Engine, Row, Select, select
 
 from elastic_images.storage.catalog.catalog import CLEAN
 from elastic_images.storage.catalog.tables import image_changes, images
-from elastic_images.storage.catalog.transactions import Transactions
-from elastic_images.storage.objects.base import CHUNK_BYTES, ObjectInfo, ObjectMissing, ObjectStore
+from elastic_images.storage.catalog.transactions import RetryingTransactions
+from elastic_images.storage.objects.object_store import CHUNK_BYTES, ObjectInfo, ObjectMissing, ObjectStore
 
 YOUNG_SECONDS = 86_400.0
 """An object younger than this may belong to an upload under way."""
@@ -76,7 +76,7 @@ class _Check:
 
     def __init__(self, store: ObjectStore, engine: Engine, now: float, *, check_digests: bool) -> None:
         self._store = store
-        self._transactions = Transactions(engine)
+        self._transactions = RetryingTransactions(engine)
         self._now = now
         self._check_digests = check_digests
         self._report = Report()

@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from elastic_images.storage.objects.s3.errors import Trouble, as_ours, is_temporary
+from elastic_images.storage.objects.s3.errors import S3Error, as_ours, is_temporary
 from elastic_images.storage.objects.s3.retries import LONGEST_PAUSE_SECONDS, Repeater
 from elastic_images.storage.objects.s3.upload import pieces_of
 
@@ -70,17 +70,17 @@ def test_what_will_not_help_is_not_repeated() -> None:
 @pytest.mark.parametrize(
     ("trouble", "temporary"),
     [
-        (Trouble("SlowDown", 503, operation="PutObject"), True),
-        (Trouble("502", 502, operation="PutObject"), True),
-        (Trouble("ReadTimeoutError", None, operation="PutObject", connection=True), True),
-        (Trouble("BadDigest", 400, operation="PutObject"), True),
-        (Trouble("AccessDenied", 403, operation="PutObject"), False),
-        (Trouble("NoSuchKey", 404, operation="GetObject"), False),
-        (Trouble("PreconditionFailed", 412, operation="PutObject"), False),
+        (S3Error("SlowDown", 503, operation="PutObject"), True),
+        (S3Error("502", 502, operation="PutObject"), True),
+        (S3Error("ReadTimeoutError", None, operation="PutObject", connection=True), True),
+        (S3Error("BadDigest", 400, operation="PutObject"), True),
+        (S3Error("AccessDenied", 403, operation="PutObject"), False),
+        (S3Error("NoSuchKey", 404, operation="GetObject"), False),
+        (S3Error("PreconditionFailed", 412, operation="PutObject"), False),
     ],
     ids=lambda value: getattr(value, "code", ""),
 )
-def test_which_troubles_pass(trouble: Trouble, temporary: bool) -> None:
+def test_which_troubles_pass(trouble: S3Error, temporary: bool) -> None:
     assert is_temporary(trouble) is temporary
     assert trouble.code in str(as_ours(trouble, "s3://b/p"))
 

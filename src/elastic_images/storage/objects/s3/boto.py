@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from elastic_images.aws.boto3_missing import boto3_missing
-from elastic_images.storage.objects.s3.errors import Trouble
-from elastic_images.storage.objects.s3.reading import Body
+from elastic_images.storage.objects.s3.errors import S3Error
+from elastic_images.storage.objects.s3.open_object import Body
 
 CONNECTIONS = 64
 _CONNECT_SECONDS = 2.0
@@ -23,7 +23,7 @@ ANSWER_SECONDS = 5.0
 class BotoS3Service:
     """An `S3Service` through boto3. It looks for credentials and connects when it is first called.
 
-    Nothing is repeated here. Neither a credential nor a text of a library's is in a Trouble.
+    Nothing is repeated here. Neither a credential nor a text of a library's is in a S3Error.
 
     Args:
         answer_seconds: so long a request waits for each piece of its answer.
@@ -66,7 +66,7 @@ class BotoS3Service:
 
     def call(self, operation: str, **arguments: Any) -> dict[str, Any]:
         """See `S3Service`."""
-        with self.troubles(operation):
+        with self.errors(operation):
             answer: dict[str, Any] = getattr(self._connected(), self._method_name(operation))(**arguments)
         return answer
 
@@ -75,20 +75,20 @@ class BotoS3Service:
         return _Body(answer["Body"], self)
 
     @contextlib.contextmanager
-    def troubles(self, operation: str) -> Iterator[None]:
-        """Turns the libraries' errors into Trouble."""
+    def errors(self, operation: str) -> Iterator[None]:
+        """Turns the libraries' errors into S3Error."""
         try:
             yield
         except self._refused as error:
             answer = error.response
             status = answer.get("ResponseMetadata", {}).get("HTTPStatusCode")
-            raise Trouble(str(answer.get("Error", {}).get("Code", status)), status, operation=operation) from None
+            raise S3Error(str(answer.get("Error", {}).get("Code", status)), status, operation=operation) from None
         except self._unsafe as error:
-            raise Trouble(type(error).__name__, None, operation=operation) from None
+            raise S3Error(type(error).__name__, None, operation=operation) from None
         except self._broken as error:
-            raise Trouble(type(error).__name__, None, operation=operation, connection=True) from None
+            raise S3Error(type(error).__name__, None, operation=operation, connection=True) from None
         except self._failed as error:
-            raise Trouble(type(error).__name__, None, operation=operation) from None
+            raise S3Error(type(error).__name__, None, operation=operation) from None
 
     def _connected(self) -> Any:
         # A client may be shared between threads, a session may not.
@@ -106,7 +106,7 @@ class _Body:
         self._service = service
 
     def read(self, amt: int | None = None) -> bytes:
-        with self._service.troubles("GetObject"):
+        with self._service.errors("GetObject"):
             found: bytes = self._stream.read(amt)
         return found
 

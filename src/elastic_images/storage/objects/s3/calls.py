@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
-from elastic_images.storage.objects.s3.reading import Body
+from elastic_images.storage.objects.s3.open_object import Body
 from elastic_images.storage.objects.s3.retries import Repeater
 
 T = TypeVar("T")
@@ -28,14 +28,14 @@ class S3Service(Protocol):
     """The service behind a store. Safe to share between threads."""
 
     def call(self, operation: str, **arguments: Any) -> dict[str, Any]:
-        """One request, by the service's names: `call("GetObject", Bucket=..., Key=...)`. Raises Trouble."""
+        """One request, by the service's names: `call("GetObject", Bucket=..., Key=...)`. Raises S3Error."""
 
     def body(self, answer: dict[str, Any]) -> Body:
-        """The bytes of a `GetObject` answer; reading them raises Trouble."""
+        """The bytes of a `GetObject` answer; reading them raises S3Error."""
 
 
 class BucketCalls:
-    """Calls on one bucket. Safe to share between threads; every method raises Trouble."""
+    """Calls on one bucket. Safe to share between threads; every method raises S3Error."""
 
     def __init__(self, service: S3Service, bucket: str, repeater: Repeater, deadlines: Deadlines) -> None:
         self._service = service

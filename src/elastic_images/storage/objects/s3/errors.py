@@ -35,7 +35,7 @@ _ELSEWHERE = frozenset(
 )
 
 
-class Trouble(Exception):
+class S3Error(Exception):
     """A call that failed: the service's word for it, or the name of the library's error, and the HTTP status."""
 
     def __init__(self, code: str, status: int | None, *, operation: str, connection: bool = False) -> None:
@@ -55,28 +55,28 @@ class Trouble(Exception):
 
 def is_temporary(error: Exception) -> bool:
     """For `Repeater`."""
-    return isinstance(error, Trouble) and error.temporary
+    return isinstance(error, S3Error) and error.temporary
 
 
-def as_ours(trouble: Trouble, place: str) -> ElasticImagesError:
+def as_ours(error: S3Error, place: str) -> ElasticImagesError:
     """The error that the caller of the store sees. `place` is the store's URL, which has no secret in it."""
-    code = trouble.code
-    if code in _NO_ROOM or trouble.status == _NO_ROOM_STATUS:
+    code = error.code
+    if code in _NO_ROOM or error.status == _NO_ROOM_STATUS:
         return OutOfSpace(f"The object store {place} has no room ({code}).")
-    return Unavailable(f"The object store {place} {_what(trouble)}.")
+    return Unavailable(f"The object store {place} {_what(error)}.")
 
 
-def _what(trouble: Trouble) -> str:
-    code = trouble.code
+def _what(error: S3Error) -> str:
+    code = error.code
     if code == "NoSuchBucket":
         return "has no such bucket"
-    refused = refusal(code, trouble.operation)
+    refused = refusal(code, error.operation)
     if refused is not None:
         return refused
     if code in _FORBIDDEN:
-        return f"does not allow {trouble.operation} to these credentials ({code})"
+        return f"does not allow {error.operation} to these credentials ({code})"
     if code in _ELSEWHERE:
         return f"is in another region: set AWS_DEFAULT_REGION ({code})"
-    if trouble.connection:
+    if error.connection:
         return f"does not answer ({code})"
-    return f"failed at {trouble.operation} ({code})"
+    return f"failed at {error.operation} ({code})"

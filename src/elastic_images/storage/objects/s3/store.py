@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Any
 
-from elastic_images.storage.objects.base import NAME, ObjectInfo, ObjectMissing, StoredObject, checked, new_name
+from elastic_images.storage.crash_points import CrashPoint, no_crash
+from elastic_images.storage.objects.object_store import NAME, ObjectInfo, ObjectMissing, StoredObject, checked, new_name
 from elastic_images.storage.objects.s3.calls import BucketCalls, Deadlines, S3Service
-from elastic_images.storage.objects.s3.errors import EXISTS, MISSING, UPLOAD_GONE, Trouble, as_ours, is_temporary
-from elastic_images.storage.objects.s3.reading import S3Object
+from elastic_images.storage.objects.s3.errors import EXISTS, MISSING, UPLOAD_GONE, S3Error, as_ours, is_temporary
+from elastic_images.storage.objects.s3.open_object import S3Object
 from elastic_images.storage.objects.s3.retries import Repeater
 from elastic_images.storage.objects.s3.upload import S3Upload, pieces_of
-from elastic_images.storage.steps import Step, no_step
 
 _log = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ class S3ObjectStore:
         *,
         part_bytes: int = PART_BYTES,
         make_name: Callable[[], str] = new_name,
-        step: Step = no_step,
+        crash_point: CrashPoint = no_crash,
         repeater: Repeater | None = None,
         deadlines: Deadlines | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -50,7 +50,7 @@ class S3ObjectStore:
         self._place = f"s3://{bucket}/{prefix}".rstrip("/")
         self._part_bytes = part_bytes
         self._make_name = make_name
-        self._step = step
+        self._crash_point = crash_point
         self._clock = clock
         self._write_proved = False
         self._checked_at: float | None = None
@@ -60,11 +60,11 @@ class S3ObjectStore:
         name = self._make_name() if name is None else checked(name)
         pieces = pieces_of(chunks, self._part_bytes)
         first, second = next(pieces, b""), next(pieces, None)
-        self._step("object-written")
+        self._crash_point("object-written")
         with self._errors("written"):
             upload = S3Upload(self._calls, name, self._key(name))
             stored = upload.whole(first) if second is None else upload.in_parts(chain((first, second), pieces))
-        self._step("object-renamed")
+        self._crash_point("object-renamed")
         return stored
 
     def open(self, name: str) -> S3Object:
@@ -73,8 +73,8 @@ class S3ObjectStore:
         with self._errors("read"):
             try:
                 size_bytes, body = self._calls.repeat_read(lambda: self._calls.get(key))
-            except Trouble as trouble:
-                if trouble.code in MISSING:
+            except S3Error as error:
+                if error.code in MISSING:
                     raise ObjectMissing(name) from None
                 raise
         return S3Object(
@@ -104,8 +104,8 @@ class S3ObjectStore:
         with self._errors("read"):
             try:
                 answer = self._calls.read("HeadObject", Key=key)
-            except Trouble as trouble:
-                if trouble.code not in MISSING:
+            except S3Error as error:
+                if error.code not in MISSING:
                     raise
                 self._calls.read("HeadBucket")  # the answer to HEAD does not tell a missing bucket from a missing key
                 return None
@@ -143,8 +143,8 @@ class S3ObjectStore:
             for upload in self._uploads(key):
                 try:
                     self._calls.write("AbortMultipartUpload", Key=upload["Key"], UploadId=upload["UploadId"])
-                except Trouble as trouble:
-                    if trouble.code not in UPLOAD_GONE:
+                except S3Error as error:
+                    if error.code not in UPLOAD_GONE:
                         raise
 
     def check(self) -> None:
@@ -164,8 +164,8 @@ class S3ObjectStore:
         key = self._prefix + "write-check"
         try:
             self._calls.write("PutObject", Key=key, Body=b"", IfNoneMatch="*")
-        except Trouble as trouble:
-            if trouble.code not in EXISTS:  # another process is at it, or was stopped in the middle of it
+        except S3Error as error:
+            if error.code not in EXISTS:  # another process is at it, or was stopped in the middle of it
                 raise
         self._calls.write("DeleteObject", Key=key)
         self._write_proved = True
@@ -175,7 +175,7 @@ class S3ObjectStore:
             errors = self._calls.once("DeleteObjects", Delete={"Objects": keys, "Quiet": True}).get("Errors", [])
             for error in errors:
                 if error["Code"] not in MISSING:
-                    raise Trouble(error["Code"], None, operation="DeleteObject")
+                    raise S3Error(error["Code"], None, operation="DeleteObject")
 
         self._calls.repeat_write(attempt)
 
@@ -193,8 +193,8 @@ class S3ObjectStore:
         """Of its first 1,000 parts."""
         try:
             answer = self._calls.read("ListParts", Key=upload["Key"], UploadId=upload["UploadId"])
-        except Trouble as trouble:
-            if trouble.code in UPLOAD_GONE:
+        except S3Error as error:
+            if error.code in UPLOAD_GONE:
                 return 0  # completed or aborted meanwhile
             raise
         return sum(part["Size"] for part in answer.get("Parts", []))
@@ -210,10 +210,10 @@ class S3ObjectStore:
     def _errors(self, done: str) -> Iterator[None]:
         try:
             yield
-        except Trouble as trouble:
-            _log.warning("the object store %s cannot be %s: %s: %s", self._place, done, trouble.operation, trouble.code)
+        except S3Error as error:
+            _log.warning("the object store %s cannot be %s: %s: %s", self._place, done, error.operation, error.code)
             # Without its cause: a library's texts may tell more than a caller should see.
-            raise as_ours(trouble, self._place) from None
+            raise as_ours(error, self._place) from None
 
 
 def _seconds(moment: Any) -> float:

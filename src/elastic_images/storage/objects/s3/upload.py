@@ -10,9 +10,9 @@ import secrets
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from elastic_images.storage.objects.base import StoredObject
+from elastic_images.storage.objects.object_store import StoredObject
 from elastic_images.storage.objects.s3.calls import BucketCalls
-from elastic_images.storage.objects.s3.errors import EXISTS, UPLOAD_GONE, Trouble
+from elastic_images.storage.objects.s3.errors import EXISTS, UPLOAD_GONE, S3Error
 
 _log = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ class S3Upload:
         self._proof = secrets.token_hex(8)
 
     def whole(self, body: bytes) -> StoredObject:
-        """Send it in one request. Raises Trouble."""
+        """Send it in one request. Raises S3Error."""
         digest = hashlib.sha256(body)
         content: dict[str, Any] = {"Body": body, "ChecksumSHA256": base64_text(digest.digest())}
         with self._settling():
@@ -42,7 +42,7 @@ class S3Upload:
         return StoredObject(self._name, len(body), digest.hexdigest())
 
     def in_parts(self, pieces: Iterable[bytes]) -> StoredObject:
-        """Send it piece by piece. Raises Trouble, and what `pieces` raises; its parts are removed then."""
+        """Send it piece by piece. Raises S3Error, and what `pieces` raises; its parts are removed then."""
         begun = self._calls.write(
             "CreateMultipartUpload", Key=self._key, ChecksumAlgorithm="SHA256", Metadata={_PROOF: self._proof}
         )
@@ -76,14 +76,14 @@ class S3Upload:
 
     @contextlib.contextmanager
     def _settling(self) -> Iterator[None]:
-        """Trouble that is none, because the object is there by this upload, ends here."""
+        """S3Error that is none, because the object is there by this upload, ends here."""
         try:
             yield
-        except Trouble as trouble:
-            if trouble.code in EXISTS | UPLOAD_GONE:
+        except S3Error as error:
+            if error.code in EXISTS | UPLOAD_GONE:
                 if self._is_mine():
                     return
-            elif trouble.temporary:
+            elif error.temporary:
                 # Whether it is there is not known. Nobody will refer to it.
                 self._tidy("DeleteObject")
             raise
@@ -91,17 +91,17 @@ class S3Upload:
     def _is_mine(self) -> bool:
         try:
             return bool(self._calls.read("HeadObject", Key=self._key)["Metadata"].get(_PROOF) == self._proof)
-        except Trouble as trouble:
-            _log.info("whether the object %s was stored cannot be seen: %s", self._name, trouble.code)
+        except S3Error as error:
+            _log.info("whether the object %s was stored cannot be seen: %s", self._name, error.code)
             return False
 
     def _tidy(self, operation: str, **arguments: str) -> None:
         """Behind a failure that is told anyway: what stays is seen by `fsck`, and parts by the collector."""
         try:
             self._calls.tidy(operation, Key=self._key, **arguments)
-        except Trouble as trouble:
-            if trouble.code not in UPLOAD_GONE:
-                _log.info("what is left of the object %s may be there yet: %s", self._name, trouble.code)
+        except S3Error as error:
+            if error.code not in UPLOAD_GONE:
+                _log.info("what is left of the object %s may be there yet: %s", self._name, error.code)
 
 
 def base64_text(digest: bytes) -> str:

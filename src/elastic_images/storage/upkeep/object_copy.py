@@ -16,8 +16,8 @@ from sqlalchemy import Engine, select
 
 from elastic_images.core.errors import Conflict
 from elastic_images.storage.catalog.tables import images
-from elastic_images.storage.catalog.transactions import Transactions
-from elastic_images.storage.objects.base import CHUNK_BYTES, ObjectMissing, ObjectStore, OpenObject
+from elastic_images.storage.catalog.transactions import RetryingTransactions
+from elastic_images.storage.objects.object_store import CHUNK_BYTES, ObjectMissing, ObjectStore, OpenObject
 from elastic_images.storage.upkeep.fsck import Referenced
 
 _PAGE = 500
@@ -63,7 +63,7 @@ class ObjectCopy:
     ) -> None:
         self._source = source
         self._target = target
-        self._transactions = Transactions(engine)
+        self._transactions = RetryingTransactions(engine)
         self._mark = mark
         self._jobs = jobs
         self._progress = progress

@@ -8,7 +8,7 @@ from elastic_images.core.errors import ElasticImagesError, NotFound
 from elastic_images.core.image_facts import ImageFacts
 from elastic_images.metrics.counters import Counters
 from elastic_images.storage.catalog.catalog import Catalog
-from elastic_images.storage.objects.base import ObjectMissing, ObjectStore, OpenObject
+from elastic_images.storage.objects.object_store import ObjectMissing, ObjectStore, OpenObject
 
 _log = logging.getLogger(__name__)
 _ATTEMPTS = 10

@@ -7,15 +7,15 @@ from pathlib import Path
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from elastic_images.core.errors import InvalidRequest
-from elastic_images.storage.objects.base import ObjectStore
+from elastic_images.storage.crash_points import CrashPoint, no_crash
 from elastic_images.storage.objects.local import LocalObjectStore
-from elastic_images.storage.steps import Step, no_step
+from elastic_images.storage.objects.object_store import ObjectStore
 
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _PREFIX = re.compile(r"[A-Za-z0-9!_.*'()=-]+(/[A-Za-z0-9!_.*'()=-]+)*")
 
 
-def open_object_store(url: str, *, step: Step = no_step, part_bytes: int | None = None) -> ObjectStore:
+def open_object_store(url: str, *, crash_point: CrashPoint = no_crash, part_bytes: int | None = None) -> ObjectStore:
     """The object store at `url`: `file:///folder` or `s3://bucket/prefix`. Touches nothing yet.
 
     `part_bytes` is for S3: what is longer is sent in parts of this size.
@@ -25,15 +25,15 @@ def open_object_store(url: str, *, step: Step = no_step, part_bytes: int | None 
     """
     parts = urlsplit(url)
     if parts.scheme == "s3":
-        return _open_s3(parts, step, part_bytes)
+        return _open_s3(parts, crash_point, part_bytes)
     if parts.scheme != "file" or parts.netloc not in ("", "localhost") or not parts.path.startswith("/"):
         raise InvalidRequest(
             "The object store is a URL such as file:///var/lib/elastic-images/objects or s3://bucket/prefix."
         )
-    return LocalObjectStore(Path(unquote(parts.path)), step=step)
+    return LocalObjectStore(Path(unquote(parts.path)), crash_point=crash_point)
 
 
-def _open_s3(parts: SplitResult, step: Step, part_bytes: int | None) -> ObjectStore:
+def _open_s3(parts: SplitResult, crash_point: CrashPoint, part_bytes: int | None) -> ObjectStore:
     prefix = parts.path.strip("/")
     plain = not (parts.query or parts.fragment)
     if not plain or not _BUCKET.fullmatch(parts.netloc) or (prefix and not _PREFIX.fullmatch(prefix)):
@@ -44,4 +44,6 @@ def _open_s3(parts: SplitResult, step: Step, part_bytes: int | None) -> ObjectSt
     from elastic_images.storage.objects.s3.boto import BotoS3Service
     from elastic_images.storage.objects.s3.store import PART_BYTES, S3ObjectStore
 
-    return S3ObjectStore(BotoS3Service(), parts.netloc, prefix, part_bytes=part_bytes or PART_BYTES, step=step)
+    return S3ObjectStore(
+        BotoS3Service(), parts.netloc, prefix, part_bytes=part_bytes or PART_BYTES, crash_point=crash_point
+    )

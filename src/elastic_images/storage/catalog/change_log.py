@@ -10,7 +10,7 @@ from sqlalchemy import Engine, delete, select, update
 
 from elastic_images.storage.catalog.catalog import CLEAN, DONE, PENDING
 from elastic_images.storage.catalog.tables import image_changes
-from elastic_images.storage.catalog.transactions import Transactions
+from elastic_images.storage.catalog.transactions import RetryingTransactions
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class ChangeLog:
     """The changes in the database. Each method is one transaction; safe to share between threads and processes."""
 
     def __init__(self, engine: Engine, *, clock: Callable[[], float] = time.time) -> None:
-        self._transactions = Transactions(engine)
+        self._transactions = RetryingTransactions(engine)
         self._clock = clock
 
     def pending(self, before: float, limit: int = 500) -> list[PendingChange]:

@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from elastic_images.core.errors import Unavailable
-from elastic_images.storage.catalog.changes import ChangeLog
-from elastic_images.storage.steps import Step, no_step
+from elastic_images.storage.catalog.change_log import ChangeLog
+from elastic_images.storage.crash_points import CrashPoint, no_crash
 
 _log = logging.getLogger(__name__)
 
@@ -41,13 +41,13 @@ class Acknowledger:
         *,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
-        step: Step = no_step,
+        crash_point: CrashPoint = no_crash,
     ) -> None:
         self._changes = changes
         self._invalidator = invalidator
         self._clock = clock
         self._monotonic = monotonic
-        self._step = step
+        self._crash_point = crash_point
         self._lock = threading.Lock()
         self._done: set[int] = set()
 
@@ -64,10 +64,10 @@ class Acknowledger:
                 "The change is stored, but a cache does not answer yet; it will be finished.",
                 retry_after_seconds=_RETRY_AFTER_SECONDS,
             ) from error
-        self._step("invalidated")
+        self._crash_point("invalidated")
         with self._lock:
             self._done.update(change_ids)
-        self._step("acknowledged")
+        self._crash_point("acknowledged")
 
     def mark_done(self) -> None:
         """Write down what was acknowledged since the last call."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-Step = Callable[[str], None]
+CrashPoint = Callable[[str], None]
 
-STEPS = (
+CRASH_POINTS = (
     "received",
     "checked",
     "object-written",
@@ -21,5 +21,5 @@ STEPS = (
 """All of them, in the order in which a write passes them; a deletion begins at `before-commit`."""
 
 
-def no_step(name: str) -> None:
+def no_crash(name: str) -> None:
     """Go on."""
