@@ -1,12 +1,13 @@
-"""Draw the figures of the documentation as SVG: `python docs/figures/draw.py` writes them beside this file.
+"""Draw the figures of the documentation as SVG: `python docs/figures/draw.py` writes them next to this file.
 
-The same code gives the same bytes. A figure brings its own background, and other colours where the reader's system is
-dark, so that it can be read on any page.
+The output is reproducible. Each figure has its own background, and dark colours for readers whose system is dark, so it
+is readable on any page.
 """
 
 from __future__ import annotations
 
 import math
+import tomllib
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -15,8 +16,9 @@ from elastic_images.core.assignment import alternating
 from elastic_images.core.partitions import PARTITIONS, partition_of, shown_partition
 
 FOLDER = Path(__file__).parent
+ROOT = FOLDER.parents[1]
 NODE_COLOURS = ("#8cc4ea", "#f4bd59", "#79cfab", "#e3a8cb")
-"""One for each node: light enough for dark text, apart from each other for colour-blind readers too."""
+"""One per node: light enough for dark text, and distinct for colour-blind readers too."""
 
 STYLE = """
   text { font-family: system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif; fill: #1c2733 }
@@ -47,7 +49,7 @@ STYLE = """
 
 
 def text(x: float, y: float, words: str, *, size: int = 14, css: str = "", anchor: str = "middle") -> str:
-    """One line of text; a `css` with the word `bold` sets it in bold."""
+    """One line of text, in bold if `css` contains the word `bold`."""
     weight = ' font-weight="600"' if "bold" in css else ""
     return (
         f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" text-anchor="{anchor}" class="{css}"{weight}>'
@@ -56,7 +58,7 @@ def text(x: float, y: float, words: str, *, size: int = 14, css: str = "", ancho
 
 
 def svg(width: int, height: int, title: str, description: str, parts: list[str]) -> str:
-    """A whole picture, on a card of its own."""
+    """A complete picture, on its own card."""
     body = "\n".join(parts)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
@@ -109,7 +111,7 @@ def _mark(centre: tuple[float, float], key: str) -> list[str]:
 
 
 def rings() -> str:
-    """The 16 partitions on 1, 2 and 4 nodes, with the places of `k1` and `k2`."""
+    """The 16 partitions on 1, 2 and 4 nodes, with the positions of `k1` and `k2`."""
     parts: list[str] = []
     for column, nodes in enumerate((1, 2, 4)):
         centre = (190.0 + 350 * column, 175.0)
@@ -127,8 +129,8 @@ def rings() -> str:
         1080,
         395,
         "The 16 partitions on 1, 2 and 4 nodes",
-        f"Three rings of 16 partitions, numbered 1 to 16. The key k1 falls in partition {first}, k2 in {second}. "
-        "With N nodes, the i-th partition, counted from 0, is on node i mod N.",
+        f"Three rings of 16 partitions, numbered 1 to 16. The key k1 is in partition {first}, k2 in {second}. "
+        "With N nodes, partition i, counting from 0, is on node i mod N.",
         parts,
     )
 
@@ -149,7 +151,7 @@ class Box:
     css: str = "box"
 
     def drawn(self) -> list[str]:
-        """Its rectangle and its words."""
+        """Its rectangle and its text."""
         middle = self.x + self.width / 2
         top = self.y + self.height / 2 - 9 * len(self.lines) + 5
         return [
@@ -160,7 +162,7 @@ class Box:
 
 
 def _arrow(*points: tuple[float, float], label: str = "", at: tuple[float, float] | None = None) -> list[str]:
-    """A line through `points` with a head at the last one; its label stands at `at`."""
+    """A line through `points` with a head at the last one, and its label at `at`."""
     path = "M" + " L".join(f"{x:.1f} {y:.1f}" for x, y in points)
     drawn = [f'<path class="line" d="{path}" marker-end="url(#head)"/>']
     if at is not None:
@@ -182,7 +184,7 @@ def _boxes() -> list[Box]:
         Box(760, 20, 220, 42, "administrators", css="card"),
         Box(270, 120, 300, 82, "web :5000", ("pages, public API, accounts", "near cache of the hottest images")),
         Box(740, 120, 260, 82, "manager :5003", ("configure, monitor,", "users and tokens")),
-        Box(40, 310, 240, 92, "storage :5001", ("writes and checks images,", "keeps the catalog")),
+        Box(40, 310, 240, 92, "storage :5001", ("checks and writes images,", "keeps the catalog")),
         Box(424, 322, 240, 92, ""),
         Box(417, 316, 240, 92, ""),
         Box(410, 310, 240, 92, "memcache :4000-4007", ("1 to 8 cache nodes, each", "owns its partitions")),
@@ -213,7 +215,7 @@ def _arrows() -> list[str]:
 
 
 def architecture() -> str:
-    """The five apps, and what each talks to."""
+    """The five apps and what each talks to."""
     parts = [MARKER, *_arrows()]
     for box in _boxes():
         parts += box.drawn()
@@ -232,7 +234,60 @@ def architecture() -> str:
         "The five apps and what each talks to",
         "web reads from the cache nodes and writes through storage; nodes fill from storage; storage keeps bytes in "
         "the object store and metadata in the database, and invalidates nodes; the autoscaler starts and stops nodes "
-        "and keeps pool map and metrics; the manager talks to autoscaler and storage.",
+        "and keeps the pool map and the metrics; the manager talks to autoscaler and storage.",
+        parts,
+    )
+
+
+# ---- The rooms of the code ------------------------------------------------------------------------------------------
+
+ROOMS = {
+    "cli": "the command line",
+    "doctor": "checks what a system needs",
+    "supervisor": "starts and restarts the apps",
+    "web": "pages, API, reads",
+    "storage": "images in and out",
+    "autoscaler": "changes the pool",
+    "manager": "for administrators",
+    "memcache": "a cache node",
+    "pool": "map, members, leases",
+    "accounts": "users, tokens, guard",
+    "metrics": "count, publish, keep",
+    "ui": "what all pages share",
+    "imaging": "what an image is, renditions",
+    "database": "engines, migrations",
+    "process": "how a process of ours lives: server, ports, signals",
+    "front": "the listener that answers reads of images",
+    "http": "apps, problems, clients, entries",
+    "aws": "what the AWS adapters share",
+    "settings": "the only reader of the environment",
+    "core": "the rules, pure: partitions, pool map, cache, fill rule, scaling",
+}
+
+
+def rooms() -> str:
+    """The packages of the code, in the layers that import-linter holds: imports point downwards."""
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"][
+        "contracts"
+    ]
+    layers = next(contract["layers"] for contract in contracts if contract["id"] == "layers")
+    left, whole, height, gap = 70, 950, 52, 12
+    parts = [MARKER]
+    for row, layer in enumerate(layers):
+        names = [name.strip() for name in layer.split(":")]
+        width = (whole - gap * (len(names) - 1)) / len(names)
+        for column, name in enumerate(names):
+            x, y = left + column * (width + gap), 24 + row * (height + gap)
+            parts += Box(x, y, width, height, name, (ROOMS[name],)).drawn()
+    bottom = 24 + len(layers) * (height + gap) - gap
+    parts += _arrow((36, 24), (36, bottom))
+    middle = (24 + bottom) / 2
+    parts.append(f'<g transform="rotate(-90 24 {middle})">{text(24, middle, "may import", size=13, css="faint")}</g>')
+    return svg(
+        1040,
+        bottom + 24,
+        "The rooms of the code and which may import which",
+        "A room may import the rooms below it, never one above or beside it: " + "; ".join(layers) + ".",
         parts,
     )
 
@@ -252,23 +307,23 @@ def _deployment_boxes() -> list[Box]:
     return [
         Box(280, 18, 230, 42, "browsers and scripts", css="card"),
         Box(720, 18, 230, 42, "administrators", css="card"),
-        Box(260, 116, 270, 62, "load balancer", ("HTTPS :443; :80 leads there",)),
+        Box(260, 116, 270, 62, "load balancer", ("HTTPS :443; :80 redirects",)),
         Box(
             280,
             264,
             230,
             100,
             "front",
-            ("web, storage, autoscaler,", "manager; one instance", "with an address that stays"),
+            ("web, storage, autoscaler,", "manager; one instance", "with a fixed address"),
         ),
-        Box(60, 264, 160, 100, "web hosts", ("0 to 8, if wanted:", "web, storage")),
+        Box(60, 264, 160, 100, "web hosts", ("0 to 8, optional:", "web, storage")),
         Box(674, 278, 220, 100, ""),
         Box(667, 271, 220, 100, ""),
-        Box(660, 264, 220, 100, "cache nodes", ("1 to 8 instances, launched", "and ended by the front")),
+        Box(660, 264, 220, 100, "cache nodes", ("1 to 8 instances, launched", "and terminated by the front")),
         Box(60, 464, 230, 62, "database (RDS)", ("encrypted, kept 7 days",), css="store"),
         Box(350, 604, 180, 62, "bucket (S3)", ("images, packages",), css="store"),
         Box(550, 604, 180, 62, "Secrets Manager", ("four secrets",), css="store"),
-        Box(750, 604, 180, 62, "CloudWatch", ("figures, alarms",), css="store"),
+        Box(750, 604, 180, 62, "CloudWatch", ("metrics, alarms",), css="store"),
     ]
 
 
@@ -290,7 +345,7 @@ def _deployment_arrows() -> list[str]:
 
 
 def deployment() -> str:
-    """What deploy/aws makes, and who may talk to whom."""
+    """What deploy/aws creates, and what may talk to what."""
     parts = [
         MARKER,
         *_area(30, 84, 900, 466, "VPC, two zones"),
@@ -303,22 +358,27 @@ def deployment() -> str:
     return svg(
         980,
         700,
-        "The stack on AWS, and who may talk to whom",
-        "People reach a load balancer by HTTPS; it reaches web on the front and on further web hosts. The front reads "
-        "from cache nodes and invalidates them, they fill from it and pull from each other. Hosts reach the database "
-        "in private subnets, and with the nodes S3, Secrets Manager and CloudWatch. Administrators come in through "
-        "Session Manager.",
+        "The stack on AWS and what may talk to what",
+        "People reach a load balancer by HTTPS, which forwards to web on the front and on additional web hosts. The "
+        "front reads from cache nodes and invalidates them; nodes fill from it and from each other. Hosts reach the "
+        "database in private subnets. Hosts and nodes reach S3, Secrets Manager and CloudWatch. Administrators "
+        "connect through Session Manager.",
         parts,
     )
 
 
 def figures() -> dict[str, str]:
     """Every figure: file name and content."""
-    return {"rings.svg": rings(), "architecture.svg": architecture(), "deployment.svg": deployment()}
+    return {
+        "rings.svg": rings(),
+        "architecture.svg": architecture(),
+        "rooms.svg": rooms(),
+        "deployment.svg": deployment(),
+    }
 
 
 def main() -> None:
-    """Write the figures beside this file."""
+    """Write the figures next to this file."""
     for name, content in figures().items():
         (FOLDER / name).write_text(content, encoding="utf-8")
 

@@ -25,7 +25,7 @@ from elastic_images.web.openapi import openapi_document
 ROOT = Path(__file__).resolve().parents[3]
 PAGES = sorted(
     [
-        *(ROOT / "README.md", ROOT / "CHANGELOG.md"),
+        *(ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md"),
         *(page for place in ("docs/**/*.md", "deploy/**/*.md", "src/**/README.md") for page in ROOT.glob(place)),
     ]
 )
@@ -159,3 +159,21 @@ def test_every_dependency_has_its_reason() -> None:
 def test_every_room_with_an_app_has_a_readme() -> None:
     for room in ("web", "storage", "autoscaler", "manager", "memcache"):
         assert (ROOT / "src" / "elastic_images" / room / "README.md").is_file(), room
+
+
+def test_the_architecture_names_every_room_and_only_files_that_exist() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    package = ROOT / "src" / "elastic_images"
+    rooms = {init.parent.name for init in package.glob("*/__init__.py")}
+    assert set(re.findall(r"^\| \[`(\w+)`\]", page, re.MULTILINE)) == rooms
+    named = re.findall(r"`([a-z0-9_/]+/[a-z0-9_.]+)`", page.partition("## Where to change something")[2])
+    assert len(named) > 10
+    assert [path for path in named if not (package / path).is_file()] == []
+
+
+def test_every_decision_is_in_the_index() -> None:
+    folder = ROOT / "docs" / "decisions"
+    index = (folder / "README.md").read_text(encoding="utf-8")
+    pages = {page.name for page in folder.glob("*.md")} - {"README.md"}
+    assert pages
+    assert set(re.findall(r"\]\(([a-z-]+\.md)\)", index)) == pages
