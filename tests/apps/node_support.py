@@ -13,15 +13,15 @@ from testing.settings import make_settings
 
 from elastic_images.core.assignment import alternating
 from elastic_images.core.cache import ByteCache
-from elastic_images.core.coherence import CoherentCache
+from elastic_images.core.coherent_cache import CoherentCache
 from elastic_images.core.entry import Entry
 from elastic_images.core.errors import NotFound, Unavailable
 from elastic_images.core.pool_map import PoolMap, first_map
 from elastic_images.http.entries import fact_headers
 from elastic_images.http.internal_client import InternalClient
 from elastic_images.memcache.app import NodeServices, create_app
-from elastic_images.memcache.fill_sources import PoolSource
-from elastic_images.memcache.front_reads import NodeReads
+from elastic_images.memcache.fill_sources import PeerThenStorage
+from elastic_images.memcache.front_reads import NodeFrontReads
 from elastic_images.memcache.node import FILL_PLACES, CacheNode
 from elastic_images.memcache.plane import NodePlane
 from elastic_images.metrics.counters import Counters
@@ -101,7 +101,7 @@ class Node:
     def obey(self, pool_map: PoolMap, *members: Member) -> None:
         """Take a map, with a lease, as after a poll."""
         self.cache.take_map(pool_map)
-        self.cache.renew(self.now[0] + LEASE_SECONDS)
+        self.cache.renew_lease(self.now[0] + LEASE_SECONDS)
         self.view = PoolView(pool_map, members or (self.member,))
 
     def lapse(self) -> None:
@@ -126,19 +126,19 @@ def served_node(
     """A node that owns everything, with a lease."""
     now = [0.0]
     cache = CoherentCache(ByteCache(capacity_bytes), lambda: now[0], slot=slot)
-    cache.reborn(f"{slot}" * 32)
+    cache.start_incarnation(f"{slot}" * 32)
     counters = Counters()
     counters.follow(cache.statistics)
     http = InternalClient(TOKEN)
     made: list[Node] = []
-    core = CacheNode(cache, PoolSource(slot, lambda: made[0].view, http, storage), counters, places=places)
+    core = CacheNode(cache, PeerThenStorage(slot, lambda: made[0].view, http, storage), counters, places=places)
     node = Node(slot, cache, core, counters, now=now)
     made.append(node)
     plane = NodePlane(core, TOKEN, serve_stale_seconds=serve_stale)
     services = NodeServices(core, plane, dict, counters.read, CollectorRegistry(), 0.0)
     settings = make_settings(folder, internal_token=TOKEN, serve_stale=serve_stale)
     app = create_app(services, settings, slot)
-    with serving(app.wsgi_app, reads=NodeReads(plane, core), threads=64) as bound:
+    with serving(app.wsgi_app, reads=NodeFrontReads(plane, core), threads=64) as bound:
         node.address = bound.address
         node.obey(PoolMap(1, first_map(tuple(slot for _ in alternating(1))).partitions))
         yield node

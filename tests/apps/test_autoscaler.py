@@ -13,11 +13,11 @@ from tests.apps.autoscaler_support import Autoscaler, autoscaler, wait_until
 from tests.unit.autoscaler.world import FakeNodeProvider
 
 from elastic_images.core.cache import ByteCache
-from elastic_images.core.coherence import CoherentCache
+from elastic_images.core.coherent_cache import CoherentCache
 from elastic_images.core.errors import InvalidRequest, Unauthenticated, Unavailable
 from elastic_images.http.internal_client import InternalClient, decoded
 from elastic_images.metrics.sample import Sample
-from elastic_images.pool.control import ControlListener
+from elastic_images.pool.control_listener import ControlListener
 from elastic_images.pool.view import Member
 
 DEFAULTS = {
@@ -177,7 +177,7 @@ def test_members_register_and_poll_here_too(app: Autoscaler) -> None:
 
 def test_clearing_reaches_every_live_member_and_names_who_did_not_answer(app: Autoscaler) -> None:
     cache = CoherentCache(ByteCache(1_000_000), time.monotonic, slot=None)
-    cache.reborn("b" * 32)
+    cache.start_incarnation("b" * 32)
     listener = ControlListener("127.0.0.1", 0, app.settings.internal_token, cache)
     listener.start()
     url = f"http://{app.bound.address}/internal/pool/register"

@@ -306,7 +306,7 @@ def test_an_invalidation_during_a_fill_leaves_nothing_old_behind(node: Node, sto
         early = threads.submit(image, node)
         storage.wait_until_asked(1)
         old = storage.entries[KEY]
-        node.cache.invalidate(node.cache.incarnation, [KEY])
+        node.cache.invalidate_keys(node.cache.incarnation, [KEY])
         late = threads.submit(image, node)
         storage.wait_until_asked(2)
         storage.entries[KEY] = entry(KEY, 2)
@@ -348,7 +348,7 @@ def test_a_previous_owner_that_does_not_give_it_costs_a_miss(tmp_path: Path, sto
             elif trouble == "lost":
                 source.obey(close_resize(opened))
             elif trouble == "another life":
-                source.cache.reborn("e" * 32)
+                source.cache.start_incarnation("e" * 32)
             if trouble != "gone":
                 got = image(destination)
         if trouble == "gone":

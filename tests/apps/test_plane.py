@@ -20,7 +20,7 @@ from tests.unit.pool.raw_server import RawServer, Script, answer_always, ok, rea
 
 from elastic_images.core.assignment import alternating
 from elastic_images.core.cache import ByteCache
-from elastic_images.core.coherence import CoherentCache
+from elastic_images.core.coherent_cache import CoherentCache
 from elastic_images.core.pool_map import close_resize, first_map, open_resize, settle
 from elastic_images.http.answer import Answer
 from elastic_images.http.lean_client import LeanClient
@@ -28,8 +28,8 @@ from elastic_images.metrics.counters import Counters
 from elastic_images.pool.router import PoolRouter
 from elastic_images.pool.view import Member, PoolView, node_id
 from elastic_images.process.server import serving
-from elastic_images.web.reads.front_reads import WebReads
-from elastic_images.web.reads.near_cache import NearCache, Popularity
+from elastic_images.web.reads.front_reads import WebFrontReads
+from elastic_images.web.reads.near_cache import NearCache, PopularKeys
 from elastic_images.web.reads.plane import ImagePlane
 from elastic_images.web.reads.relay import Relays
 
@@ -71,7 +71,7 @@ class Web:
     def behind_front(self) -> Iterator[None]:
         """Have `get` ask over HTTP while the block runs."""
         relays = Relays(self.plane, self.router, self.near, TOKEN)
-        reads = WebReads(self.plane, self.near, relays, self.counters, lambda _environ: True)
+        reads = WebFrontReads(self.plane, self.near, relays, self.counters, lambda _environ: True)
         with serving(self.plane.in_front_of(nobody, lambda _environ: False), reads=reads, threads=64) as bound:
             self.port = bound.port
             yield
@@ -79,8 +79,8 @@ class Web:
     def _near(self, near_bytes: int) -> NearCache:
         near = NearCache(near_bytes)
         near.cache = CoherentCache(ByteCache(near_bytes), lambda: self.now, slot=None)
-        near.cache.reborn("a" * 32)
-        near.cache.renew(LEASE_SECONDS)
+        near.cache.start_incarnation("a" * 32)
+        near.cache.renew_lease(LEASE_SECONDS)
         return near
 
     def _refresh(self) -> PoolView:
@@ -377,7 +377,7 @@ def test_an_invalidation_reaches_what_is_near(make: Callable[..., Web]) -> None:
         web.get()
     web.storage.entries[KEY] = entry(KEY, 2)
     for cache in (web.nodes[0].cache, web.near.cache):
-        cache.invalidate(cache.incarnation, [KEY])
+        cache.invalidate_keys(cache.incarnation, [KEY])
     assert (web.get().body, told(web.get())) == (b"k1 version 2", "HIT-NEAR")
 
 
@@ -386,17 +386,17 @@ def test_a_near_fill_that_is_overtaken_by_a_write_is_not_kept(make: Callable[...
     assert web.near is not None
     web.get()
     node, near = web.nodes[0].cache, web.near.cache
-    node.invalidate(node.incarnation, [KEY])  # so that the fill goes to storage, where the test can hold it
+    node.invalidate_keys(node.incarnation, [KEY])  # so that the fill goes to storage, where the test can hold it
     web.storage.gate.clear()
     with ThreadPoolExecutor(1) as threads:
         early = threads.submit(web.get)
         web.storage.wait_until_asked(2)
         old = web.storage.entries[KEY]
-        node.invalidate(node.incarnation, [KEY])
-        near.invalidate(near.incarnation, [KEY])
+        node.invalidate_keys(node.incarnation, [KEY])
+        near.invalidate_keys(near.incarnation, [KEY])
         web.storage.gate.set()
         assert early.result().body == old.body
-    assert near.lookup(KEY) is None
+    assert near.peek(KEY) is None
     web.storage.entries[KEY] = entry(KEY, 2)
     assert web.get().body == b"k1 version 2"
 
@@ -423,7 +423,7 @@ def test_many_who_want_the_same_cost_the_owner_one_question(make: Callable[..., 
     web = make(near_bytes=NEAR)
     web.get()
     node = web.nodes[0].cache
-    node.invalidate(node.incarnation, [KEY])
+    node.invalidate_keys(node.incarnation, [KEY])
     web.storage.gate.clear()
     with ThreadPoolExecutor(20) as threads:
         asked = [threads.submit(web.get) for _ in range(20)]
@@ -453,14 +453,14 @@ def test_those_who_wait_for_a_near_fill_that_fails_ask_for_themselves(make: Call
 
 
 def test_popular_is_what_is_read_again_before_many_others_came() -> None:
-    popularity = Popularity(remembered_keys=4, popular_reads=2)
-    assert [popularity.read("a") for _ in range(3)] == [False, True, True]
+    popular = PopularKeys(remembered_keys=4, popular_reads=2)
+    assert [popular.count_read("a") for _ in range(3)] == [False, True, True]
     for other in "bcde":
-        assert not popularity.read(other)
-    assert not popularity.read("a"), "forgotten meanwhile"
-    many = Popularity(remembered_keys=10)
+        assert not popular.count_read(other)
+    assert not popular.count_read("a"), "forgotten meanwhile"
+    many = PopularKeys(remembered_keys=10)
     for number in range(1000):
-        many.read(str(number))
+        many.count_read(str(number))
     assert len(many._counts) <= 10
 
 
@@ -533,5 +533,5 @@ def fetch(port: int, method: str, path: str, **headers: str) -> tuple[int, bytes
 
 def test_the_whole_image_can_be_read_by_other_parts_of_web(make: Callable[..., Web]) -> None:
     web = make()
-    assert web.plane.read(KEY).body == b"k1 version 1"
+    assert web.plane.read_whole(KEY).body == b"k1 version 1"
     assert web.plane.locate(KEY) == (11, 0)

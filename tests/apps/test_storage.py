@@ -39,7 +39,7 @@ from elastic_images.core.image_facts import Actor, ImageMetadata
 from elastic_images.database.engine import open_engine
 from elastic_images.database.migrate import migrate
 from elastic_images.http.internal_client import InternalClient, decoded
-from elastic_images.pool.control import ControlListener
+from elastic_images.pool.control_listener import ControlListener
 from elastic_images.pool.store import PoolStore
 from elastic_images.pool.view import Member
 from elastic_images.process.server import Bound, serving

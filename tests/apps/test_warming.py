@@ -12,14 +12,14 @@ import pytest
 from tests.apps.node_support import TOKEN, Node, Storage, entry, served_node
 
 from elastic_images.core.assignment import Assignment, alternating
-from elastic_images.core.coherence import Begun
 from elastic_images.core.entry import Entry
 from elastic_images.core.errors import Conflict, InvalidRequest
+from elastic_images.core.fills import FillTicket
 from elastic_images.core.partitions import partition_of
 from elastic_images.core.pool_map import PoolMap, abort_resize, close_resize, first_map, open_resize
 from elastic_images.http.internal_client import InternalClient
 from elastic_images.http.lean_client import LeanClient
-from elastic_images.memcache.warm.puller import Puller
+from elastic_images.memcache.warm.pull_thread import PullThread
 from elastic_images.memcache.warm.sources import PullSources
 
 BODY_BYTES = 2000
@@ -59,22 +59,22 @@ def everybody_takes(nodes: Sequence[Node], pool_map: PoolMap) -> None:
 def use(node: Node, key: str, now: float) -> None:
     """Somebody reads `key` at that moment; it is put in where it is not there."""
     node.now[0] = now
-    node.cache.renew(now + 3.0)
-    begun = node.cache.begin(key)
-    if isinstance(begun, Begun):
-        node.cache.complete(begun.fill, image(key))
+    node.cache.renew_lease(now + 3.0)
+    begun = node.cache.lookup_or_begin_fill(key)
+    if isinstance(begun, FillTicket):
+        node.cache.complete_fill(begun.fill, image(key))
 
 
 def at_the_same_moment(nodes: Sequence[Node], now: float) -> None:
     for node in nodes:
         node.now[0] = now
-        node.cache.renew(now + 3.0)
+        node.cache.renew_lease(now + 3.0)
 
 
 @contextmanager
-def puller(node: Node, *, bytes_per_second: int = FAST) -> Iterator[Puller]:
+def puller(node: Node, *, bytes_per_second: int = FAST) -> Iterator[PullThread]:
     client, http = LeanClient(TOKEN), InternalClient(TOKEN)
-    made = Puller(node.slot, node.cache, PullSources(client, http), bytes_per_second=bytes_per_second)
+    made = PullThread(node.slot, node.cache, PullSources(client, http), bytes_per_second=bytes_per_second)
     made.start()
     yield made
     made.stop()
@@ -82,7 +82,7 @@ def puller(node: Node, *, bytes_per_second: int = FAST) -> Iterator[Puller]:
     http.close()
 
 
-def pull(node: Node, *, bytes_per_second: int = FAST) -> Puller:
+def pull(node: Node, *, bytes_per_second: int = FAST) -> PullThread:
     """Pull all that the node's view brings it."""
     with puller(node, bytes_per_second=bytes_per_second) as one:
         one.consider(node.view)
@@ -263,7 +263,7 @@ def test_a_new_life_pulls_anew(tmp_path: Path) -> None:
             wait_until(lambda: one.progress.done)
             one.consider(nodes[1].view)
             assert one.progress.keys == 1, "once for each map"
-            nodes[1].cache.reborn("f" * 32)
+            nodes[1].cache.start_incarnation("f" * 32)
             everybody_takes(nodes, opened)
             one.consider(nodes[1].view)
             wait_until(lambda: one.progress.done)

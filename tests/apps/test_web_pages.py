@@ -213,7 +213,7 @@ def test_whether_an_image_is_cached(web: Web) -> None:
 @pytest.mark.parametrize("word", ["HIT", "HIT-NEAR", "MISS", "BYPASS", "STALE", "", "?"])
 def test_every_answer_of_the_cache_has_words(word: str) -> None:
     class Plane:
-        def read(self, key: str) -> Answer:
+        def read_whole(self, key: str) -> Answer:
             raise NotImplementedError
 
         def locate(self, key: str) -> tuple[int, int | None]:

@@ -212,7 +212,7 @@ class FakePlane:
         self._images = images
         self.reads = 0
 
-    def read(self, key: str) -> Answer:
+    def read_whole(self, key: str) -> Answer:
         if self._images.fail is not None:
             raise self._images.fail
         if key not in self._images.stored:
@@ -224,7 +224,7 @@ class FakePlane:
 
     def respond(self, environ: dict[str, Any]) -> Answer:
         try:
-            return self.read(key_in_path(environ, "/images/"))
+            return self.read_whole(key_in_path(environ, "/images/"))
         except ElasticImagesError as error:
             return problem_answer(error)
 

@@ -10,8 +10,9 @@ from tests.model.rules import Rules
 from tests.model.state import DEAD, NO_MAP, NOTHING, A, B, Member, World
 
 from elastic_images.core.cache import ByteCache
-from elastic_images.core.coherence import Begun, CoherentCache, Fill, Refusal
+from elastic_images.core.coherent_cache import CoherentCache, Refusal
 from elastic_images.core.entry import Entry
+from elastic_images.core.fills import Fill, FillTicket
 from elastic_images.pool.view import LEASE_SECONDS
 
 MAPS = Maps()
@@ -46,7 +47,7 @@ class NodeMachine(RuleBasedStateMachine):
         self.lives = 0
         self.at = 0
         self.cache = CoherentCache(ByteCache(1_000_000), lambda: self.now, slot=A)
-        self.cache.reborn("0")
+        self.cache.start_incarnation("0")
         self.member = Member(leased=False, taken=NO_MAP)
         self.fills: list[Fill] = []
         """All that are under way; `joinable` is the one that the model has in the node's table."""
@@ -64,11 +65,11 @@ class NodeMachine(RuleBasedStateMachine):
         self.at = min(self.at + later, len(HISTORY) - 1)
         if self.member.row == DEAD:
             self.lives += 1
-            self.cache.reborn(str(self.lives))
+            self.cache.start_incarnation(str(self.lives))
             self.member = Member(leased=False, taken=NO_MAP)
             return
         self.cache.take_map(MAPS.pool_map(HISTORY[self.at]))
-        self.cache.renew(self.now + LEASE_SECONDS)
+        self.cache.renew_lease(self.now + LEASE_SECONDS)
         self.member = self.model("A polls") or self.member
 
     @rule()
@@ -88,10 +89,10 @@ class NodeMachine(RuleBasedStateMachine):
 
     @rule()
     def read(self) -> None:
-        begun = self.cache.begin(KEY)
+        begun = self.cache.lookup_or_begin_fill(KEY)
         registered = self.model("A registers a fill")
         if registered is not None:
-            assert isinstance(begun, Begun)
+            assert isinstance(begun, FillTicket)
             assert begun.leader
             self.fills.append(begun.fill)
             self.joinable = begun.fill
@@ -101,7 +102,7 @@ class NodeMachine(RuleBasedStateMachine):
         elif self.member.entry != NOTHING:
             assert isinstance(begun, Entry)
         else:
-            assert isinstance(begun, Begun)
+            assert isinstance(begun, FillTicket)
             assert not begun.leader
             assert begun.fill is self.joinable
 
@@ -110,7 +111,7 @@ class NodeMachine(RuleBasedStateMachine):
     def end_a_fill(self, data: st.DataObject, version: int) -> None:
         fill = self.fills.pop(data.draw(st.integers(0, len(self.fills) - 1)))
         kept = self.member.fill != NOTHING and fill is self.joinable
-        assert self.cache.complete(fill, entry(version)) == kept
+        assert self.cache.complete_fill(fill, entry(version)) == kept
         if kept:
             self.member = self.member._replace(fill=version)
             self.member = self.model("A's fill with version") or self.member
@@ -119,13 +120,13 @@ class NodeMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     def fail_a_fill(self, data: st.DataObject) -> None:
         fill = self.fills.pop(data.draw(st.integers(0, len(self.fills) - 1)))
-        self.cache.fail(fill, OSError("the source is gone"))
+        self.cache.fail_fill(fill, OSError("the source is gone"))
         if fill is self.joinable:
             self.member = self.member._replace(fill=NOTHING)
 
     @rule()
     def be_told(self) -> None:
-        self.cache.invalidate(self.cache.incarnation, [KEY])
+        self.cache.invalidate_keys(self.cache.incarnation, [KEY])
         self.member = RULES._told(self.member)
 
     @precondition(lambda self: self.member.entry != NOTHING)
@@ -137,7 +138,7 @@ class NodeMachine(RuleBasedStateMachine):
 
     @invariant()
     def they_agree(self) -> None:
-        found = self.cache.lookup(KEY)
+        found = self.cache.peek(KEY)
         assert isinstance(found, Refusal) != RULES.answers(A, self.member)
         held = self.cache._cache.peek(KEY)
         assert (held.version if held else NOTHING) == self.member.entry

@@ -12,16 +12,16 @@ from elastic_images.core.eviction import eviction_order
 
 
 class ByteCache:
-    """Entries by key, never more bytes of them than the capacity (I6). It is not safe for concurrent access.
+    """Entries by key, never larger together than the capacity (I6). Not safe for concurrent access.
 
-    An entry counts its key, its body and `OVERHEAD_BYTES`.
+    An entry's size is that of its key, its body and `OVERHEAD_BYTES`.
     """
 
     def __init__(self, capacity_bytes: int, policy: str = "LRU", random: Random | None = None) -> None:
-        self._random = random or Random()  # noqa: S311 - which entry is evicted is no secret
+        self._random = random or Random()  # noqa: S311 - the choice of entry to evict needs no cryptography
         self._entries: dict[str, Entry] = {}
         self._order = eviction_order(policy, self._random)
-        self._spare: dict[str, None] = {}
+        self._demoted: dict[str, None] = {}
         self.policy = policy
         self.capacity_bytes = capacity_bytes
         self.used_bytes = 0
@@ -32,20 +32,20 @@ class ByteCache:
         return len(self._entries)
 
     def get(self, key: str, now: float = 0.0) -> Entry | None:
-        """The entry, which counts as a use of it at the time `now`."""
+        """The entry; counts as a use at the time `now`."""
         entry = self._entries.get(key)
         if entry is not None:
             self._order.touch(key, now)
-            if self._spare:
-                self._spare.pop(key, None)
+            if self._demoted:
+                self._demoted.pop(key, None)
         return entry
 
     def peek(self, key: str) -> Entry | None:
-        """The entry, without counting as a use of it."""
+        """The entry, without counting as a use."""
         return self._entries.get(key)
 
     def put(self, entry: Entry, now: float = 0.0) -> bool:
-        """Keep `entry`, evicting what it takes. False: it is larger than the cache and is not kept."""
+        """Keep `entry`, evicting as much as needed. False: it is larger than the cache and is not kept."""
         self.remove(entry.key)
         if entry.size_bytes > self.capacity_bytes:
             self.oversized += 1
@@ -55,10 +55,7 @@ class ByteCache:
         return True
 
     def put_older(self, entry: Entry, used_at: float) -> bool:
-        """Keep an entry that was last used at `used_at`, for which only colder entries may be evicted.
-
-        False: there is no room among the hotter ones.
-        """
+        """Keep an entry that was last used at `used_at`, evicting only colder ones. False: too few are colder."""
         self.remove(entry.key)
         victims = self._colder(entry.size_bytes, used_at)
         if victims is None:
@@ -74,9 +71,9 @@ class ByteCache:
         return self._colder(size_bytes, used_at) is not None
 
     def _colder(self, size_bytes: int, used_at: float) -> list[str] | None:
-        """The entries, spare or used before `used_at`, whose eviction gives room; None where that is too little."""
+        """Demoted entries, then ones used before `used_at`, whose eviction makes enough room; None if it cannot."""
         colder = takewhile(lambda item: item[1] < used_at, self._order.coldest_first())
-        candidates = chain(self._spare, (key for key, _ in colder if key not in self._spare))
+        candidates = chain(self._demoted, (key for key, _ in colder if key not in self._demoted))
         room, victims = self.capacity_bytes - self.used_bytes, []
         while room < size_bytes:
             key = next(candidates, None)
@@ -86,40 +83,40 @@ class ByteCache:
             room += self._entries[key].size_bytes
         return victims
 
-    def spare(self, key: str) -> None:
-        """Let an entry go before all others where room is needed, until it is used again: somebody else has it."""
+    def demote(self, key: str) -> None:
+        """Evict an entry before all others when room is needed, unless it is used again."""
         if key in self._entries:
-            self._spare[key] = None
+            self._demoted[key] = None
 
-    def spare_none(self) -> None:
-        """Forget what `spare` said."""
-        self._spare.clear()
+    def undo_demotions(self) -> None:
+        """Treat demoted entries like all others again."""
+        self._demoted.clear()
 
     def remove(self, key: str) -> bool:
-        """Drop an entry. False: there was none."""
+        """Drop an entry. False: it was absent."""
         entry = self._entries.pop(key, None)
         if entry is None:
             return False
         self._order.remove(key)
-        self._spare.pop(key, None)
+        self._demoted.pop(key, None)
         self.used_bytes -= entry.size_bytes
         return True
 
     def remove_where(self, unwanted: Callable[[Entry], bool]) -> int:
-        """Drop every entry that is `unwanted`; how many there were."""
+        """Drop every entry that is `unwanted`; gives how many."""
         keys = [key for key, entry in self._entries.items() if unwanted(entry)]
         for key in keys:
             self.remove(key)
         return len(keys)
 
     def configure(self, capacity_bytes: int, policy: str) -> None:
-        """Change capacity and policy, evicting what no longer fits and nothing else.
+        """Change capacity and policy, evicting only what no longer fits.
 
         Raises:
             InvalidRequest: a negative capacity or an unknown policy; nothing changed.
         """
         if capacity_bytes < 0:
-            raise InvalidRequest("A capacity is not negative.")
+            raise InvalidRequest("The capacity must not be negative.")
         if policy != self.policy:
             order = eviction_order(policy, self._random)
             for key, used_at in reversed(list(self._order.hottest_first())):
@@ -129,7 +126,7 @@ class ByteCache:
         self._make_room(0)
 
     def hottest_first(self) -> Iterator[tuple[Entry, float]]:
-        """The entries, those worth most first, and when each was last used. The cache must not change meanwhile."""
+        """The entries, most valuable first, and when each was last used. Do not change the cache while iterating."""
         return ((self._entries[key], used_at) for key, used_at in self._order.hottest_first())
 
     def _insert(self, entry: Entry, used_at: float) -> None:
@@ -139,5 +136,5 @@ class ByteCache:
 
     def _make_room(self, size_bytes: int) -> None:
         while self.used_bytes + size_bytes > self.capacity_bytes:
-            self.remove(next(iter(self._spare)) if self._spare else self._order.victim())
+            self.remove(next(iter(self._demoted)) if self._demoted else self._order.victim())
             self.evictions += 1

@@ -7,18 +7,18 @@ from email.utils import formatdate
 from elastic_images.core.partitions import partition_of
 
 OVERHEAD_BYTES = 1024
-"""What an entry counts beside its key and its bytes: objects, headers and table places, rounded up."""
+"""What an entry counts beside its key and its bytes: objects, headers and table slots, rounded up."""
 
 SETTLING_SECONDS = 2.0
-"""For so long after a change there is no Last-Modified: its seconds cannot tell two writes of one second apart."""
+"""Last-Modified is left out this long after a change: it cannot tell apart two writes within a second."""
 
 Headers = list[tuple[str, str]]
 
 
 class Entry:
-    """An image as it is served. Immutable after it is made, and so safe to share between threads.
+    """An image as it is served. Immutable, so safe to share between threads.
 
-    The headers are made here, once, and not when the entry is read: as pairs, and as the lines that go out.
+    Its headers are built once, here, rather than at each read: as pairs, and as the lines that are sent.
     """
 
     __slots__ = (
@@ -48,7 +48,7 @@ class Entry:
         updated_at: float,
         extra_headers: Headers | None = None,
     ) -> None:
-        """`etag` is quoted as in the header; `updated_at` is in seconds since the epoch; `extra_headers` go out too."""
+        """`etag` is quoted as in the header; `updated_at` is in seconds since 1970; `extra_headers` are sent too."""
         self.key = key
         self.partition = partition_of(key)
         self.body = body
@@ -71,14 +71,14 @@ class Entry:
         self.settled_head = self.head + head_lines([modified])
 
     def headers_at(self, now: float) -> Headers:
-        """The headers of a whole answer at the time `now`; the caller must not change the list."""
+        """The headers of a whole answer at the time `now`. Do not change the list."""
         return self.settled_headers if now >= self.settled_at else self.headers
 
     def head_at(self, now: float) -> bytes:
-        """The same as lines of an HTTP/1.1 head, each with its end."""
+        """The same headers as lines of an HTTP/1.1 head, line ends included."""
         return self.settled_head if now >= self.settled_at else self.head
 
 
 def head_lines(headers: Headers) -> bytes:
-    """Headers as lines of an HTTP/1.1 head (RFC 9112, section 5), each with its end."""
+    """Headers as lines of an HTTP/1.1 head (RFC 9112, section 5), line ends included."""
     return "".join([f"{name}: {value}\r\n" for name, value in headers]).encode("latin-1")

@@ -1,8 +1,8 @@
-"""The errors that cross a room's door, each with the HTTP status and the word that a caller sees.
+"""The errors that cross package boundaries, each with the HTTP status and the slug that callers see.
 
-An adapter turns its library's errors into one of these; an app turns one of these into an answer. The message of an
-`ElasticImagesError` is written for the caller and may be shown to him; anything else that is raised is ours, is
-logged with its request id, and is shown as a plain 500.
+Adapters translate their libraries' errors into these; apps turn them into answers. The message of an
+`ElasticImagesError` is written for the caller. Any other exception is a bug: it is logged with the request id and shown
+as a plain 500.
 """
 
 from __future__ import annotations
@@ -13,14 +13,24 @@ _FIRST_SERVER_ERROR = 500
 
 
 class ElasticImagesError(Exception):
-    """Base of all errors that may be shown to a caller. `str(error)` is the message."""
+    """Base of all errors whose message, `str(error)`, may be shown to a caller.
+
+    A subclass names what sets it apart: `class TooLarge(ElasticImagesError, status=413, slug="too-large")`.
+    """
 
     status: ClassVar[int] = 500
     """HTTP status of the answer."""
     slug: ClassVar[str] = "internal-error"
-    """Stable word for scripts: the last part of the problem document's `type` (RFC 9457)."""
+    """Stable name for scripts: the last part of the problem document's `type` (RFC 9457)."""
     title: ClassVar[str] = "Internal error"
-    """What this kind of error is called, the same for all its occurrences."""
+    """What this kind of error is called, the same each time; by default made from the slug."""
+
+    def __init_subclass__(cls, *, status: int | None = None, slug: str | None = None, title: str | None = None) -> None:
+        super().__init_subclass__()
+        if status is not None:
+            cls.status = status
+        if slug is not None:
+            cls.slug, cls.title = slug, title or slug.replace("-", " ").capitalize()
 
     def __init__(self, message: str, *, retry_after_seconds: int | None = None) -> None:
         super().__init__(message)
@@ -28,116 +38,80 @@ class ElasticImagesError(Exception):
 
     @property
     def is_ours(self) -> bool:
-        """Whether the fault is the system's and not the caller's: a status of 500 or above."""
+        """Whether the system is at fault rather than the caller: a status of 500 or above."""
         return self.status >= _FIRST_SERVER_ERROR
 
 
-class InvalidRequest(ElasticImagesError):
-    """The request cannot be understood: a bad parameter, a bad body."""
-
-    status, slug, title = 400, "invalid-request", "Invalid request"
+class InvalidRequest(ElasticImagesError, status=400, slug="invalid-request"):
+    """The request is malformed: a bad parameter or body."""
 
 
-class InvalidKey(InvalidRequest):
+class InvalidKey(InvalidRequest, slug="invalid-key"):
     """The text is not a key (see `core.keys`)."""
 
-    slug, title = "invalid-key", "Invalid key"
 
-
-class EmptyBody(InvalidRequest):
+class EmptyBody(InvalidRequest, slug="empty-body"):
     """The upload has no bytes."""
 
-    slug, title = "empty-body", "Empty body"
+
+class IncompleteBody(InvalidRequest, slug="incomplete-body"):
+    """The upload ended before its announced length, or its digest differs."""
 
 
-class IncompleteBody(InvalidRequest):
-    """The upload ended before its announced length, or its digest is another one."""
-
-    slug, title = "incomplete-body", "Incomplete body"
+class Unauthenticated(ElasticImagesError, status=401, slug="unauthenticated", title="Authentication required"):
+    """The caller is not logged in, or the credentials are wrong."""
 
 
-class Unauthenticated(ElasticImagesError):
-    """Nobody is logged in, or the credentials are wrong."""
-
-    status, slug, title = 401, "unauthenticated", "Authentication required"
+class Forbidden(ElasticImagesError, status=403, slug="forbidden"):
+    """The caller is known but may not do this."""
 
 
-class Forbidden(ElasticImagesError):
-    """The caller is known and may not do this."""
-
-    status, slug, title = 403, "forbidden", "Forbidden"
+class CrossSite(Forbidden, slug="cross-site", title="Request from another site"):
+    """A page of another site asked for a change."""
 
 
-class CrossSite(Forbidden):
-    """A change was asked for by a page of another site."""
-
-    slug, title = "cross-site", "Request from another site"
-
-
-class NotFound(ElasticImagesError):
+class NotFound(ElasticImagesError, status=404, slug="not-found"):
     """There is no such image, user, token or page."""
 
-    status, slug, title = 404, "not-found", "Not found"
+
+class Conflict(ElasticImagesError, status=409, slug="conflict"):
+    """It exists already, or has changed meanwhile."""
 
 
-class Conflict(ElasticImagesError):
-    """The thing exists already, or changed meanwhile."""
-
-    status, slug, title = 409, "conflict", "Conflict"
-
-
-class LengthRequired(ElasticImagesError):
+class LengthRequired(ElasticImagesError, status=411, slug="length-required"):
     """A public upload needs a Content-Length."""
 
-    status, slug, title = 411, "length-required", "Length required"
 
-
-class PreconditionFailed(ElasticImagesError):
+class PreconditionFailed(ElasticImagesError, status=412, slug="precondition-failed"):
     """If-Match or If-None-Match did not hold."""
 
-    status, slug, title = 412, "precondition-failed", "Precondition failed"
+
+class TooLarge(ElasticImagesError, status=413, slug="too-large"):
+    """The body is larger than allowed."""
 
 
-class TooLarge(ElasticImagesError):
-    """More bytes than the limit."""
-
-    status, slug, title = 413, "too-large", "Too large"
+class NotAnImage(ElasticImagesError, status=415, slug="not-an-image"):
+    """The bytes are in no supported format."""
 
 
-class NotAnImage(ElasticImagesError):
-    """The bytes are of no format that is stored."""
-
-    status, slug, title = 415, "not-an-image", "Not an image"
+class BrokenImage(ElasticImagesError, status=422, slug="broken-image"):
+    """The image is in a supported format but damaged, or has too many pixels."""
 
 
-class BrokenImage(ElasticImagesError):
-    """The bytes are of a known format, but cannot be decoded whole, or have too many pixels."""
-
-    status, slug, title = 422, "broken-image", "Broken image"
-
-
-class TooManyRequests(ElasticImagesError):
+class TooManyRequests(ElasticImagesError, status=429, slug="too-many-requests"):
     """A limit on attempts was reached."""
 
-    status, slug, title = 429, "too-many-requests", "Too many requests"
 
-
-class Unavailable(ElasticImagesError):
-    """Something that is needed does not answer, or all places are taken; asking again later may succeed."""
-
-    status, slug, title = 503, "unavailable", "Unavailable"
+class Unavailable(ElasticImagesError, status=503, slug="unavailable"):
+    """A dependency does not respond, or the system is at capacity; a retry may succeed."""
 
     def __init__(self, message: str, *, retry_after_seconds: int | None = 1) -> None:
         super().__init__(message, retry_after_seconds=retry_after_seconds)
 
 
-class OutOfSpace(ElasticImagesError):
-    """The disk or the object store has no room."""
-
-    status, slug, title = 507, "out-of-space", "Out of space"
+class OutOfSpace(ElasticImagesError, status=507, slug="out-of-space"):
+    """The disk or the object store is full."""
 
 
-class NotMine(ElasticImagesError):
-    """A node does not own the partition of the key by its own map. Only nodes say so, to web and to peers."""
-
-    status, slug, title = 421, "not-mine", "Not mine"
+class NotMine(ElasticImagesError, status=421, slug="not-mine"):
+    """By its own map, a node does not serve the key's partition. Only nodes answer this, to web and to peers."""

@@ -1,4 +1,4 @@
-"""Which entry leaves first: the order that a cache keeps its keys in."""
+"""Which entry to evict first: the order a cache keeps its keys in."""
 
 from __future__ import annotations
 
@@ -13,39 +13,39 @@ from elastic_images.core.errors import InvalidRequest
 
 
 class EvictionOrder(Protocol):
-    """The keys of a cache, in an order of its own. Not safe for concurrent access."""
+    """The keys of a cache in eviction order. Not safe for concurrent access."""
 
     def add(self, key: str, used_at: float) -> None:
-        """A key that is not there comes in; it was last used at `used_at`, by the cache's clock."""
+        """Add a new key, last used at `used_at` by the cache's clock."""
 
     def touch(self, key: str, now: float) -> None:
-        """A key that is there was read."""
+        """Note that a key was used."""
 
     def remove(self, key: str) -> None:
-        """A key that is there goes."""
+        """Remove a key that is present."""
 
     def victim(self) -> str:
-        """The key to evict next. Raises KeyError where there is none."""
+        """The key to evict next. Raises KeyError if there is none."""
 
     def hottest_first(self) -> Iterator[tuple[str, float]]:
-        """The keys, those worth most first, each with when it was last used (0 where the order does not know)."""
+        """The keys, most valuable first, each with its last use (0 if the order does not record it)."""
 
     def coldest_first(self) -> Iterator[tuple[str, float]]:
-        """The keys that may leave for a hotter one, in the order of leaving; none where the order does not know."""
+        """The keys that may make way for a hotter one, coldest first; none if the order does not record use."""
 
 
 class LruOrder:
-    """Least recently used leaves first.
+    """Evicts the least recently used key.
 
-    Keys that were used here stand in a row, as they were used. Those that came in out of turn, with an older
-    `used_at`, stand in a heap beside it, so that a pull of many costs no sorting.
+    Keys that were used here are kept in the order of use. Those added out of turn, with an older `used_at`, are kept
+    in a heap beside it, so pulling many of them costs no sorting.
     """
 
     def __init__(self) -> None:
         self._row: OrderedDict[str, float] = OrderedDict()
         self._beside: dict[str, tuple[float, str]] = {}
         self._heap: list[tuple[float, str]] = []
-        """Of what is or was beside: what has left since is passed over."""
+        """Holds everything that was ever added beside the row; items that have left since are skipped."""
 
     def add(self, key: str, used_at: float) -> None:
         """See `EvictionOrder`."""
@@ -84,11 +84,11 @@ class LruOrder:
         return heapq.merge(reversed(self._row.items()), beside, key=itemgetter(1), reverse=True)
 
     def coldest_first(self) -> Iterator[tuple[str, float]]:
-        """See `EvictionOrder`. What it costs grows with what is taken of it, not with what is there."""
+        """See `EvictionOrder`. The cost grows with how many are taken, not with how many there are."""
         return heapq.merge(self._row.items(), self._beside_coldest_first(), key=itemgetter(1))
 
     def _beside_coldest_first(self) -> Iterator[tuple[str, float]]:
-        """The heap in its order, left as it is (as the k smallest of a heap are found in k log k steps)."""
+        """The heap in order, without changing it (the k smallest take k log k steps)."""
         front = [(self._heap[0], 0)] if self._heap else []
         while front:
             item, place = heapq.heappop(front)
@@ -103,7 +103,7 @@ class LruOrder:
 
 
 class RandomOrder:
-    """Any key may leave, each as likely as the other."""
+    """Evicts any key, each with the same probability."""
 
     def __init__(self, random: Random) -> None:
         self._random = random
@@ -116,10 +116,10 @@ class RandomOrder:
         self._keys.append(key)
 
     def touch(self, key: str, now: float) -> None:
-        """Nothing: having been read does not save a key."""
+        """Does nothing: being used does not protect a key."""
 
     def remove(self, key: str) -> None:
-        """The last key takes the place of the one that goes, so that every removal costs the same."""
+        """Moves the last key into the gap, so every removal costs the same."""
         place = self._places.pop(key)
         last = self._keys.pop()
         if last != key:
@@ -137,7 +137,7 @@ class RandomOrder:
         return ((key, 0.0) for key in self._keys)
 
     def coldest_first(self) -> Iterator[tuple[str, float]]:
-        """None: no key is known to be colder than another."""
+        """Nothing: no key is known to be colder than another."""
         return iter(())
 
 
@@ -146,7 +146,7 @@ POLICIES: dict[str, Callable[[Random], EvictionOrder]] = {"LRU": lambda _random:
 
 
 def eviction_order(policy: str, random: Random) -> EvictionOrder:
-    """An empty order for `policy`. Raises InvalidRequest where there is no such policy."""
+    """An empty order for `policy`. Raises InvalidRequest if the policy is unknown."""
     if policy not in POLICIES:
-        raise InvalidRequest(f"No replacement policy {policy!r}: use {' or '.join(POLICIES)}.")
+        raise InvalidRequest(f"Unknown replacement policy {policy!r}; use {' or '.join(POLICIES)}.")
     return POLICIES[policy](random)

@@ -1,4 +1,4 @@
-"""The node's control API on Flask; images are answered in front of it by `plane.NodePlane`."""
+"""The node's control API on Flask; `plane.NodePlane` serves images in front of it."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from flask import Flask, jsonify, request
 from flask.typing import ResponseReturnValue
 from prometheus_client import CollectorRegistry
 
-from elastic_images.core.coherence import ALL_PARTITIONS
 from elastic_images.core.errors import Conflict, InvalidRequest, Unavailable
-from elastic_images.core.partitions import PARTITIONS
+from elastic_images.core.partitions import ALL_PARTITIONS, PARTITIONS
 from elastic_images.http.base_app import base_app
 from elastic_images.memcache.node import CacheNode
 from elastic_images.memcache.plane import NodePlane
@@ -23,15 +22,15 @@ MAX_KEYS = 10_000
 
 @dataclass(frozen=True)
 class NodeServices:
-    """What a node's app works with."""
+    """What the app of a node needs."""
 
     node: CacheNode
     plane: NodePlane
-    """What answers reads, in front of Flask."""
-    pull: Callable[[], dict[str, Any]]
-    """The progress of the pull that warms this node."""
+    """Serves images in front of Flask."""
+    pull_progress: Callable[[], dict[str, Any]]
+    """How far the pull that warms this node has come."""
     figures: Callable[[], dict[str, Any]]
-    """Totals since the start and gauges, by name."""
+    """Counters since the start, and gauges, by name."""
     registry: CollectorRegistry
     started_at: float
 
@@ -56,7 +55,7 @@ def create_app(services: NodeServices, settings: Settings, slot: int) -> Flask:
                 "started_at": services.started_at,
                 **cache.statistics(),
                 **services.figures(),
-                "pull": services.pull(),
+                "pull": services.pull_progress(),
             }
         )
 
@@ -78,13 +77,13 @@ def create_app(services: NodeServices, settings: Settings, slot: int) -> Flask:
     def decline() -> ResponseReturnValue:
         body = request.get_json(silent=True)
         if not isinstance(body, dict) or not isinstance(body.get("older_than_seconds"), int | float):
-            raise InvalidRequest("older_than_seconds is a number.")
+            raise InvalidRequest("older_than_seconds must be a number.")
         partitions = body.get("partitions")
         if not isinstance(partitions, list) or not all(isinstance(number, int) for number in partitions):
-            raise InvalidRequest("partitions are numbers.")
+            raise InvalidRequest("partitions must be a list of numbers.")
         if body.get("incarnation") != cache.incarnation:
             raise Conflict("This is another incarnation.")
-        return jsonify({"let_go": services.node.let_go(frozenset(partitions), body["older_than_seconds"])})
+        return jsonify({"let_go": services.node.demote_leaving(frozenset(partitions), body["older_than_seconds"])})
 
     # Flask documents this for middleware.
     app.wsgi_app = services.plane.in_front_of(app.wsgi_app)  # type: ignore[method-assign, assignment]
@@ -94,7 +93,7 @@ def create_app(services: NodeServices, settings: Settings, slot: int) -> Flask:
 def _number(name: str, default: int, least: int, most: int) -> int:
     text = request.args.get(name, str(default))
     if not text.isdecimal() or not least <= int(text) <= most:
-        raise InvalidRequest(f"{name} is a whole number from {least} to {most}.")
+        raise InvalidRequest(f"{name} must be a whole number from {least} to {most}.")
     return int(text)
 
 
@@ -104,5 +103,5 @@ def _partitions() -> frozenset[int]:
         return ALL_PARTITIONS
     numbers = text.split(",")
     if not all(number.isdecimal() and int(number) < PARTITIONS for number in numbers):
-        raise InvalidRequest(f"partitions are numbers below {PARTITIONS}, separated by commas.")
+        raise InvalidRequest(f"partitions must be numbers below {PARTITIONS}, separated by commas.")
     return frozenset(map(int, numbers))

@@ -1,4 +1,4 @@
-"""Where a node's fills come from: the partition's previous owner during a resize, else storage."""
+"""Where a node's fills come from: the partition's previous owner during a resize, otherwise storage."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ class StorageReader(Protocol):
     """The part of the storage client that a fill needs."""
 
     def get_entry(self, key: str) -> Entry:
-        """The image, read by a fresh transaction. Raises NotFound, Unavailable."""
+        """The image, read in a fresh transaction. Raises NotFound, Unavailable."""
 
 
-class Source(Protocol):
+class FillSource(Protocol):
     """Fetches an entry that a node lacks. Safe to share between threads."""
 
     def fetch(self, key: str, partition: int) -> tuple[Entry, bool]:
         """The entry, and whether it came from the previous owner. Raises NotFound, Unavailable."""
 
 
-class PoolSource:
-    """Asks the previous owner, where there is one, and then storage. Safe to share between threads."""
+class PeerThenStorage:
+    """Asks the previous owner, if there is one, and then storage. Safe to share between threads."""
 
     def __init__(self, slot: int, view: Callable[[], PoolView], http: InternalClient, storage: StorageReader) -> None:
         self._slot = slot
@@ -39,7 +39,7 @@ class PoolSource:
         self._storage = storage
 
     def fetch(self, key: str, partition: int) -> tuple[Entry, bool]:
-        """See `Source`."""
+        """See `FillSource`."""
         entry = self._from_previous(key, partition)
         if entry is not None:
             return entry, True
@@ -60,5 +60,5 @@ class PoolSource:
             )
             return entry_from_answer(key, answer.headers, answer.data)
         except ElasticImagesError:
-            # Whatever a peer says or does not say, storage has the image.
+            # Storage has the image in any case.
             return None

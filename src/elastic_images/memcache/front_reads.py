@@ -1,4 +1,4 @@
-"""What a node answers on the front's thread (`front.reads.Reads`)."""
+"""The reads that a node serves on the front's thread (`front.reads.Reads`)."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from elastic_images.memcache.plane import IMAGES, PEER, NodePlane
 _HIT = b"X-Cache: HIT\r\n"
 
 
-class NodeReads:
-    """What is in memory at once, and the data plane for everything else."""
+class NodeFrontReads:
+    """Serves hits at once and leaves everything else to the data plane."""
 
     prefixes = (IMAGES.encode(), PEER.encode())
 
     def __init__(self, plane: NodePlane, node: CacheNode) -> None:
         self._plane = plane
         self._cache = node.cache
-        self._hit = node.hit
+        self._read_from_memory = node.read_from_memory
         self.respond = plane.respond
 
     def judge(self, environ: Environ) -> Verdict:
         """See `front.reads.Reads`. The token is checked here, once for the fields that it comes with."""
-        if not self._plane.knows(environ) or "HTTP_X_STALE" in environ:
+        if not self._plane.is_authorized(environ) or "HTTP_X_STALE" in environ:
             return Verdict.CONDITIONAL
         return Verdict.WHOLE if "HTTP_X_WHOLE" in environ or not is_conditional(environ) else Verdict.CONDITIONAL
 
@@ -33,7 +33,7 @@ class NodeReads:
         wanted = environ.get("HTTP_X_INCARNATION")
         if wanted is not None and wanted != self._cache.incarnation:
             return None
-        entry = self._hit(name)
+        entry = self._read_from_memory(name)
         return None if entry is None else (entry.head_at(now) + _HIT, entry.body)
 
     def from_memory(self, name: str, environ: Environ, now: float) -> Answer | None:  # noqa: ARG002

@@ -1,25 +1,22 @@
-"""One cache node: answers from memory, or fills and answers."""
+"""One cache node: serves from memory, or fills and serves."""
 
 from __future__ import annotations
 
 import threading
 from typing import NamedTuple
 
-from elastic_images.core.coherence import Begun, CoherentCache, Fill, Refusal
+from elastic_images.core.coherent_cache import CoherentCache, Refusal
 from elastic_images.core.entry import Entry
 from elastic_images.core.errors import ElasticImagesError, NotMine, Unavailable
-from elastic_images.memcache.fill_sources import Source
+from elastic_images.core.fills import Fill, FillAbandoned, FillTicket
+from elastic_images.memcache.fill_sources import FillSource
 from elastic_images.metrics.counters import Counters
 
 FILL_PLACES = 16
-"""Fills under way against storage, at the most (I7): a lost node or a cleared cache must not become a storm."""
+"""The most fills from storage under way (I7), so that a lost node or a cleared cache does not become a storm."""
 _PLACE_SECONDS = 0.5
 _FILL_SECONDS = 2.2
-"""Below web's patience with a node: a slow storage must not make the node look broken, whose hits go on."""
-
-
-class PullGivenUp(ElasticImagesError):
-    """A fill that nobody asked for ended without bytes: whoever joined it starts his own."""
+"""Shorter than web waits for a node: slow storage must not make a node look broken while it can still serve hits."""
 
 
 class Found(NamedTuple):
@@ -30,97 +27,100 @@ class Found(NamedTuple):
 
 
 class CacheNode:
-    """A read-through cache. Safe to share between threads.
+    """A read-through cache that counts hits and misses. Safe to share between threads.
 
-    One fill for a key at a time; whoever asks meanwhile waits for it, and a failed fill frees them with its error.
+    Each key is filled once at a time; other requests for it wait for that fill, and get its error if it fails.
     """
 
-    def __init__(self, cache: CoherentCache, source: Source, counters: Counters, *, places: int = FILL_PLACES) -> None:
+    def __init__(
+        self, cache: CoherentCache, source: FillSource, counters: Counters, *, places: int = FILL_PLACES
+    ) -> None:
         self.cache = cache
         self._source = source
-        self._hit = counters.counter("hits").increment
-        self._miss = counters.counter("misses").increment
-        self._handed_over = counters.counter("handed_over").increment
-        self._handed_over_bytes = counters.counter("handed_over_bytes").add
+        self._count_hit = counters.counter("hits").increment
+        self._count_miss = counters.counter("misses").increment
+        self._count_handed_over = counters.counter("handed_over").increment
+        self._count_handed_over_bytes = counters.counter("handed_over_bytes").add
         self._places = threading.BoundedSemaphore(places)
 
-    def get(self, key: str) -> Found:
-        """The entry of `key`.
-
-        Raises:
-            NotMine: by this node's map the partition is another's, or its lease is over.
-            NotFound: there is no such image.
-            Unavailable: storage does not answer, or all places for fills were taken for too long.
-        """
-        while True:
-            begun = self.cache.begin(key)
-            if isinstance(begun, Entry):
-                self._hit()
-                return Found(begun, hit=True)
-            if isinstance(begun, Refusal):
-                raise NotMine(f"Not mine: {begun.name.lower()} at epoch {self.cache.epoch}.")
-            try:
-                return self._finish(begun)
-            except PullGivenUp:
-                continue
-
-    def hit(self, key: str) -> Entry | None:
-        """The entry of `key` where it is in memory and may be answered, and nothing else. Never waits."""
-        entry = self.cache.hit(key)
+    def read_from_memory(self, key: str) -> Entry | None:
+        """The entry, if it is in memory and may be served. Never waits."""
+        entry = self.cache.lookup(key)
         if entry is not None:
-            self._hit()
+            self._count_hit()
         return entry
 
+    def read_or_fill(self, key: str) -> Found:
+        """The entry, fetched if it is not in memory.
+
+        Raises:
+            NotMine: by this node's map the partition belongs to another, or its lease has expired.
+            NotFound: there is no such image.
+            Unavailable: storage does not respond, or too many fills are under way.
+        """
+        while True:
+            found = self.cache.lookup_or_begin_fill(key)
+            if isinstance(found, Entry):
+                self._count_hit()
+                return Found(found, hit=True)
+            if isinstance(found, Refusal):
+                raise NotMine(f"Not mine: {found.name.lower()} at epoch {self.cache.epoch}.")
+            try:
+                return self._filled(found)
+            except FillAbandoned:
+                continue
+
     def hand_over(self, key: str) -> Entry | Refusal | None:
-        """What is in memory, for the partition's new owner; None where it is not there."""
+        """As `CoherentCache.hand_over`, counted."""
         found = self.cache.hand_over(key)
         if isinstance(found, Entry):
-            self._handed_over()
-            self._handed_over_bytes(len(found.body))
+            self._count_handed_over()
+            self._count_handed_over_bytes(len(found.body))
         return found
 
-    def let_go(self, partitions: frozenset[int], older_than_seconds: float) -> int:
-        """Give up first, where room is needed, what leaves with `partitions` and its new owner does not want.
+    def demote_leaving(self, partitions: frozenset[int], older_than_seconds: float) -> int:
+        """Demote entries of `partitions` that leave and that their new owner declined; gives how many.
 
-        How many entries that are: those which were last used so long ago.
+        It declined those last used `older_than_seconds` ago or earlier.
         """
         leaving = self.cache.entries(partitions & self.cache.leaving)
-        unwanted = [entry.key for entry, age in reversed(leaving) if age >= older_than_seconds]
-        self.cache.let_go(unwanted)
-        return len(unwanted)
+        declined = [entry.key for entry, age in reversed(leaving) if age >= older_than_seconds]
+        self.cache.demote(declined)
+        return len(declined)
 
-    def _finish(self, begun: Begun) -> Found:
+    def _filled(self, ticket: FillTicket) -> Found:
+        fill = ticket.fill
         try:
-            entry = self._fill(begun.fill) if begun.leader else begun.fill.wait(_FILL_SECONDS)
-        except PullGivenUp:
+            entry = self._lead(fill) if ticket.leader else fill.wait(_FILL_SECONDS)
+        except FillAbandoned:
             raise
         except ElasticImagesError:
-            self._count(begun)
+            self._count(fill)
             raise
-        self._count(begun)
-        return Found(entry, hit=begun.fill.from_previous)
+        self._count(fill)
+        return Found(entry, hit=fill.from_previous)
 
-    def _fill(self, fill: Fill) -> Entry:
+    def _lead(self, fill: Fill) -> Entry:
         try:
             entry = self._fetch(fill)
         except BaseException as error:
-            # Whatever it was, those who wait must not wait for ever.
-            self.cache.fail(fill, error if isinstance(error, Exception) else Unavailable("The fill was given up."))
+            # Even a KeyboardInterrupt must not leave the waiters waiting.
+            self.cache.fail_fill(fill, error if isinstance(error, Exception) else Unavailable("The fill was given up."))
             raise
-        self.cache.complete(fill, entry)
+        self.cache.complete_fill(fill, entry)
         return entry
 
     def _fetch(self, fill: Fill) -> Entry:
         if not self._places.acquire(timeout=_PLACE_SECONDS):
-            raise Unavailable("Too many images are being fetched from storage.")
+            raise Unavailable("Too many images are being fetched from storage; try again in a moment.")
         try:
             entry, fill.from_previous = self._source.fetch(fill.key, fill.partition)
             return entry
         finally:
             self._places.release()
 
-    def _count(self, begun: Begun) -> None:
-        if begun.fill.from_previous:
-            self._hit()
+    def _count(self, fill: Fill) -> None:
+        if fill.from_previous:
+            self._count_hit()
         else:
-            self._miss()
+            self._count_miss()

@@ -1,6 +1,6 @@
-"""The node's data plane: images by key, answered in front of Flask's dispatch.
+"""The node's data plane: serves images by key, in front of Flask.
 
-Flask's dispatch costs ten times what answering from memory costs, so that reads never see it.
+Flask's dispatch costs ten times as much as serving from memory, so reads bypass it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from elastic_images.core.coherence import Refusal
+from elastic_images.core.coherent_cache import Refusal
 from elastic_images.core.errors import Conflict, ElasticImagesError, InvalidKey, NotFound, NotMine, Unauthenticated
 from elastic_images.front.reads import Environ
 from elastic_images.http.answer import Answer
@@ -27,7 +27,7 @@ _HIT, _MISS, _STALE = [("X-Cache", "HIT")], [("X-Cache", "MISS")], [("X-Cache", 
 
 
 class NodePlane:
-    """Answers `/images/<key>` and `/peer/<key>`. Safe to share between threads."""
+    """Serves `/images/<key>` and `/peer/<key>`. Safe to share between threads."""
 
     def __init__(
         self,
@@ -43,13 +43,13 @@ class NodePlane:
         self._clock = clock
 
     def in_front_of(self, behind: WSGIApplication) -> WSGIApplication:
-        """WSGI that answers `/images/<key>` and `/peer/<key>`, and leaves everything else to `behind`."""
+        """WSGI that serves `/images/<key>` and `/peer/<key>`, and leaves everything else to `behind`."""
         return reads_in_front_of(behind, self.respond, lambda environ: environ["PATH_INFO"].startswith((IMAGES, PEER)))
 
     def respond(self, environ: Environ) -> Answer:
-        """The answer to a GET or HEAD, errors included; for HEAD its body is to be left out.
+        """Answer a GET or HEAD, errors included; the caller leaves out the body of a HEAD.
 
-        In the request's own thread: a miss holds it until the fill is done.
+        Blocks the calling thread on a miss until the fill is done.
         """
         path = environ["PATH_INFO"]
         try:
@@ -60,12 +60,12 @@ class NodePlane:
         except ElasticImagesError as error:
             return problem_answer(error)
 
-    def knows(self, environ: Environ) -> bool:
-        """Whether who asks has the internal token."""
+    def is_authorized(self, environ: Environ) -> bool:
+        """Whether the caller has the internal token."""
         return hmac.compare_digest(environ.get("HTTP_AUTHORIZATION", "").encode(), self._expected)
 
     def _check(self, environ: Environ) -> None:
-        if not self.knows(environ):
+        if not self.is_authorized(environ):
             raise Unauthenticated("A cache node needs the internal token.")
         wanted = environ.get("HTTP_X_INCARNATION")
         if wanted is not None and wanted != self._node.cache.incarnation:
@@ -74,7 +74,7 @@ class NodePlane:
     def _image(self, key: str, environ: Environ) -> Answer:
         if "HTTP_X_STALE" in environ:
             return self._stale(key)
-        entry, hit = self._node.get(key)
+        entry, hit = self._node.read_or_fill(key)
         now = self._clock()
         if "HTTP_X_WHOLE" in environ or not is_conditional(environ):
             status, headers, body = whole(entry, now)
@@ -83,8 +83,8 @@ class NodePlane:
         return Answer(status, headers + (_HIT if hit else _MISS), body)
 
     def _stale(self, key: str) -> Answer:
-        """What is in memory, however old, where SERVE_STALE allows it; asked for when storage cannot be."""
-        entry = self._node.cache.stale(key, self._serve_stale_seconds)
+        """Serve from memory without a lease, as SERVE_STALE allows; web asks for it when storage is unavailable."""
+        entry = self._node.cache.peek_stale(key, self._serve_stale_seconds)
         if entry is None:
             raise NotFound("Not in memory.")
         status, headers, body = whole(entry, self._clock())
@@ -103,4 +103,4 @@ def _key(raw: str) -> str:
     try:
         return raw.encode("latin-1").decode()
     except UnicodeError:
-        raise InvalidKey("A key in a path is percent-encoded UTF-8.") from None
+        raise InvalidKey("The key in a path must be percent-encoded UTF-8.") from None

@@ -1,4 +1,4 @@
-"""Puts a node together: its cache, its part in the pool, its figures."""
+"""Assembles a node: its cache, its pool membership, its metrics."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ import time
 
 from elastic_images import __version__
 from elastic_images.core.cache import ByteCache
-from elastic_images.core.coherence import CoherentCache
+from elastic_images.core.coherent_cache import CoherentCache
 from elastic_images.http.internal_client import InternalClient
 from elastic_images.http.lean_client import LeanClient
 from elastic_images.memcache.app import NodeServices, create_app
-from elastic_images.memcache.fill_sources import PoolSource
-from elastic_images.memcache.front_reads import NodeReads
+from elastic_images.memcache.fill_sources import PeerThenStorage
+from elastic_images.memcache.front_reads import NodeFrontReads
 from elastic_images.memcache.node import CacheNode
 from elastic_images.memcache.plane import NodePlane
-from elastic_images.memcache.warm.puller import Puller
+from elastic_images.memcache.warm.pull_thread import PullThread
 from elastic_images.memcache.warm.sources import PullSources
 from elastic_images.metrics.backends import open_metric_sink, publish_schedule_of
 from elastic_images.metrics.collector import Origin
 from elastic_images.metrics.counters import Counters
 from elastic_images.metrics.prometheus import registry_for
 from elastic_images.metrics.publisher import Publisher
-from elastic_images.pool.control import ControlListener
+from elastic_images.pool.control_listener import ControlListener
 from elastic_images.pool.lease_clock import lease_clock
 from elastic_images.pool.life_lock import LifeLock, hold, node_lock_path
 from elastic_images.pool.member import PoolMember
@@ -47,21 +47,21 @@ class MemcacheService:
         counters = Counters()
         counters.follow(self._cache.statistics)
         storage = StorageClient(self._http, settings.storage_urls, timeout_seconds=_STORAGE_SECONDS)
-        source = PoolSource(slot, lambda: self._member.view, self._http, storage)
+        source = PeerThenStorage(slot, lambda: self._member.view, self._http, storage)
         node = CacheNode(self._cache, source, counters)
         self._client = LeanClient(settings.internal_token)
-        self._puller = Puller(
+        self._pulls = PullThread(
             slot,
             self._cache,
             PullSources(self._client, self._http),
             bytes_per_second=settings.warm_bytes_per_second,
         )
         plane = NodePlane(node, settings.internal_token, serve_stale_seconds=settings.serve_stale)
-        self.reads = NodeReads(plane, node)
+        self.reads = NodeFrontReads(plane, node)
         services = NodeServices(
             node,
             plane,
-            self._puller.figures,
+            self._pulls.figures,
             counters.read,
             registry_for("memcache", counters, version=__version__, source=node_id(slot)),
             time.time(),
@@ -76,7 +76,7 @@ class MemcacheService:
             register_urls=settings.storage_urls,
             member_id=node_id(slot),
             kind="node",
-            on_view=self._see,
+            on_view=self._apply,
         )
         self._publisher = Publisher(
             open_metric_sink(settings.metrics, self._http, settings.autoscaler_url, pool=settings.pool),
@@ -86,25 +86,25 @@ class MemcacheService:
         )
 
     def start(self, bound: Bound) -> None:
-        """See `server.Service`. Raises Conflict where the slot's node is alive."""
+        """See `server.Service`. Raises Conflict if another node runs in the slot."""
         self._lock = hold(node_lock_path(self._settings.data, self._slot))
         self._control.start()
         host = reachable_host(self._settings.advertise or self._settings.internal_host)
         self._member.start(f"{host}:{self._control.port}", bound.address, life=self._lock)
-        self._puller.start()
+        self._pulls.start()
         self._publisher.start()
 
     def stop(self) -> None:
         """See `server.Service`."""
         self._member.stop()
-        self._puller.stop()
+        self._pulls.stop()
         self._control.stop()
         self._publisher.stop()
         self._client.close()
         self._http.close()
 
-    def _see(self, view: PoolView) -> None:
-        self._puller.consider(view)
+    def _apply(self, view: PoolView) -> None:
+        self._pulls.consider(view)
         config = view.config
         if "cache_mb" in config and "policy" in config:
             self._cache.configure(int(config["cache_mb"]) * MEGABYTE, str(config["policy"]))

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from elastic_images.core.coherence import CoherentCache
+from elastic_images.core.coherent_cache import CoherentCache
 from elastic_images.core.errors import ElasticImagesError, Unavailable
 from elastic_images.http.internal_client import InternalClient, decoded
 from elastic_images.pool.lease_clock import lease_clock
@@ -150,7 +150,7 @@ class PoolMember:
         if cache is None:
             return
         incarnation = uuid.uuid4().hex
-        cache.reborn(incarnation)
+        cache.start_incarnation(incarnation)
         member = Member(incarnation, self._member_id, self._kind, *self._addresses)
         # Cleared is as good as gone: whatever lives this process had before, it keeps nothing of them.
         gone = self._former
@@ -189,7 +189,7 @@ class PoolMember:
             # The map comes before the lease: a longer lease must not serve an older map.
             self._cache.take_map(view.map)
             if view.map is None or view.map.epoch >= self._cache.epoch:
-                self._cache.renew(sent + LEASE_SECONDS)
+                self._cache.renew_lease(sent + LEASE_SECONDS)
         self._see(view)
         self._obeyed_stamp = view.stamp
 

@@ -21,7 +21,7 @@ from elastic_images.core.restored_facts import KEEP_FACTS_HEADER, KEEP_OWNER_ID_
 from elastic_images.http.entries import entry_from_answer
 from elastic_images.http.internal_client import WRITE_SECONDS, InternalClient, NoAnswer, decoded
 from elastic_images.http.lean_client import LeanAnswer, NotConnected
-from elastic_images.pool.breaker import Breakers
+from elastic_images.pool.circuit_breakers import CircuitBreakers
 
 T = TypeVar("T")
 
@@ -61,7 +61,7 @@ class StorageClient:
         self._urls = [url.rstrip("/") for url in urls]
         self._timeout_seconds = timeout_seconds
         self._make_id = make_id
-        self._breakers = Breakers(clock, failures=1, open_seconds=_PASSED_OVER_SECONDS)
+        self._breakers = CircuitBreakers(clock, failures=1, open_seconds=_PASSED_OVER_SECONDS)
 
     def get_entry(self, name: str) -> Entry:
         """The image, or rendition (`core.renditions`), of that name, read by a fresh transaction. Raises NotFound."""

@@ -18,13 +18,13 @@ from elastic_images.metrics.backends import open_metric_sink, publish_schedule_o
 from elastic_images.metrics.collector import Origin
 from elastic_images.metrics.counters import Counters
 from elastic_images.metrics.publisher import Publisher
-from elastic_images.pool.control import ControlListener
+from elastic_images.pool.control_listener import ControlListener
 from elastic_images.pool.life_lock import LifeLock, hold
 from elastic_images.pool.member import PoolMember
 from elastic_images.pool.router import PoolRouter
 from elastic_images.settings import Settings
 from elastic_images.settings.addresses import reachable_host
-from elastic_images.web.reads.front_reads import WebReads
+from elastic_images.web.reads.front_reads import WebFrontReads
 from elastic_images.web.reads.near_cache import NearCache
 from elastic_images.web.reads.plane import EntryReader, ImagePlane
 from elastic_images.web.reads.relay import Relays
@@ -33,7 +33,7 @@ MEGABYTE = 1_000_000
 _MOST_PROCESSES = 256
 
 
-class WebPool:
+class PoolMembership:
     """Makes the data plane and what it stands on. `start` and `stop` are called once each."""
 
     def __init__(self, settings: Settings, http: InternalClient, storage: EntryReader, counters: Counters) -> None:
@@ -81,9 +81,9 @@ class WebPool:
         """Where invalidations arrive; None without a near cache."""
         return self._control.port if self._control else None
 
-    def reads(self, may_answer: Callable[[Environ], bool]) -> WebReads:
+    def reads(self, may_answer: Callable[[Environ], bool]) -> WebFrontReads:
         """The data plane as the front has it; `may_answer`: whether nobody needs to be known, and the Host is ours."""
-        return WebReads(self.plane, self._near, self._relays, self._counters, may_answer)
+        return WebFrontReads(self.plane, self._near, self._relays, self._counters, may_answer)
 
     def start(self) -> None:
         """Begin to obey invalidations, to poll and to publish."""

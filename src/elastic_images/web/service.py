@@ -17,7 +17,7 @@ from elastic_images.settings import Settings
 from elastic_images.storage.client import StorageClient
 from elastic_images.web.app import WebServices, create_app
 from elastic_images.web.bulkheads import MAX_BODIES, MAX_WAITING
-from elastic_images.web.membership import WebPool
+from elastic_images.web.membership import PoolMembership
 
 
 class WebService:
@@ -29,7 +29,7 @@ class WebService:
         self._guard = Guard(self._accounts, settings)
         self._storage = StorageClient(self._http, settings.storage_urls)
         counters = Counters()
-        self._pool = WebPool(settings, self._http, self._storage, counters)
+        self._pool = PoolMembership(settings, self._http, self._storage, counters)
         services = WebServices(
             images=self._storage,
             pool=AutoscalerClient(self._http, settings.autoscaler_url),

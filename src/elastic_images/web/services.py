@@ -71,7 +71,7 @@ class PoolControl(Protocol):
 class Plane(Protocol):
     """The image data plane (`web/reads/plane.py`). Safe for concurrent use."""
 
-    def read(self, key: str) -> Answer:
+    def read_whole(self, key: str) -> Answer:
         """The whole image, read as `GET /images/<key>` reads it and counted as a read. Raises NotFound, Unavailable."""
 
     def respond(self, environ: dict[str, Any]) -> Answer:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from elastic_images.core.coherence import ALL_PARTITIONS, Begun, CoherentCache, Fill, Refusal
+from elastic_images.core.coherent_cache import CoherentCache, Refusal
 from elastic_images.core.entry import Entry
-from elastic_images.core.partitions import partition_of
+from elastic_images.core.fills import Fill, FillTicket
+from elastic_images.core.partitions import ALL_PARTITIONS, partition_of
 from elastic_images.core.pool_map import PoolMap
 
 
@@ -23,7 +24,7 @@ class SpoilsNoFills(CoherentCache):
 
 
 class DropsNoEntries(CoherentCache):
-    def invalidate(self, incarnation: str, keys: Iterable[str]) -> int:  # noqa: ARG002 - broken on purpose
+    def invalidate_keys(self, incarnation: str, keys: Iterable[str]) -> int:  # noqa: ARG002 - broken on purpose
         for key in keys:
             self._spoil(key)
         return 0
@@ -37,54 +38,54 @@ class RegistersNoFills(CoherentCache):
 
 
 class EndsTheFillOfAnother(CoherentCache):
-    def _leave(self, fill: Fill) -> None:
+    def _unregister(self, fill: Fill) -> None:
         self._fills.pop(fill.key, None)
 
 
 class ChecksThenInserts(CoherentCache):
     between: Callable[[], None] = staticmethod(lambda: None)
 
-    def complete(self, fill: Fill, entry: Entry) -> bool:
+    def complete_fill(self, fill: Fill, entry: Entry) -> bool:
         with self._lock:
             spoiled = fill.spoiled
-            self._leave(fill)
+            self._unregister(fill)
         self.between()
         with self._lock:
             kept = not spoiled and self._cache.put(entry)
-        fill.end(entry, None)
+        fill.resolve(entry)
         return kept
 
 
 class AnswersWithoutLease(CoherentCache):
-    def begin(self, key: str) -> Entry | Begun | Refusal:
+    def lookup_or_begin_fill(self, key: str) -> Entry | FillTicket | Refusal:
         entry = self._cache.peek(key)
-        return entry if entry is not None else super().begin(key)
+        return entry if entry is not None else super().lookup_or_begin_fill(key)
 
 
 class HitsWithoutLease(CoherentCache):
-    def hit(self, key: str) -> Entry | None:
+    def lookup(self, key: str) -> Entry | None:
         return self._cache.peek(key)
 
 
 class GivesPeersWithoutLease(CoherentCache):
-    def lookup(self, key: str) -> Entry | Refusal | None:
+    def peek(self, key: str) -> Entry | Refusal | None:
         return self._cache.peek(key)
 
 
 class ObeysOnlyWithLease(CoherentCache):
-    def invalidate(self, incarnation: str, keys: Iterable[str]) -> int:
-        return 0 if self.dark else super().invalidate(incarnation, keys)
+    def invalidate_keys(self, incarnation: str, keys: Iterable[str]) -> int:
+        return 0 if self.dark else super().invalidate_keys(incarnation, keys)
 
 
 class RenewsInsteadOfClearing(CoherentCache):
-    def reborn(self, incarnation: str) -> None:
+    def start_incarnation(self, incarnation: str) -> None:
         self.incarnation = incarnation
 
 
 class KeepsFillsWhenReborn(CoherentCache):
-    def reborn(self, incarnation: str) -> None:
+    def start_incarnation(self, incarnation: str) -> None:
         under_way, self._fills = self._fills, {}
-        super().reborn(incarnation)
+        super().start_incarnation(incarnation)
         self._fills = under_way
 
 
@@ -114,6 +115,6 @@ class GoesBack(CoherentCache):
 
 
 class PullsByAnyMap(CoherentCache):
-    def begin_pull(self, key: str, epoch: int) -> Fill | None:  # noqa: ARG002 - broken on purpose
+    def begin_pull_fill(self, key: str, epoch: int) -> Fill | None:  # noqa: ARG002 - broken on purpose
         with self._lock:
             return self._register(key, partition_of(key))

@@ -10,8 +10,9 @@ from collections.abc import Callable
 
 from elastic_images.core.assignment import alternating
 from elastic_images.core.cache import ByteCache
-from elastic_images.core.coherence import Begun, CoherentCache, Fill, Refusal
+from elastic_images.core.coherent_cache import CoherentCache, Refusal
 from elastic_images.core.entry import Entry
+from elastic_images.core.fills import Fill, FillTicket
 from elastic_images.core.pool_map import PoolMap, abort_resize, close_resize, first_map, open_resize, settle
 
 KEY = "k1"
@@ -47,16 +48,16 @@ class World:
     def node(self, slot: int | None, pool_map: PoolMap) -> CoherentCache:
         """A registered member with a lease; None is a near cache."""
         cache = self._kind(ByteCache(1_000_000), lambda: self.now, slot=slot)
-        cache.reborn("first")
+        cache.start_incarnation("first")
         cache.take_map(pool_map)
-        cache.renew(self.now + LEASE_SECONDS)
+        cache.renew_lease(self.now + LEASE_SECONDS)
         return cache
 
     def write(self, *told: CoherentCache) -> None:
         """The new version, acknowledged when all of these are told."""
         self.stored = NEW
         for cache in told:
-            cache.invalidate(cache.incarnation, [KEY])
+            cache.invalidate_keys(cache.incarnation, [KEY])
 
     def from_storage(self) -> Entry:
         return entry(self.stored)
@@ -70,24 +71,24 @@ def entry(version: int) -> Entry:
 
 def fill(cache: CoherentCache) -> Fill:
     """What a request gets that finds nothing: a fill of its own."""
-    begun = cache.begin(KEY)
-    assert isinstance(begun, Begun), begun
+    begun = cache.lookup_or_begin_fill(KEY)
+    assert isinstance(begun, FillTicket), begun
     assert begun.leader
     return begun.fill
 
 
 def keep(cache: CoherentCache, version: int) -> None:
-    assert cache.complete(fill(cache), entry(version))
+    assert cache.complete_fill(fill(cache), entry(version))
 
 
-def must_not_be_old(found: Entry | Begun | Refusal | None) -> None:
+def must_not_be_old(found: Entry | FillTicket | Refusal | None) -> None:
     if isinstance(found, Entry) and found.version == OLD:
         raise StaleRead("a read after the write found the old bytes")
 
 
 def peer_bytes(cache: CoherentCache) -> Entry:
     """What another node gets for its fill: from this one's memory, else (with `stored`) it would ask storage."""
-    found = cache.lookup(KEY)
+    found = cache.peek(KEY)
     assert isinstance(found, Entry)
     return found
 
@@ -100,7 +101,7 @@ def an_entry_is_dropped(kind: type[CoherentCache]) -> None:
     node = world.node(A, ON_A)
     keep(node, OLD)
     world.write(node)
-    must_not_be_old(node.begin(KEY))
+    must_not_be_old(node.lookup_or_begin_fill(KEY))
 
 
 def a_fill_that_read_before_the_write_is_not_kept(kind: type[CoherentCache]) -> None:
@@ -109,19 +110,19 @@ def a_fill_that_read_before_the_write_is_not_kept(kind: type[CoherentCache]) -> 
     one = fill(node)
     read = world.from_storage()
     world.write(node)
-    node.complete(one, read)
-    must_not_be_old(node.begin(KEY))
+    node.complete_fill(one, read)
+    must_not_be_old(node.lookup_or_begin_fill(KEY))
 
 
 def a_fill_of_nobody_that_read_before_the_write_is_not_kept(kind: type[CoherentCache]) -> None:
     world = World(kind)
     node = world.node(A, ON_A)
-    one = node.begin_pull(KEY, ON_A.epoch)
+    one = node.begin_pull_fill(KEY, ON_A.epoch)
     assert one is not None
     read = world.from_storage()
     world.write(node)
-    node.complete_pull(one, read, 0.0)
-    must_not_be_old(node.begin(KEY))
+    node.complete_pull_fill(one, read, 0.0)
+    must_not_be_old(node.lookup_or_begin_fill(KEY))
 
 
 def a_spoiled_fill_is_not_joined(kind: type[CoherentCache]) -> None:
@@ -130,9 +131,9 @@ def a_spoiled_fill_is_not_joined(kind: type[CoherentCache]) -> None:
     one = fill(node)
     read = world.from_storage()
     world.write(node)
-    later = node.begin(KEY)
-    node.complete(one, read)
-    if isinstance(later, Begun) and not later.leader:
+    later = node.lookup_or_begin_fill(KEY)
+    node.complete_fill(one, read)
+    if isinstance(later, FillTicket) and not later.leader:
         must_not_be_old(later.fill.wait(0))
 
 
@@ -143,9 +144,9 @@ def a_spoiled_fill_does_not_end_the_one_after_it(kind: type[CoherentCache]) -> N
     read = world.from_storage()
     world.write(node)
     after = fill(node)
-    node.complete(spoiled, read)
-    joined = node.begin(KEY)
-    if not isinstance(joined, Begun) or joined.fill is not after:
+    node.complete_fill(spoiled, read)
+    joined = node.lookup_or_begin_fill(KEY)
+    if not isinstance(joined, FillTicket) or joined.fill is not after:
         raise StaleRead("the fill that later reads join has left the table, where an invalidation would spoil it")
 
 
@@ -157,10 +158,10 @@ def an_invalidation_between_the_check_and_the_insertion_counts(kind: type[Cohere
     # A cache whose check and insertion are one has no place where this could come in between.
     if hasattr(node, "between"):
         node.between = lambda: world.write(node)
-    node.complete(one, read)
+    node.complete_fill(one, read)
     if world.stored == OLD:
         world.write(node)
-    must_not_be_old(node.begin(KEY))
+    must_not_be_old(node.lookup_or_begin_fill(KEY))
 
 
 def a_dark_node_obeys_invalidations(kind: type[CoherentCache]) -> None:
@@ -169,8 +170,8 @@ def a_dark_node_obeys_invalidations(kind: type[CoherentCache]) -> None:
     keep(node, OLD)
     world.now += LEASE_SECONDS
     world.write(node)
-    node.renew(world.now + LEASE_SECONDS)
-    must_not_be_old(node.begin(KEY))
+    node.renew_lease(world.now + LEASE_SECONDS)
+    must_not_be_old(node.lookup_or_begin_fill(KEY))
 
 
 # --- leases: the member could not be told, and was counted as dead when its lease must have been over
@@ -182,7 +183,7 @@ def a_dark_node_answers_nothing(kind: type[CoherentCache]) -> None:
     keep(node, OLD)
     world.now += LEASE_SECONDS
     world.write()
-    must_not_be_old(node.begin(KEY))
+    must_not_be_old(node.lookup_or_begin_fill(KEY))
 
 
 def a_dark_near_cache_answers_nothing(kind: type[CoherentCache]) -> None:
@@ -191,7 +192,7 @@ def a_dark_near_cache_answers_nothing(kind: type[CoherentCache]) -> None:
     keep(near, OLD)
     world.now += LEASE_SECONDS
     world.write()
-    must_not_be_old(near.hit(KEY))
+    must_not_be_old(near.lookup(KEY))
 
 
 def a_dark_node_gives_its_peer_nothing(kind: type[CoherentCache]) -> None:
@@ -199,12 +200,12 @@ def a_dark_node_gives_its_peer_nothing(kind: type[CoherentCache]) -> None:
     source, destination = world.node(A, ON_A), world.node(B, OPEN_TO_B)
     keep(source, OLD)
     world.now += LEASE_SECONDS
-    destination.renew(world.now + LEASE_SECONDS)
+    destination.renew_lease(world.now + LEASE_SECONDS)
     world.write(destination)
     one = fill(destination)
-    found = source.lookup(KEY)
-    destination.complete(one, found if isinstance(found, Entry) else world.from_storage())
-    must_not_be_old(destination.begin(KEY))
+    found = source.peek(KEY)
+    destination.complete_fill(one, found if isinstance(found, Entry) else world.from_storage())
+    must_not_be_old(destination.lookup_or_begin_fill(KEY))
 
 
 def a_new_life_begins_empty(kind: type[CoherentCache]) -> None:
@@ -213,10 +214,10 @@ def a_new_life_begins_empty(kind: type[CoherentCache]) -> None:
     keep(node, OLD)
     world.now += LEASE_SECONDS
     world.write()
-    node.reborn("second")
+    node.start_incarnation("second")
     node.take_map(ON_A)
-    node.renew(world.now + LEASE_SECONDS)
-    must_not_be_old(node.begin(KEY))
+    node.renew_lease(world.now + LEASE_SECONDS)
+    must_not_be_old(node.lookup_or_begin_fill(KEY))
 
 
 def a_new_life_keeps_no_fill_of_the_old_one(kind: type[CoherentCache]) -> None:
@@ -226,11 +227,11 @@ def a_new_life_keeps_no_fill_of_the_old_one(kind: type[CoherentCache]) -> None:
     read = world.from_storage()
     world.now += LEASE_SECONDS
     world.write()
-    node.reborn("second")
+    node.start_incarnation("second")
     node.take_map(ON_A)
-    node.renew(world.now + LEASE_SECONDS)
-    node.complete(one, read)
-    must_not_be_old(node.begin(KEY))
+    node.renew_lease(world.now + LEASE_SECONDS)
+    node.complete_fill(one, read)
+    must_not_be_old(node.lookup_or_begin_fill(KEY))
 
 
 # --- maps
@@ -242,8 +243,8 @@ def what_is_lost_is_not_answered(kind: type[CoherentCache]) -> None:
     keep(source, OLD)
     source.take_map(CLOSING_TO_B)
     world.write()  # copies are [B] once A has named the epoch
-    must_not_be_old(source.begin(KEY))
-    must_not_be_old(source.lookup(KEY))
+    must_not_be_old(source.lookup_or_begin_fill(KEY))
+    must_not_be_old(source.peek(KEY))
 
 
 def what_is_lost_is_dropped(kind: type[CoherentCache]) -> None:
@@ -254,7 +255,7 @@ def what_is_lost_is_dropped(kind: type[CoherentCache]) -> None:
     world.write()  # copies are [A] once both have named the epoch
     destination.take_map(ON_A_AGAIN)
     destination.take_map(OPEN_TO_B_AGAIN)
-    must_not_be_old(destination.begin(KEY))
+    must_not_be_old(destination.lookup_or_begin_fill(KEY))
 
 
 def a_fill_of_what_is_lost_is_not_kept(kind: type[CoherentCache]) -> None:
@@ -266,8 +267,8 @@ def a_fill_of_what_is_lost_is_not_kept(kind: type[CoherentCache]) -> None:
     world.write()
     destination.take_map(ON_A_AGAIN)
     destination.take_map(OPEN_TO_B_AGAIN)
-    destination.complete(one, read)
-    must_not_be_old(destination.begin(KEY))
+    destination.complete_fill(one, read)
+    must_not_be_old(destination.lookup_or_begin_fill(KEY))
 
 
 def an_older_map_is_not_obeyed(kind: type[CoherentCache]) -> None:
@@ -275,10 +276,10 @@ def an_older_map_is_not_obeyed(kind: type[CoherentCache]) -> None:
     source = world.node(A, ON_A)
     source.take_map(CLOSING_TO_B)
     source.take_map(OPEN_TO_B)  # its answer was long on the way
-    if isinstance(begun := source.begin(KEY), Begun):
-        source.complete(begun.fill, world.from_storage())
+    if isinstance(begun := source.lookup_or_begin_fill(KEY), FillTicket):
+        source.complete_fill(begun.fill, world.from_storage())
     world.write()
-    must_not_be_old(source.begin(KEY))
+    must_not_be_old(source.lookup_or_begin_fill(KEY))
 
 
 def a_pull_asks_no_source_that_comes_after_it(kind: type[CoherentCache]) -> None:
@@ -291,8 +292,8 @@ def a_pull_asks_no_source_that_comes_after_it(kind: type[CoherentCache]) -> None
         second.take_map(pool_map)
     keep(first, OLD)
     world.write(second)
-    one = second.begin_pull(KEY, listed_at)
+    one = second.begin_pull_fill(KEY, listed_at)
     if one is not None:
-        second.complete_pull(one, peer_bytes(first), 0.0)
+        second.complete_pull_fill(one, peer_bytes(first), 0.0)
     world.write(first)
-    must_not_be_old(second.begin(KEY))
+    must_not_be_old(second.lookup_or_begin_fill(KEY))

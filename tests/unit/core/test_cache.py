@@ -256,35 +256,35 @@ def test_what_came_in_out_of_turn_leaves_in_its_turn() -> None:
 
 
 @pytest.mark.parametrize("policy", ["LRU", "RR"])
-def test_what_is_spared_leaves_first_whatever_the_policy(policy: str) -> None:
+def test_demoted_entries_leave_first_whatever_the_policy(policy: str) -> None:
     cache = ByteCache(3 * size_of("a", UNIT), policy, Random(3))
     for number, key in enumerate("abc"):
         cache.put(entry(key, UNIT), float(number))
-    cache.spare("c")
+    cache.demote("c")
     assert cache.has_room(size_of("d", UNIT), -5.0)
     cache.put(entry("d", UNIT), 10.0)
     assert sorted(keys_of(cache)) == ["a", "b", "d"]
-    cache.spare("b")
+    cache.demote("b")
     assert cache.put_older(entry("e", UNIT), -5.0)
     assert sorted(keys_of(cache)) == ["a", "d", "e"]
 
 
-def test_what_is_used_again_or_kept_after_all_is_not_spared() -> None:
+def test_using_an_entry_or_undoing_ends_its_demotion() -> None:
     cache = lru_of(("a", 10.0), ("b", 20.0), ("c", 30.0))
-    cache.spare("b")
+    cache.demote("b")
     cache.get("b", 40.0)
     cache.put(entry("d", UNIT), 50.0)
     assert keys_of(cache) == ["d", "b", "c"]
-    cache.spare("d")
-    cache.spare_none()
+    cache.demote("d")
+    cache.undo_demotions()
     cache.put(entry("e", UNIT), 60.0)
     assert keys_of(cache) == ["e", "d", "b"]
 
 
-def test_an_entry_that_is_not_there_cannot_be_spared() -> None:
+def test_an_entry_that_is_absent_cannot_be_demoted() -> None:
     cache = lru_of(("a", 10.0))
-    cache.spare("z")
+    cache.demote("z")
     cache.remove("a")
-    cache.spare("a")
+    cache.demote("a")
     cache.configure(0, "LRU")
     assert cache.used_bytes == 0

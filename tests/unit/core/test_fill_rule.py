@@ -7,7 +7,7 @@ from tests.unit.core import broken_caches as broken
 from tests.unit.core import coherence_scenarios as scenarios
 from tests.unit.core.coherence_scenarios import Scenario, StaleRead
 
-from elastic_images.core.coherence import CoherentCache
+from elastic_images.core.coherent_cache import CoherentCache
 
 ALL: list[Scenario] = [
     value

@@ -3,9 +3,10 @@ from __future__ import annotations
 import pytest
 
 from elastic_images.core.cache import ByteCache
-from elastic_images.core.coherence import Begun, CoherentCache
+from elastic_images.core.coherent_cache import CoherentCache
 from elastic_images.core.entry import Entry
 from elastic_images.core.errors import InvalidKey, InvalidRequest
+from elastic_images.core.fills import FillTicket
 from elastic_images.core.keys import check_key
 from elastic_images.core.partitions import partition_of
 from elastic_images.core.renditions import RENDITIONS, names_of, rendition_name, split_name
@@ -27,19 +28,19 @@ def test_an_unknown_rendition_is_refused_by_name() -> None:
 
 def test_an_invalidation_drops_the_renditions_and_spoils_their_fills() -> None:
     cache = CoherentCache(ByteCache(1_000_000), lambda: 0.0, slot=None)
-    cache.reborn("a" * 32)
-    cache.renew(1.0)
+    cache.start_incarnation("a" * 32)
+    cache.renew_lease(1.0)
     for name in names_of("k1"):
-        begun = cache.begin(name)
-        assert isinstance(begun, Begun)
-        cache.complete(begun.fill, _entry(name))
-    late = cache.begin(rendition_name("k2", "thumb"))
-    assert isinstance(late, Begun)
+        begun = cache.lookup_or_begin_fill(name)
+        assert isinstance(begun, FillTicket)
+        cache.complete_fill(begun.fill, _entry(name))
+    late = cache.lookup_or_begin_fill(rendition_name("k2", "thumb"))
+    assert isinstance(late, FillTicket)
 
-    assert cache.invalidate("a" * 32, ["k1", "k2"]) == 1 + len(RENDITIONS)
+    assert cache.invalidate_keys("a" * 32, ["k1", "k2"]) == 1 + len(RENDITIONS)
 
-    assert all(cache.hit(name) is None for name in names_of("k1"))
-    assert not cache.complete(late.fill, _entry(late.fill.key))
+    assert all(cache.lookup(name) is None for name in names_of("k1"))
+    assert not cache.complete_fill(late.fill, _entry(late.fill.key))
 
 
 def _entry(name: str) -> Entry:

@@ -13,13 +13,14 @@ import pytest
 
 from elastic_images.core.assignment import alternating
 from elastic_images.core.cache import ByteCache
-from elastic_images.core.coherence import Begun, CoherentCache
+from elastic_images.core.coherent_cache import CoherentCache
 from elastic_images.core.entry import Entry
 from elastic_images.core.errors import Conflict, Unauthenticated, Unavailable
+from elastic_images.core.fills import FillTicket
 from elastic_images.core.pool_map import first_map
 from elastic_images.http.internal_client import InternalClient
 from elastic_images.http.problems import PROBLEM_TYPE_PREFIX
-from elastic_images.pool.control import ControlListener
+from elastic_images.pool.control_listener import ControlListener
 from elastic_images.pool.invalidation import HttpInvalidationChannel
 from elastic_images.pool.view import Member
 
@@ -35,10 +36,10 @@ class Setup(NamedTuple):
         return Member(LIFE, "node-0", "node", f"127.0.0.1:{self.listener.port}", "")
 
     def keep(self, key: str) -> None:
-        begun = self.cache.begin(key)
-        assert isinstance(begun, Begun)
+        begun = self.cache.lookup_or_begin_fill(key)
+        assert isinstance(begun, FillTicket)
         entry = Entry(key, b"bytes", content_type="image/png", etag='"e"', version=1, updated_at=0.0)
-        assert self.cache.complete(begun.fill, entry)
+        assert self.cache.complete_fill(begun.fill, entry)
 
     def call(self, method: str, path: str, body: bytes = b"", *, token: str | None = TOKEN) -> tuple[int, Any]:
         connection = http.client.HTTPConnection("127.0.0.1", self.listener.port, timeout=10)
@@ -55,9 +56,9 @@ class Setup(NamedTuple):
 def started() -> Iterator[Setup]:
     """One listener for all: its end takes half a second."""
     cache = CoherentCache(ByteCache(1_000_000), lambda: 0.0, slot=0)
-    cache.reborn(LIFE)
+    cache.start_incarnation(LIFE)
     cache.take_map(first_map(alternating(1)))
-    cache.renew(1.0)
+    cache.renew_lease(1.0)
     made = Setup(cache, ControlListener("127.0.0.1", 0, TOKEN, cache))
     made.listener.start()
     yield made
@@ -81,12 +82,12 @@ def test_an_invalidation_drops_the_keys(setup: Setup, http_client: InternalClien
     for key in ("a", "caf\u00e9/b", "c"):
         setup.keep(key)
     HttpInvalidationChannel(http_client).invalidate(setup.member, ["a", "caf\u00e9/b", "unknown"], 5.0)
-    assert [setup.cache.lookup(key) is None for key in ("a", "caf\u00e9/b", "c")] == [True, True, False]
+    assert [setup.cache.peek(key) is None for key in ("a", "caf\u00e9/b", "c")] == [True, True, False]
 
 
 def test_an_invalidation_that_is_answered_has_spoiled_the_fill(setup: Setup) -> None:
-    begun = setup.cache.begin("a")
-    assert isinstance(begun, Begun)
+    begun = setup.cache.lookup_or_begin_fill("a")
+    assert isinstance(begun, FillTicket)
     body = json.dumps({"incarnation": LIFE, "keys": ["a"]}).encode()
     assert setup.call("POST", "/invalidate", body) == (200, {"dropped": 0})
     assert begun.fill.spoiled
@@ -111,7 +112,7 @@ def test_another_incarnation_refuses_and_nothing_is_dropped(setup: Setup, path: 
     setup.keep("a")
     status, problem = setup.call("POST", path, json.dumps({"incarnation": "b" * 32, "keys": ["a"]}).encode())
     assert (status, problem["type"]) == (409, PROBLEM_TYPE_PREFIX + "conflict")
-    assert setup.cache.lookup("a") is not None
+    assert setup.cache.peek("a") is not None
 
 
 def test_the_channel_tells_why_it_was_not_heard(setup: Setup, http_client: InternalClient) -> None:
@@ -155,7 +156,7 @@ BAD = {
 def test_a_body_that_cannot_be_understood_changes_nothing(setup: Setup, body: bytes, status: int) -> None:
     setup.keep("a")
     assert setup.call("POST", "/invalidate", body)[0] == status
-    assert setup.cache.lookup("a") is not None
+    assert setup.cache.peek("a") is not None
 
 
 @pytest.mark.parametrize(("method", "path"), [("GET", "/"), ("GET", "/invalidate"), ("POST", "/healthz")])
@@ -174,10 +175,10 @@ def test_it_answers_while_others_keep_it_waiting(setup: Setup) -> None:
 
 
 def test_it_answers_in_the_midst_of_fills(setup: Setup) -> None:
-    fills = [setup.cache.begin(f"key-{number}") for number in range(100)]
+    fills = [setup.cache.lookup_or_begin_fill(f"key-{number}") for number in range(100)]
     body = json.dumps({"incarnation": LIFE, "keys": [f"key-{number}" for number in range(100)]}).encode()
     assert setup.call("POST", "/invalidate", body) == (200, {"dropped": 0})
-    assert all(isinstance(begun, Begun) and begun.fill.spoiled for begun in fills)
+    assert all(isinstance(begun, FillTicket) and begun.fill.spoiled for begun in fills)
 
 
 def test_a_port_that_is_taken_is_an_error_at_once(setup: Setup) -> None:

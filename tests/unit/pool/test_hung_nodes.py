@@ -16,7 +16,7 @@ class Waiters:
 
     def __init__(self) -> None:
         self.now = 100.0
-        self.stalls = HungNodeGuard(lambda: self.now, waiting=4, silence_seconds=0.3)
+        self.guard = HungNodeGuard(lambda: self.now, waiting=4, silence_seconds=0.3)
         self._go = threading.Event()
         self._threads: list[threading.Thread] = []
 
@@ -27,12 +27,12 @@ class Waiters:
 
         def work() -> None:
             waiter = object()
-            inside = self.stalls.enter(name, waiter)
+            inside = self.guard.enter(name, waiter)
             entered.append(inside)
             arrived.wait(10)
             self._go.wait(10)
             if inside:
-                self.stalls.leave(name, waiter, answered=False)
+                self.guard.leave(name, waiter, answered=False)
 
         self._threads += (begun := [threading.Thread(target=work) for _ in range(count)])
         for thread in begun:
@@ -71,33 +71,33 @@ def test_of_a_silent_node_only_a_few_wait(waiters: Waiters) -> None:
 def test_one_answer_lets_all_in_again(waiters: Waiters) -> None:
     assert waiters.wait(4) == 4
     waiters.now += 0.5
-    assert waiters.stalls.enter("node", ONE_MORE)
+    assert waiters.guard.enter("node", ONE_MORE)
     assert waiters.wait(3) == 0
-    waiters.stalls.leave("node", ONE_MORE, answered=True)
+    waiters.guard.leave("node", ONE_MORE, answered=True)
     assert waiters.wait(3) == 3
 
 
 def test_any_number_waits_for_a_node_that_answers(waiters: Waiters) -> None:
     assert waiters.wait(4) == 4
     waiters.now += 0.2
-    assert waiters.stalls.enter("node", ONE_MORE)
+    assert waiters.guard.enter("node", ONE_MORE)
     waiters.now += 0.2
-    waiters.stalls.leave("node", ONE_MORE, answered=True)
+    waiters.guard.leave("node", ONE_MORE, answered=True)
     waiters.now += 0.2
     assert waiters.wait(20) == 20
 
 
 def test_an_error_is_no_sign_of_life(waiters: Waiters) -> None:
-    assert waiters.stalls.enter("node", ONE_MORE)
+    assert waiters.guard.enter("node", ONE_MORE)
     assert waiters.wait(4) == 4
     waiters.now += 0.4
-    waiters.stalls.leave("node", ONE_MORE, answered=False)
+    waiters.guard.leave("node", ONE_MORE, answered=False)
     assert waiters.wait(5) == 1
 
 
 def test_the_silence_of_a_node_that_nobody_asked_means_nothing(waiters: Waiters) -> None:
-    assert waiters.stalls.enter("node", ONE_MORE)
-    waiters.stalls.leave("node", ONE_MORE, answered=True)
+    assert waiters.guard.enter("node", ONE_MORE)
+    waiters.guard.leave("node", ONE_MORE, answered=True)
     waiters.now += 3600
     assert waiters.wait(9) == 9
 
@@ -113,4 +113,4 @@ def test_it_is_asked_again_when_those_who_waited_have_given_up() -> None:
     with made() as waiters:
         assert waiters.wait(4) == 4
         waiters.now += 1.0
-    assert waiters.stalls.enter("node", ONE_MORE)
+    assert waiters.guard.enter("node", ONE_MORE)

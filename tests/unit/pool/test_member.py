@@ -11,9 +11,10 @@ import pytest
 from tests.unit.pool.scripted_pool import Body, ScriptedPool, answer, map_at
 
 from elastic_images.core.cache import ByteCache
-from elastic_images.core.coherence import Begun, CoherentCache
+from elastic_images.core.coherent_cache import CoherentCache
 from elastic_images.core.entry import Entry
 from elastic_images.core.errors import ElasticImagesError, Unauthenticated, Unavailable
+from elastic_images.core.fills import FillTicket
 from elastic_images.core.pool_map import PoolMap
 from elastic_images.pool.life_lock import hold
 from elastic_images.pool.member import MAX_STAND_BACK_SECONDS, STAND_BACK_SECONDS, PoolMember
@@ -69,10 +70,10 @@ class Setup:
         self.member._poll()
 
     def keep(self, key: str) -> None:
-        begun = self.cache.begin(key)
-        assert isinstance(begun, Begun)
+        begun = self.cache.lookup_or_begin_fill(key)
+        assert isinstance(begun, FillTicket)
         entry = Entry(key, b"bytes", content_type="image/png", etag='"e"', version=1, updated_at=0.0)
-        assert self.cache.complete(begun.fill, entry)
+        assert self.cache.complete_fill(begun.fill, entry)
 
 
 def test_the_lease_counts_from_when_the_poll_was_sent() -> None:
@@ -113,7 +114,7 @@ def test_an_answer_that_took_longer_than_the_lease_gives_none() -> None:
 def test_the_map_is_taken_before_the_lease_is_renewed() -> None:
     setup = Setup()
     order: list[str] = []
-    take_map, renew = setup.cache.take_map, setup.cache.renew
+    take_map, renew = setup.cache.take_map, setup.cache.renew_lease
 
     def taken(pool_map: PoolMap | None) -> None:
         order.append("map")
@@ -123,7 +124,7 @@ def test_the_map_is_taken_before_the_lease_is_renewed() -> None:
         order.append("lease")
         renew(until)
 
-    setup.cache.take_map, setup.cache.renew = taken, renewed  # type: ignore[method-assign]
+    setup.cache.take_map, setup.cache.renew_lease = taken, renewed  # type: ignore[method-assign]
     setup.register(map_at(1))
     setup.poll(answer(map_at(2), stamp="2"))
     assert order == ["map", "lease"] * 2
@@ -168,7 +169,7 @@ def test_a_member_that_is_not_live_clears_and_registers_anew(state: str) -> None
     assert body["replaces"] == [first], "it has cleared, so that life is over"
     assert body["member"]["incarnation"] == setup.cache.incarnation != first
     assert body["member"]["epoch"] == 0, "a new life has dropped for no map yet"
-    assert setup.cache.lookup("k") is None, "nothing of the old life may be kept"
+    assert setup.cache.peek("k") is None, "nothing of the old life may be kept"
 
 
 def test_a_new_life_is_dark_and_refuses_the_old_name_before_it_is_registered() -> None:
@@ -500,22 +501,22 @@ class RenewsWhateverItIs(PoolMember):
 class RenewsBeforeItTakesTheMap(PoolMember):
     def _obey(self, answer: Body, sent: float) -> None:
         assert self._cache is not None
-        self._cache.renew(sent + LEASE_SECONDS)
+        self._cache.renew_lease(sent + LEASE_SECONDS)
         super()._obey(answer, sent)
 
 
 class KeepsItsLife(PoolMember):
     def _register(self) -> None:
         assert self._cache is not None
-        reborn = self._cache.reborn
+        reborn = self._cache.start_incarnation
 
         def goes_on(incarnation: str) -> None:
             if not self._cache or not self._cache.incarnation:
                 reborn(incarnation)
 
-        self._cache.reborn = goes_on  # type: ignore[method-assign]
+        self._cache.start_incarnation = goes_on  # type: ignore[method-assign]
         super()._register()
-        self._cache.reborn = reborn  # type: ignore[method-assign]
+        self._cache.start_incarnation = reborn  # type: ignore[method-assign]
 
 
 CAUGHT_BY: dict[type[PoolMember], Callable[[], None]] = {

@@ -13,8 +13,9 @@ from tests.unit.pool.raw_server import RawServer
 
 from elastic_images.core.assignment import alternating
 from elastic_images.core.cache import ByteCache
-from elastic_images.core.coherence import Begun, CoherentCache
+from elastic_images.core.coherent_cache import CoherentCache
 from elastic_images.core.errors import InvalidRequest, Unauthenticated
+from elastic_images.core.fills import FillTicket
 from elastic_images.core.pool_map import close_resize, first_map, open_resize
 from elastic_images.http.base_app import base_app
 from elastic_images.http.internal_client import InternalClient
@@ -113,8 +114,8 @@ def test_a_member_that_is_fenced_comes_back_as_another_and_empty(store: PoolStor
     made = start()
     wait_for(lambda: not made.cache.dark)
     first = made.cache.incarnation
-    begun = made.cache.begin("k1")
-    assert isinstance(begun, Begun)
+    begun = made.cache.lookup_or_begin_fill("k1")
+    assert isinstance(begun, FillTicket)
     store.fence(first)
     wait_for(lambda: made.cache.incarnation != first and not made.cache.dark)
     assert begun.fill.spoiled

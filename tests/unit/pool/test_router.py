@@ -11,7 +11,7 @@ from elastic_images.core.assignment import alternating
 from elastic_images.core.errors import Unavailable
 from elastic_images.core.pool_map import PoolMap, first_map, open_resize
 from elastic_images.http.lean_client import LeanAnswer, LeanClient
-from elastic_images.pool.breaker import OPEN_SECONDS, Breakers
+from elastic_images.pool.circuit_breakers import OPEN_SECONDS, CircuitBreakers
 from elastic_images.pool.hung_nodes import SILENCE_SECONDS, WAITING
 from elastic_images.pool.router import PoolRouter
 from elastic_images.pool.view import Member, PoolView
@@ -61,8 +61,8 @@ class Setup:
         self.failures += 1
 
     def get(self, key: str = KEY) -> tuple[int, int] | None:
-        answered = self.router.get(key, {})
-        return None if answered is None else (answered[0].status, answered[1])
+        answered = self.router.fetch(key, {})
+        return None if answered is None else (answered.status, answered.slot)
 
     def asked(self) -> list[str]:
         return [address for address, _, _ in self.nodes.asked]
@@ -185,13 +185,13 @@ def test_without_a_pool_or_an_owner_storage_is_asked(known: PoolView) -> None:
 def test_stale_bytes_are_asked_for_by_name_and_only_taken_whole() -> None:
     setup = Setup()
     setup.nodes.status["data-0:1"] = 200
-    assert setup.router.ask_stale(KEY) is not None
+    assert setup.router.fetch_stale(KEY) is not None
     assert setup.nodes.asked[0][2]["X-Stale"] == "1"
     setup.nodes.status["data-0:1"] = 404
-    assert setup.router.ask_stale(KEY) is None
+    assert setup.router.fetch_stale(KEY) is None
     assert setup.router.locate(KEY)[1] == 0
     setup.view = view(None)
-    assert setup.router.ask_stale(KEY) is None
+    assert setup.router.fetch_stale(KEY) is None
     assert setup.router.locate(KEY) == (11, None)
 
 
@@ -207,7 +207,7 @@ class Time:
 
 def test_a_breaker_opens_after_failures_in_a_row_and_lets_one_try_at_a_time() -> None:
     time = Time()
-    breakers = Breakers(time, failures=3, open_seconds=1.0)
+    breakers = CircuitBreakers(time, failures=3, open_seconds=1.0)
     for _ in range(2):
         breakers.failed("a")
     assert breakers.allows("a")
@@ -230,7 +230,7 @@ def test_a_breaker_opens_after_failures_in_a_row_and_lets_one_try_at_a_time() ->
 
 
 def test_a_success_between_failures_keeps_a_breaker_closed() -> None:
-    breakers = Breakers(Time(), failures=2)
+    breakers = CircuitBreakers(Time(), failures=2)
     for _ in range(5):
         breakers.failed("a")
         breakers.succeeded("a")
@@ -239,7 +239,7 @@ def test_a_success_between_failures_keeps_a_breaker_closed() -> None:
 
 def test_who_tried_and_said_nothing_is_followed_by_another() -> None:
     time = Time()
-    breakers = Breakers(time, failures=1, open_seconds=1.0)
+    breakers = CircuitBreakers(time, failures=1, open_seconds=1.0)
     breakers.failed("a")
     time.now = 1.0
     assert breakers.allows("a")

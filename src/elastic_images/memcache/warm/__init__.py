@@ -1,1 +1,1 @@
-"""Warm pulls: a node takes the hottest entries of its new partitions from their previous owners."""
+"""Warming: a node that gains partitions copies their entries from the previous owners."""

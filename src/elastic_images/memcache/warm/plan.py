@@ -1,9 +1,9 @@
-"""What a node pulls, and what it and its sources can do without: decided before anything is moved. Pure.
+"""What a node pulls, and what it and its sources need not keep: decided before anything moves. Pure.
 
-The hottest entries that fit remain, of what the node keeps and of what it gains together (invariant I8). What is
-colder than that is room for others from the start: full nodes that exchange partitions would else push out what is
-still wanted while they wait for each other. (A simulation of 8 -> 7 nodes, each full, lost 2 of 4,193 entries with
-such a plan, and 136 where each node pulled what was hotter than its coldest.)
+Of what the node keeps and what it gains, the hottest entries that fit remain (invariant I8). Everything colder makes
+room from the start: otherwise full nodes that exchange partitions evict what is still wanted while they wait for each
+other. (In a simulation of 8 -> 7 full nodes such a plan lost 2 of 4,193 entries; pulling whatever was hotter than the
+node's coldest lost 136.)
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, order=True)
 class Listed:
-    """An entry that somebody has."""
+    """An entry that some node has."""
 
     age_seconds: float
-    """Since its last use, at the moment when the pull began."""
+    """Since its last use, when the pull began."""
     key: str
     size_bytes: int
     source: int
-    """The slot that has it."""
+    """The slot of the node."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,15 +30,15 @@ class PullPlan:
     """What to do."""
 
     wanted: tuple[Listed, ...]
-    """To be pulled, in this order: the hottest first."""
-    let_go: tuple[str, ...]
-    """Keys of its own that are colder than what it wants."""
+    """What to pull, hottest first."""
+    demoted: tuple[str, ...]
+    """Keys of its own that are colder than everything it wants, coldest first."""
     cut_age_seconds: float | None
-    """What has this age or more is not wanted; None: everything is."""
+    """Entries of this age or more are not wanted; None: all are."""
 
 
 def plan_pull(own: Iterable[Listed], offered: Iterable[Listed], capacity_bytes: int) -> PullPlan:
-    """Choose the hottest of `own` and `offered` that fit together. Of equal age, what comes first in `own` wins."""
+    """Choose the hottest of `own` and `offered` that fit together. At equal age, `own` comes first."""
     own = sorted(own)
     room, cut = capacity_bytes, None
     wanted: list[Listed] = []
@@ -53,5 +53,5 @@ def plan_pull(own: Iterable[Listed], offered: Iterable[Listed], capacity_bytes: 
         room -= listed.size_bytes
         if not is_own:
             wanted.append(listed)
-    let_go = () if cut is None else tuple(entry.key for entry in reversed(own) if entry.age_seconds >= cut)
-    return PullPlan(tuple(wanted), let_go, cut)
+    demoted = () if cut is None else tuple(entry.key for entry in reversed(own) if entry.age_seconds >= cut)
+    return PullPlan(tuple(wanted), demoted, cut)

@@ -1,4 +1,4 @@
-"""The nodes that a pull takes from: what they have, the entries themselves, and what they need not keep."""
+"""The nodes that a pull copies from."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from elastic_images.memcache.warm.plan import Listed
 from elastic_images.pool.view import Member, PoolView
 
 _PAGE_KEYS = 2_000
-"""Making the answer to this holds a source up, and its readers with it."""
+"""Small, because making a page holds up the source and its readers."""
 _DECLINE_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
-    """A previous owner, and the partitions that come from it. Safe to share between threads."""
+class PullSource:
+    """A previous owner, and the partitions to pull from it. Safe to share between threads."""
 
     slot: int
     member: Member
@@ -30,8 +30,8 @@ class Source:
     client: LeanClient
     http: InternalClient
 
-    def offered(self) -> Iterator[Listed]:
-        """The entries that it has, hottest first; ends where it no longer answers."""
+    def list_entries(self) -> Iterator[Listed]:
+        """Its entries, hottest first; stops early if it no longer responds."""
         cursor: int | None = 0
         wanted = ",".join(map(str, self.partitions))
         while cursor is not None:
@@ -48,7 +48,7 @@ class Source:
             cursor = page["next"]
 
     def fetch(self, key: str) -> Entry | None:
-        """An entry; None where it has it no longer, or does not answer."""
+        """An entry; None if it is gone or the source does not respond."""
         try:
             answer = self.client.get(
                 self.member.data_address, f"/peer/{quote_key(key)}", {"X-Incarnation": self.member.incarnation}
@@ -58,7 +58,7 @@ class Source:
             return None
 
     def decline(self, older_than_seconds: float) -> None:
-        """Tell it that what was last used so long ago is not wanted. Where it does not hear, it keeps it for longer."""
+        """Say that entries last used that long ago are not wanted. A source that misses this just keeps them longer."""
         body = {
             "incarnation": self.member.incarnation,
             "partitions": list(self.partitions),
@@ -77,10 +77,10 @@ class PullSources:
         self._client = client
         self._http = http
 
-    def of(self, view: PoolView, partitions: Mapping[int, Sequence[int]]) -> dict[int, Source]:
-        """Those slots' living nodes, each with the partitions that come from it."""
+    def live(self, view: PoolView, partitions: Mapping[int, Sequence[int]]) -> dict[int, PullSource]:
+        """The live nodes among these slots, by slot, each with the partitions to pull from it."""
         return {
-            slot: Source(slot, member, its, self._client, self._http)
+            slot: PullSource(slot, member, its, self._client, self._http)
             for slot, its in partitions.items()
             if (member := view.live_node(slot))
         }

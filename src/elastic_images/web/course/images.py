@@ -47,7 +47,7 @@ def add_image_calls(api: Blueprint, images: Images, plane: Plane, max_image_byte
     @rule("read")
     def key(_path: str) -> dict[str, Any]:
         wanted = key_in_path(request.environ, "/api/key/", trailing_slash=True)
-        return success(key=wanted, content=b64encode(plane.read(wanted).body).decode())
+        return success(key=wanted, content=b64encode(plane.read_whole(wanted).body).decode())
 
     @api.post("/api/delete_all")
     @api.post("/api/delete_all/")

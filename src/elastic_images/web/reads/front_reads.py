@@ -1,4 +1,4 @@
-"""What web answers on the front's thread (`front.reads.Reads`)."""
+"""The reads that web serves on the front's thread (`front.reads.Reads`)."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from elastic_images.http.answer import Answer
 from elastic_images.http.serving import answer, is_conditional
 from elastic_images.metrics.counters import Counters
 from elastic_images.web.reads.near_cache import NearCache
-from elastic_images.web.reads.plane import IMAGES, ImagePlane
+from elastic_images.web.reads.plane import ImagePlane
 from elastic_images.web.reads.relay import Relays
+from elastic_images.web.reads.requested_name import IMAGES
 
 
-class WebReads:
-    """The near cache at once, the owner node by a question, and the data plane for all that takes longer."""
+class WebFrontReads:
+    """Serves near hits at once, relays to the owner node, and leaves whatever may wait to the data plane."""
 
     prefixes = (IMAGES.encode(),)
 
@@ -26,11 +27,11 @@ class WebReads:
         counters: Counters,
         may_answer: Callable[[Environ], bool],
     ) -> None:
-        """`may_answer`: whether nobody needs to be known, and the Host is ours."""
-        self._near_hit = near.cache.hit if near is not None else lambda _name: None
+        """`may_answer`: whether anyone may read, and the Host is allowed."""
+        self._lookup = near.cache.lookup if near is not None else lambda _name: None
         self._count_hit = counters.counter("hits").increment
         self._may_answer = may_answer
-        self.question: Callable[[str], Question | None] = relays.begin
+        self.question: Callable[[str], Question | None] = relays.begin_relay
         self.respond = plane.respond
 
     def judge(self, environ: Environ) -> Verdict:
@@ -40,8 +41,8 @@ class WebReads:
         return Verdict.CONDITIONAL if is_conditional(environ) else Verdict.WHOLE
 
     def hit(self, name: str, environ: Environ, now: float) -> Whole | None:  # noqa: ARG002 - the fields were judged
-        """See `front.reads.Reads`. What is in memory under a name is a key, so that it need not be checked."""
-        entry = self._near_hit(name)
+        """See `front.reads.Reads`. A name found in memory is a valid key and needs no check."""
+        entry = self._lookup(name)
         if entry is None:
             return None
         self._count_hit()
@@ -49,7 +50,7 @@ class WebReads:
 
     def from_memory(self, name: str, environ: Environ, now: float) -> Answer | None:
         """See `front.reads.Reads`."""
-        entry = self._near_hit(name)
+        entry = self._lookup(name)
         if entry is None:
             return None
         self._count_hit()

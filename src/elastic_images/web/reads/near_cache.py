@@ -1,15 +1,15 @@
 """The near cache: a web process's small copy of the very hottest images.
 
-So that one popular image cannot saturate its one owner, and the common hit costs no second hop. Its rules are those
-of every cache of the pool (`core.coherence`); here is only what it lets in.
+It keeps one popular image from saturating its owner, and saves the common hit a second hop. It follows the rules of
+every cache in the pool (`core.coherent_cache`); this module only decides what to let in.
 """
 
 from __future__ import annotations
 
 from elastic_images.core.cache import ByteCache
-from elastic_images.core.coherence import CoherentCache, Fill
+from elastic_images.core.coherent_cache import CoherentCache, Refusal
 from elastic_images.core.entry import Entry
-from elastic_images.core.errors import ElasticImagesError
+from elastic_images.core.fills import Fill, FillTicket
 from elastic_images.pool.lease_clock import lease_clock
 
 _REMEMBERED_KEYS = 8192
@@ -17,8 +17,8 @@ _POPULAR_READS = 2
 _LARGEST_SHARE = 8
 
 
-class Popularity:
-    """Counts reads by key, and forgets: a key is popular when it is read again before many others came.
+class PopularKeys:
+    """Counts reads by key, and forgets: a key is popular if it is read again before many others are.
 
     Threads may share it; a count lost between them makes a key popular one read later.
     """
@@ -28,8 +28,8 @@ class Popularity:
         self._popular_reads = popular_reads
         self._counts: dict[str, int] = {}
 
-    def read(self, key: str) -> bool:
-        """Count a read, and say whether the key is popular."""
+    def count_read(self, key: str) -> bool:
+        """Count a read. Gives whether the key is popular."""
         counts = self._counts
         count = counts.get(key, 0) + 1
         if len(counts) >= self._remembered_keys:
@@ -38,29 +38,31 @@ class Popularity:
         return count >= self._popular_reads
 
 
-class PoolUnused(ElasticImagesError):
-    """A near fill could not use the pool: whoever waited for it asks storage himself."""
-
-
 class NearCache:
     """A coherent cache of all partitions, and what it lets in. Safe to share between threads."""
 
     def __init__(self, capacity_bytes: int) -> None:
         self.cache = CoherentCache(ByteCache(capacity_bytes, "LRU"), lease_clock, slot=None)
-        self._popularity = Popularity()
+        self._popular_keys = PopularKeys()
         self._largest_bytes = capacity_bytes // _LARGEST_SHARE
 
     def wants(self, key: str) -> bool:
-        """Count a read that memory did not answer; whether the image should be fetched whole and kept."""
-        return self._popularity.read(key)
+        """Count a miss. Gives whether the image should be fetched whole and kept."""
+        return self._popular_keys.count_read(key)
 
-    def end(self, fill: Fill, entry: Entry) -> None:
-        """End a fill. The entry is kept unless it is so large that this one image would push out all the others."""
+    def begin_fill(self, key: str) -> Entry | FillTicket | None:
+        """Count a miss and, if the image is wanted, join or register its fill.
+
+        The entry, if it has come in since; None if the image is not wanted or the cache is dark.
+        """
+        if not self.wants(key):
+            return None
+        found = self.cache.lookup_or_begin_fill(key)
+        return None if isinstance(found, Refusal) else found
+
+    def complete_fill(self, fill: Fill, entry: Entry) -> None:
+        """End a fill. The entry is not kept if it is so large that it would push out most others."""
         if len(entry.body) <= self._largest_bytes:
-            self.cache.complete(fill, entry)
+            self.cache.complete_fill(fill, entry)
         else:
-            self.cache.pass_on(fill, entry)
-
-    def give_up(self, fill: Fill) -> None:
-        """End a fill for which the pool could not be used."""
-        self.cache.fail(fill, PoolUnused("The pool cannot be used."))
+            self.cache.release_fill(fill, entry)

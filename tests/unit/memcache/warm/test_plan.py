@@ -26,7 +26,7 @@ def test_the_hottest_that_fit_remain_and_nothing_else(
         fits.append(entry)
         used += entry.size_bytes
     assert list(plan.wanted) == [entry for entry in fits if entry.source == 1]
-    kept = {entry.key for entry in mine} - set(plan.let_go)
+    kept = {entry.key for entry in mine} - set(plan.demoted)
     assert kept <= {entry.key for entry in fits}
     assert (plan.cut_age_seconds is None) == (len(fits) == len(everything))
     if plan.cut_age_seconds is not None:
@@ -36,11 +36,11 @@ def test_the_hottest_that_fit_remain_and_nothing_else(
 def test_the_coldest_goes_first() -> None:
     plan = plan_pull(listed(0, (1, 5), (7, 5), (9, 5)), listed(1, (2, 5)), 10)
     assert [entry.key for entry in plan.wanted] == ["1-2"]
-    assert plan.let_go == ("0-9", "0-7")
+    assert plan.demoted == ("0-9", "0-7")
     assert plan.cut_age_seconds == 7.0
 
 
 def test_where_all_fits_all_is_wanted() -> None:
     plan = plan_pull(listed(0, (1, 5)), listed(1, (2, 5), (0, 5)), 15)
     assert [entry.key for entry in plan.wanted] == ["1-0", "1-2"]
-    assert (plan.let_go, plan.cut_age_seconds) == ((), None)
+    assert (plan.demoted, plan.cut_age_seconds) == ((), None)

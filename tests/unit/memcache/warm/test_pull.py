@@ -11,14 +11,15 @@ from tests.unit.pool.pools import node
 
 from elastic_images.core.assignment import alternating
 from elastic_images.core.cache import ByteCache
-from elastic_images.core.coherence import Begun, CoherentCache, Fill
+from elastic_images.core.coherent_cache import CoherentCache
 from elastic_images.core.entry import Entry
 from elastic_images.core.errors import Unavailable
+from elastic_images.core.fills import Fill, FillTicket
 from elastic_images.core.pool_map import abort_resize, close_resize, first_map, open_resize, settle
 from elastic_images.http.entries import fact_headers
 from elastic_images.http.internal_client import InternalClient
 from elastic_images.http.lean_client import LeanAnswer, LeanClient
-from elastic_images.memcache.warm.puller import Puller
+from elastic_images.memcache.warm.pull_thread import PullThread
 from elastic_images.memcache.warm.sources import PullSources
 from elastic_images.pool.view import PoolView
 
@@ -34,15 +35,15 @@ class Setup:
     def __init__(self, kind: type[CoherentCache] = CoherentCache) -> None:
         self.now = 0.0
         self.cache = kind(ByteCache(1_000_000), lambda: self.now, slot=1)
-        self.cache.reborn("b")
+        self.cache.start_incarnation("b")
         self.cache.take_map(OPEN)
-        self.cache.renew(3.0)
+        self.cache.renew_lease(3.0)
         self.asked: list[str] = []
         self.on_list: Callable[[], None] = lambda: None
         self.on_ask: Callable[[], None] = lambda: None
         self.view = PoolView(OPEN, (node(0), node(1)))
         sources = PullSources(cast(LeanClient, self), cast(InternalClient, self))
-        self.puller = Puller(1, self.cache, sources, bytes_per_second=1_000_000_000)
+        self.puller = PullThread(1, self.cache, sources, bytes_per_second=1_000_000_000)
 
     def get(self, address: str, path: str, headers: Mapping[str, str]) -> LeanAnswer:
         assert address == "data-0:1"
@@ -67,19 +68,19 @@ def setup() -> Setup:
 
 
 def test_what_is_gained_is_pulled_and_what_it_brings_counts_as_a_hit(setup: Setup) -> None:
-    joined: list[Begun] = []
+    joined: list[FillTicket] = []
     setup.on_ask = lambda: joined.append(_joined(setup))
     setup.pull()
     listing, image = setup.asked
     assert listing.startswith("/keys?partitions=1,3,5,7,9,11,13,15&")
     assert image == "/peer/k1"
-    assert isinstance(setup.cache.begin(KEY), Entry)
+    assert isinstance(setup.cache.lookup_or_begin_fill(KEY), Entry)
     assert joined[0].fill.from_previous
 
 
-def _joined(setup: Setup) -> Begun:
-    begun = setup.cache.begin(KEY)
-    assert isinstance(begun, Begun)
+def _joined(setup: Setup) -> FillTicket:
+    begun = setup.cache.lookup_or_begin_fill(KEY)
+    assert isinstance(begun, FillTicket)
     assert not begun.leader, "the fill is registered before its bytes are asked for"
     return begun
 
@@ -87,11 +88,11 @@ def _joined(setup: Setup) -> Begun:
 def test_a_write_while_the_bytes_are_on_their_way_leaves_nothing_behind(setup: Setup) -> None:
     setup.on_ask = lambda: _told(setup)
     setup.pull()
-    assert setup.cache.lookup(KEY) is None
+    assert setup.cache.peek(KEY) is None
 
 
 def _told(setup: Setup) -> None:
-    setup.cache.invalidate("b", [KEY])
+    setup.cache.invalidate_keys("b", [KEY])
 
 
 def test_a_map_that_takes_the_partition_while_the_bytes_are_on_their_way_leaves_nothing_behind(setup: Setup) -> None:
@@ -102,7 +103,7 @@ def test_a_map_that_takes_the_partition_while_the_bytes_are_on_their_way_leaves_
 
     setup.on_ask = back_and_forth
     setup.pull()
-    assert setup.cache.lookup(KEY) is None
+    assert setup.cache.peek(KEY) is None
 
 
 @pytest.mark.parametrize("later", [close_resize(OPEN), abort_resize(OPEN)], ids=["close", "abort"])
@@ -127,8 +128,8 @@ def test_the_map_may_move_on_at_the_last_moment(setup: Setup) -> None:
 
 
 def test_what_is_there_or_on_its_way_is_not_asked_for(setup: Setup) -> None:
-    begun = setup.cache.begin(KEY)
-    assert isinstance(begun, Begun)
+    begun = setup.cache.lookup_or_begin_fill(KEY)
+    assert isinstance(begun, FillTicket)
     setup.pull()
     assert len(setup.asked) == 1
 
@@ -140,17 +141,17 @@ def test_bytes_that_do_not_come_end_the_fill(setup: Setup) -> None:
     setup.on_ask = fail
     setup.pull()
     assert setup.cache.statistics()["fills"] == 0
-    assert setup.cache.lookup(KEY) is None
+    assert setup.cache.peek(KEY) is None
 
 
 class RegistersNothing(CoherentCache):
     """A pull without registered fills."""
 
-    def begin_pull(self, key: str, epoch: int) -> Fill | None:
-        fill = super().begin_pull(key, epoch)
+    def begin_pull_fill(self, key: str, epoch: int) -> Fill | None:
+        fill = super().begin_pull_fill(key, epoch)
         if fill is not None:
             with self._lock:
-                self._leave(fill)
+                self._unregister(fill)
         return fill
 
 

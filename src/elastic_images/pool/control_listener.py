@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from elastic_images.core.coherence import CoherentCache
+from elastic_images.core.coherent_cache import CoherentCache
 from elastic_images.core.errors import ElasticImagesError, InvalidRequest, NotFound, TooLarge, Unauthenticated
 from elastic_images.http.problems import problem_document
 
@@ -65,7 +65,7 @@ def _routes(cache: CoherentCache) -> dict[tuple[str, str], Route]:
         keys = body.get("keys")
         if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
             raise InvalidRequest("keys is a list of keys.")
-        return {"dropped": cache.invalidate(str(body.get("incarnation")), keys)}
+        return {"dropped": cache.invalidate_keys(str(body.get("incarnation")), keys)}
 
     def clear(body: dict[str, Any]) -> dict[str, Any]:
         return {"dropped": cache.clear(str(body.get("incarnation")))}

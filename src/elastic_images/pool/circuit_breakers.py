@@ -8,7 +8,7 @@ from collections.abc import Callable
 OPEN_SECONDS = 1.0
 
 
-class Breakers:
+class CircuitBreakers:
     """Remembers failures by name. Safe to share between threads.
 
     After `failures` in a row a name is blocked for `open_seconds`; then one caller may try, the others wait for what

@@ -1,7 +1,7 @@
-"""Warming: a node pulls the partitions that it gained from their previous owners, hottest first, as much as fits.
+"""Warming: a node pulls the partitions it gained from their previous owners, hottest first, as much as fits.
 
-Moving the hottest first follows ElMem (U. U. Hafeez, M. Wajahat, A. Gandhi: "ElMem: Towards an Elastic Memcached
-System", ICDCS 2018). What is moved is chosen in `pull_plan`, and moved in `pulling`.
+Moving the hottest entries first follows ElMem (U. U. Hafeez, M. Wajahat, A. Gandhi: "ElMem: Towards an Elastic
+Memcached System", ICDCS 2018). `plan` chooses what to move, `pull` moves it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from elastic_images.core.coherence import CoherentCache
+from elastic_images.core.coherent_cache import CoherentCache
 from elastic_images.memcache.warm.pull import Pull
 from elastic_images.memcache.warm.sources import PullSources
 from elastic_images.pool.view import PoolView
@@ -23,19 +23,19 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class PullProgress:
-    """How far a node's pull is."""
+    """How far a node's pull has come."""
 
     epoch: int = 0
-    """Of the map that it belongs to."""
+    """The epoch of the map that it belongs to."""
     done: bool = True
     keys: int = 0
     bytes: int = 0
 
 
-class Puller:
-    """Pulls on a thread of its own when `consider` is given a map that says so.
+class PullThread:
+    """Runs a pull on its own thread whenever `consider` gets a map that calls for one.
 
-    With 0 bytes a second it pulls nothing, and says at once that it is done.
+    At 0 bytes a second it pulls nothing and reports itself done at once.
     """
 
     def __init__(
@@ -54,8 +54,8 @@ class Puller:
         self._clock = clock
         self._wake = threading.Condition()
         self._wanted: PoolView | None = None
-        self._seen = ("", 0)
-        """The last pull's incarnation and epoch: a new life has nothing of what was pulled before."""
+        self._last = ("", 0)
+        """Incarnation and epoch of the last pull: a new incarnation has nothing of what an earlier one pulled."""
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="pull", daemon=True)
         self.progress = PullProgress()
@@ -65,22 +65,22 @@ class Puller:
         self._thread.start()
 
     def stop(self) -> None:
-        """End what is under way, and the thread."""
+        """End the current pull and the thread."""
         with self._wake:
             self._stopping.set()
             self._wake.notify()
-        if self._thread.ident is not None:  # else it was stopped before it was started
+        if self._thread.ident is not None:  # otherwise it was never started
             self._thread.join(2.0)
 
     def consider(self, view: PoolView) -> None:
-        """Look at a view that the cache has already obeyed; pull what its open resize brings here. Does not wait."""
+        """Pull what an open resize brings here, by a view whose map the cache has already taken. Does not wait."""
         pull = (self._cache.incarnation, self._cache.epoch)
-        if view.map is None or view.map.epoch != self._cache.epoch or pull == self._seen:
+        if view.map is None or view.map.epoch != self._cache.epoch or pull == self._last:
             return
         if not gained(view, self._slot):
             return
         with self._wake:
-            self._seen = pull
+            self._last = pull
             self.progress = PullProgress(view.map.epoch, done=self._bytes_per_second == 0)
             self._wanted = None if self.progress.done else view
             self._wake.notify()
@@ -99,18 +99,17 @@ class Puller:
             try:
                 if view is not None:
                     self._pull(view)
-            except Exception:  # noqa: BLE001 - a pull is a help; without it entries come by reads
-                _log.exception("pulling failed")
+            except Exception:  # noqa: BLE001 - pulls are optional; without them reads fill the cache
+                _log.exception("pull failed")
             with self._wake:
                 if self._wanted is None:
                     self.progress = replace(self.progress, done=True)
 
     def _pull(self, view: PoolView) -> None:
-        partitions = {source: slots for source, slots in gained(view, self._slot).items() if view.live_node(source)}
         pull = Pull(
             self._slot,
             self._cache,
-            self._sources.of(view, partitions),
+            self._sources.live(view, gained(view, self._slot)),
             epoch=view.map.epoch if view.map else 0,
             bytes_per_second=self._bytes_per_second,
             stopping=self._stopping,
@@ -125,7 +124,7 @@ class Puller:
 
 
 def gained(view: PoolView, slot: int) -> dict[int, list[int]]:
-    """The partitions that an open resize brings to `slot`, by their previous owner's slot."""
+    """The partitions that an open resize brings to `slot`, by the slot of their previous owner."""
     found: dict[int, list[int]] = {}
     for partition, state in enumerate(view.map.partitions if view.map else ()):
         if state.owner == slot and state.previous is not None:

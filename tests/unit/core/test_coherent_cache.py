@@ -11,9 +11,10 @@ import pytest
 
 from elastic_images.core.assignment import alternating
 from elastic_images.core.cache import ByteCache
-from elastic_images.core.coherence import Begun, CoherentCache, Fill, Refusal
+from elastic_images.core.coherent_cache import CoherentCache, Refusal
 from elastic_images.core.entry import Entry
 from elastic_images.core.errors import Conflict, InvalidRequest, Unavailable
+from elastic_images.core.fills import Fill, FillTicket
 from elastic_images.core.pool_map import close_resize, first_map, open_resize
 
 KEY = "k1"
@@ -25,19 +26,19 @@ class Setup:
     def __init__(self, *, slot: int | None = 0, capacity_bytes: int = 1_000_000) -> None:
         self.now = 0.0
         self.cache = CoherentCache(ByteCache(capacity_bytes), lambda: self.now, slot=slot)
-        self.cache.reborn("a")
+        self.cache.start_incarnation("a")
         self.cache.take_map(ONE)
-        self.cache.renew(LEASE_SECONDS)
+        self.cache.renew_lease(LEASE_SECONDS)
 
     def fill(self, key: str = KEY) -> Fill:
-        begun = self.cache.begin(key)
-        assert isinstance(begun, Begun)
+        begun = self.cache.lookup_or_begin_fill(key)
+        assert isinstance(begun, FillTicket)
         assert begun.leader
         return begun.fill
 
     def keep(self, key: str = KEY) -> Entry:
         made = entry(key)
-        assert self.cache.complete(self.fill(key), made)
+        assert self.cache.complete_fill(self.fill(key), made)
         return made
 
 
@@ -54,20 +55,20 @@ def setup() -> Setup:
 
 
 def test_the_first_leads_and_the_others_wait_for_him(setup: Setup) -> None:
-    first = setup.cache.begin(KEY)
-    later = [setup.cache.begin(KEY) for _ in range(3)]
-    assert isinstance(first, Begun)
+    first = setup.cache.lookup_or_begin_fill(KEY)
+    later = [setup.cache.lookup_or_begin_fill(KEY) for _ in range(3)]
+    assert isinstance(first, FillTicket)
     assert first.leader
-    assert all(isinstance(one, Begun) and not one.leader and one.fill is first.fill for one in later)
+    assert all(isinstance(one, FillTicket) and not one.leader and one.fill is first.fill for one in later)
     made = entry()
-    assert setup.cache.complete(first.fill, made)
+    assert setup.cache.complete_fill(first.fill, made)
     assert first.fill.wait(0) is made
-    assert setup.cache.begin(KEY) is made
+    assert setup.cache.lookup_or_begin_fill(KEY) is made
 
 
 def test_a_fill_that_fails_gives_everyone_its_error_and_leaves_nothing(setup: Setup) -> None:
     fill = setup.fill()
-    setup.cache.fail(fill, Unavailable("storage is down"))
+    setup.cache.fail_fill(fill, Unavailable("storage is down"))
     for _ in range(2):
         with pytest.raises(Unavailable, match="storage is down"):
             fill.wait(0)
@@ -81,25 +82,25 @@ def test_who_waits_in_vain_is_told_so(setup: Setup) -> None:
 
 def test_what_is_passed_on_is_not_kept(setup: Setup) -> None:
     fill, made = setup.fill(), entry()
-    setup.cache.pass_on(fill, made)
+    setup.cache.release_fill(fill, made)
     assert fill.wait(0) is made
-    assert setup.cache.lookup(KEY) is None
+    assert setup.cache.peek(KEY) is None
 
 
 def test_what_does_not_fit_is_given_and_not_kept() -> None:
     setup = Setup(capacity_bytes=2000)
     fill, large = setup.fill(), entry(body_bytes=3000)
-    assert not setup.cache.complete(fill, large)
+    assert not setup.cache.complete_fill(fill, large)
     assert fill.wait(0) is large
-    assert setup.cache.lookup(KEY) is None
+    assert setup.cache.peek(KEY) is None
 
 
 def test_a_spoiled_fill_still_answers_those_who_joined_it(setup: Setup) -> None:
     fill, old = setup.fill(), entry()
-    setup.cache.invalidate("a", [KEY])
-    assert not setup.cache.complete(fill, old)
+    setup.cache.invalidate_keys("a", [KEY])
+    assert not setup.cache.complete_fill(fill, old)
     assert fill.wait(0) is old
-    assert setup.cache.lookup(KEY) is None
+    assert setup.cache.peek(KEY) is None
 
 
 def test_at_most_one_unspoiled_fill_for_a_key(setup: Setup) -> None:
@@ -107,23 +108,23 @@ def test_at_most_one_unspoiled_fill_for_a_key(setup: Setup) -> None:
     for _ in range(5):
         fills.append(setup.fill())
         assert setup.cache.statistics()["fills"] == 1
-        setup.cache.invalidate("a", [KEY])
+        setup.cache.invalidate_keys("a", [KEY])
     assert setup.cache.statistics()["fills"] == 0
     assert all(fill.spoiled for fill in fills)
 
 
 def test_a_pull_begins_only_for_what_is_ours_not_there_and_not_on_its_way(setup: Setup) -> None:
-    pull = setup.cache.begin_pull(KEY, 1)
+    pull = setup.cache.begin_pull_fill(KEY, 1)
     assert pull is not None
-    assert setup.cache.begin_pull(KEY, 1) is None, "on its way"
-    joined = setup.cache.begin(KEY)
-    assert isinstance(joined, Begun)
+    assert setup.cache.begin_pull_fill(KEY, 1) is None, "on its way"
+    joined = setup.cache.lookup_or_begin_fill(KEY)
+    assert isinstance(joined, FillTicket)
     assert joined.fill is pull
-    assert setup.cache.complete_pull(pull, entry(), 60.0)
-    assert setup.cache.begin_pull(KEY, 1) is None, "there"
-    assert setup.cache.begin_pull("other", 2) is None, "another map"
+    assert setup.cache.complete_pull_fill(pull, entry(), 60.0)
+    assert setup.cache.begin_pull_fill(KEY, 1) is None, "there"
+    assert setup.cache.begin_pull_fill("other", 2) is None, "another map"
     setup.now = LEASE_SECONDS
-    assert setup.cache.begin_pull("other", 1) is None, "dark"
+    assert setup.cache.begin_pull_fill("other", 1) is None, "dark"
 
 
 def test_a_pull_keeps_what_is_hotter() -> None:
@@ -134,12 +135,12 @@ def test_a_pull_keeps_what_is_hotter() -> None:
     setup.keep("b")
     assert setup.cache.would_keep(entry("c").size_bytes, 0.5)
     assert not setup.cache.would_keep(entry("c").size_bytes, 2.0)
-    pull = setup.cache.begin_pull("c", 1)
+    pull = setup.cache.begin_pull_fill("c", 1)
     assert pull is not None
-    assert not setup.cache.complete_pull(pull, entry("c"), 2.0)
-    again = setup.cache.begin_pull("c", 1)
+    assert not setup.cache.complete_pull_fill(pull, entry("c"), 2.0)
+    again = setup.cache.begin_pull_fill("c", 1)
     assert again is not None
-    assert setup.cache.complete_pull(again, entry("c"), 0.5)
+    assert setup.cache.complete_pull_fill(again, entry("c"), 0.5)
     assert [one.key for one, _ in setup.cache.entries(frozenset(range(16)), 9)] == ["b", "c"]
 
 
@@ -150,30 +151,30 @@ def test_before_its_first_lease_a_cache_is_dark() -> None:
     cache = CoherentCache(ByteCache(1000), lambda: 0.0, slot=0)
     assert cache.dark
     assert cache.epoch == 0
-    assert cache.begin(KEY) is Refusal.DARK
-    cache.renew(1.0)
-    assert cache.begin(KEY) is Refusal.NOT_MINE, "no map, no part"
+    assert cache.lookup_or_begin_fill(KEY) is Refusal.DARK
+    cache.renew_lease(1.0)
+    assert cache.lookup_or_begin_fill(KEY) is Refusal.NOT_MINE, "no map, no part"
 
 
 def test_a_lease_ends_at_its_moment_and_only_grows(setup: Setup) -> None:
     setup.keep()
-    setup.cache.renew(1.0)
+    setup.cache.renew_lease(1.0)
     setup.now = LEASE_SECONDS - 0.001
-    assert isinstance(setup.cache.begin(KEY), Entry)
-    assert setup.cache.hit(KEY) is not None
+    assert isinstance(setup.cache.lookup_or_begin_fill(KEY), Entry)
+    assert setup.cache.lookup(KEY) is not None
     setup.now = LEASE_SECONDS
-    assert setup.cache.begin(KEY) is Refusal.DARK
-    assert setup.cache.lookup(KEY) is Refusal.DARK
-    assert setup.cache.hit(KEY) is None
-    setup.cache.renew(2 * LEASE_SECONDS)
-    assert isinstance(setup.cache.begin(KEY), Entry), "it was told of everything meanwhile"
+    assert setup.cache.lookup_or_begin_fill(KEY) is Refusal.DARK
+    assert setup.cache.peek(KEY) is Refusal.DARK
+    assert setup.cache.lookup(KEY) is None
+    setup.cache.renew_lease(2 * LEASE_SECONDS)
+    assert isinstance(setup.cache.lookup_or_begin_fill(KEY), Entry), "it was told of everything meanwhile"
 
 
 def test_the_lease_is_checked_by_the_clock_at_each_look(setup: Setup) -> None:
     looks: list[float] = []
     setup.keep()
     setup.cache._clock = lambda: looks.append(0.0) or 0.0  # type: ignore[func-returns-value]
-    for look in (setup.cache.begin, setup.cache.lookup, setup.cache.hit):
+    for look in (setup.cache.lookup_or_begin_fill, setup.cache.peek, setup.cache.lookup):
         before = len(looks)
         look(KEY)
         assert len(looks) > before
@@ -184,7 +185,7 @@ def test_a_near_cache_takes_every_partition_whatever_the_map() -> None:
     kept = {key: near.keep(key) for key in ("k1", "k2", "k3", "k4")}
     for pool_map in (open_resize(ONE, alternating(8)), close_resize(open_resize(ONE, alternating(8)))):
         near.cache.take_map(pool_map)
-        assert all(near.cache.begin(key) is made for key, made in kept.items())
+        assert all(near.cache.lookup_or_begin_fill(key) is made for key, made in kept.items())
 
 
 def test_a_node_answers_for_what_its_map_gives_it(setup: Setup) -> None:
@@ -192,21 +193,21 @@ def test_a_node_answers_for_what_its_map_gives_it(setup: Setup) -> None:
     for key in ("k1", "k2"):
         setup.keep(key)
     setup.cache.take_map(opened)
-    assert isinstance(setup.cache.begin("k1"), Entry), "the previous owner may still answer"
+    assert isinstance(setup.cache.lookup_or_begin_fill("k1"), Entry), "the previous owner may still answer"
     setup.cache.take_map(close_resize(opened))
-    assert setup.cache.begin("k1") is Refusal.NOT_MINE
-    assert isinstance(setup.cache.begin("k2"), Entry), "what it keeps, it keeps warm"
+    assert setup.cache.lookup_or_begin_fill("k1") is Refusal.NOT_MINE
+    assert isinstance(setup.cache.lookup_or_begin_fill("k2"), Entry), "what it keeps, it keeps warm"
     assert setup.cache.epoch == 3
 
 
 def test_stale_bytes_end_some_time_after_the_lease(setup: Setup) -> None:
     setup.keep()
     setup.now = LEASE_SECONDS + 9.9
-    assert setup.cache.stale(KEY, 10.0) is not None
-    assert setup.cache.stale("other", 10.0) is None
+    assert setup.cache.peek_stale(KEY, 10.0) is not None
+    assert setup.cache.peek_stale("other", 10.0) is None
     setup.now = LEASE_SECONDS + 10.0
-    assert setup.cache.stale(KEY, 10.0) is None
-    assert setup.cache.stale(KEY, 0.0) is None
+    assert setup.cache.peek_stale(KEY, 10.0) is None
+    assert setup.cache.peek_stale(KEY, 0.0) is None
 
 
 # --- being told
@@ -215,8 +216,8 @@ def test_stale_bytes_end_some_time_after_the_lease(setup: Setup) -> None:
 def test_an_invalidation_drops_what_is_named_and_nothing_else(setup: Setup) -> None:
     for key in ("a", "b", "c"):
         setup.keep(key)
-    assert setup.cache.invalidate("a", ["a", "c", "unknown"]) == 2
-    assert [setup.cache.lookup(key) is None for key in ("a", "b", "c")] == [True, False, True]
+    assert setup.cache.invalidate_keys("a", ["a", "c", "unknown"]) == 2
+    assert [setup.cache.peek(key) is None for key in ("a", "b", "c")] == [True, False, True]
     assert setup.cache.statistics()["invalidations"] == 2
 
 
@@ -224,8 +225,8 @@ def test_an_invalidation_drops_the_renditions_too(setup: Setup) -> None:
     for name in ("a", "a\0thumb", "a\0preview", "ab"):
         setup.keep(name)
     pending = setup.fill("c\0thumb")
-    setup.cache.invalidate("a", ["a", "c"])
-    assert [setup.cache.lookup(name) is None for name in ("a", "a\0thumb", "a\0preview", "ab")] == [
+    setup.cache.invalidate_keys("a", ["a", "c"])
+    assert [setup.cache.peek(name) is None for name in ("a", "a\0thumb", "a\0preview", "ab")] == [
         True,
         True,
         True,
@@ -234,14 +235,14 @@ def test_an_invalidation_drops_the_renditions_too(setup: Setup) -> None:
     assert pending.spoiled
 
 
-@pytest.mark.parametrize("call", ["invalidate", "clear"])
+@pytest.mark.parametrize("call", ["invalidate_keys", "clear"])
 def test_another_incarnation_is_a_conflict_and_nothing_changes(setup: Setup, call: str) -> None:
     setup.keep()
     pending = setup.fill("other")
-    arguments: list[object] = ["b", [KEY, "other"]] if call == "invalidate" else ["b"]
+    arguments: list[object] = ["b", [KEY, "other"]] if call == "invalidate_keys" else ["b"]
     with pytest.raises(Conflict):
         getattr(setup.cache, call)(*arguments)
-    assert setup.cache.lookup(KEY) is not None
+    assert setup.cache.peek(KEY) is not None
     assert not pending.spoiled
 
 
@@ -292,9 +293,9 @@ def test_under_many_threads_no_read_is_older_than_what_was_acknowledged_before_i
     """Readers, writers, evictions, maps and lapses at once, a fixed number of steps each."""
     keys = [f"key-{number}" for number in range(12)]
     cache = CoherentCache(ByteCache(6 * entry("key-0").size_bytes, policy), lambda: 0.0, slot=0)
-    cache.reborn("a")
+    cache.start_incarnation("a")
     cache.take_map(ONE)
-    cache.renew(1.0)
+    cache.renew_lease(1.0)
     disk = Disk(keys)
     stale: list[str] = []
     errors: list[BaseException] = []
@@ -302,14 +303,14 @@ def test_under_many_threads_no_read_is_older_than_what_was_acknowledged_before_i
     def read(random: Random) -> None:
         key = random.choice(keys)
         floor = disk.acknowledged[key]
-        begun = cache.begin(key)
-        if isinstance(begun, Begun):
+        begun = cache.lookup_or_begin_fill(key)
+        if isinstance(begun, FillTicket):
             if begun.leader:
                 found = entry(key, disk.stored[key])
                 if random.random() < 0.1:
-                    cache.fail(begun.fill, Unavailable("no luck"))
+                    cache.fail_fill(begun.fill, Unavailable("no luck"))
                     return
-                cache.complete(begun.fill, found)
+                cache.complete_fill(begun.fill, found)
             try:
                 begun = begun.fill.wait(10)
             except Unavailable:
@@ -322,7 +323,7 @@ def test_under_many_threads_no_read_is_older_than_what_was_acknowledged_before_i
         key = random.choice(mine[threading.current_thread().name])
         disk.stored[key] += 1
         version = disk.stored[key]
-        cache.invalidate("a", [key])
+        cache.invalidate_keys("a", [key])
         disk.acknowledged[key] = version
 
     def disturb(random: Random) -> None:
@@ -364,8 +365,8 @@ def test_a_fill_under_many_threads_is_one_and_frees_all() -> None:
 
     def ask() -> None:
         start.wait(10)
-        begun = setup.cache.begin(KEY)
-        assert isinstance(begun, Begun)
+        begun = setup.cache.lookup_or_begin_fill(KEY)
+        assert isinstance(begun, FillTicket)
         if begun.leader:
             led.append(begun.fill)
         got.append(begun.fill.wait(10))
@@ -376,7 +377,7 @@ def test_a_fill_under_many_threads_is_one_and_frees_all() -> None:
     while not led or len(led[0]._done._cond._waiters) < 16:  # type: ignore[attr-defined]
         threading.Event().wait(0.001)
     made = entry()
-    setup.cache.complete(led[0], made)
+    setup.cache.complete_fill(led[0], made)
     for thread in threads:
         thread.join(10)
     assert (len(led), got) == (1, [made] * 16)
