@@ -18,7 +18,8 @@ from statistics import median
 from typing import Any
 
 from testing.loaded import APPS, loaded
-from testing.system import System, running, wait_for
+from testing.system import System, running
+from testing.waiting import wait_for
 
 from benchmarks.lib.facts import facts
 from benchmarks.lib.images import jpegs

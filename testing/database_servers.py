@@ -17,7 +17,7 @@ from pathlib import Path
 
 from sqlalchemy import create_engine, text
 
-_START_SECONDS = 60.0
+_START_SECONDS = 120.0
 _ROOM_BYTES = 1_000_000_000
 _READY = ("ready for connections", "ready to accept connections")
 
@@ -186,7 +186,7 @@ def _running(command: list[str], log: Path, user: str | None, server: DatabaseSe
         # PostgreSQL takes it for a fast shutdown, which does not wait for its clients; MariaDB for a normal one.
         process.send_signal(2 if "postgres" in command[0] else 15)
         try:
-            process.wait(20)
+            process.wait(60)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

@@ -162,7 +162,7 @@ class FakeEc2:
         ec2 = self.client()
         ec2.terminate_instances(InstanceIds=[id_])
 
-    def machine(self, slot: int, *, seconds: float = 30.0) -> Machine:
+    def machine(self, slot: int, *, seconds: float = 60.0) -> Machine:
         """The slot's machine that is on, once there is one."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:

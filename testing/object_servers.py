@@ -22,7 +22,7 @@ WRITER = ("AKTESTWRITER", "secret-of-the-writer")
 READER = ("AKTESTREADER", "secret-of-the-reader")
 """Access key and secret; on SeaweedFS the reader may get and list only."""
 
-_START_SECONDS = 60.0
+_START_SECONDS = 120.0
 _ATTEMPTS = 5
 
 
@@ -151,7 +151,7 @@ def _running(command: list[str], log: Path, place: tuple[str, int], path: str, *
 def _wait_until_ready(process: subprocess.Popen[bytes], place: tuple[str, int], path: str) -> bool:
     deadline = time.monotonic() + _START_SECONDS
     while process.poll() is None and time.monotonic() < deadline:
-        connection = http.client.HTTPConnection(*place, timeout=2)
+        connection = http.client.HTTPConnection(*place, timeout=10)
         try:
             connection.request("GET", path)
             if connection.getresponse().status == 200:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from testing.client import Client
 from testing.photographs import Photograph
-from testing.system import wait_for
+from testing.waiting import WAIT_SECONDS, wait_for
 
 
 @dataclass(slots=True)
@@ -37,7 +37,7 @@ class Readers:
             else:
                 self.failures.append(failure)
 
-    def wait_for_more(self, number: int = 200, *, seconds: float = 30.0) -> None:
+    def wait_for_more(self, number: int = 200, *, seconds: float = WAIT_SECONDS) -> None:
         """Return when so many more reads were answered."""
         goal = self.count + number
         wait_for(lambda: self.count >= goal or self.failures, f"{number} more reads", seconds=seconds)

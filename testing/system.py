@@ -17,10 +17,10 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, TypeVar, cast
+from typing import IO, Any, cast
 
 import psutil
 
@@ -29,32 +29,12 @@ from elastic_images.core.errors import ElasticImagesError
 from elastic_images.http.internal_client import InternalClient
 from elastic_images.process.ports import check_free, ports_of
 from testing.client import Client
+from testing.waiting import wait_for
 
 COMMAND = Path(sys.executable).with_name("elastic-images")
 MARK = "TEST_SYSTEM_MARK"
-START_SECONDS = 60.0
-STOP_SECONDS = 20.0
-T = TypeVar("T")
-
-
-def wait_for(condition: Callable[[], T | None], what: str, *, seconds: float = 30.0, every: float = 0.05) -> T:
-    """The first true value of `condition`; a failure that says `what` after so many seconds.
-
-    A call that the system refuses or does not answer, and what is not found, counts as not yet.
-    """
-    deadline = time.monotonic() + seconds
-    last: object = None
-    while True:
-        try:
-            value = condition()
-            if value:
-                return value
-            last = value
-        except (ElasticImagesError, OSError, LookupError) as error:
-            last = error
-        if time.monotonic() > deadline:
-            raise AssertionError(f"not within {seconds:g} s: {what}; last seen: {last!r}")
-        time.sleep(every)
+START_SECONDS = 120.0
+STOP_SECONDS = 60.0
 
 
 @contextlib.contextmanager
@@ -225,7 +205,7 @@ class System:
         """What the autoscaler says of the pool."""
         return cast("dict[str, Any]", self.autoscaler().pool())
 
-    def wait_settled(self, nodes: int | None = None, *, seconds: float = 60.0) -> dict[str, Any]:
+    def wait_settled(self, nodes: int | None = None, *, seconds: float = 120.0) -> dict[str, Any]:
         """The pool, once no resize is under way, and it has so many nodes that all take part."""
 
         def settled() -> dict[str, Any] | None:
@@ -239,7 +219,7 @@ class System:
 
         return wait_for(settled, f"the pool is settled ({nodes or 'any'} nodes)", seconds=seconds, every=0.1)
 
-    def scale(self, nodes: int, *, seconds: float = 60.0) -> dict[str, Any]:
+    def scale(self, nodes: int, *, seconds: float = 120.0) -> dict[str, Any]:
         """Resize the pool by hand and wait for it."""
         self.autoscaler().update_config({"mode": "manual", "num_nodes": nodes})
         return self.wait_settled(nodes, seconds=seconds)
@@ -248,7 +228,7 @@ class System:
         """Run `elastic-images WORDS` as a person on this machine would."""
         known = {"data": self.data, "port_offset": self.offset, **settings}
         done = subprocess.run(
-            [str(COMMAND), *words], env=environment(known), capture_output=True, text=True, timeout=60, check=False
+            [str(COMMAND), *words], env=environment(known), capture_output=True, text=True, timeout=180, check=False
         )
         assert not check or done.returncode == 0, f"elastic-images {words}: {done.returncode}\n{done.stderr}"
         return done
@@ -284,7 +264,7 @@ class System:
     def kill(self, process: psutil.Process) -> None:
         """`kill -9`, and wait until it is gone."""
         process.kill()
-        wait_for(lambda: not is_alive(process), f"{process.pid} is gone", seconds=10)
+        wait_for(lambda: not is_alive(process), f"{process.pid} is gone")
 
 
 class StartFailed(Exception):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import NoReturn, Self
 
-WAIT_SECONDS = 15.0
+WAIT_SECONDS = 60.0
 """So long nothing may come before it counts as a hang. No test waits so long in order to pass."""
 
 

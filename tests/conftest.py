@@ -19,7 +19,7 @@ PREFIX = "ELASTIC_IMAGES_"
 SERVICES_VARIABLE = PREFIX + "TEST_SERVICES"
 MISSING_RIGHTS = "not allowed here: "
 """Begins the reason of a skip that no installation can mend; it is told, and is no failure."""
-LEAVE_SECONDS = float(os.environ.get("TEST_LEAVE_SECONDS", "5"))
+LEAVE_SECONDS = float(os.environ.get("TEST_LEAVE_SECONDS", "30"))
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from testing.hosts.system import NODES, WEBS, Database, SeveralHosts, several_hosts
-from testing.system import wait_for
+from testing.waiting import wait_for
 
 from benchmarks.checker import load
 from benchmarks.checker.cuts import Cut, inject

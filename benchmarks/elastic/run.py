@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from testing.system import System, running, wait_for
+from testing.system import System, running
+from testing.waiting import wait_for
 
 from benchmarks.elastic.images import Catalog, make_catalog
 from benchmarks.elastic.load import Read, Readers

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from testing.system import System, wait_for
+from testing.system import System
+from testing.waiting import wait_for
 
 from benchmarks.elastic.images import Catalog
 from benchmarks.elastic.load import Read, Readers

@@ -10,7 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from testing.system import System, running, wait_for
+from testing.system import System, running
+from testing.waiting import wait_for
 
 from benchmarks.lib.options import Options
 from benchmarks.lib.processes import app_name, pss_bytes

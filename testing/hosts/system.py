@@ -27,14 +27,15 @@ from testing.database_servers import DatabaseServer
 from testing.hosts.autoscaler import HOSTS_VARIABLE
 from testing.hosts.network import Network, network
 from testing.object_servers import seaweedfs
-from testing.system import COMMAND, environment, marked, shown, wait_for
+from testing.system import COMMAND, environment, marked, shown
+from testing.waiting import wait_for
 
 WEBS = ("web1", "web2")
 STORAGES = ("storage1", "storage2")
 NODES = ("node1", "node2", "node3")
 HOSTS = (*WEBS, *STORAGES, *NODES, "autoscaler", "data", "people")
 TOKEN = uuid.UUID(int=5).hex
-START_SECONDS = 60.0
+START_SECONDS = 120.0
 
 Database = Callable[[str], AbstractContextManager[DatabaseServer]]
 
@@ -80,7 +81,7 @@ class SeveralHosts:
             with contextlib.suppress(psutil.NoSuchProcess):
                 if process.cmdline()[-3:] == ["memcache", "--slot", str(slot)]:
                     process.kill()
-                    process.wait(10)
+                    process.wait(60)
 
     def prepare(self) -> str:
         """Make the database ready; an administrator's token."""
@@ -130,8 +131,8 @@ class SeveralHosts:
         self.lifeline.cut()
         try:
             for process in self.running.values():
-                process.wait(20)
-            wait_for(lambda: not marked(self.mark), "no process is left", seconds=20)
+                process.wait(60)
+            wait_for(lambda: not marked(self.mark), "no process is left")
         finally:
             left = marked(self.mark)
             for one in left:

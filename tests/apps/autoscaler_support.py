@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from testing.settings import make_settings
+from testing.waiting import wait_for
 
 from elastic_images.autoscaler.client import AutoscalerClient
 from elastic_images.autoscaler.nodes.local import LocalNodeProvider
@@ -24,14 +24,6 @@ from elastic_images.settings import Settings
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
-
-
-def wait_until(holds: Callable[[], bool], what: str, seconds: float = 60.0) -> None:
-    """Return when `holds`; fail after so many seconds."""
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
-        time.sleep(0.02)
 
 
 class Autoscaler:
@@ -72,7 +64,7 @@ class Autoscaler:
         return bool(pool["phase"] == "settled" and owners == live == set(slots) == {n["slot"] for n in pool["nodes"]})
 
     def wait_settled_on(self, *slots: int) -> None:
-        wait_until(lambda: self.settled_on(*slots), f"settled on {slots}: {self.client.pool()}")
+        wait_for(lambda: self.settled_on(*slots), f"settled on {slots}: {self.client.pool()}")
 
 
 @contextlib.contextmanager

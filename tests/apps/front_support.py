@@ -12,7 +12,7 @@ from elastic_images.front.reads import Environ, Question, Verdict, Whole
 from elastic_images.http.answer import Answer
 from elastic_images.http.response_head import ResponseHead
 
-WAIT_SECONDS = 10.0
+WAIT_SECONDS = 60.0
 
 
 def lines(body: bytes) -> bytes:

@@ -31,7 +31,7 @@ from elastic_images.process.server import serving
 TOKEN = "test-internal-token"
 LEASE_SECONDS = 3.0
 UPDATED_AT = 1_000_000_000.0
-WAIT_SECONDS = 10.0
+WAIT_SECONDS = 60.0
 
 
 def entry(key: str, version: int = 1, body: bytes | None = None) -> Entry:

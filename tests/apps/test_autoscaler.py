@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.apps.autoscaler_support import Autoscaler, autoscaler, wait_until
+from testing.waiting import wait_for
+from tests.apps.autoscaler_support import Autoscaler, autoscaler
 from tests.unit.autoscaler.world import FakeNodeProvider
 
 from elastic_images.core.cache import ByteCache
@@ -40,7 +41,7 @@ def app(tmp_path: Path) -> Iterator[Autoscaler]:
         provider = FakeNodeProvider(time.monotonic)
         provider.broken.update(range(8))
         made.start(provider)
-        wait_until(lambda: len(made.client.events()) > 0, "the first step")
+        wait_for(lambda: len(made.client.events()) > 0, "the first step")
         yield made
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 from testing.system import free_offset
-from tests.apps.autoscaler_support import Autoscaler, autoscaler, wait_until
+from testing.waiting import wait_for
+from tests.apps.autoscaler_support import Autoscaler, autoscaler
 
 from elastic_images.core.assignment import alternating
 from elastic_images.pool.life_lock import holder, node_lock_path
@@ -60,7 +61,7 @@ def test_a_killed_node_comes_back(pool: Autoscaler) -> None:
     before = pid(pool.settings.data, 1)
     assert before is not None
     os.kill(before, signal.SIGKILL)
-    wait_until(lambda: pid(pool.settings.data, 1) not in (None, before), "node 1 is back")
+    wait_for(lambda: pid(pool.settings.data, 1) not in (None, before), "node 1 is back")
     pool.wait_settled_on(0, 1)
     assert assignment(pool) == alternating(2)
     assert any("node 1 died" in row["reason"] for row in pool.client.resizes(5))
@@ -78,7 +79,7 @@ def test_a_restarted_autoscaler_adopts_its_nodes_and_goes_on_with_a_resize(pool:
     pool.wait_settled_on(0)
     assert pid(pool.settings.data, 1) is None, "an adopted node can be stopped"
     pool.client.update_config({"num_nodes": 4})
-    wait_until(lambda: pool.client.pool()["nodes"][-1]["state"] != "absent", "a resize is under way")
+    wait_for(lambda: pool.client.pool()["nodes"][-1]["state"] != "absent", "a resize is under way")
     pool.stop()
     pool.start()
     pool.wait_settled_on(0, 1, 2, 3)
@@ -90,7 +91,7 @@ def test_a_hung_node_does_not_block_a_resize_and_is_replaced(pool: Autoscaler) -
     assert before is not None
     os.kill(before, signal.SIGSTOP)
     pool.client.update_config({"num_nodes": 3})
-    wait_until(lambda: pid(pool.settings.data, 1) not in (None, before), "the hung node is replaced")
+    wait_for(lambda: pid(pool.settings.data, 1) not in (None, before), "the hung node is replaced")
     pool.wait_settled_on(0, 1, 2)
     assert assignment(pool) == alternating(3)
     kinds = {event["kind"] for event in pool.client.events(100)}

@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from testing.system import wait_for
+from testing.waiting import wait_for
 from tests.apps.front_support import WAIT_SECONDS, Plane, Wire, behind
 from tests.unit.pool.raw_server import RawServer, ok
 
@@ -234,7 +234,7 @@ def test_clients_that_go_away_leave_nothing_behind(plane: Plane, port: int) -> N
 
 
 def test_idle_and_unfinished_connections_are_closed(plane: Plane) -> None:
-    with serving(behind, reads=plane, idle_seconds=0.4) as bound:
+    with serving(behind, reads=plane, idle_seconds=1.0) as bound:
         with Wire(bound.port) as wire:
             assert wire.get("/images/a")[0] == 200
             assert wire.at_end
@@ -244,7 +244,7 @@ def test_idle_and_unfinished_connections_are_closed(plane: Plane) -> None:
         with Wire(bound.port) as wire:
             wire.post("/images/slow/1")
             assert plane.waiting.acquire(timeout=WAIT_SECONDS)
-            threading.Timer(1.0, plane.gate.set).start()
+            threading.Timer(2.0, plane.gate.set).start()
             assert wire.answer()[0] == 200, "who waits for us is not idle"
 
 

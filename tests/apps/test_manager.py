@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from argon2 import PasswordHasher
 from flask import Flask
 from flask.testing import FlaskClient
 from testing.settings import make_settings
+from testing.waiting import wait_for
 from werkzeug.test import TestResponse
 
 from elastic_images.accounts.accounts import Accounts
@@ -154,7 +154,7 @@ class FakeImages:
     def delete_all_progress(self, *, actor: Actor) -> Iterator[int]:
         self.deleted_by.append(actor)
         yield 5
-        self.hold.wait(10)
+        self.hold.wait(60)
         if self.down:
             raise Unavailable("127.0.0.1:5001 stopped.")
         yield 12
@@ -538,13 +538,6 @@ def test_a_manager_that_stops_waits_for_no_deletion(manager: Manager) -> None:
     manager.deletion.stop(timeout_seconds=0.01)
     manager.images.hold.set()
     manager.deletion.stop()
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
 
 
 def test_records_are_shown_as_text_and_page_on(manager: Manager, root: FlaskClient) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import http.client
 import json
-import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from testing.waiting import wait_for
 from tests.apps.node_support import TOKEN, Node, Storage, entry, served_node
 
 from elastic_images.core.assignment import alternating
@@ -44,7 +44,7 @@ def node(storage: Storage, tmp_path: Path) -> Iterator[Node]:
 
 def ask(node: Node, path: str, method: str = "GET", *, token: str | None = TOKEN, **headers: str) -> Got:
     host, _, port = node.address.partition(":")
-    connection = http.client.HTTPConnection(host, int(port), timeout=20)
+    connection = http.client.HTTPConnection(host, int(port), timeout=60)
     sent = {name.replace("_", "-"): value for name, value in headers.items()}
     if token is not None:
         sent["Authorization"] = f"Bearer {token}"
@@ -256,12 +256,7 @@ def test_fifty_who_ask_at_once_cost_one_fill(node: Node, storage: Storage) -> No
 def wait_for_waiters(node: Node, count: int) -> None:
     """Return when so many have joined the fill of the key."""
     fill = node.cache._fills[KEY]
-    met = threading.Event()
-    for _ in range(1000):
-        if len(fill._done._cond._waiters) == count:  # type: ignore[attr-defined]
-            return
-        met.wait(0.01)
-    raise AssertionError("they did not join")
+    wait_for(lambda: len(fill._done._cond._waiters) == count, "they have joined")  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(("trouble", "status"), [("down", 503), ("gone", 404)])

@@ -99,7 +99,7 @@ class Web:
         return self.plane.respond(environ) if self.port is None else self._fetch(method, key, query, headers)
 
     def _fetch(self, method: str, key: str, query: str, fields: Mapping[str, str]) -> Answer:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         target = f"/images/{quote(key)}" + (f"?{query}" if query else "")
         connection.request(method, target, headers={name.replace("_", "-"): fields[name] for name in fields})
         said = connection.getresponse()
@@ -441,13 +441,13 @@ def test_those_who_wait_for_a_near_fill_that_fails_ask_for_themselves(make: Call
     def trouble(connection: Any, _number: int) -> None:
         read_request(connection)
         asked.set()
-        go_on.wait(10)
+        go_on.wait(60)
 
     with RawServer(trouble) as server, ThreadPoolExecutor(8) as threads:
         web.plane._near.wants = lambda _key: True  # type: ignore[union-attr, method-assign]
         web.point_at(server.address)
         reads = [threads.submit(web.get) for _ in range(8)]
-        assert asked.wait(10)
+        assert asked.wait(60)
         go_on.set()
         assert {(one.result().status, told(one.result())) for one in reads} == {("200 OK", "BYPASS")}
 
@@ -522,7 +522,7 @@ def test_what_is_no_open_read_of_an_image_is_left_to_the_app_behind(make: Callab
 
 
 def fetch(port: int, method: str, path: str, **headers: str) -> tuple[int, bytes]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     try:
         connection.request(method, path, headers=headers)
         answer = connection.getresponse()

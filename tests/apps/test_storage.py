@@ -18,6 +18,7 @@ from testing.fault_proxy import answering, fault_proxy, losing_the_answer
 from testing.photographs import photographs
 from testing.settings import make_settings
 from testing.storage_parts import picture, write_id
+from testing.waiting import wait_for
 
 from elastic_images.core.errors import (
     BrokenImage,
@@ -249,7 +250,7 @@ def test_a_body_cut_off_half_way_leaves_nothing(storage: Storage, cut: int) -> N
         f"X-Actor: {json.dumps(ANN.to_json())}\r\n\r\n"
     )
     host, port = storage.address.split(":")
-    with socket.create_connection((host, int(port)), timeout=10) as connection:
+    with socket.create_connection((host, int(port)), timeout=60) as connection:
         connection.sendall(head.encode() + sent[:cut])
         connection.shutdown(socket.SHUT_WR)
         answer = connection.recv(65536)
@@ -453,13 +454,12 @@ def test_a_start_finishes_what_was_left_pending(storage: Storage) -> None:
     second = build(storage.settings)
     second.start(Bound(0, ""))
     try:
-        for _ in range(1000):
+
+        def states() -> list[str]:
             with engine.connect() as connection:
-                states = connection.exec_driver_sql("SELECT state FROM image_changes").scalars().all()
-            if states == ["done"]:
-                break
-            second._keeper._stopping.wait(0.01)
-        assert states == ["done"]
+                return list(connection.exec_driver_sql("SELECT state FROM image_changes").scalars())
+
+        wait_for(lambda: states() == ["done"], "the change is done")
     finally:
         second.stop()
         engine.dispose()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import count
 from pathlib import Path
 
 import pytest
+from testing.waiting import wait_for
 from tests.apps.node_support import TOKEN, Node, Storage, entry, served_node
 
 from elastic_images.core.assignment import Assignment, alternating
@@ -24,7 +25,6 @@ from elastic_images.memcache.warm.sources import PullSources
 
 BODY_BYTES = 2000
 FAST = 10**9
-WAIT_SECONDS = 10.0
 
 
 def image(key: str) -> Entry:
@@ -86,15 +86,8 @@ def pull(node: Node, *, bytes_per_second: int = FAST) -> PullThread:
     """Pull all that the node's view brings it."""
     with puller(node, bytes_per_second=bytes_per_second) as one:
         one.consider(node.view)
-        wait_until(lambda: one.progress.done)
+        wait_for(lambda: one.progress.done)
         return one
-
-
-def wait_until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + WAIT_SECONDS
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
 
 
 def held(node: Node) -> list[str]:
@@ -159,7 +152,7 @@ def test_full_nodes_that_exchange_partitions_lose_next_to_nothing(tmp_path: Path
         with puller(nodes[0], bytes_per_second=slow) as one, puller(nodes[1], bytes_per_second=slow) as other:
             one.consider(nodes[0].view)
             other.consider(nodes[1].view)
-            wait_until(lambda: one.progress.done and other.progress.done)
+            wait_for(lambda: one.progress.done and other.progress.done)
         everybody_takes(nodes, close_resize(opened))
         left = {key for node in nodes for key in held(node)}
         assert len(everything - left) <= 4
@@ -224,9 +217,9 @@ def test_a_pull_ends_with_its_map(tmp_path: Path) -> None:
         everybody_takes(nodes, opened)
         with puller(nodes[1], bytes_per_second=20 * BODY_BYTES) as one:
             one.consider(nodes[1].view)
-            wait_until(lambda: one.progress.keys > 0)
+            wait_for(lambda: one.progress.keys > 0)
             everybody_takes(nodes, close_resize(opened))
-            wait_until(lambda: one.progress.done)
+            wait_for(lambda: one.progress.done)
             assert one.progress.keys < 20
 
 
@@ -248,7 +241,7 @@ def test_a_view_that_the_cache_has_not_obeyed_is_left_for_later(tmp_path: Path) 
             assert one.progress.epoch == 0
             nodes[1].obey(opened, *(one.member for one in nodes))
             one.consider(nodes[1].view)
-            wait_until(lambda: one.progress.done)
+            wait_for(lambda: one.progress.done)
             assert one.progress.keys == 1
 
 
@@ -260,13 +253,13 @@ def test_a_new_life_pulls_anew(tmp_path: Path) -> None:
         everybody_takes(nodes, opened)
         with puller(nodes[1]) as one:
             one.consider(nodes[1].view)
-            wait_until(lambda: one.progress.done)
+            wait_for(lambda: one.progress.done)
             one.consider(nodes[1].view)
             assert one.progress.keys == 1, "once for each map"
             nodes[1].cache.start_incarnation("f" * 32)
             everybody_takes(nodes, opened)
             one.consider(nodes[1].view)
-            wait_until(lambda: one.progress.done)
+            wait_for(lambda: one.progress.done)
             assert held(nodes[1]) == [next(keys_of(1))]
 
 
@@ -286,11 +279,11 @@ def test_what_the_new_owner_does_not_want_makes_room_for_what_the_old_one_gains(
         everybody_takes(nodes, opened)
         with puller(nodes[1]) as one, puller(nodes[2]) as other:
             other.consider(nodes[2].view)
-            wait_until(lambda: other.progress.done)
+            wait_for(lambda: other.progress.done)
             assert other.progress.keys == 0, "all of node 2's own are hotter"
             began = time.monotonic()
             one.consider(nodes[1].view)
-            wait_until(lambda: one.progress.done)
+            wait_for(lambda: one.progress.done)
             assert time.monotonic() - began < 5
         everybody_takes(nodes, close_resize(opened))
         # The one at the cut may count as wanted: the clocks of these nodes stand still.

@@ -51,7 +51,7 @@ class Site:
 
     def plain(self, method: str, path: str, body: bytes | None = None, *, token: bool = True) -> tuple[int, bytes]:
         """A request by http.client: the path goes out as it is, and the whole body before the answer is read."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.bound.port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", self.bound.port, timeout=60)
         try:
             connection.request(method, path, body, {"Authorization": f"Bearer {self.token}"} if token else {})
             answer = connection.getresponse()
@@ -62,7 +62,7 @@ class Site:
     def raw(self, head: str, body: bytes = b"", *, end: bool = False) -> tuple[int, dict[str, Any]]:
         """A request by hand: its status and JSON. `end`: nothing follows the body."""
         head = f"{head}\r\nHost: localhost\r\nAuthorization: Bearer {self.token}\r\nConnection: close\r\n\r\n"
-        with socket.create_connection(("127.0.0.1", self.bound.port), timeout=20) as connection:
+        with socket.create_connection(("127.0.0.1", self.bound.port), timeout=60) as connection:
             connection.sendall(head.encode("latin-1") + body)
             if end:
                 connection.shutdown(socket.SHUT_WR)
@@ -75,7 +75,7 @@ class Site:
         return [path for name in ("objects", "spool") for path in (self.data / name).rglob("*") if path.is_file()]
 
 
-POOL = urllib3.PoolManager(retries=False, timeout=20)
+POOL = urllib3.PoolManager(retries=False, timeout=60)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -209,7 +209,7 @@ def test_a_client_that_waits_before_it_sends(site: Site) -> None:
         ("polite", LIMIT + 1, b" 413 "),
         ("..", 9, b" 400 "),
     ):
-        with socket.create_connection(("127.0.0.1", site.bound.port), timeout=20) as connection:
+        with socket.create_connection(("127.0.0.1", site.bound.port), timeout=60) as connection:
             sent = head.replace("/polite ", f"/{path} ") + f"Expect: 100-continue\r\nContent-Length: {length}\r\n\r\n"
             connection.sendall(sent.encode())
             assert expected in connection.recv(1000).partition(b"\r\n")[0]
@@ -332,7 +332,7 @@ def test_waiting_requests_leave_room_for_others(crowded: tuple[Web, Site]) -> No
     waiting = [in_background(site, "GET", "/api/images") for _ in range(2)]
     uploading = [in_background(site, "PUT", f"/api/images/{number}", picture()) for number in range(2)]
     for _ in range(4):
-        assert web.images.waiting.acquire(timeout=20)
+        assert web.images.waiting.acquire(timeout=60)
     for method, path, body in (("GET", "/api/images", None), ("PUT", "/api/images/x", picture()), ("GET", "/", None)):
         answer = site.ask(method, path, body)
         assert slug(answer) == (503, "unavailable")
@@ -344,7 +344,7 @@ def test_waiting_requests_leave_room_for_others(crowded: tuple[Web, Site]) -> No
     assert web.images.gate is not None
     web.images.gate.set()
     for thread, statuses in waiting + uploading:
-        thread.join(20)
+        thread.join(60)
         assert statuses[0] in (200, 201)
     assert site.ask("GET", "/api/images").status == 200
 
@@ -357,9 +357,9 @@ def test_slow_uploads_leave_room_for_others(crowded: tuple[Web, Site]) -> None:
     head += f"Content-Length: {len(picture())}\r\n\r\n"
     slow = []
     for _ in range(2):
-        connection = socket.create_connection(("127.0.0.1", site.bound.port), timeout=20)
+        connection = socket.create_connection(("127.0.0.1", site.bound.port), timeout=60)
         connection.sendall(head.encode() + picture()[:10])
-        assert web.images.waiting.acquire(timeout=20)
+        assert web.images.waiting.acquire(timeout=60)
         slow.append(connection)
     assert slug(site.ask("PUT", "/api/images/x", picture())) == (503, "unavailable")
     assert site.ask("GET", "/api/images").status == 200

@@ -159,7 +159,7 @@ class FakeImages:
     def _enter(self) -> None:
         self.waiting.release()
         if self.gate is not None:
-            assert self.gate.wait(20)
+            assert self.gate.wait(60)
         if self.fail is not None:
             raise self.fail
 

@@ -28,7 +28,7 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
-WAIT_MS = 15_000
+WAIT_MS = 60_000
 DESK, PHONE = (1360, 850), (390, 844)
 _AXE = Path(__file__).with_name("vendor") / "axe.min.js"
 _HERE = frozenset({"127.0.0.1", "localhost"})

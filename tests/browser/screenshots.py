@@ -23,7 +23,8 @@ from typing import Any
 from PIL import Image
 from playwright.sync_api import Browser, FloatRect, Page, StorageState, expect, sync_playwright
 from testing.photographs import photographs
-from testing.system import System, running, wait_for
+from testing.system import System, running
+from testing.waiting import wait_for
 from tests.browser import web_shots
 from tests.browser.browsing import DESK, PHONE, Scheme, Visit, launch, visit
 

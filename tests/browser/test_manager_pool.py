@@ -10,11 +10,12 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, StorageState, expect
 from testing.photographs import photographs
-from testing.system import System, running, wait_for
+from testing.system import System, running
+from testing.waiting import wait_for
 from tests.browser.browsing import Visit
 from tests.browser.conftest import ADMIN_PASSWORD, Visiting
 
-LONG_MS = 60_000
+LONG_MS = 120_000
 SLOW_BYTES_PER_SECOND = 300_000
 """A resize copies so slowly that people, and this browser, see it go on."""
 

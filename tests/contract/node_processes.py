@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import time
 from pathlib import Path
 from typing import Any
+
+from testing.waiting import wait_for
 
 from elastic_images.autoscaler.nodes.local import LocalNodeProvider
 from elastic_images.pool.life_lock import holder, node_lock_path
@@ -81,13 +82,13 @@ class LocalNodes:
 
     def pid(self, slot: int) -> int:
         """The process of the slot, once it holds the lock."""
-        deadline = time.monotonic() + 20
-        while (found := holder(node_lock_path(self.data, slot))) is None:
-            assert time.monotonic() < deadline
+
+        def found() -> int | None:
             # As the one loop that uses it does: nodes may wait for their turn to start.
             self.provider.alive()
-            time.sleep(0.01)
-        return found
+            return holder(node_lock_path(self.data, slot))
+
+        return wait_for(found, f"a process holds the lock of slot {slot}")
 
     def crash(self, slot: int) -> None:
         os.kill(self.pid(slot), signal.SIGKILL)

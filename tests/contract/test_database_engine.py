@@ -17,6 +17,7 @@ from sqlalchemy import Engine, select, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 from testing.database_servers import DatabaseServer, mariadb, mariadb_installed, postgresql, postgresql_binaries
 from testing.storage_parts import ANN, Clock, upload_of
+from testing.waiting import wait_for
 
 from elastic_images.accounts.accounts import Accounts
 from elastic_images.core.errors import Conflict
@@ -162,12 +163,12 @@ def check_restart(engine: Engine, server: DatabaseServer) -> None:
     with ThreadPoolExecutor(4) as pool:
         writers = [pool.submit(write, writer) for writer in range(4)]
         try:
-            _wait(lambda: len(acknowledged) > 20 or any(writer.done() for writer in writers))
+            wait_for(lambda: len(acknowledged) > 20 or any(writer.done() for writer in writers))
             server.stop()
-            _wait(lambda: len(failures) >= 4)
+            wait_for(lambda: len(failures) >= 4)
             server.start()
             restarted.set()
-            _wait(lambda: all(count > 5 for count in after_restart) or any(writer.done() for writer in writers))
+            wait_for(lambda: all(count > 5 for count in after_restart) or any(writer.done() for writer in writers))
         finally:
             stop.set()
         for writer in writers:
@@ -175,14 +176,6 @@ def check_restart(engine: Engine, server: DatabaseServer) -> None:
     for key in acknowledged:
         assert catalog.find(key) is not None, key
     assert catalog.usage()["images"] >= len(acknowledged)
-
-
-def _wait(condition: object, seconds: float = 60) -> None:
-    assert callable(condition)
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def test_values_that_do_not_fit_are_refused(engine: Engine, database_server: DatabaseServer | None) -> None:

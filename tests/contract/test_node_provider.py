@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
 import pytest
 from testing.ec2_stand_ins import FakeEc2
+from testing.waiting import wait_for
 from tests.contract.ec2_nodes import Ec2Nodes
 from tests.contract.node_processes import LocalNodes
 from tests.unit.autoscaler.world import FakeNodeProvider
@@ -72,13 +73,6 @@ def nodes(kind: str | FakeEc2, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     local.close()
 
 
-def wait_until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
 def test_at_first_there_is_none(nodes: Nodes) -> None:
     assert nodes.provider.adopt() == frozenset()
     assert nodes.provider.alive() == frozenset()
@@ -93,14 +87,14 @@ def test_a_slot_has_one_node_only(nodes: Nodes) -> None:
     nodes.provider.launch(0)
     nodes.provider.launch(0)
     nodes.crash(0)
-    wait_until(lambda: nodes.provider.alive() == frozenset())
+    wait_for(lambda: nodes.provider.alive() == frozenset())
 
 
 def test_a_terminated_node_ends(nodes: Nodes) -> None:
     nodes.provider.launch(0)
     nodes.provider.launch(1)
     nodes.provider.terminate(0, 60)
-    wait_until(lambda: nodes.provider.alive() == {1})
+    wait_for(lambda: nodes.provider.alive() == {1})
 
 
 def test_terminating_waits_for_nothing_and_may_be_repeated(nodes: Nodes) -> None:
@@ -110,13 +104,13 @@ def test_terminating_waits_for_nothing_and_may_be_repeated(nodes: Nodes) -> None
     nodes.provider.terminate(5, 60)
     assert nodes.provider.alive() == {5}
     nodes.provider.terminate(5, 0)
-    wait_until(lambda: nodes.provider.alive() == frozenset())
+    wait_for(lambda: nodes.provider.alive() == frozenset())
 
 
 def test_a_node_that_does_not_stop_is_ended_after_its_time_to_drain(nodes: Nodes) -> None:
     nodes.launch_stubborn(2)
     nodes.provider.terminate(2, 0.2)
-    wait_until(lambda: nodes.provider.alive() == frozenset())
+    wait_for(lambda: nodes.provider.alive() == frozenset())
 
 
 def test_a_hung_node_can_be_ended(nodes: Nodes) -> None:
@@ -124,13 +118,13 @@ def test_a_hung_node_can_be_ended(nodes: Nodes) -> None:
     nodes.hang(4)
     assert nodes.provider.alive() == {4}
     nodes.provider.terminate(4, 0)
-    wait_until(lambda: nodes.provider.alive() == frozenset())
+    wait_for(lambda: nodes.provider.alive() == frozenset())
 
 
 def test_a_crash_is_noticed_and_the_slot_can_be_used_again(nodes: Nodes) -> None:
     nodes.provider.launch(1)
     nodes.crash(1)
-    wait_until(lambda: nodes.provider.alive() == frozenset())
+    wait_for(lambda: nodes.provider.alive() == frozenset())
     nodes.provider.launch(1)
     assert nodes.provider.alive() == {1}
 
@@ -141,9 +135,9 @@ def test_a_new_provider_adopts_what_lives_and_can_end_it(nodes: Nodes) -> None:
     adopting = nodes.restart_provider()
     assert adopting.adopt() == {0, 6}
     nodes.crash(0)
-    wait_until(lambda: adopting.alive() == {6})
+    wait_for(lambda: adopting.alive() == {6})
     adopting.terminate(6, 0.1)
-    wait_until(lambda: adopting.alive() == frozenset())
+    wait_for(lambda: adopting.alive() == frozenset())
 
 
 def test_closing_lets_the_nodes_live(nodes: Nodes) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 from testing.settings import make_settings
+from testing.waiting import wait_for
 from tests.contract.node_processes import LocalNodes
-from tests.contract.test_node_provider import wait_until
 
 from elastic_images.autoscaler.nodes.local import LocalNodeProvider
 from elastic_images.autoscaler.nodes.opening import open_node_provider
@@ -36,7 +36,7 @@ def test_nodes_end_with_the_lifeline_and_are_adopted_until_then(tmp_path: Path) 
         adopting = nodes.restart_provider()
         assert adopting.adopt() == {0, 1}
         os.close(writing)
-        wait_until(lambda: adopting.alive() == frozenset())
+        wait_for(lambda: adopting.alive() == frozenset())
     finally:
         nodes.close()
         os.close(reading)

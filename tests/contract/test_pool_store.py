@@ -82,7 +82,7 @@ def test_of_many_who_change_the_same_map_one_succeeds(store: PoolStore) -> None:
     start = threading.Barrier(8)
 
     def change(nodes: int) -> bool:
-        start.wait(10)
+        start.wait(60)
         return store.compare_and_set_map(1, open_resize(ONE, alternating(nodes + 1)))
 
     with ThreadPoolExecutor(8) as threads:

@@ -11,7 +11,8 @@ from urllib.parse import urlencode
 
 import pytest
 from testing.client import Answer
-from testing.system import System, free_offset, wait_for
+from testing.system import System, free_offset
+from testing.waiting import wait_for
 from tests.deploy.instance import make_front
 from tests.deploy.stacks import resources
 

@@ -18,7 +18,8 @@ from testing.ec2_machine import ScriptedMachine, scripted_boot, write_stubs
 from testing.ec2_stand_ins import FakeEc2, fake_ec2
 from testing.object_servers import WRITER, moto, seaweedfs
 from testing.photographs import Photograph
-from testing.system import COMMAND, System, running, wait_for
+from testing.system import COMMAND, System, running
+from testing.waiting import wait_for
 
 from elastic_images import __version__
 from elastic_images.cli.aws.wheel_uploader import WheelUploader

@@ -16,7 +16,8 @@ import pytest
 from testing.database_servers import DatabaseServer, mariadb, mariadb_installed, postgresql, postgresql_binaries
 from testing.object_servers import WRITER, S3Server, seaweedfs
 from testing.photographs import Photograph
-from testing.system import System, running, wait_for
+from testing.system import System, running
+from testing.waiting import wait_for
 
 DATABASES = [
     pytest.param(

@@ -15,7 +15,8 @@ from urllib.parse import quote, urlencode
 import pytest
 from PIL import Image
 from testing.photographs import Photograph
-from testing.system import System, wait_for
+from testing.system import System
+from testing.waiting import wait_for
 
 from elastic_images.core.pool_document import ConfigDocument
 
@@ -124,7 +125,7 @@ class Upload:
         token = self.system.admin().token
         head = f"PUT /api/images/{self.key} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n{further}"
         head += f"Content-Length: {length}\r\n\r\n" if length is not None else "\r\n"
-        with socket.create_connection(("127.0.0.1", self.system.port()), timeout=30) as connection:
+        with socket.create_connection(("127.0.0.1", self.system.port()), timeout=60) as connection:
             try:
                 connection.sendall(head.encode() + body)
                 if end == "leave":
@@ -225,7 +226,7 @@ def test_bad_keys(unchanged: System, photograph: Photograph, key: str) -> None:
         ("GET", "/images/", None),
     ):
         # Not by urllib3, which tidies dots away.
-        connection = http.client.HTTPConnection("127.0.0.1", unchanged.port(), timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", unchanged.port(), timeout=60)
         connection.request(method, prefix + path, body, {"Authorization": f"Bearer {unchanged.admin().token}"})
         answer = connection.getresponse()
         text = answer.read()

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import psutil
 import pytest
-from testing.system import shown, wait_for
+from testing.system import shown
+from testing.waiting import wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = [sys.executable, str(ROOT / "benchmarks" / "serving.py"), "--quick", "--working-set-mb", "1"]

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import psutil
 import pytest
-from testing.system import shown, wait_for
+from testing.system import shown
+from testing.waiting import wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
 

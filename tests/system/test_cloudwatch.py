@@ -17,7 +17,8 @@ from testing.fault_proxy import FaultProxy, answering, fault_proxy, hanging
 from testing.object_servers import WRITER
 from testing.photographs import Photograph
 from testing.reading import readers
-from testing.system import System, running, wait_for
+from testing.system import System, running
+from testing.waiting import wait_for
 
 from elastic_images.core.pool_document import DecisionRecord
 

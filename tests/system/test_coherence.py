@@ -11,7 +11,8 @@ from functools import partial
 
 from PIL import Image
 from testing.client import Client, NoAnswer
-from testing.system import is_alive, wait_for
+from testing.system import is_alive
+from testing.waiting import wait_for
 from tests.system.conftest import StartSystem
 
 DELETE_EVERY = 9

@@ -9,7 +9,8 @@ import pytest
 from testing.client import NoAnswer
 from testing.photographs import Photograph
 from testing.reading import readers
-from testing.system import System, is_alive, running, wait_for
+from testing.system import System, is_alive, running
+from testing.waiting import wait_for
 from tests.system.conftest import StartSystem
 
 
@@ -129,8 +130,8 @@ def test_a_killed_web_is_back_soon(pair: System, few: tuple[Photograph, ...]) ->
         except NoAnswer:
             return False
 
-    # Promised within 3 s; a loaded machine is allowed more here.
-    wait_for(answers, "web answers again", seconds=15)
+    # Promised within 3 s, on a machine that has nothing else to do.
+    wait_for(answers, "web answers again")
 
 
 def test_nothing_survives_the_supervisor(start_system: StartSystem) -> None:
@@ -138,5 +139,5 @@ def test_nothing_survives_the_supervisor(start_system: StartSystem) -> None:
     assert len(system.processes()) >= 7
     assert system.process is not None
     system.process.kill()
-    system.process.wait(10)
-    system.wait_gone(seconds=10)
+    system.process.wait(60)
+    system.wait_gone()

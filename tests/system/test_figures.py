@@ -6,7 +6,8 @@ import signal
 
 from prometheus_client.parser import text_string_to_metric_families
 from testing.photographs import Photograph
-from testing.system import System, wait_for
+from testing.system import System
+from testing.waiting import wait_for
 from tests.system.conftest import StartSystem
 
 from elastic_images.metrics.definitions import DEFINITIONS

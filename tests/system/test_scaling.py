@@ -6,7 +6,8 @@ from typing import Any
 
 from testing.photographs import photographs
 from testing.reading import readers
-from testing.system import System, wait_for
+from testing.system import System
+from testing.waiting import wait_for
 from tests.system.conftest import StartSystem
 
 from elastic_images.core.pool_document import DecisionRecord

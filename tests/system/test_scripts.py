@@ -302,7 +302,7 @@ def test_the_script_becomes_the_system(checkout: Checkout) -> None:
     assert process.stdout is not None
     assert process.stdout.readline() == "up:\n"
     process.terminate()
-    process.communicate(timeout=20)
+    process.communicate(timeout=60)
     assert process.returncode == -15
 
 

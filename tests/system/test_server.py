@@ -21,7 +21,8 @@ from typing import IO
 import psutil
 import pytest
 from flask import request
-from testing.system import free_offset, wait_for
+from testing.system import free_offset
+from testing.waiting import wait_for
 
 from elastic_images.core.errors import InvalidRequest
 from elastic_images.http.base_app import base_app
@@ -30,7 +31,7 @@ from elastic_images.process.ports import PortTaken, bind, check_free, ports_of
 
 SCRIPT = Path(__file__).with_name("tiny_service.py")
 ROOT = Path(__file__).resolve().parents[2]
-LONG_SECONDS = 20.0
+LONG_SECONDS = 60.0
 
 
 @dataclass
@@ -45,7 +46,7 @@ class Tiny:
         return self.ready["port"]
 
     def get(self, path: str = "/") -> str:
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=10) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=60) as answer:
             return str(answer.read().decode())
 
     def end(self, number: int = signal.SIGTERM) -> tuple[int, str]:
@@ -282,7 +283,7 @@ def test_an_app_is_served_from_within_a_test() -> None:
         return [b"within"]
 
     with server.serving(wsgi) as bound:
-        with urllib.request.urlopen(f"http://{bound.address}/", timeout=10) as answer:
+        with urllib.request.urlopen(f"http://{bound.address}/", timeout=60) as answer:
             assert answer.read() == b"within"
         assert answer.status == 200
     assert refused(bound.port)
@@ -315,7 +316,7 @@ def test_a_whole_body_is_read_whatever_way_it_is_asked_for() -> None:
     with server.serving(app.wsgi_app) as bound:
         for way in ("json", "all", "least"):
             body = bytes(100_000)
-            with urllib.request.urlopen(f"http://127.0.0.1:{bound.port}/{way}", body, timeout=20) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{bound.port}/{way}", body, timeout=60) as answer:
                 assert answer.read() == b"100000"
 
 
@@ -325,10 +326,10 @@ def test_an_idle_connection_is_closed_after_its_time_and_not_before() -> None:
         return [b"ok"]
 
     with server.serving(wsgi, idle_seconds=1.0) as bound:
-        connection = socket.create_connection(("127.0.0.1", bound.port), timeout=20)
+        connection = socket.create_connection(("127.0.0.1", bound.port), timeout=60)
         with connection:
+            asked = time.monotonic()
             connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
             assert connection.recv(4096).startswith(b"HTTP/1.1 200")
-            asked = time.monotonic()
             assert connection.recv(4096) == b""  # the server's end of the connection
-            assert time.monotonic() - asked > 0.5
+            assert time.monotonic() - asked >= 1.0

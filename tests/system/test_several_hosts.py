@@ -19,7 +19,7 @@ from testing.client import Client
 from testing.database_servers import mariadb, mariadb_installed, postgresql, postgresql_binaries
 from testing.hosts.network import Network, network, why_not
 from testing.hosts.system import SeveralHosts, several_hosts
-from testing.system import wait_for
+from testing.waiting import wait_for
 
 _WHY_NOT = why_not()
 pytestmark = pytest.mark.skipif(_WHY_NOT is not None, reason=str(_WHY_NOT))

@@ -20,7 +20,7 @@ def test_a_signal_leaves_no_process(
 ) -> None:
     system = start_system(nodes=2)
     assert system.admin().put("k1", few[0].body).status == 201
-    with socket.create_connection(("127.0.0.1", system.port()), timeout=5) as slow:
+    with socket.create_connection(("127.0.0.1", system.port()), timeout=60) as slow:
         # An upload that never ends must not hold the exit.
         slow.sendall(b"PUT /api/images/slow HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\nhalf")
         assert system.stop(number) == 0

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from testing.system import wait_for
+from testing.waiting import wait_for
 
 from elastic_images.core.errors import InvalidRequest
 from elastic_images.pool.life_lock import node_lock_path
@@ -237,7 +237,7 @@ def test_the_lifeline_ends_whoever_holds_it_and_tells_when_all_are_gone(make: Ma
         )
         line.cut()
         assert line.wait_until_alone(20)
-        assert holder.wait(20) == 0
+        assert holder.wait(60) == 0
     assert pid_of(supervisor, "early") is not None, "it holds another lifeline"
 
 
@@ -261,7 +261,7 @@ def test_a_node_that_does_not_leave_is_killed(tmp_path: Path) -> None:
     wait_for(lambda: path.is_file() and path.read_text(), "the node holds its lock")
     node.send_signal(signal.SIGSTOP)
     kill_nodes(tmp_path)
-    assert node.wait(20) == -signal.SIGKILL
+    assert node.wait(60) == -signal.SIGKILL
     kill_nodes(tmp_path)  # the lock is left, its holder is not
 
 

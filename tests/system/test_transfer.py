@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 from testing.client import Client
 from testing.photographs import Photograph
-from testing.system import COMMAND, System, environment, wait_for
+from testing.system import COMMAND, System, environment
+from testing.waiting import wait_for
 from tests.system.conftest import StartSystem
 
 PLACE = ("partition", "node", "url")
@@ -55,7 +56,7 @@ def interrupt(system: System, *words: str, when: Any) -> None:
         assert process.poll() is None, "it ended before it could be interrupted"
     finally:
         process.kill()
-        process.wait(10)
+        process.wait(60)
 
 
 def test_there_and_back_byte_for_byte_and_fact_for_fact(

@@ -7,11 +7,11 @@ import re
 import signal
 import stat
 import subprocess
-import time
 from pathlib import Path
 
 from testing.photographs import Photograph
-from testing.system import COMMAND, System, environment, free_offset, wait_for
+from testing.system import COMMAND, System, environment, free_offset
+from testing.waiting import wait_for
 from tests.system.conftest import StartSystem
 
 
@@ -83,7 +83,7 @@ def test_ctrl_c_in_the_terminal_stops_everything_in_order(start_system: StartSys
     system = start_system(nodes=2)
     assert system.process is not None
     os.killpg(system.process.pid, signal.SIGINT)  # what a terminal does
-    assert system.process.wait(30) == 0
+    assert system.process.wait(60) == 0
     assert system.processes() == []
     assert printed(system).rstrip().endswith("Stopped.")
     assert "Traceback" not in printed(system)
@@ -104,7 +104,7 @@ def test_a_killed_supervisor_leaves_nothing_and_can_be_started_again_at_once(
     assert system.admin().put("k1", few[0].body).status == 201
     assert system.process is not None
     system.process.kill()
-    system.process.wait(30)
+    system.process.wait(60)
     system.start()
     assert system.client().get("k1").body == few[0].body
     system.stop()
@@ -181,10 +181,8 @@ def test_a_start_that_is_interrupted_leaves_nothing(tmp_path: Path) -> None:
         system.launch()
         assert system.process is not None
         wait_for(lambda: system.find("storage"), "the first apps are started")
-        started = time.monotonic()
         system.process.send_signal(signal.SIGTERM)
         assert system.process.wait(60) == 0
-        assert time.monotonic() - started < 60
         system.end()
 
 

@@ -18,7 +18,8 @@ from urllib.parse import quote, urlencode
 import pytest
 from PIL import Image
 from testing.photographs import Photograph
-from testing.system import System, running, wait_for
+from testing.system import System, running
+from testing.waiting import wait_for
 from testing.wire import Closed, CutOff, Reply, Wire, many, request
 from tests.system.conftest import StartSystem
 

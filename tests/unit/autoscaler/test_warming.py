@@ -109,7 +109,7 @@ class TestNodeStats:
         hold = threading.Event()
 
         def read(member: Member) -> NodeStatistics:
-            hold.wait(10)
+            hold.wait(60)
             return {"incarnation": member.incarnation}
 
         stats = NodeStats(read)

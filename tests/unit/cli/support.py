@@ -107,7 +107,7 @@ class FakeSystem:
             raise self.refuse[key]
         if method == "PUT":
             if self.meet is not None:
-                self.meet.wait(20)
+                self.meet.wait(60)
             body = environ["wsgi.input"].read()
             assert len(body) == int(environ["CONTENT_LENGTH"])
             self._check_conditions(key, environ)

@@ -17,7 +17,7 @@ def test_results_come_in_order_from_several_at_a_time() -> None:
     meet = threading.Barrier(2)  # passed only by two at a time
 
     def work(number: int) -> int:
-        meet.wait(20)
+        meet.wait(60)
         return number * 2
 
     assert list(in_parallel(work, range(20), 2)) == [number * 2 for number in range(20)]

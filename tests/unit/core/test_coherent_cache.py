@@ -312,7 +312,7 @@ def test_under_many_threads_no_read_is_older_than_what_was_acknowledged_before_i
                     return
                 cache.complete_fill(begun.fill, found)
             try:
-                begun = begun.fill.wait(10)
+                begun = begun.fill.wait(60)
             except Unavailable:
                 return
         if isinstance(begun, Entry) and begun.version < floor:
@@ -364,12 +364,12 @@ def test_a_fill_under_many_threads_is_one_and_frees_all() -> None:
     got: list[Entry] = []
 
     def ask() -> None:
-        start.wait(10)
+        start.wait(60)
         begun = setup.cache.lookup_or_begin_fill(KEY)
         assert isinstance(begun, FillTicket)
         if begun.leader:
             led.append(begun.fill)
-        got.append(begun.fill.wait(10))
+        got.append(begun.fill.wait(60))
 
     threads = [threading.Thread(target=ask) for _ in range(16)]
     for thread in threads:
@@ -379,5 +379,5 @@ def test_a_fill_under_many_threads_is_one_and_frees_all() -> None:
     made = entry()
     setup.cache.complete_fill(led[0], made)
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
     assert (len(led), got) == (1, [made] * 16)

@@ -11,7 +11,7 @@ import pytest
 
 from elastic_images.front.loop import Loop
 
-WAIT_SECONDS = 10.0
+WAIT_SECONDS = 60.0
 
 
 class Broken:

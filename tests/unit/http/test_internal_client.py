@@ -67,7 +67,7 @@ def test_connections_are_kept_and_replaced_when_they_were_closed(client: Interna
     with RawServer(script) as server:
         url = f"http://{server.address}/"
         assert [client.get_json(url), client.get_json(url)] == [0, 0]
-        assert closed.wait(10)
+        assert closed.wait(60)
         assert client.get_json(url) == 1
 
 
@@ -112,7 +112,7 @@ def test_a_fetch_carries_the_token_and_gives_the_whole_answer(client: InternalCl
 @pytest.mark.parametrize("answer", [ok(b"no document", status="500 Oops"), b"", b"SSH-2.0\r\n\r\n"])
 def test_a_fetch_of_what_is_no_answer_of_ours_is_unavailable(client: InternalClient, answer: bytes) -> None:
     with RawServer(answer_always(answer)) as server, pytest.raises(Unavailable):
-        client.fetch(f"http://{server.address}/", timeout_seconds=0.3)
+        client.fetch(f"http://{server.address}/", timeout_seconds=60.0)
 
 
 def test_a_member_is_told_in_json_on_one_connection(client: InternalClient) -> None:
@@ -125,7 +125,7 @@ def test_a_member_is_told_in_json_on_one_connection(client: InternalClient) -> N
 
     with RawServer(script) as server:
         for key in ("a", "ä"):
-            client.tell(server.address, "/invalidate", {"keys": [key]}, timeout_seconds=1.0)
+            client.tell(server.address, "/invalidate", {"keys": [key]}, timeout_seconds=60.0)
         assert server.connections == 1
     assert requests[0].startswith(b"POST /invalidate HTTP/1.1\r\n")
     assert b"\r\nAuthorization: Bearer secret\r\n" in requests[0]
@@ -136,7 +136,7 @@ def test_a_member_is_told_in_json_on_one_connection(client: InternalClient) -> N
 def test_who_is_told_may_refuse(client: InternalClient, kind: type[ElasticImagesError]) -> None:
     answer = ok(json.dumps(problem_document(kind("what is wrong"))).encode(), status=f"{kind.status} Trouble")
     with RawServer(answer_always(answer)) as server, pytest.raises(kind, match="what is wrong"):
-        client.tell(server.address, "/invalidate", {}, timeout_seconds=1.0)
+        client.tell(server.address, "/invalidate", {}, timeout_seconds=60.0)
 
 
 def test_who_is_told_and_says_nothing_is_unavailable(client: InternalClient) -> None:
@@ -252,7 +252,7 @@ def test_who_does_not_answer_in_time_or_is_not_there_is_unavailable(client: Inte
     with RawServer(hung) as server, pytest.raises(Unavailable, match="does not answer"):
         client.request("GET", f"http://{server.address}/", timeout_seconds=0.1)
     with pytest.raises(Unavailable):
-        client.request("GET", "http://127.0.0.1:1/", timeout_seconds=1.0)
+        client.request("GET", "http://127.0.0.1:1/", timeout_seconds=60.0)
 
 
 def test_a_connection_is_given_up_when_the_other_machine_is_gone_without_a_word(client: InternalClient) -> None:

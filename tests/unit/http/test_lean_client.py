@@ -78,7 +78,7 @@ def test_a_connection_that_was_closed_while_idle_is_replaced(client: LeanClient)
 
     with RawServer(script) as server:
         assert get(client, server).body == b"0"
-        assert closed.wait(10)
+        assert closed.wait(60)
         assert get(client, server).body == b"1"
 
 

@@ -132,6 +132,6 @@ def test_a_reader_that_joined_an_abandoned_pull_fetches_on_its_own(setup: Setup)
     while not pull._done._cond._waiters:  # type: ignore[attr-defined]
         threading.Event().wait(0.001)
     setup.cache.abandon_fill(pull)
-    reader.join(10)
+    reader.join(60)
     assert (got, setup.reads) == ([1], 1)
     assert setup.figures() == (0, 1)

@@ -140,7 +140,7 @@ def test_an_unexpected_error_does_not_end_the_thread(caplog: pytest.LogCaptureFi
     publisher = Publisher(sink, counters, Origin("node-0", "node", 0), schedule=PublishSchedule(0.001))
     broken = True
     publisher.start()
-    assert failed.wait(10)
+    assert failed.wait(60)
     healed.set()
     publisher.stop()
     assert sink.samples

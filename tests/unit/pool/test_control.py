@@ -42,7 +42,7 @@ class Setup(NamedTuple):
         assert self.cache.complete_fill(begun.fill, entry)
 
     def call(self, method: str, path: str, body: bytes = b"", *, token: str | None = TOKEN) -> tuple[int, Any]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.listener.port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", self.listener.port, timeout=60)
         headers = {} if token is None else {"Authorization": f"Bearer {token}"}
         try:
             connection.request(method, path, body, headers)

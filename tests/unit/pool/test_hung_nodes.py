@@ -29,15 +29,15 @@ class Waiters:
             waiter = object()
             inside = self.guard.enter(name, waiter)
             entered.append(inside)
-            arrived.wait(10)
-            self._go.wait(10)
+            arrived.wait(60)
+            self._go.wait(60)
             if inside:
                 self.guard.leave(name, waiter, answered=False)
 
         self._threads += (begun := [threading.Thread(target=work) for _ in range(count)])
         for thread in begun:
             thread.start()
-        arrived.wait(10)
+        arrived.wait(60)
         return sum(entered)
 
     def release(self) -> None:

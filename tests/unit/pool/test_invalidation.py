@@ -146,7 +146,7 @@ def _assert_told_before(setup: Setup, member: Member) -> None:
 def test_near_caches_are_told_at_once(setup: Setup) -> None:
     register(setup, *(web(number) for number in range(4)))
     all_there = threading.Barrier(4)
-    setup.channel.on_call = lambda _member: (all_there.wait(10), None)[1]
+    setup.channel.on_call = lambda _member: (all_there.wait(60), None)[1]
     setup.invalidate()
     assert len(setup.channel.told) == 4
 

@@ -255,7 +255,7 @@ def test_two_threads_that_meet_the_same_failure_go_one_address_on() -> None:
 
     def down(url: str, _call: str, _body: Body) -> Body:
         if url == STORAGE:
-            both.wait(10)
+            both.wait(60)
             raise Unavailable("down")
         return answer(map_at(1))
 
@@ -441,7 +441,7 @@ def test_all_who_want_a_refresh_at_once_wait_for_one_answer() -> None:
 
     def slow(_url: str, _call: str, _body: Body) -> Body:
         asked.set()
-        go_on.wait(10)
+        go_on.wait(60)
         setup.clock.now += 0.6
         return answer(map_at(2))
 
@@ -456,7 +456,7 @@ def test_all_who_want_a_refresh_at_once_wait_for_one_failure_only() -> None:
 
     def hung(_url: str, _call: str, _body: Body) -> Body:
         asked.set()
-        go_on.wait(10)
+        go_on.wait(60)
         setup.clock.now += 0.6
         raise Unavailable("no answer in time")
 
@@ -472,10 +472,10 @@ def _refresh_in_threads(setup: Setup, asked: threading.Event, go_on: threading.E
     threads = [threading.Thread(target=setup.member.refresh) for _ in range(8)]
     for thread in threads:
         thread.start()
-    assert asked.wait(10)
+    assert asked.wait(60)
     go_on.set()
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
 
 
 def test_every_view_is_shown_to_who_wants_to_know() -> None:

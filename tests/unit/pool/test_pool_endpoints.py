@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from testing.waiting import wait_for
 from tests.unit.pool.pools import pool_store
 from tests.unit.pool.raw_server import RawServer
 
@@ -50,15 +51,6 @@ def client() -> Iterator[InternalClient]:
     made = InternalClient(TOKEN)
     yield made
     made.close()
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    pause = threading.Event()
-    for _ in range(1000):
-        if condition():
-            return
-        pause.wait(0.01)
-    raise AssertionError("it did not come to that")
 
 
 class Node:

@@ -11,8 +11,8 @@ import pytest
 from elastic_images.core.errors import Unavailable
 from elastic_images.process.periodic import PeriodicLoop
 
-_LONG = 60.0
-_WAIT_SECONDS = 10.0
+_LONG = 600.0
+_WAIT_SECONDS = 60.0
 
 
 class _Job:

@@ -32,7 +32,7 @@ TO_ANOTHER_THREAD = """
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks at a thread's state in /proc")
 def test_a_signal_that_another_thread_gets_wakes_the_main_one() -> None:
     program = PROGRAM.replace("    {how}\n", TO_ANOTHER_THREAD)
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
     assert done.stdout == "True 1\n", done.stderr
 
 
@@ -46,5 +46,5 @@ def test_a_signal_that_another_thread_gets_wakes_the_main_one() -> None:
 )
 def test_what_came_before_the_wait_ends_it_at_once(how: str, said: str) -> None:
     program = PROGRAM.format(how=how)
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
     assert done.stdout == f"{said}\n", done.stderr

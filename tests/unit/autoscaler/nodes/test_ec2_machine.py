@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from testing.ec2_machine import ScriptedMachine, write_stubs
+from testing.waiting import wait_for
 from tests.unit.autoscaler.nodes.test_ec2_boot import boot
 
 from elastic_images import __version__
@@ -32,10 +33,7 @@ def machine(tmp_path: Path, stubs: Path) -> Iterator[ScriptedMachine]:
 
 
 def test_a_node_that_cannot_be_made_says_so_and_turns_its_instance_off(machine: ScriptedMachine) -> None:
-    deadline = time.monotonic() + 20
-    while machine.living:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_for(lambda: not machine.living)
     machine.tick()
     assert machine.wants_off
     assert machine.starts == 0

@@ -191,8 +191,8 @@ def test_the_thread_takes_a_decision_every_interval(scene: Scene) -> None:
     loop = scene.make(0.01)
     loop._on_decision = lambda _decision: twice.release()
     loop.start()
-    assert twice.acquire(timeout=20)
-    assert twice.acquire(timeout=20)
+    assert twice.acquire(timeout=60)
+    assert twice.acquire(timeout=60)
     loop.stop()
 
 

@@ -8,6 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from sqlalchemy import Connection, Engine, event, text
 from sqlalchemy.exc import IntegrityError, OperationalError
+from testing.waiting import wait_for
 
 from elastic_images.core.errors import Forbidden
 from elastic_images.storage.catalog.group_commit import MOST_TOGETHER, GroupCommit
@@ -23,26 +24,18 @@ def adds(number: int) -> Work:
     return work
 
 
-def wait_until(holds: Callable[[], bool]) -> None:
-    for _ in range(30_000):
-        if holds():
-            return
-        threading.Event().wait(0.001)
-    raise AssertionError("not within 30 s")
-
-
 def together(engine: Engine, works: Sequence[Work], group: GroupCommit | None = None) -> tuple[list[Future[int]], int]:
     """What became of works that waited together while another one had its turn, and how many commits they took."""
     group = group or GroupCommit(engine)
     go = threading.Event()
     commits: list[object] = []
     with ThreadPoolExecutor(len(works) + 1) as threads:
-        first = threads.submit(group.run, lambda _: int(go.wait(30)))
-        wait_until(lambda: group._turn.locked() and not group._waiting)
+        first = threads.submit(group.run, lambda _: int(go.wait(60)))
+        wait_for(lambda: group._turn.locked() and not group._waiting)
         futures = []
         for place, work in enumerate(works):
             futures.append(threads.submit(group.run, work))
-            wait_until(lambda place=place: len(group._waiting) == place + 1)  # type: ignore[misc]
+            wait_for(lambda place=place: len(group._waiting) == place + 1)  # type: ignore[misc]
         event.listen(engine, "commit", commits.append)
         go.set()
     assert first.result() == 1
