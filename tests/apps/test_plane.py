@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import pytest
+from testing.waiting import wait_for
 from tests.apps.node_support import LEASE_SECONDS, TOKEN, Node, Storage, entry, served_node
 from tests.unit.pool.raw_server import RawServer, Script, answer_always, ok, read_request
 
@@ -51,7 +52,7 @@ class Web:
         self.now = 0.0
         self.counters = Counters()
         self.near = self._near(near_bytes) if near_bytes else None
-        self.client = LeanClient(TOKEN, answer_seconds=2.5)
+        self.client = LeanClient(TOKEN, answer_seconds=60.0, connect_seconds=60.0)
         self.port: int | None = None
         self.newer: PoolView | None = None
         self.refreshes = 0
@@ -61,6 +62,7 @@ class Web:
             self._refresh,
             self.client,
             on_failure=self.counters.counter("node_failures").increment,
+            clock=lambda: self.now,
         )
         self.router = router
         self.plane = self.kind(
@@ -324,12 +326,13 @@ def test_an_answer_without_the_facts_of_an_image_is_not_kept_but_bypassed(make: 
 
 def test_a_hung_node_costs_time_twice_and_then_none(make: Callable[..., Web]) -> None:
     web = make()
-    web.client = LeanClient(TOKEN, answer_seconds=0.1)
+    web.client = LeanClient(TOKEN, answer_seconds=0.1, connect_seconds=60.0)
     web.plane._router._client = web.client
     with RawServer(hung) as server:
         web.point_at(server.address)
         for _ in range(6):
             assert told(web.get()) == "BYPASS"
+        wait_for(lambda: server.connections >= 2)
         assert server.connections == 2, "the breaker is open"
     assert web.counters.read()["node_failures"] == 2
 
