@@ -1,4 +1,4 @@
-"""The autoscaler's routes (docs/architecture.md)."""
+"""The autoscaler's routes (docs/internal-api.md)."""
 
 from __future__ import annotations
 

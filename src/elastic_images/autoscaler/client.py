@@ -20,7 +20,7 @@ from elastic_images.http.internal_client import InternalClient, decoded
 
 
 class AutoscalerClient:
-    """The autoscaler's calls (docs/architecture.md). Safe to share between threads.
+    """The autoscaler's calls (docs/internal-api.md). Safe to share between threads.
 
     Every method raises Unavailable while the autoscaler does not respond, and InvalidRequest if it refuses an argument.
     """

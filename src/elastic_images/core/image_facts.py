@@ -8,7 +8,7 @@ from typing import Any, TypedDict
 
 
 class ImageMetadata(TypedDict):
-    """`ImageFacts` as JSON, by the names of docs/architecture.md."""
+    """`ImageFacts` as JSON, by the names of docs/internal-api.md."""
 
     key: str
     size_bytes: int

@@ -24,7 +24,7 @@ _IDLE_SECONDS = 300.0
 
 
 class ControlListener:
-    """Serves `/invalidate`, `/clear` and `/healthz` for one cache (docs/architecture.md)."""
+    """Serves `/invalidate`, `/clear` and `/healthz` for one cache (docs/internal-api.md)."""
 
     def __init__(self, host: str, port: int, token: str, cache: CoherentCache) -> None:
         """Bind to `host:port` at once (0: any free port). Raises OSError where that is impossible."""

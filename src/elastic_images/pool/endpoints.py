@@ -63,7 +63,7 @@ class ChangeWatch:
 
 
 def pool_blueprint(store: PoolStore) -> Blueprint:
-    """The routes `/internal/pool/register` and `/internal/pool/poll` (docs/architecture.md)."""
+    """The routes `/internal/pool/register` and `/internal/pool/poll` (docs/internal-api.md)."""
     blueprint = Blueprint("pool", __name__, url_prefix="/internal/pool")
     watch = ChangeWatch(store.stamp)
 

@@ -1,4 +1,4 @@
-"""Storage's internal API on Flask (docs/architecture.md, "Storage"); images are read in front of it, by `ReadPlane`."""
+"""Storage's internal API on Flask (docs/internal-api.md, "Storage"); images are read in front of it, by `ReadPlane`."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ class Body(Protocol):
 
 
 class StorageClient:
-    """The storage apps' calls (docs/architecture.md). Safe to share between threads.
+    """The storage apps' calls (docs/internal-api.md). Safe to share between threads.
 
     Of several storage apps the first that answers is used; one that did not is asked last for a few seconds. Every
     method raises Unavailable where none does, and InvalidKey for a text that is no key.
