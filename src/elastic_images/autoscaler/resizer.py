@@ -1,13 +1,15 @@
-"""Makes the pool what it is wanted to be: looks how it stands, plans, takes a step."""
+"""Brings the pool to its wanted state: reads where it stands, plans, takes a step."""
 
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from elastic_images.autoscaler.alarm import Alarm
+from sqlalchemy.exc import OperationalError
+
 from elastic_images.autoscaler.config_keeper import ConfigKeeper
 from elastic_images.autoscaler.fencing_policy import FencingPolicy
 from elastic_images.autoscaler.health import Health
@@ -20,9 +22,13 @@ from elastic_images.core.errors import ElasticImagesError
 from elastic_images.core.events import Event
 from elastic_images.pool.store import PoolStore
 from elastic_images.pool.view import PoolView
+from elastic_images.process.periodic import PeriodicLoop
 
 _log = logging.getLogger(__name__)
 DRAIN_SECONDS = 5.0
+_BUSY_PAUSE_SECONDS = 0.03
+_IDLE_PAUSE_SECONDS = 0.25
+_RETRY_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +66,6 @@ class Resizer:
         provider: nodes.
         health: who answers.
         warmer: when an open resize may be closed.
-        alarm: who tells of a new wish.
         on_change: told of every change of the map, when it is made.
         clock: seconds, never set back.
     """
@@ -74,7 +79,6 @@ class Resizer:
         health: Health,
         warmer: Warmer,
         *,
-        alarm: Alarm | None = None,
         lives: NodeLives | None = None,
         patience: FencingPolicy | None = None,
         on_change: Callable[[Change], None] = lambda _change: None,
@@ -86,31 +90,48 @@ class Resizer:
         self._provider = provider
         self._health = health
         self._warmer = warmer
-        self._alarm = alarm or Alarm()
         self._lives = lives or NodeLives(provider.start_seconds, provider.silence_seconds)
         self._patience = patience or FencingPolicy()
         self._on_change = on_change
         self._clock = clock
+        self._retry_at_once = threading.Event()
         self._cold = True
         self._resize: _Resize | None = None
         self._status = ResizerStatus()
+        self._acted = False
 
     @property
     def status(self) -> ResizerStatus:
         """How things stood after the last step. Safe to read from any thread."""
         return self._status
 
+    @property
+    def pause_seconds(self) -> float:
+        """How long to pause before the next step."""
+        if self._acted:
+            return 0.0
+        return _BUSY_PAUSE_SECONDS if self._status.busy else _IDLE_PAUSE_SECONDS
+
+    def retry_at_once(self) -> None:
+        """The settings changed: the next step starts nodes that are waiting for a retry. Call it from any thread."""
+        self._retry_at_once.set()
+
     def adopt(self) -> None:
-        """Take over the nodes that are alive. Called once, first."""
+        """Take over the nodes that are alive. Call it once, before the first step."""
         adopted = self._provider.adopt()
         if adopted:
             _log.info("nodes adopted: %s", ", ".join(str(slot) for slot in sorted(adopted)))
 
     def step(self) -> bool:
-        """Do what is to be done now. True: something was done, and there may be more. Raises SQLAlchemy's errors."""
-        if self._alarm.take_wish():
+        """Do what is due now. True if something was done, so there may be more. Raises SQLAlchemy's errors."""
+        self._acted = self._step()
+        return self._acted
+
+    def _step(self) -> bool:
+        if self._retry_at_once.is_set():
+            self._retry_at_once.clear()
             self._lives.pardon()
-        # The members are read first: one that is in the view and whose slot is then proven empty is dead.
+        # Members are read first: one in the view whose slot is then proven empty is dead.
         view = self._store.read()
         alive = self._provider.alive()
         now = self._clock()
@@ -259,3 +280,14 @@ class Resizer:
         _log.info("epoch %d, %s: %s", change.new.epoch, change.kind, change.reason)
         self._on_change(change)
         return True
+
+
+def resizer_loop(resizer: Resizer) -> PeriodicLoop:
+    """The thread that `resizer` works on: fast while something is under way, otherwise four times a second."""
+    return PeriodicLoop(
+        "resizer",
+        resizer.step,
+        lambda: resizer.pause_seconds,
+        retry_seconds=_RETRY_SECONDS,
+        expected_errors=(ElasticImagesError, OperationalError),
+    )

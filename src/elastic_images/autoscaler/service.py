@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from elastic_images import __version__
-from elastic_images.autoscaler.alarm import Alarm
 from elastic_images.autoscaler.app import AutoscalerServices, create_app
 from elastic_images.autoscaler.clearing import CacheClearer
 from elastic_images.autoscaler.config_keeper import ConfigKeeper
@@ -13,8 +12,7 @@ from elastic_images.autoscaler.journal import Journal
 from elastic_images.autoscaler.nodes.opening import open_node_provider
 from elastic_images.autoscaler.nodes.provider import NodeProvider
 from elastic_images.autoscaler.nodes.stats import HttpStatsReader, NodeStats
-from elastic_images.autoscaler.resizer import Resizer
-from elastic_images.autoscaler.resizer_loop import ResizerLoop
+from elastic_images.autoscaler.resizer import Resizer, resizer_loop
 from elastic_images.autoscaler.scaling.decisions import DecisionLog
 from elastic_images.autoscaler.scaling.loop import ScalingLoop
 from elastic_images.autoscaler.warming import PullWarmer
@@ -28,6 +26,8 @@ from elastic_images.pool.store import PoolStore
 from elastic_images.process.server import Bound
 from elastic_images.settings import Settings
 
+_STOP_SECONDS = 2.0
+
 
 class AutoscalerService:
     """The autoscaler (`server.Service`). Nodes outlive it."""
@@ -40,19 +40,18 @@ class AutoscalerService:
         self._provider = provider
         self._metrics = open_metric_store(settings.metrics, settings.data, pool=settings.pool)
         self._stats = NodeStats(HttpStatsReader(self._http))
-        alarm = Alarm()
-        self._health = HealthWatch(HttpProbe(self._http), on_news=alarm.wake)
+        self._health = HealthWatch(HttpProbe(self._http), on_news=self._wake)
         counters = Counters()
         figures = ScalingFigures(counters)
         store, journal, decisions = PoolStore(self._engine), Journal(self._engine), DecisionLog(self._engine)
         first = ScalingConfig(num_nodes=settings.nodes, cache_mb=settings.cache_mb)
-        keeper = ConfigKeeper(store, journal, first, on_change=alarm.wish)
+        keeper = ConfigKeeper(store, journal, first, on_change=self._hurry)
         warmer = PullWarmer(self._stats)
-        resizer = Resizer(
-            store, keeper, journal, provider, self._health, warmer, alarm=alarm, on_change=figures.changed
+        self._resizer = resizer = Resizer(
+            store, keeper, journal, provider, self._health, warmer, on_change=figures.changed
         )
         figures.follow(resizer)
-        self._resizing = ResizerLoop(resizer, alarm)
+        self._resizing = resizer_loop(resizer)
         self._scaling = ScalingLoop(
             keeper,
             self._metrics,
@@ -79,19 +78,27 @@ class AutoscalerService:
 
     def start(self, bound: Bound) -> None:  # noqa: ARG002 - the nodes know our address from the settings
         """See `server.Service`: adopt the nodes that live, and begin to reconcile."""
+        self._resizer.adopt()
         self._resizing.start()
         self._scaling.start()
 
     def stop(self) -> None:
         """See `server.Service`."""
         self._scaling.stop()
-        self._resizing.stop()
+        self._resizing.stop(_STOP_SECONDS)
         self._health.close()
         self._stats.close()
         self._provider.close()
         self._metrics.close()
         self._http.close()
         self._engine.dispose()
+
+    def _wake(self) -> None:
+        self._resizing.wake()
+
+    def _hurry(self) -> None:
+        self._resizer.retry_at_once()
+        self._wake()
 
 
 def build(settings: Settings) -> AutoscalerService:

@@ -13,7 +13,6 @@ from pathlib import Path
 
 from sqlalchemy import event
 
-from elastic_images.autoscaler.alarm import Alarm
 from elastic_images.autoscaler.config_keeper import ConfigKeeper
 from elastic_images.autoscaler.journal import Journal
 from elastic_images.autoscaler.nodes.lives import SILENCE_SECONDS, START_SECONDS, NodeLives
@@ -167,8 +166,6 @@ class World:
 
     def restart(self) -> None:
         """The autoscaler is killed and started again: only database and processes stay."""
-        alarm = Alarm()
-        self.keeper.on_change = alarm.wish
         self.resizer = Resizer(
             self.store,
             self.keeper,
@@ -176,10 +173,10 @@ class World:
             self.provider,
             FakeHealth(self.provider.nodes, self.clock),
             self.warmer,
-            alarm=alarm,
             lives=NodeLives(),
             clock=self.clock,
         )
+        self.keeper.on_change = self.resizer.retry_at_once
 
     def scale(self, nodes: int) -> None:
         self.keeper.update({"num_nodes": nodes})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
@@ -16,6 +15,7 @@ from elastic_images.core.pool_config import ScalingConfig
 from elastic_images.core.scaling import Decision, ScalingMetrics, ScalingState, decide
 from elastic_images.metrics.store import Window
 from elastic_images.pool.view import LIVE, PoolView
+from elastic_images.process.periodic import PeriodicLoop
 
 _log = logging.getLogger(__name__)
 INTERVAL_SECONDS = 60.0
@@ -67,25 +67,17 @@ class ScalingLoop:
         self._resizing = resizing
         self._last_resize_at = last_resize_at
         self._on_decision = on_decision
-        self._interval_seconds = interval_seconds
         self._window_seconds = max(interval_seconds, _SHORTEST_WINDOW_SECONDS)
         self._clock = clock
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="scaling", daemon=True)
+        self._loop = PeriodicLoop("scaling", self.step, interval_seconds, delay_seconds=interval_seconds)
 
     def start(self) -> None:
         """Start the thread; the first decision comes after an interval."""
-        self._thread.start()
+        self._loop.start()
 
     def stop(self, timeout_seconds: float = 2.0) -> None:
-        """End the thread. Does nothing where it was never started."""
-        self._stopping.set()
-        if self._thread.ident is not None:
-            self._thread.join(timeout_seconds)
-
-    def _run(self) -> None:
-        while not self._stopping.wait(self._interval_seconds):
-            self.step()
+        """End the thread. Does nothing if it was not started."""
+        self._loop.stop(timeout_seconds)
 
     def step(self) -> Decision | None:
         """Decide and act; None in manual mode, or where something failed, which is kept in the log instead."""
