@@ -378,9 +378,9 @@ def test_every_form_carries_the_form_token(root: FlaskClient) -> None:
 
 def test_the_dashboard_shows_the_pool(root: FlaskClient) -> None:
     page = unescape(root.get("/", headers=PAGE).text)
-    for part in ("1 live, 2 wanted", "4.2 MB of 64.0 MB", "90.0 %", "12 images, 3.5 MB", "1, 3", "Something is wrong"):
+    for part in ("1 live, 2 wanted", "4.2 MB of 64.0 MB", "90.0 %", "12 images, 3.5 MB", "1, 3", "Problem detected"):
         assert part in page
-    assert "1 of 2 serve; node 1 failed" in page
+    assert "1 of 2 serving; node 1 failed" in page
 
 
 def test_the_dashboard_has_the_charts_as_a_table_for_those_without_a_script(root: FlaskClient) -> None:
@@ -396,7 +396,7 @@ def test_the_pool_is_shown_while_its_figures_cannot_be_read(manager: Manager, ro
     manager.pool.without_figures = True
     page = root.get("/").get_data(as_text=True)
     assert "CloudWatch does not answer" in page
-    assert "The autoscaler does not answer" not in page
+    assert "The autoscaler is not responding" not in page
     health = root.get("/api/health").get_json()
     assert {part["name"]: part["level"] for part in health["parts"]}["Cache"] == "unknown"
     assert root.get("/charts").status_code == 503
@@ -410,7 +410,7 @@ def test_the_pages_come_and_say_so_when_others_are_down(manager: Manager, root: 
     assert "127.0.0.1:5002 does not answer." in page.text
     assert "127.0.0.1:5001 does not answer." in page.text
     assert manager.pool.asked == [("pool",)], "one time-out is enough"
-    assert "The autoscaler does not answer" in root.get("/pool", headers=PAGE).text
+    assert "The autoscaler is not responding" in root.get("/pool", headers=PAGE).text
     assert "127.0.0.1:5001 does not answer." in root.get("/images", headers=PAGE).text
     for path in ("/decisions", "/resizes", "/events", "/charts"):
         answer = root.get(path, headers=PAGE)
@@ -436,7 +436,7 @@ FORM = {
 def test_the_settings_form(manager: Manager, root: FlaskClient) -> None:
     answer = root.post("/pool/config", data=FORM, headers=PAGE)
     assert manager.pool.settings == ScalingConfig("auto", 1, 32, "RR", 3.0, 0.4, 0.5, 0.1)
-    assert "The settings are saved." in shown(root, answer, "/pool")
+    assert "Settings saved." in shown(root, answer, "/pool")
 
 
 @pytest.mark.parametrize(
@@ -489,7 +489,7 @@ def test_the_gallery_is_linked_where_its_address_is_known(
 
 
 def test_clearing(manager: Manager, root: FlaskClient) -> None:
-    assert "All caches are empty." in shown(root, root.post("/pool/clear", headers=PAGE), "/pool")
+    assert "All caches cleared." in shown(root, root.post("/pool/clear", headers=PAGE), "/pool")
     assert manager.pool.cleared == 1
 
 
@@ -568,8 +568,8 @@ def test_users_by_the_pages(manager: Manager, root: FlaskClient) -> None:
     answer = root.post("/users", data={"name": EVIL, "password": PASSWORD}, headers=PAGE)
     assert EVIL not in root.get(answer.headers["Location"], headers=PAGE).text
     for form, words in (
-        ({"action": "role", "role": "admin"}, "The role of bob is changed."),
-        ({"action": "revoke"}, "All sessions of bob have ended"),
+        ({"action": "role", "role": "admin"}, "The role of bob was changed."),
+        ({"action": "revoke"}, "All sessions of bob ended"),
         ({"action": "disable"}, "bob is disabled"),
     ):
         assert words in shown(root, root.post("/users/bob", data=form, headers=PAGE), "/users/bob")
@@ -578,7 +578,7 @@ def test_users_by_the_pages(manager: Manager, root: FlaskClient) -> None:
     root.post("/users/bob", data={"action": "enable"}, headers=PAGE)
     answer = root.post("/users/bob", data={"action": "password", "password": "another horse"}, headers=PAGE)
     page = shown(root, answer, "/users/bob")
-    assert "The password is changed" in page
+    assert "The password was changed" in page
     assert "another horse" not in page
     assert manager.accounts.log_in("bob", "another horse")
     answer = root.post("/users/bob", data={"action": "password"}, headers=PAGE)
@@ -616,7 +616,7 @@ def test_a_session_is_ended_by_the_page(manager: Manager, root: FlaskClient) -> 
     assert root.post(f"/users/root/sessions/{session.id}/end", headers=PAGE).status_code == 404
     assert outcome(ann.get("/", headers=PAGE)) == 403
     answer = root.post(f"/users/ann/sessions/{session.id}/end", headers=PAGE)
-    assert "The session has ended." in shown(root, answer, "/users/ann")
+    assert "The session was ended." in shown(root, answer, "/users/ann")
     assert outcome(ann.get("/", headers=PAGE)) == 401
 
 
@@ -636,7 +636,7 @@ def test_tokens_by_the_pages(manager: Manager, root: FlaskClient) -> None:
         assert 'role="alert"' in page
         assert 'value="kept"' in page
     answer = root.post(f"/tokens/{token.id}/revoke", data={"next": "/users/ann"}, headers=PAGE)
-    assert "The token is revoked." in shown(root, answer, "/users/ann")
+    assert "Token revoked." in shown(root, answer, "/users/ann")
     assert manager.accounts.of_token(secret) is None
     answer = root.post(f"/tokens/{token.id}/revoke", data={"next": "//evil.example"}, headers=PAGE)
     assert answer.headers["Location"].startswith("/tokens?note=")
@@ -653,7 +653,7 @@ def test_the_own_password(manager: Manager, root: FlaskClient) -> None:
         assert 'role="alert"' in page
     assert manager.accounts.log_in("root", PASSWORD)
     answer = root.post("/account/password", data=change, headers=PAGE)
-    assert "Your password is changed" in shown(root, answer, "/account")
+    assert "Your password was changed" in shown(root, answer, "/account")
     assert outcome(other.get("/", headers=PAGE)) == 401
     assert manager.accounts.log_in("root", "another horse")
 

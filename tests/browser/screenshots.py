@@ -72,7 +72,7 @@ def _charts(page: Page) -> None:
 
 
 def _wrong_number(page: Page) -> None:
-    page.get_by_label("Grow above a miss rate of").fill("1.5")
+    page.get_by_label("Maximum miss rate").fill("1.5")
     page.locator("[data-checked=wrong]").wait_for()
 
 

@@ -166,11 +166,11 @@ def test_the_life_of_a_user(admin: Visit, visiting: Visiting) -> None:
     with visiting("manager") as other:
         other.forgive("401|403")
         other.log_in("zoë", password, "/account")
-        page.get_by_label("What this user may do").select_option("admin")
-        page.get_by_role("button", name="Save the role").click()
-        see_notice(page, "The role of zoë is changed.")
+        page.get_by_label("Role").select_option("admin")
+        page.get_by_role("button", name="Save").click()
+        see_notice(page, "The role of zoë was changed.")
         other.go("/")
-        expect(other.page.get_by_role("heading", name="All is well")).to_be_visible()
+        expect(other.page.get_by_role("heading", name="Healthy")).to_be_visible()
         page.get_by_role("button", name="Disable").click()
         expect(page.get_by_role("dialog")).to_contain_text("Disable zoë?")
         agree(page)
@@ -178,8 +178,8 @@ def test_the_life_of_a_user(admin: Visit, visiting: Visiting) -> None:
         other.go("/")
         expect(other.page).to_have_url(re.compile("/login"))
     page.get_by_role("button", name="Enable").click()
-    see_notice(page, "zoë may log in again.")
-    page.get_by_role("button", name="Reset the password").click()
+    see_notice(page, "zoë can log in again.")
+    page.get_by_role("button", name="Reset password").click()
     agree(page)
     made = page.locator("#secret").text_content()
     assert made
@@ -187,8 +187,8 @@ def test_the_life_of_a_user(admin: Visit, visiting: Visiting) -> None:
         other.log_in("zoë", made)
         page.reload()
         expect(page.get_by_role("region", name="Table of sessions")).to_be_visible()
-        page.get_by_role("button", name="End the session").click()
-        see_notice(page, "The session has ended.")
+        page.get_by_role("button", name="Sign out the session").click()
+        see_notice(page, "The session was ended.")
         other.go("/")
         expect(other.page).to_have_url(re.compile("/login"))
 
@@ -196,8 +196,8 @@ def test_the_life_of_a_user(admin: Visit, visiting: Visiting) -> None:
 def test_throwing_out_ends_sessions_and_tokens(admin: Visit, visiting: Visiting, system: System) -> None:
     password = create(admin, "thrown")
     page = admin.go("/tokens")
-    page.get_by_label("Whose").select_option("thrown")
-    page.get_by_label("What it is for").fill("a script")
+    page.get_by_label("Owner").select_option("thrown")
+    page.get_by_label("Label").fill("a script")
     page.get_by_role("button", name="Create").click()
     secret = page.locator("#secret").text_content()
     assert secret
@@ -206,9 +206,9 @@ def test_throwing_out_ends_sessions_and_tokens(admin: Visit, visiting: Visiting,
         other.log_in("thrown", password, "/account")
         admin.go("/users/thrown")
         expect(page.get_by_role("region", name="Table of tokens")).to_contain_text("a script")
-        page.get_by_role("button", name="Throw out").click()
+        page.get_by_role("button", name="Sign out everywhere").click()
         agree(page)
-        see_notice(page, "All sessions of thrown have ended")
+        see_notice(page, "All sessions of thrown ended")
         other.go("/account")
         expect(other.page).to_have_url(re.compile("/login"))
     assert system.client(secret).metadata("nothing").status == 401
@@ -232,13 +232,13 @@ def test_the_last_administrator_stays_one(admin: Visit) -> None:
 
 def test_tokens(admin: Visit, system: System) -> None:
     page = admin.go("/tokens")
-    page.get_by_label("What it is for").fill("Nightly backup")
+    page.get_by_label("Label").fill("Nightly backup")
     page.get_by_role("checkbox", name="read").uncheck()
     page.get_by_role("button", name="Create").click()
     expect(page.get_by_role("alert")).to_be_visible()
-    expect(page.get_by_label("What it is for")).to_have_value("Nightly backup")
+    expect(page.get_by_label("Label")).to_have_value("Nightly backup")
     page.get_by_role("checkbox", name="write").check()
-    page.get_by_label("It ends").select_option("30")
+    page.get_by_label("Expires").select_option("30")
     page.get_by_role("button", name="Create").click()
     secret = page.locator("#secret").text_content()
     assert secret
@@ -250,9 +250,9 @@ def test_tokens(admin: Visit, system: System) -> None:
     row = page.get_by_role("row").filter(has_text="Nightly backup")
     row.get_by_role("button", name="Revoke").click()
     agree(page)
-    see_notice(page, "The token is revoked.")
+    see_notice(page, "Token revoked.")
     assert system.client(secret).metadata("nothing").status == 401
-    page.get_by_text("Revoked or over").click()
+    page.get_by_text("Revoked or expired").click()
     expect(page.get_by_role("row").filter(has_text="Nightly backup")).to_contain_text("revoked")
 
 
@@ -264,20 +264,20 @@ def test_the_own_password_and_sessions(admin: Visit, visiting: Visiting) -> None
         page = one.page
         for current, new, again, words in (
             ("wrong password", PASSWORD, PASSWORD, "That is not your current password."),
-            (first, PASSWORD, "another horse", "The new password was typed in two ways."),
-            (first, PASSWORD, PASSWORD, "Your password is changed"),
+            (first, PASSWORD, "another horse", "The new passwords do not match."),
+            (first, PASSWORD, PASSWORD, "Your password was changed"),
         ):
             page.get_by_label("Current password").fill(current)
             page.get_by_label("New password", exact=True).fill(new)
-            page.get_by_label("New password, again").fill(again)
-            page.get_by_role("button", name="Change the password").click()
+            page.get_by_label("Confirm new password").fill(again)
+            page.get_by_role("button", name="Change password").click()
             see_notice(page, words)
         other.go("/account")
         expect(other.page).to_have_url(re.compile("/login"))
         other.log_in("owner", PASSWORD, "/account")
         page.reload()
-        page.get_by_role("button", name="End the session").click()
-        see_notice(page, "The session has ended.")
+        page.get_by_role("button", name="Sign out the session").click()
+        see_notice(page, "The session was ended.")
         other.go("/account")
         expect(other.page).to_have_url(re.compile("/login"))
 
@@ -318,7 +318,7 @@ def test_by_keyboard_alone(admin: Visit, system: System) -> None:
     page.keyboard.press("Tab")
     expect(dialog.get_by_role("button", name="Cancel")).not_to_be_focused()
     page.keyboard.press("Enter")
-    see_notice(page, "All caches are empty.")
+    see_notice(page, "All caches cleared.")
     system.scale(2)
 
 
@@ -336,15 +336,15 @@ def test_without_a_script(visiting: Visiting, admin_state: StorageState, system:
         expect(page.locator("svg.ring")).to_contain_text("3 nodes")
         expect(page.locator("main > .notice:visible")).to_have_count(0)
         page.get_by_role("button", name="Clear all caches").click()
-        see_notice(page, "All caches are empty.")
-        page.get_by_label("Grow above a miss rate of").fill("nonsense")
-        page.get_by_role("button", name="Save the mode").click()
+        see_notice(page, "All caches cleared.")
+        page.get_by_label("Maximum miss rate").fill("nonsense")
+        page.locator("form[data-check=scaling]").get_by_role("button", name="Save").click()
         expect(page.get_by_text("The upper miss rate must be a number")).to_be_visible()
-        expect(page.get_by_label("Grow above a miss rate of")).to_have_value("nonsense")
+        expect(page.get_by_label("Maximum miss rate")).to_have_value("nonsense")
         password = create(one, "scriptless")
         assert len(password) >= 8
         one.go("/images")
-        page.get_by_label("To go on, type").fill("delete all images")
+        page.get_by_label("To confirm, type").fill("delete all images")
         page.get_by_role("button", name="Delete all images").click()
         expect(page.locator("#deletion")).to_be_visible()
     system.scale(2)

@@ -142,12 +142,12 @@ def test_the_smallest_and_the_largest_size_have_no_step_beyond(admin: Visit, two
 
 def test_the_four_numbers_are_checked_as_they_are_typed(admin: Visit, two_nodes: System) -> None:
     page = admin.go("/pool")
-    upper, lower = page.get_by_label("Grow above a miss rate of"), page.get_by_label("Shrink below a miss rate of")
+    upper, lower = page.get_by_label("Maximum miss rate"), page.get_by_label("Minimum miss rate")
     for field, value, words in (
-        (upper, "1.5", "The upper miss rate must be from 0 to 1, not 1.5."),
-        (lower, "0.9", "The lower miss rate (0.9) must be below The upper miss rate (0.3)."),
-        (page.get_by_label("Growing multiplies the nodes by"), "1", "The growing factor must be above 1, not 1."),
-        (page.get_by_label("Shrinking multiplies them by"), "half", "The shrinking factor must be a number"),
+        (upper, "1.5", "Maximum miss rate must be from 0 to 1, not 1.5."),
+        (lower, "0.9", "Minimum miss rate (0.9) must be below Maximum miss rate (0.3)."),
+        (page.get_by_label("Expand ratio"), "1", "Expand ratio must be above 1, not 1."),
+        (page.get_by_label("Shrink ratio"), "half", "Shrink ratio must be a number"),
     ):
         before = field.input_value()
         field.fill(value)
@@ -157,30 +157,30 @@ def test_the_four_numbers_are_checked_as_they_are_typed(admin: Visit, two_nodes:
         expect(page.get_by_text(words)).to_have_count(0)
     upper.fill("0.4")
     page.get_by_label("Automatic").check()
-    expect(page.locator("[data-explanation]")).to_contain_text("Above 40 % the pool grows: from 2 nodes to 4.")
-    page.get_by_role("button", name="Save the mode").click()
-    see_notice(page, "The settings are saved.")
+    expect(page.locator("[data-explanation]")).to_contain_text("Above 40.0 % the pool grows: from 2 nodes to 4.")
+    page.locator("form[data-check=scaling]").get_by_role("button", name="Save").click()
+    see_notice(page, "Settings saved.")
     kept = two_nodes.autoscaler().config()
     assert (kept["mode"], kept["max_miss"]) == ("auto", 0.4)
     # Whatever the browser lets pass, the server checks, and what was typed is still there.
     upper.fill("7")
-    page.get_by_role("button", name="Save the mode").click()
-    expect(page.get_by_role("alert")).to_contain_text("max_miss")
+    page.locator("form[data-check=scaling]").get_by_role("button", name="Save").click()
+    expect(page.get_by_role("alert")).to_contain_text("Maximum miss rate must be from 0 to 1, not 7.")
     expect(upper).to_have_value("7")
     page.get_by_label("Manual").check()
     upper.fill("0.3")
-    page.get_by_role("button", name="Save the mode").click()
-    see_notice(page, "The settings are saved.")
+    page.locator("form[data-check=scaling]").get_by_role("button", name="Save").click()
+    see_notice(page, "Settings saved.")
     assert two_nodes.autoscaler().config()["mode"] == "manual"
 
 
 def test_capacity_policy_and_dealing(admin: Visit, two_nodes: System) -> None:
     page = admin.go("/pool")
     page.get_by_label("Capacity").fill("32")
-    page.get_by_label("What is evicted").select_option("RR")
-    page.get_by_label("How partitions are dealt").select_option("minimal")
-    page.get_by_role("button", name="Save the nodes").click()
-    see_notice(page, "The settings are saved.")
+    page.get_by_label("Eviction").select_option("RR")
+    page.get_by_label("Assignment").select_option("minimal")
+    page.locator("form[data-check=memory]").get_by_role("button", name="Save").click()
+    see_notice(page, "Settings saved.")
     kept = two_nodes.autoscaler().config()
     assert (kept["cache_mb"], kept["policy"], kept["assignment"]) == (32, "RR", "minimal")
     admin.go("/")
@@ -204,7 +204,7 @@ def test_clearing_the_caches_asks_first(admin: Visit, two_nodes: System, keys: l
     assert items() > 0
     page.get_by_role("button", name="Clear all caches").click()
     dialog.get_by_role("button", name="Clear all caches").click()
-    see_notice(page, "All caches are empty.")
+    see_notice(page, "All caches cleared.")
     wait_for(lambda: items() == 0, "no image is in memory")
 
 
@@ -214,7 +214,7 @@ def test_a_fault_is_told_marked_and_healed(admin: Visit, two_nodes: System) -> N
     two_nodes.kill(two_nodes.node(1))
     expect(page.get_by_text("Node 1 ended by itself").first).to_be_visible(timeout=LONG_MS)
     expect(page.locator("#charts")).to_have_attribute("data-marks", re.compile("fault"), timeout=LONG_MS)
-    expect(page.get_by_role("heading", name="All is well", exact=True)).to_be_visible(timeout=LONG_MS)
+    expect(page.get_by_role("heading", name="Healthy", exact=True)).to_be_visible(timeout=LONG_MS)
     see_ring(page, 2)
     page.get_by_role("link", name="All events").click()
     expect(page.locator(".event-title.bad").first).to_be_visible()
@@ -226,16 +226,16 @@ def test_an_autoscaler_that_hangs_is_told_and_so_is_its_return(admin: Visit, two
     (autoscaler,) = two_nodes.find("autoscaler")
     autoscaler.send_signal(signal.SIGSTOP)
     try:
-        expect(page.get_by_role("heading", name="Something is wrong")).to_be_visible(timeout=LONG_MS)
+        expect(page.get_by_role("heading", name="Problem detected")).to_be_visible(timeout=LONG_MS)
         expect(page.locator(".health-parts .bad")).to_contain_text("Images are served as before")
         expect(page.locator(".health-parts")).to_contain_text("Only the autoscaler knows")
         admin.check_accessibility()
         admin.go("/pool")
-        expect(page.get_by_role("heading", name="The autoscaler does not answer")).to_be_visible()
+        expect(page.get_by_role("heading", name="The autoscaler is not responding")).to_be_visible()
         admin.go("/")
     finally:
         autoscaler.send_signal(signal.SIGCONT)
-    expect(page.get_by_role("heading", name="All is well", exact=True)).to_be_visible(timeout=LONG_MS)
+    expect(page.get_by_role("heading", name="Healthy", exact=True)).to_be_visible(timeout=LONG_MS)
     two_nodes.wait_settled(2)
 
 
@@ -244,16 +244,16 @@ def test_a_manager_out_of_reach_is_told(admin: Visit) -> None:
     page = admin.go("/")
     expect(page.locator("#charts")).to_have_attribute("data-drawn", re.compile(r"\d+"))
     admin.context.set_offline(True)
-    expect(page.get_by_text("The manager does not answer.")).to_be_visible()
+    expect(page.get_by_text("The manager is not responding.")).to_be_visible()
     admin.context.set_offline(False)
-    expect(page.get_by_text("The manager does not answer.")).to_be_hidden()
+    expect(page.get_by_text("The manager is not responding.")).to_be_hidden()
 
 
 def test_everything_is_deleted_after_the_words_and_with_its_progress(
     admin: Visit, two_nodes: System, keys: list[str]
 ) -> None:
     page = admin.go("/images")
-    typed = page.get_by_label("To go on, type")
+    typed = page.get_by_label("To confirm, type")
     typed.fill("delete all")
     page.get_by_role("button", name="Delete all images").click()
     expect(page.get_by_role("alert")).to_contain_text("Nothing was deleted.")

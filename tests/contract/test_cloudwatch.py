@@ -243,7 +243,7 @@ def test_the_pool_stays_as_it_is_while_cloudwatch_fails_or_is_late(
         assert "No decision could be taken: CloudWatch" in loop.log.list(1)[0]["reason"]
     scene.rested += 100
     loop.now = NOON + 180
-    assert (decided(loop).action, loop.keeper.current().num_nodes) == ("hold", 2)
+    assert (decided(loop).action, loop.config_store.current().num_nodes) == ("hold", 2)
     loop.now = NOON + 179
     assert decided(loop).action == "grow"
 

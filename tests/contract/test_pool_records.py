@@ -12,7 +12,7 @@ from testing.query_plans import explained, gather_statistics, whole_table_reads
 from testing.storage_parts import Clock
 
 from elastic_images.autoscaler.journal import Journal
-from elastic_images.autoscaler.plan import Change
+from elastic_images.autoscaler.plan import MapChange
 from elastic_images.autoscaler.records import append
 from elastic_images.autoscaler.scaling.decisions import DecisionLog
 from elastic_images.autoscaler.tables import pool_events, resizes, scaling_decisions
@@ -65,7 +65,7 @@ def node(slot: int, epoch: int = 0) -> Member:
 def test_of_those_who_change_the_map_at_once_one_succeeds(store: PoolStore, journal: Journal) -> None:
     store.compare_and_set_map(None, FIRST)
     opened = open_resize(FIRST, alternating(4))
-    change = Change("open", opened, "Everybody wants it.")
+    change = MapChange("open", opened, "Everybody wants it.")
 
     def attempt(_: int) -> bool:
         return store.compare_and_set_map(1, opened, journal.record(change, FIRST, 4))
@@ -96,10 +96,10 @@ def test_a_resize_is_journalled_from_its_opening_to_its_end(store: PoolStore, jo
     opened = open_resize(FIRST, alternating(3))
     closed = close_resize(opened)
     steps = [
-        (None, Change("first", FIRST, "The pool begins. 😀")),
-        (FIRST, Change("open", opened, "Three are wanted.")),
-        (opened, Change("close", closed, "Warm enough.")),
-        (closed, Change("settle", settle(closed), "All have dropped.")),
+        (None, MapChange("first", FIRST, "The pool begins. 😀")),
+        (FIRST, MapChange("open", opened, "Three are wanted.")),
+        (opened, MapChange("close", closed, "Warm enough.")),
+        (closed, MapChange("settle", settle(closed), "All have dropped.")),
     ]
     under_way = []
     for before, change in steps:
@@ -160,7 +160,7 @@ def test_no_statement_reads_a_whole_table(engine: Engine, store: PoolStore, jour
         store.register(member, replaces=[node(0).incarnation])
         store.state_of(member.incarnation)
         store.name_epoch(member.incarnation, 4)
-        store.compare_and_set_map(None, FIRST, journal.record(Change("first", FIRST, "First."), None, 2))
+        store.compare_and_set_map(None, FIRST, journal.record(MapChange("first", FIRST, "First."), None, 2))
         store.fence(member.incarnation)
         store.mark_dead(member.incarnation)
         journal.note(Event("open", reason="A note."))

@@ -12,7 +12,7 @@ from flask import Flask, jsonify, request
 from flask.typing import ResponseReturnValue
 from prometheus_client import CollectorRegistry
 
-from elastic_images.autoscaler.config_keeper import ConfigKeeper
+from elastic_images.autoscaler.config_store import ConfigStore
 from elastic_images.autoscaler.journal import Journal
 from elastic_images.autoscaler.nodes.stats import NodeStats
 from elastic_images.autoscaler.resizer import ResizerStatus
@@ -39,7 +39,7 @@ class AutoscalerServices:
     """What the autoscaler's app works with."""
 
     store: PoolStore
-    keeper: ConfigKeeper
+    config_store: ConfigStore
     journal: Journal
     decisions: DecisionLog
     metrics: MetricStore
@@ -74,7 +74,7 @@ def _add_pool(app: Flask, services: AutoscalerServices) -> None:
         return jsonify(
             pool_document(
                 view,
-                services.keeper.of(view.config),
+                services.config_store.of(view.config),
                 services.status(),
                 services.journal.under_way(),
                 services.stats.of(nodes),
@@ -83,14 +83,14 @@ def _add_pool(app: Flask, services: AutoscalerServices) -> None:
 
     @app.get("/internal/config")
     def config() -> ResponseReturnValue:
-        return jsonify(_shown(services.keeper.current()))
+        return jsonify(_shown(services.config_store.current()))
 
     @app.patch("/internal/config")
     def update_config() -> ResponseReturnValue:
         changes = request.get_json(silent=True)
         if not isinstance(changes, dict):
             raise InvalidRequest("The body is no JSON object.")
-        return jsonify(_shown(services.keeper.update(changes)))
+        return jsonify(_shown(services.config_store.update(changes)))
 
     @app.post("/internal/clear")
     def clear() -> ResponseReturnValue:

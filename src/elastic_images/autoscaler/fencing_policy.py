@@ -1,4 +1,4 @@
-"""How long a member may keep the pool waiting: it is fenced after 1 s, and dead 3.5 s after it was seen fenced."""
+"""When a member that keeps the pool waiting is fenced (after 1 s) and given up as dead (3.5 s later)."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from dataclasses import dataclass
 from elastic_images.pool.view import DEATH_SECONDS, FENCED, LIVE, PATIENCE_SECONDS, Member
 
 RETURN_SECONDS = 0.3
-"""How long a fenced member has for coming back in a new life, as one does that was fenced by mistake."""
+"""How long a member fenced by mistake has to register again with a new incarnation."""
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """Members to fence, and members whose last lease is over for certain."""
+class FencingDecision:
+    """Members to fence, and members whose last lease has certainly expired."""
 
     fence: tuple[Member, ...] = ()
     dead: tuple[Member, ...] = ()
 
 
 class FencingPolicy:
-    """Remembers since when each member keeps the pool waiting, by one clock. Not safe to share between threads.
+    """Tracks how long each member has kept the pool waiting. Not safe to share between threads.
 
-    A clock that stands still while the machine sleeps only makes it wait longer.
+    A clock that stops while the machine sleeps only makes it wait longer.
     """
 
     def __init__(self, *, patience_seconds: float = PATIENCE_SECONDS, death_seconds: float = DEATH_SECONDS) -> None:
@@ -40,15 +40,15 @@ class FencingPolicy:
         must_name: Collection[int],
         suspects: Collection[str],
         now: float,
-    ) -> Verdict:
-        """Whose time is over at `now`.
+    ) -> FencingDecision:
+        """Which members have run out of time at `now`.
 
         Args:
             members: all that are live or fenced.
-            epoch: what a member must have named, or be dead.
+            epoch: the epoch that a member must have named.
             must_name: the slots whose members the pool waits for.
-            suspects: incarnations that do not answer at all, fenced whatever the map is.
-            now: seconds, by the one clock.
+            suspects: incarnations that do not respond at all; they are fenced whatever the map is.
+            now: seconds, always by the same clock.
         """
         members = tuple(members)
         late = [member for member in members if member.slot in must_name and member.epoch < epoch]
@@ -65,7 +65,7 @@ class FencingPolicy:
             for (incarnation, _), since in self._waiting_since.items()
             if now - since >= self._patience_seconds
         }
-        return Verdict(
+        return FencingDecision(
             fence=tuple(
                 member
                 for member in members
@@ -77,9 +77,9 @@ class FencingPolicy:
         )
 
     def gone(self) -> frozenset[str]:
-        """Incarnations that were fenced and did not come back, when `judge` was last asked.
+        """Incarnations that were fenced and had not come back at the last call of `judge`.
 
-        Nobody reads from them any more. They may still have a lease, and stay in `copies` until they are dead.
+        Nothing reads from them any more. They may still hold a lease, so they stay in `copies` until they are dead.
         """
         return frozenset(
             incarnation for incarnation, since in self._fenced_since.items() if self._now - since >= RETURN_SECONDS

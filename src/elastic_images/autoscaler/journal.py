@@ -9,7 +9,7 @@ from typing import Any, cast
 from sqlalchemy import Connection, Engine, select, update
 
 from elastic_images.autoscaler.event_rows import from_row, to_row
-from elastic_images.autoscaler.plan import Change
+from elastic_images.autoscaler.plan import MapChange
 from elastic_images.autoscaler.records import append, newest
 from elastic_images.autoscaler.tables import pool_events, resizes
 from elastic_images.core.events import Event, EventRecord
@@ -35,7 +35,7 @@ class Journal:
         self._engine = engine
         self._clock = clock
 
-    def record(self, change: Change, before: PoolMap | None, wanted: int) -> Callable[[Connection], None]:
+    def record(self, change: MapChange, before: PoolMap | None, wanted: int) -> Callable[[Connection], None]:
         """Returns what records `change`, to be called in the transaction that makes it."""
 
         def write(connection: Connection) -> None:
@@ -77,14 +77,14 @@ class Journal:
         with self._engine.begin() as connection:
             return [from_row(row) for row in newest(connection, pool_events, limit, before)]
 
-    def _record_resize(self, connection: Connection, change: Change, before: PoolMap | None, wanted: int) -> None:
+    def _record_resize(self, connection: Connection, change: MapChange, before: PoolMap | None, wanted: int) -> None:
         row = _unfinished(connection)
         if row is None:
             self._begin(connection, change, before, wanted)
         else:
             self._go_on(connection, row, change)
 
-    def _begin(self, connection: Connection, change: Change, before: PoolMap | None, wanted: int) -> None:
+    def _begin(self, connection: Connection, change: MapChange, before: PoolMap | None, wanted: int) -> None:
         state = _STATES[change.kind]
         finished = state == "finished"
         append(
@@ -102,7 +102,7 @@ class Journal:
             outcome="done" if finished else None,
         )
 
-    def _go_on(self, connection: Connection, row: dict[str, Any], change: Change) -> None:
+    def _go_on(self, connection: Connection, row: dict[str, Any], change: MapChange) -> None:
         values: dict[str, Any] = {"state": _STATES[change.kind], "epoch": change.new.epoch}
         if change.kind in ("abort", "fail-over"):
             values["reason"] = f"{row['reason']} {change.reason}"

@@ -54,7 +54,7 @@ class Facts:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class MapChange:
     """A change of the map: the next map, and why."""
 
     kind: MapEventKind
@@ -69,7 +69,7 @@ class Plan:
     launch: frozenset[int] = _NONE
     retire: frozenset[int] = _NONE
     """Serves nothing and is not wanted: may be stopped after a while."""
-    change: Change | None = None
+    change: MapChange | None = None
     waiting: bool = False
 
 
@@ -85,7 +85,7 @@ def plan(facts: Facts) -> Plan:
     )
 
 
-def _change(facts: Facts) -> Change | None:
+def _change(facts: Facts) -> MapChange | None:
     if facts.map is None:
         return _first(facts)
     return _rescue(facts, facts.map) or _advance(facts, facts.map)
@@ -96,14 +96,14 @@ def _waits(facts: Facts) -> bool:
     return unsettled or bool(facts.slots & (facts.awaited | facts.doubtful))
 
 
-def _first(facts: Facts) -> Change | None:
+def _first(facts: Facts) -> MapChange | None:
     target = target_assignment(facts, alternating(facts.wanted))
     if target is None:
         return None
-    return Change("first", first_map(target), "The pool is new.")
+    return MapChange("first", first_map(target), "The pool is new.")
 
 
-def _rescue(facts: Facts, current: PoolMap) -> Change | None:
+def _rescue(facts: Facts, current: PoolMap) -> MapChange | None:
     """Give the partitions of nodes that are gone to those that serve.
 
     A fenced node is gone for readers. It may still answer from memory until its lease ends, and so it stays in
@@ -115,24 +115,24 @@ def _rescue(facts: Facts, current: PoolMap) -> Change | None:
         return None
     survivors = (facts.ready & facts.slots) or facts.ready
     heirs = deal(current.assignment, tuple(sorted(survivors)))
-    return Change("fail-over", fail_over(current, gone, heirs), f"{_named(gone)} {_fate(facts, gone)}.")
+    return MapChange("fail-over", fail_over(current, gone, heirs), f"{_named(gone)} {_fate(facts, gone)}.")
 
 
-def _advance(facts: Facts, current: PoolMap) -> Change | None:
+def _advance(facts: Facts, current: PoolMap) -> MapChange | None:
     if current.phase == "open":
         if facts.warmed:
-            return Change("close", close_resize(current), "The new owners are warm.")
+            return MapChange("close", close_resize(current), "The new owners are warm.")
         if facts.resize_wanted not in (None, facts.wanted):
-            return Change("abort", abort_resize(current), f"{facts.wanted} nodes are wanted now.")
+            return MapChange("abort", abort_resize(current), f"{facts.wanted} nodes are wanted now.")
         return None
     if current.phase == "closing":
         if unsettled_slots(current) & facts.unnamed:
             return None
-        return Change("settle", settle(current), "Every copy is dropped or dead.")
+        return MapChange("settle", settle(current), "Every copy is dropped or dead.")
     return _open(facts, current)
 
 
-def _open(facts: Facts, current: PoolMap) -> Change | None:
+def _open(facts: Facts, current: PoolMap) -> MapChange | None:
     target = target_assignment(facts, current.assignment)
     if target is None or target == current.assignment:
         return None
@@ -140,7 +140,7 @@ def _open(facts: Facts, current: PoolMap) -> Change | None:
         reason = f"The wanted size is {facts.wanted}."
     else:
         reason = f"The wanted size is {facts.wanted}, and {_named(facts.slots - facts.ready)} cannot be started."
-    return Change("open", open_resize(current, target), reason)
+    return MapChange("open", open_resize(current, target), reason)
 
 
 def unsettled_slots(current: PoolMap) -> frozenset[int]:

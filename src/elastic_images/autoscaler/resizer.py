@@ -10,13 +10,13 @@ from dataclasses import dataclass
 
 from sqlalchemy.exc import OperationalError
 
-from elastic_images.autoscaler.config_keeper import ConfigKeeper
+from elastic_images.autoscaler.config_store import ConfigStore
 from elastic_images.autoscaler.fencing_policy import FencingPolicy
 from elastic_images.autoscaler.health import Health
 from elastic_images.autoscaler.journal import Journal
-from elastic_images.autoscaler.nodes.lives import NodeLives
+from elastic_images.autoscaler.nodes.process_history import ProcessHistory
 from elastic_images.autoscaler.nodes.provider import NodeProvider
-from elastic_images.autoscaler.plan import Change, Facts, Plan, plan, unsettled_slots
+from elastic_images.autoscaler.plan import Facts, MapChange, Plan, plan, unsettled_slots
 from elastic_images.autoscaler.warming import Warmer
 from elastic_images.core.errors import ElasticImagesError
 from elastic_images.core.events import Event
@@ -62,7 +62,7 @@ class Resizer:
 
     Args:
         store: the map and the members.
-        keeper: the wanted size.
+        config_store: the wanted size.
         provider: nodes.
         health: who answers.
         warmer: when an open resize may be closed.
@@ -73,24 +73,24 @@ class Resizer:
     def __init__(
         self,
         store: PoolStore,
-        keeper: ConfigKeeper,
+        config_store: ConfigStore,
         journal: Journal,
         provider: NodeProvider,
         health: Health,
         warmer: Warmer,
         *,
-        lives: NodeLives | None = None,
+        history: ProcessHistory | None = None,
         patience: FencingPolicy | None = None,
-        on_change: Callable[[Change], None] = lambda _change: None,
+        on_change: Callable[[MapChange], None] = lambda _change: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
-        self._keeper = keeper
+        self._config_store = config_store
         self._journal = journal
         self._provider = provider
         self._health = health
         self._warmer = warmer
-        self._lives = lives or NodeLives(provider.start_seconds, provider.silence_seconds)
+        self._history = history or ProcessHistory(provider.start_seconds, provider.silence_seconds)
         self._patience = patience or FencingPolicy()
         self._on_change = on_change
         self._clock = clock
@@ -130,13 +130,13 @@ class Resizer:
     def _step(self) -> bool:
         if self._retry_at_once.is_set():
             self._retry_at_once.clear()
-            self._lives.pardon()
+            self._history.pardon()
         # Members are read first: one in the view whose slot is then proven empty is dead.
         view = self._store.read()
         alive = self._provider.alive()
         now = self._clock()
         if not view.config:
-            self._keeper.keep_first()
+            self._config_store.keep_first()
             return True
         if self._bury(view, alive) or self._judge(view, now):
             return True
@@ -167,7 +167,7 @@ class Resizer:
         nodes = [member for member in view.members if member.slot is not None]
         self._health.observe(nodes)
         closing = view.map is not None and view.map.phase == "closing"
-        verdict = self._patience.judge(
+        decision = self._patience.judge(
             nodes,
             epoch=view.map.epoch if view.map else 0,
             must_name=unsettled_slots(view.map) if view.map and closing else frozenset(),
@@ -176,12 +176,12 @@ class Resizer:
         )
         events = [
             Event("node-fenced", member.slot, incarnation=member.incarnation)
-            for member in verdict.fence
+            for member in decision.fence
             if self._store.fence(member.incarnation)
         ]
         events += [
             Event("node-dead", member.slot, incarnation=member.incarnation, cause="lease-expired")
-            for member in verdict.dead
+            for member in decision.dead
             if self._store.mark_dead(member.incarnation)
         ]
         self._journal.note(*events)
@@ -195,19 +195,19 @@ class Resizer:
         alive -= failures.keys()
         live = {slot: member for slot in alive if (member := view.live_node(slot))}
         healthy = {slot for slot, member in live.items() if self._health.healthy(member.incarnation)}
-        self._journal.note(*self._lives.observe(alive, live.keys(), healthy, now))
+        self._journal.note(*self._history.observe(alive, live.keys(), healthy, now))
 
     # ---- facts
 
     def _facts(self, view: PoolView, alive: frozenset[int], now: float) -> Facts:
-        stopping = self._lives.stopping()
-        ready = self._lives.ready()
+        stopping = self._history.stopping()
+        ready = self._history.ready()
         nodes = [member for member in view.members if member.slot is not None]
         epoch = view.map.epoch if view.map else 0
-        config = self._keeper.of(view.config)
+        config = self._config_store.of(view.config)
         wanted = config.num_nodes
         resize = self._remember_resize(view, now)
-        awaited = self._lives.awaited() - ready
+        awaited = self._history.awaited() - ready
         gone = self._patience.gone()
         doubtful = frozenset(member.slot for member in nodes if member.slot is not None) - ready
         self._cold = not ready or (self._cold and bool(frozenset(range(wanted)) & awaited))
@@ -219,7 +219,7 @@ class Resizer:
             fenced=doubtful - {member.slot for member in nodes if member.incarnation not in gone},
             unnamed=frozenset(member.slot for member in nodes if member.slot is not None and member.epoch < epoch),
             processes=alive,
-            startable=self._lives.startable(now),
+            startable=self._history.startable(now),
             awaited=awaited,
             stopping=stopping,
             cold=self._cold,
@@ -239,9 +239,9 @@ class Resizer:
     # ---- deeds
 
     def _handle_processes(self, planned: Plan, now: float) -> bool:
-        for slot in sorted(self._lives.overdue(now)):
+        for slot in sorted(self._history.overdue(now)):
             self._kill(slot)
-        retired = self._lives.lingered(planned.retire, now)
+        retired = self._history.lingered(planned.retire, now)
         for slot in sorted(retired):
             self._retire(slot)
         for slot in sorted(planned.launch):
@@ -254,24 +254,24 @@ class Resizer:
         except ElasticImagesError as error:
             self._not_launched(slot, str(error), now)
             return
-        self._lives.launched(slot, now)
+        self._history.launched(slot, now)
         self._journal.note(Event("node-launched", slot))
 
     def _not_launched(self, slot: int, why: str, now: float) -> None:
-        self._lives.not_launched(slot, now)
+        self._history.not_launched(slot, now)
         self._journal.note(Event("node-not-launched", slot, reason=why))
 
     def _retire(self, slot: int) -> None:
         self._provider.terminate(slot, DRAIN_SECONDS)
-        self._lives.told_to_stop(slot)
+        self._history.told_to_stop(slot)
         self._journal.note(Event("node-stopping", slot))
 
     def _kill(self, slot: int) -> None:
         self._provider.terminate(slot, 0)
-        self._lives.killed(slot)
+        self._history.killed(slot)
         self._journal.note(Event("node-killed", slot))
 
-    def _apply(self, change: Change, view: PoolView, wanted: int) -> bool:
+    def _apply(self, change: MapChange, view: PoolView, wanted: int) -> bool:
         expected = view.map.epoch if view.map else None
         journal = self._journal.record(change, view.map, wanted)
         if not self._store.compare_and_set_map(expected, change.new, journal):

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from elastic_images import __version__
 from elastic_images.autoscaler.app import AutoscalerServices, create_app
-from elastic_images.autoscaler.clearing import CacheClearer
-from elastic_images.autoscaler.config_keeper import ConfigKeeper
-from elastic_images.autoscaler.figures import ScalingFigures
+from elastic_images.autoscaler.cache_clearer import CacheClearer
+from elastic_images.autoscaler.config_store import ConfigStore
 from elastic_images.autoscaler.health import HealthWatch, HttpProbe
 from elastic_images.autoscaler.journal import Journal
 from elastic_images.autoscaler.nodes.opening import open_node_provider
 from elastic_images.autoscaler.nodes.provider import NodeProvider
 from elastic_images.autoscaler.nodes.stats import HttpStatsReader, NodeStats
+from elastic_images.autoscaler.pool_counters import PoolCounters
 from elastic_images.autoscaler.resizer import Resizer, resizer_loop
 from elastic_images.autoscaler.scaling.decisions import DecisionLog
 from elastic_images.autoscaler.scaling.loop import ScalingLoop
@@ -42,18 +42,18 @@ class AutoscalerService:
         self._stats = NodeStats(HttpStatsReader(self._http))
         self._health = HealthWatch(HttpProbe(self._http), on_news=self._wake)
         counters = Counters()
-        figures = ScalingFigures(counters)
+        figures = PoolCounters(counters)
         store, journal, decisions = PoolStore(self._engine), Journal(self._engine), DecisionLog(self._engine)
         first = ScalingConfig(num_nodes=settings.nodes, cache_mb=settings.cache_mb)
-        keeper = ConfigKeeper(store, journal, first, on_change=self._hurry)
+        config_store = ConfigStore(store, journal, first, on_change=self._hurry)
         warmer = PullWarmer(self._stats)
         self._resizer = resizer = Resizer(
-            store, keeper, journal, provider, self._health, warmer, on_change=figures.changed
+            store, config_store, journal, provider, self._health, warmer, on_change=figures.changed
         )
         figures.follow(resizer)
         self._resizing = resizer_loop(resizer)
         self._scaling = ScalingLoop(
-            keeper,
+            config_store,
             self._metrics,
             decisions,
             pool=store.read,
@@ -64,7 +64,7 @@ class AutoscalerService:
         )
         services = AutoscalerServices(
             store=store,
-            keeper=keeper,
+            config_store=config_store,
             journal=journal,
             decisions=decisions,
             metrics=self._metrics,

@@ -1,7 +1,7 @@
-"""When the pool grows and shrinks: a pure function of what was measured, what is wanted, and how the pool stands.
+"""When the pool grows and shrinks: a pure function of metrics, settings and the pool's state.
 
-Acting on a decision, and keeping it with its inputs, is the autoscaler's work. `decide` first looks for a reason to
-leave the pool alone; only where there is none does the policy judge the miss rate.
+The autoscaler acts on decisions and records them. `decide` first looks for a reason to leave the pool alone; without
+one, the policy judges the miss rate.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from elastic_images.core.pool_config import ScalingConfig
 Action = Literal["grow", "shrink", "hold"]
 
 WARM_UP_SECONDS = 65.0
-"""How long a resized pool is left alone: a window of 60 s that began after the resize, and one publishing interval."""
+"""The cooldown after a resize: a window of 60 s that began after it, and one publishing interval."""
 
 
 @dataclass(frozen=True, slots=True)
 class ScalingMetrics:
-    """What was counted over a window, by all nodes and web processes together."""
+    """What all nodes and web processes together counted over a window."""
 
     requests: float
     misses: float
@@ -29,7 +29,7 @@ class ScalingMetrics:
     """Nodes, or web processes, that should have reported in the window and did not."""
     window_seconds: float = 60.0
     window_age_seconds: float = 0.0
-    """How long ago the window ended: figures may come late."""
+    """How long ago the window ended: metrics may arrive late."""
 
     @property
     def miss_rate(self) -> float | None:
@@ -39,13 +39,13 @@ class ScalingMetrics:
 
 @dataclass(frozen=True, slots=True)
 class ScalingState:
-    """How the pool stands."""
+    """The state of the pool."""
 
     nodes: int
-    """Its wanted size: what the last resize made or makes of it."""
+    """Its wanted size."""
     resizing: bool = False
     seconds_since_resize: float | None = None
-    """Since the last resize ended; None where there was none."""
+    """Since the last resize ended; None before the first."""
     warm_up_seconds: float = WARM_UP_SECONDS
 
 
@@ -59,13 +59,13 @@ class Decision:
     reason: str
     """One English sentence, for the record."""
     inputs: dict[str, Any]
-    """Everything the decision was taken on, as JSON values (nan and inf as texts)."""
+    """Everything the decision is based on, as JSON values (nan and inf as texts)."""
     policy: str
 
 
 @dataclass(frozen=True, slots=True)
-class _Verdict:
-    """A policy's answer, before it is held to 1..8 nodes: a size it wants, or None to leave the pool as it is."""
+class _Target:
+    """The size that a policy wants, before it is limited to 1..8 nodes; None to leave the pool as it is."""
 
     nodes: int | None
     reason: str
@@ -74,40 +74,41 @@ class _Verdict:
 def decide(metrics: ScalingMetrics, config: ScalingConfig, state: ScalingState) -> Decision:
     """What the `threshold` policy does with the pool now. Never raises on a number, nan, inf and overflow included.
 
-    Holds in manual mode, during a resize, while the pool warms up, where a node's data is missing or numbers make no
-    sense, and without requests. Else: above `max_miss` the pool grows by `expand_ratio` (rounded up), below `min_miss`
-    it shrinks by `shrink_ratio` (rounded down), by one node at least, within 1 to 8.
+    Holds in manual mode, during a resize and the cooldown after it, if a node's data is missing or numbers make no
+    sense, and without requests. Otherwise: above `max_miss` the pool grows by `expand_ratio` (rounded up), below
+    `min_miss` it shrinks by `shrink_ratio` (rounded down), by at least one node, within 1 to 8.
     """
     reason = _reason_to_hold(metrics, config, state)
     rate = None if reason else metrics.miss_rate
     if rate is None:
-        verdict = _Verdict(None, reason or "There were no requests in the last minute.")
+        target = _Target(None, reason or "There were no requests in the last minute.")
     else:
-        verdict = _threshold(rate, config, state.nodes)
-    return _decision(verdict, state.nodes, _inputs(metrics, config, state), "threshold")
+        target = _threshold(rate, config, state.nodes)
+    return _decision(target, state.nodes, _inputs(metrics, config, state), "threshold")
 
 
-def _threshold(rate: float, config: ScalingConfig, nodes: int) -> _Verdict:
+def _threshold(rate: float, config: ScalingConfig, nodes: int) -> _Target:
+    least, most = _percent(config.min_miss), _percent(config.max_miss)
     if rate > config.max_miss:
         # Bounded before rounding: a ratio may be too large for an integer.
         wanted = math.ceil(min(nodes * config.expand_ratio, MAX_NODES + 1))
-        return _Verdict(max(wanted, nodes + 1), f"Miss rate {rate:.3f} is above the maximum of {config.max_miss:g}")
+        return _Target(max(wanted, nodes + 1), f"Miss rate {_percent(rate)} is above the maximum of {most}")
     if rate < config.min_miss:
         wanted = math.floor(nodes * config.shrink_ratio)
-        return _Verdict(min(wanted, nodes - 1), f"Miss rate {rate:.3f} is below the minimum of {config.min_miss:g}")
-    return _Verdict(None, f"Miss rate {rate:.3f} is between {config.min_miss:g} and {config.max_miss:g}.")
+        return _Target(min(wanted, nodes - 1), f"Miss rate {_percent(rate)} is below the minimum of {least}")
+    return _Target(None, f"Miss rate {_percent(rate)} is between {least} and {most}.")
 
 
-def _decision(verdict: _Verdict, nodes: int, inputs: dict[str, Any], policy: str) -> Decision:
-    if verdict.nodes is None:
-        return Decision("hold", nodes, nodes, verdict.reason, inputs, policy)
-    after = min(max(verdict.nodes, MIN_NODES), MAX_NODES)
+def _decision(target: _Target, nodes: int, inputs: dict[str, Any], policy: str) -> Decision:
+    if target.nodes is None:
+        return Decision("hold", nodes, nodes, target.reason, inputs, policy)
+    after = min(max(target.nodes, MIN_NODES), MAX_NODES)
     if after == nodes:
-        bound = "most" if verdict.nodes > nodes else "fewest"
-        reason = f"{verdict.reason}, and the pool has the {bound} nodes it may have, {nodes}."
+        bound = "most" if target.nodes > nodes else "fewest"
+        reason = f"{target.reason}, and the pool has the {bound} nodes it may have, {nodes}."
         return Decision("hold", nodes, nodes, reason, inputs, policy)
     action: Action = "grow" if after > nodes else "shrink"
-    return Decision(action, nodes, after, f"{verdict.reason}: from {nodes} to {after} nodes.", inputs, policy)
+    return Decision(action, nodes, after, f"{target.reason}: from {nodes} to {after} nodes.", inputs, policy)
 
 
 def _reason_to_hold(metrics: ScalingMetrics, config: ScalingConfig, state: ScalingState) -> str | None:
@@ -120,7 +121,7 @@ def _reason_to_hold(metrics: ScalingMetrics, config: ScalingConfig, state: Scali
     if not _sensible(config, state):
         return "The scaling settings make no sense: a number in them is out of its range."
     if since is not None and since < state.warm_up_seconds:
-        return f"The pool warms up: its last resize ended {since:.0f} s ago, less than {state.warm_up_seconds:.0f} s."
+        return f"Cooldown: the last resize ended {since:.0f} s ago, less than {state.warm_up_seconds:.0f} s."
     if metrics.missing:
         return f"No data in the last minute from {', '.join(metrics.missing)}."
     if not (_finite(metrics.requests, metrics.misses) and 0 <= metrics.misses <= metrics.requests):
@@ -138,6 +139,10 @@ def _sensible(config: ScalingConfig, state: ScalingState) -> bool:
         and 0 < config.shrink_ratio < 1
         and 0 <= config.min_miss < config.max_miss <= 1
     )
+
+
+def _percent(rate: float) -> str:
+    return f"{100 * rate:.1f} %"
 
 
 def _finite(*numbers: float) -> bool:

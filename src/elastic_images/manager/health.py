@@ -1,4 +1,4 @@
-"""Whether all is well, and if not, why and what to do. Pure."""
+"""Whether the system is healthy, and if not, why and what to do. Pure."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from elastic_images.ui import shown_count, shown_percent, shown_size
 
 Level = Literal["ok", "busy", "unknown", "warn", "bad"]
 _ORDER: tuple[Level, ...] = ("ok", "busy", "unknown", "warn", "bad")
-_RESTARTS = "It is restarted by itself. If this stays, look into the output of elastic-images up."
+_RESTARTS = "It restarts automatically. If this persists, check the output of elastic-images up."
 _MEANINGFUL_REQUESTS = 30
 _SETTLED_SECONDS = 240.0
-"""Figures of CloudWatch come minutes late."""
+"""Metrics from CloudWatch arrive minutes late."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Part:
     level: Level
     words: str
     advice: str = ""
-    """What to do; empty where nothing is to be done."""
+    """What to do; empty if nothing."""
 
     def to_json(self) -> dict[str, str]:
         """As plain JSON values."""
@@ -33,18 +33,18 @@ class Part:
 
 
 def assess(overview: Overview, now: float) -> list[Part]:
-    """Every part, as the manager sees it. `now`: seconds since the epoch."""
+    """The health of every part. `now`: seconds since the epoch."""
     return [_storage(overview), _database(overview), _autoscaler(overview), _nodes(overview), _cache(overview, now)]
 
 
 def worst(parts: list[Part]) -> Level:
-    """The level of the whole."""
+    """The level of the whole system."""
     return max((part.level for part in parts), key=_ORDER.index, default="unknown")
 
 
 def _storage(overview: Overview) -> Part:
     if overview.usage is None:
-        advice = f"Images in memory are still served; uploads and everything else fail. {_RESTARTS}"
+        advice = f"Cached images are still served; uploads and everything else fail. {_RESTARTS}"
         return Part("Storage", "bad", overview.storage_error, advice)
     images = shown_count(overview.usage["images"], "image")
     return Part("Storage", "ok", f"{images}, {shown_size(overview.usage['bytes'])}")
@@ -52,8 +52,8 @@ def _storage(overview: Overview) -> Part:
 
 def _database(overview: Overview) -> Part:
     if overview.database_error is None:
-        return Part("Database", "ok", "Answers")
-    advice = "Without it nobody can log in, nothing can be written, and caches go dark. Check the setting DATABASE."
+        return Part("Database", "ok", "Responding")
+    advice = "Logins and writes fail without it, and caches stop serving. Check the setting DATABASE."
     return Part("Database", "bad", overview.database_error, advice)
 
 
@@ -63,48 +63,48 @@ def _autoscaler(overview: Overview) -> Part:
             "Autoscaler",
             "bad",
             overview.pool_error,
-            f"Images are served as before; the pool just cannot change. {_RESTARTS}",
+            f"Images are still served; the pool cannot change. {_RESTARTS}",
         )
     if overview.config["mode"] == "manual":
         return Part("Autoscaler", "ok", "Manual mode")
     decision = overview.decision
     if decision and decision["action"] == "error":
-        return Part("Autoscaler", "warn", "Automatic mode, but it could not decide", decision["reason"])
+        return Part("Autoscaler", "warn", "Automatic mode; the last decision failed", decision["reason"])
     return Part("Autoscaler", "ok", "Automatic mode")
 
 
 def _nodes(overview: Overview) -> Part:
     if overview.pool is None:
-        return Part("Nodes", "unknown", "Only the autoscaler knows")
+        return Part("Nodes", "unknown", "Unknown while the autoscaler is not responding")
     wanted = overview.pool["wanted"]
-    serving = f"{overview.live} of {wanted} {'serves' if wanted == 1 else 'serve'}"
+    serving = f"{overview.live} of {wanted} serving"
     gone = [node for node in overview.nodes if node["state"] in ("fenced", "dead")]
     if gone:
-        advice = "Its partitions go to the other nodes, and it is started anew, by itself, within seconds."
+        advice = "Other nodes take over its partitions, and it restarts automatically within seconds."
         return Part("Nodes", "bad", f"{serving}; {_named(gone)} failed", advice)
     missing = [node for node in overview.nodes if node["slot"] < wanted and node["state"] != "live"]
     if missing:
-        words = f"{serving}; {_named(missing)} {'is' if len(missing) == 1 else 'are'} being started"
+        words = f"{serving}; {_named(missing)} starting"
         level: Level = "busy" if overview.pool["busy"] else "warn"
         advice = (
             ""
             if level == "busy"
-            else "The events say why. It is tried again by itself, at longer and longer intervals."
+            else "See the events for the reason. It is retried automatically at increasing intervals."
         )
         return Part("Nodes", level, words, advice)
     silent = [node for node in overview.nodes if node["state"] == "live" and not node["stats"]]
     if silent:
-        return Part("Nodes", "warn", f"{serving}; {_named(silent)} did not tell its figures", "It may be overloaded.")
+        return Part("Nodes", "warn", f"{serving}; no statistics from {_named(silent)}", "It may be overloaded.")
     if overview.pool["phase"] != "settled" or overview.live != wanted:
-        return Part("Nodes", "busy", f"{serving}; a resize is under way")
+        return Part("Nodes", "busy", f"{serving}; resizing")
     return Part("Nodes", "ok", serving)
 
 
 def _cache(overview: Overview, now: float) -> Part:
     if overview.pool is None or overview.config is None:
-        return Part("Cache", "unknown", "Only the autoscaler knows")
+        return Part("Cache", "unknown", "Unknown while the autoscaler is not responding")
     if overview.rate is None:
-        advice = "Images are served as before. Automatic mode waits while figures are missing; charts show a gap."
+        advice = "Images are still served. Automatic mode waits while metrics are missing; charts show a gap."
         return Part("Cache", "unknown", overview.rate_error, advice)
     quiet = [
         node
@@ -112,17 +112,17 @@ def _cache(overview: Overview, now: float) -> Part:
         if node["state"] == "live" and node["id"] not in overview.rate["sources"] and _is_settled(node, now)
     ]
     if quiet:
-        advice = "Automatic mode waits while figures are missing. Charts show a gap."
-        return Part("Cache", "warn", f"No figures from {_named(quiet)} in the last minute", advice)
+        advice = "Automatic mode waits while metrics are missing. Charts show a gap."
+        return Part("Cache", "warn", f"No metrics from {_named(quiet)} in the last minute", advice)
     miss_rate = overview.rate["miss_rate"]
     if miss_rate is None:
         return Part("Cache", "ok", "No requests in the last minute")
-    words = f"{shown_percent(1 - miss_rate)} of the last minute's requests were hits"
+    words = f"Hit rate {shown_percent(1 - miss_rate)} in the last minute"
     config = overview.config
     limit = config["max_miss"]
     is_high = limit is not None and miss_rate > limit and overview.rate["requests"] >= _MEANINGFUL_REQUESTS
     if is_high and config["mode"] == "manual":
-        advice = f"More misses than {shown_percent(limit)}: add nodes or memory, or choose automatic mode."
+        advice = f"The miss rate is above {shown_percent(limit)}. Add nodes or memory, or switch to automatic mode."
         return Part("Cache", "warn", words, advice)
     return Part("Cache", "ok", words)
 

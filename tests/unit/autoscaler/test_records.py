@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import func, select
 from tests.unit.autoscaler.world import World
 
-from elastic_images.autoscaler.config_keeper import kept_config
-from elastic_images.autoscaler.plan import Change
+from elastic_images.autoscaler.config_store import kept_config
+from elastic_images.autoscaler.plan import MapChange
 from elastic_images.autoscaler.records import append
 from elastic_images.autoscaler.scaling.decisions import DecisionLog
 from elastic_images.autoscaler.tables import pool_events, resizes
@@ -23,28 +23,28 @@ FIRST = ScalingConfig(num_nodes=3, cache_mb=7)
 
 
 def test_the_first_settings_are_kept_once(world: World) -> None:
-    world.keeper.update({"num_nodes": 5})
-    world.keeper.keep_first()
-    assert world.keeper.current().num_nodes == 5
+    world.config_store.update({"num_nodes": 5})
+    world.config_store.keep_first()
+    assert world.config_store.current().num_nodes == 5
 
 
 def test_nodes_find_their_capacity_in_the_pools_settings(world: World) -> None:
-    world.keeper.update({"cache_mb": 12, "policy": "RR"})
+    world.config_store.update({"cache_mb": 12, "policy": "RR"})
     kept = world.store.read().config
     assert (kept["cache_mb"], kept["cache_bytes"], kept["policy"]) == (12, 12_000_000, "RR")
 
 
 def test_a_change_is_recorded_and_told(world: World) -> None:
     told: list[bool] = []
-    world.keeper.on_change = lambda: told.append(True)
-    world.keeper.update({"num_nodes": 4, "policy": "RR"})
+    world.config_store.on_change = lambda: told.append(True)
+    world.config_store.update({"num_nodes": 4, "policy": "RR"})
     assert told == [True]
     newest = world.journal.events(1)[0]
     assert newest["kind"] == "config-changed"
     changes = {"num_nodes": {"before": 1, "after": 4}, "policy": {"before": "LRU", "after": "RR"}}
     assert (newest["cause"], newest["changes"]) == ("by-hand", changes)
     assert newest["message"] == "The settings were changed: num_nodes = 4, policy = RR"
-    world.keeper.update({"num_nodes": 4})
+    world.config_store.update({"num_nodes": 4})
     assert told == [True]
     assert world.journal.events(1)[0]["id"] == newest["id"]
 
@@ -53,7 +53,7 @@ def test_a_bad_change_changes_nothing(world: World) -> None:
     before = world.store.stamp(), world.store.read().config, world.events()
     for changes in ({"num_nodes": 9}, {"num_nodes": 2, "cache_mb": -1}, {"max_miss": "nan"}, {"size": 1}):
         with pytest.raises(InvalidRequest):
-            world.keeper.update(changes)
+            world.config_store.update(changes)
     assert (world.store.stamp(), world.store.read().config, world.events()) == before
 
 
@@ -73,7 +73,7 @@ def test_the_resize_under_way_is_known_from_the_journal(world: World) -> None:
     world.run_until_settled_on(0)
     assert world.journal.under_way() is None
     opened = open_resize(world.map, alternating(2))
-    change = Change("open", opened, "A test wants it.")
+    change = MapChange("open", opened, "A test wants it.")
     assert world.store.compare_and_set_map(1, opened, world.journal.record(change, world.map, 2))
     row = world.journal.under_way()
     assert row is not None
@@ -85,7 +85,7 @@ def test_map_and_journal_change_together_or_not_at_all(world: World) -> None:
     world.run_until_settled_on(0)
     before = len(world.journal.resizes(10)), world.events()
     opened = open_resize(world.map, alternating(2))
-    journal = world.journal.record(Change("open", opened, "Too late."), world.map, 2)
+    journal = world.journal.record(MapChange("open", opened, "Too late."), world.map, 2)
     world.store.check = lambda _before, _after: None
     assert not world.store.compare_and_set_map(99, opened, journal)
     assert (len(world.journal.resizes(10)), world.events()) == before

@@ -53,11 +53,11 @@ def test_a_resize_settles_on_the_wanted_size(world: World, sizes: tuple[int, int
 def test_the_minimal_assignment_moves_no_more_than_it_must(world: World) -> None:
     world.scale(4)
     world.run_until_settled_on(0, 1, 2, 3)
-    world.keeper.update({"assignment": "minimal", "num_nodes": 5})
+    world.config_store.update({"assignment": "minimal", "num_nodes": 5})
     world.run_until_settled_on(0, 1, 2, 3, 4)
     assert world.map.assignment == minimal(alternating(4), 5)
     assert moves(alternating(4), world.map.assignment) == 3
-    world.keeper.update({"assignment": "alternating"})
+    world.config_store.update({"assignment": "alternating"})
     world.run_until(lambda: world.map.assignment == alternating(5))
 
 

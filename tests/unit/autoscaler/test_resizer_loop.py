@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import text
 from tests.unit.autoscaler.world import World
 
-from elastic_images.autoscaler.nodes.lives import NodeLives
+from elastic_images.autoscaler.nodes.process_history import ProcessHistory
 from elastic_images.autoscaler.resizer import Resizer, ResizerStatus, resizer_loop
 
 
@@ -74,10 +74,10 @@ def test_a_change_of_the_settings_ends_the_wait_before_a_retry_once(
 ) -> None:
     world.run_until_settled_on(0)
     pardons: list[bool] = []
-    monkeypatch.setattr(NodeLives, "pardon", lambda _lives: pardons.append(True))
+    monkeypatch.setattr(ProcessHistory, "pardon", lambda _history: pardons.append(True))
     world.resizer.step()
     assert not pardons
-    world.keeper.update({"num_nodes": 2})
+    world.config_store.update({"num_nodes": 2})
     world.resizer.step()
     world.resizer.step()
     assert pardons == [True]

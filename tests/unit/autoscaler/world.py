@@ -13,9 +13,9 @@ from pathlib import Path
 
 from sqlalchemy import event
 
-from elastic_images.autoscaler.config_keeper import ConfigKeeper
+from elastic_images.autoscaler.config_store import ConfigStore
 from elastic_images.autoscaler.journal import Journal
-from elastic_images.autoscaler.nodes.lives import SILENCE_SECONDS, START_SECONDS, NodeLives
+from elastic_images.autoscaler.nodes.process_history import SILENCE_SECONDS, START_SECONDS, ProcessHistory
 from elastic_images.autoscaler.resizer import Resizer
 from elastic_images.autoscaler.warming import BriefWarmer, Warmer
 from elastic_images.core.errors import Unavailable
@@ -152,8 +152,8 @@ class World:
         self.store.check = self._check
         self.journal = Journal(self.engine, self.clock)
         self.provider = FakeNodeProvider(self.clock)
-        self.keeper = ConfigKeeper(self.store, self.journal, ScalingConfig(num_nodes=wanted))
-        self.keeper.keep_first()
+        self.config_store = ConfigStore(self.store, self.journal, ScalingConfig(num_nodes=wanted))
+        self.config_store.keep_first()
         self.warmer = warmer or BriefWarmer()
         self.seen: list[PoolMap] = []
         self.restart()
@@ -168,18 +168,18 @@ class World:
         """The autoscaler is killed and started again: only database and processes stay."""
         self.resizer = Resizer(
             self.store,
-            self.keeper,
+            self.config_store,
             self.journal,
             self.provider,
             FakeHealth(self.provider.nodes, self.clock),
             self.warmer,
-            lives=NodeLives(),
+            history=ProcessHistory(),
             clock=self.clock,
         )
-        self.keeper.on_change = self.resizer.retry_at_once
+        self.config_store.on_change = self.resizer.retry_at_once
 
     def scale(self, nodes: int) -> None:
-        self.keeper.update({"num_nodes": nodes})
+        self.config_store.update({"num_nodes": nodes})
 
     def kill(self, slot: int) -> None:
         del self.provider.nodes[slot]

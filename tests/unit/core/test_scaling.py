@@ -26,7 +26,7 @@ def sizes(decision: Decision) -> tuple[str, int, int]:
 def test_above_the_maximum_the_pool_grows_rounded_up(nodes: int, ratio: float, after: int) -> None:
     decision = decide(HIGH, replace(AUTO, expand_ratio=ratio), ScalingState(nodes))
     assert sizes(decision) == ("grow", nodes, after)
-    assert decision.reason == f"Miss rate 0.310 is above the maximum of 0.3: from {nodes} to {after} nodes."
+    assert decision.reason == f"Miss rate 31.0 % is above the maximum of 30.0 %: from {nodes} to {after} nodes."
 
 
 @pytest.mark.parametrize(
@@ -35,26 +35,26 @@ def test_above_the_maximum_the_pool_grows_rounded_up(nodes: int, ratio: float, a
 def test_below_the_minimum_the_pool_shrinks_rounded_down(nodes: int, ratio: float, after: int) -> None:
     decision = decide(LOW, replace(AUTO, shrink_ratio=ratio), ScalingState(nodes))
     assert sizes(decision) == ("shrink", nodes, after)
-    assert decision.reason == f"Miss rate 0.040 is below the minimum of 0.05: from {nodes} to {after} nodes."
+    assert decision.reason == f"Miss rate 4.0 % is below the minimum of 5.0 %: from {nodes} to {after} nodes."
 
 
 @pytest.mark.parametrize(
     ("metrics", "config", "state", "reason"),
     [
-        (MIDDLE, AUTO, ScalingState(2), "Miss rate 0.100 is between 0.05 and 0.3."),
-        (ScalingMetrics(10, 3), AUTO, ScalingState(2), "Miss rate 0.300 is between 0.05 and 0.3."),
-        (ScalingMetrics(100, 5), AUTO, ScalingState(2), "Miss rate 0.050 is between 0.05 and 0.3."),
+        (MIDDLE, AUTO, ScalingState(2), "Miss rate 10.0 % is between 5.0 % and 30.0 %."),
+        (ScalingMetrics(10, 3), AUTO, ScalingState(2), "Miss rate 30.0 % is between 5.0 % and 30.0 %."),
+        (ScalingMetrics(100, 5), AUTO, ScalingState(2), "Miss rate 5.0 % is between 5.0 % and 30.0 %."),
         (
             HIGH,
             AUTO,
             ScalingState(8),
-            "Miss rate 0.310 is above the maximum of 0.3, and the pool has the most nodes it may have, 8.",
+            "Miss rate 31.0 % is above the maximum of 30.0 %, and the pool has the most nodes it may have, 8.",
         ),
         (
             LOW,
             AUTO,
             ScalingState(1),
-            "Miss rate 0.040 is below the minimum of 0.05, and the pool has the fewest nodes it may have, 1.",
+            "Miss rate 4.0 % is below the minimum of 5.0 %, and the pool has the fewest nodes it may have, 1.",
         ),
         (ScalingMetrics(0, 0), AUTO, ScalingState(2), "There were no requests in the last minute."),
         (HIGH, ScalingConfig(mode="manual"), ScalingState(2), "The mode is manual: the size is set by hand."),
@@ -63,7 +63,7 @@ def test_below_the_minimum_the_pool_shrinks_rounded_down(nodes: int, ratio: floa
             HIGH,
             AUTO,
             ScalingState(2, seconds_since_resize=29.0, warm_up_seconds=30),
-            "The pool warms up: its last resize ended 29 s ago, less than 30 s.",
+            "Cooldown: the last resize ended 29 s ago, less than 30 s.",
         ),
         (
             ScalingMetrics(100, 99, missing=("node-1", "node-4")),

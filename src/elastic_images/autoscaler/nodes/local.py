@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
-from elastic_images.autoscaler.nodes.lives import SILENCE_SECONDS, START_SECONDS
+from elastic_images.autoscaler.nodes.process_history import SILENCE_SECONDS, START_SECONDS
 from elastic_images.core.assignment import MAX_NODES
 from elastic_images.core.errors import Unavailable
 from elastic_images.pool.life_lock import holder, is_held, node_lock_path

@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
-from elastic_images.autoscaler.config_keeper import ConfigKeeper
+from elastic_images.autoscaler.config_store import ConfigStore
 from elastic_images.autoscaler.scaling.decisions import DecisionLog
-from elastic_images.autoscaler.scaling.windows import choose
+from elastic_images.autoscaler.scaling.window_choice import choose
 from elastic_images.core.errors import ElasticImagesError
 from elastic_images.core.pool_config import ScalingConfig
 from elastic_images.core.scaling import Decision, ScalingMetrics, ScalingState, decide
@@ -37,7 +37,7 @@ class ScalingLoop:
     `step` does one round and may be called by a test in place of `start`. No round that fails ends the loop.
 
     Args:
-        keeper: the settings; a decision is carried out by wishing another size.
+        config_store: the settings; a decision is carried out by wishing another size.
         metrics: what was counted.
         log: where decisions go.
         pool: the pool as it is now.
@@ -49,7 +49,7 @@ class ScalingLoop:
 
     def __init__(
         self,
-        keeper: ConfigKeeper,
+        config_store: ConfigStore,
         metrics: WindowSource,
         log: DecisionLog,
         *,
@@ -60,7 +60,7 @@ class ScalingLoop:
         interval_seconds: float = INTERVAL_SECONDS,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._keeper = keeper
+        self._config_store = config_store
         self._metrics = metrics
         self._log = log
         self._pool = pool
@@ -83,7 +83,7 @@ class ScalingLoop:
         """Decide and act; None in manual mode, or where something failed, which is kept in the log instead."""
         try:
             view = self._pool()
-            config = self._keeper.of(view.config)
+            config = self._config_store.of(view.config)
             if config.mode != "auto":
                 return None
             return self._decide(view, config)
@@ -104,7 +104,7 @@ class ScalingLoop:
         self._on_decision(decision)
         _log.info("%s: %s", decision.action, decision.reason)
         if decision.action != "hold":
-            self._keeper.update({"num_nodes": decision.nodes_after}, cause="by-policy", reason=decision.reason)
+            self._config_store.update({"num_nodes": decision.nodes_after}, cause="by-policy", reason=decision.reason)
         return decision
 
     def _measure(self, view: PoolView, now: float, since_resize: float | None) -> tuple[ScalingMetrics, float]:
@@ -129,7 +129,7 @@ class ScalingLoop:
     def _keep_error(self, error: Exception) -> None:
         try:
             reason = str(error) if _is_ours(error) else f"{type(error).__name__}; the log has more"
-            self._log.add_error(self._keeper.current().num_nodes, f"No decision could be taken: {reason}")
+            self._log.add_error(self._config_store.current().num_nodes, f"No decision could be taken: {reason}")
         except Exception:  # noqa: BLE001 - the database may be what failed
             _log.warning("that could not be recorded either", exc_info=True)
 

@@ -1,4 +1,4 @@
-"""A person's own account: password and sessions. Its JSON twin is here too, since both need a session."""
+"""Your own account: password and sessions, as pages and as JSON."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ def account_pages(guard: Guard, answers: Answers) -> Blueprint:
         form = request.form
         try:
             if form.get("new", "") != form.get("again", ""):
-                raise InvalidRequest("The new password was typed in two ways.")
+                raise InvalidRequest("The new passwords do not match.")
             _change_password(guard, form.get("current", ""), form.get("new", ""))
         except ElasticImagesError as error:
             return answers.refuse("/account", error, form="password")
-        # All sessions have ended, this one too: the person goes on in a new one, and the note is for that.
+        # All sessions have ended, this one too: log in again, and leave the message for the new session.
         response = redirect("/account", 303)
         g.session = guard.log_in(response, current_principal().name, form["new"]).session
-        told = answers.tell("/account", Note("Your password is changed, and your other sessions have ended."))
+        told = answers.tell("/account", Note("Your password was changed, and you are signed out everywhere else."))
         response.headers["Location"] = told.headers["Location"]
         return response
 
@@ -49,7 +49,7 @@ def account_pages(guard: Guard, answers: Answers) -> Blueprint:
     @rule("account")
     def end_session(session_id: int) -> BaseResponse:
         accounts.sessions.revoke(session_id, g.session.user_id)
-        return answers.tell("/account", Note("The session has ended."))
+        return answers.tell("/account", Note("The session was ended."))
 
     @pages.get("/api/account")
     @rule("account")
@@ -68,7 +68,7 @@ def account_pages(guard: Guard, answers: Answers) -> Blueprint:
 
 
 def _change_password(guard: Guard, current: str, new: str) -> None:
-    """Raises Forbidden where `current` is not the password; counted as a login, against guessing."""
+    """Raises Forbidden if `current` is wrong. Counts as a login attempt, to prevent guessing."""
     me = current_principal().name
     try:
         guard.accounts.check_password(me, current, address=g.client.address)

@@ -36,7 +36,7 @@ def image_pages(images: ImageStore, deletion: Deletion, answers: Answers) -> Blu
     def delete_all() -> Response:
         def begin() -> None:
             if request.form.get("confirmation", "").strip().lower() != CONFIRMATION:
-                raise InvalidRequest(f"Nothing was deleted. To delete every image, type: {CONFIRMATION}")
+                raise InvalidRequest(f"Nothing was deleted. To delete all images, type: {CONFIRMATION}")
             deletion.start(current_principal().actor())
 
         return answers.carry_out(_PLACE, begin, "", form="delete")

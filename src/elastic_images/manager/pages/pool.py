@@ -1,8 +1,8 @@
-"""The pool: its size, its mode, its nodes' memory, and emptying the caches."""
+"""The pool: its size, mode and capacity, and clearing the caches."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from flask import Blueprint, render_template, request
 from werkzeug.wrappers import Response
@@ -15,6 +15,7 @@ from elastic_images.manager.explain import explanation, problems
 from elastic_images.manager.overview import Overview
 from elastic_images.manager.pages.answers import Answers
 from elastic_images.manager.services import PoolControl
+from elastic_images.manager.setting_labels import LABELS
 from elastic_images.manager.sizes import sizes
 
 _PLACE = "/pool"
@@ -41,6 +42,7 @@ def pool_pages(
             sizes=sizes(overview.pool),
             modes=MODES,
             policies=CACHE_POLICIES,
+            labels=LABELS,
             now=clock(),
             judge=_judge,
             explain=lambda config: explanation(_readable(config)),
@@ -50,12 +52,10 @@ def pool_pages(
     @rule("admin")
     def resize() -> Response:
         try:
-            nodes = pool.update_config({"num_nodes": _wanted_size(pool)})["num_nodes"]
+            nodes = _update(pool, {"num_nodes": _wanted_size(pool)})["num_nodes"]
         except ElasticImagesError as error:
             return answers.refuse(_PLACE, error, form="size")
-        return answers.carry_out(
-            _PLACE, lambda: None, f"{nodes} node{'' if nodes == 1 else 's'} wanted; the resize follows."
-        )
+        return answers.carry_out(_PLACE, lambda: None, f"{nodes} node{'' if nodes == 1 else 's'} wanted; resizing.")
 
     @pages.post("/pool/config")
     @rule("admin")
@@ -63,38 +63,44 @@ def pool_pages(
         form = request.form.get("form", "")
         names = _FORMS.get(form) or tuple(name for names in _FORMS.values() for name in names)
         changes = {name: request.form[name].strip() for name in names if name in request.form}
-        return answers.carry_out(
-            _PLACE, lambda: pool.update_config(changes), "The settings are saved.", form=form, typed=changes
-        )
+        return answers.carry_out(_PLACE, lambda: _update(pool, changes), "Settings saved.", form=form, typed=changes)
 
     @pages.post("/pool/clear")
     @rule("admin")
     def clear() -> Response:
-        return answers.carry_out(_PLACE, lambda: _clear(pool), "All caches are empty.")
+        return answers.carry_out(_PLACE, lambda: _clear(pool), "All caches cleared.")
 
     return pages
 
 
-def _wanted_size(pool: PoolControl) -> object:
+def _update(pool: PoolControl, typed: Mapping[str, str]) -> ConfigDocument:
+    """Change settings. Raises InvalidRequest, by the labels of the form."""
+    found = problems(_readable(pool.config()), typed)
+    if found:
+        raise InvalidRequest(" ".join(found.values()))
+    return pool.update_config(typed)
+
+
+def _wanted_size(pool: PoolControl) -> str:
     step = _STEPS.get(request.form.get("step", ""))
     if step is None:
         return request.form.get("num_nodes", "").strip()
-    return pool.config()["num_nodes"] + step
+    return str(pool.config()["num_nodes"] + step)
 
 
 def _clear(pool: PoolControl) -> None:
     failed = pool.clear()["failed"]
     if failed:
-        raise Conflict(f"{', '.join(failed)} did not answer and may still hold images; the other caches are empty.")
+        raise Conflict(f"{', '.join(failed)} did not respond and may still hold images; the other caches are empty.")
 
 
 def _judge(config: ConfigDocument, typed: dict[str, str]) -> dict[str, str]:
-    """What is wrong with what was typed, field by field; nothing where nothing was."""
+    """What is wrong with the typed settings, by field. Empty if nothing was typed."""
     return problems(_readable(config), typed) if typed else {}
 
 
 def _readable(config: ConfigDocument) -> ScalingConfig:
-    """The settings as the autoscaler tells them; the first ones where somebody wrote something unreadable by hand."""
+    """The pool's settings; the defaults if they are unreadable because someone edited the database."""
     try:
         return ScalingConfig.from_json({name: value for name, value in config.items() if value is not None})
     except InvalidRequest:

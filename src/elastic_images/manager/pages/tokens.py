@@ -47,7 +47,7 @@ def token_pages(accounts: Accounts, answers: Answers, clock: Callable[[], float]
         except ElasticImagesError as error:
             typed = {"user": owner, "label": label, "days": days, "scopes": " ".join(scopes)}
             return answers.refuse("/tokens", error, form="new", typed=typed)
-        words = f"The token “{made.label}” of {made.user_name}. Copy it now, it is not shown again:"
+        words = f"The token “{made.label}” of {made.user_name}. Copy it now; it is not shown again:"
         return answers.tell("/tokens", Note(words, secret=secret))
 
     @pages.post("/<int:token_id>/revoke")
@@ -55,7 +55,7 @@ def token_pages(accounts: Accounts, answers: Answers, clock: Callable[[], float]
     def revoke(token_id: int) -> Response:
         accounts.tokens.revoke(token_id)
         place = safe_next(request.form.get("next"), "/tokens").partition("?")[0]
-        return answers.tell(place, Note("The token is revoked."))
+        return answers.tell(place, Note("Token revoked."))
 
     return pages
 
@@ -64,5 +64,5 @@ def _lifetime(days: str) -> float | None:
     if not days:
         return None
     if days not in _LIFETIMES_DAYS:
-        raise InvalidRequest(f"A token lives {', '.join(_LIFETIMES_DAYS)} days, or until it is revoked.")
+        raise InvalidRequest(f"A token expires after {', '.join(_LIFETIMES_DAYS)} days, or never.")
     return int(days) * _DAY_SECONDS

@@ -17,10 +17,10 @@ from elastic_images.manager.flash import Note
 from elastic_images.manager.pages.answers import Answers
 
 _DONE = {
-    "disable": "{} is disabled: all sessions have ended, and all tokens are revoked.",
-    "enable": "{} may log in again.",
-    "role": "The role of {} is changed.",
-    "revoke": "All sessions of {} have ended, and all tokens are revoked.",
+    "disable": "{} is disabled: all sessions ended, and all tokens were revoked.",
+    "enable": "{} can log in again.",
+    "role": "The role of {} was changed.",
+    "revoke": "All sessions of {} ended, and all tokens were revoked.",
 }
 
 
@@ -43,9 +43,9 @@ def user_pages(accounts: Accounts, answers: Answers, clock: Callable[[], float])
             user = accounts.users.add(name, password, role)
         except ElasticImagesError as error:
             return answers.refuse("/users", error, form="new", typed={"name": name, "role": role})
-        words = f"{user.name} is created."
-        # A password that somebody chose is known to him; one that was made here is shown this once.
-        shown = Note(words) if given else Note(f"{words} The password, shown this once:", secret=password)
+        words = f"{user.name} was created."
+        # A generated password is shown only here; a chosen one is known already.
+        shown = Note(words) if given else Note(f"{words} The password, shown only once:", secret=password)
         return answers.tell("/users", shown)
 
     @pages.get("/<name>")
@@ -77,7 +77,7 @@ def user_pages(accounts: Accounts, answers: Answers, clock: Callable[[], float])
     def end_session(name: str, session_id: int) -> Response:
         user_id = accounts.users.get(name).id
         accounts.sessions.revoke(session_id, user_id)
-        return answers.tell(_place(name), Note("The session has ended."))
+        return answers.tell(_place(name), Note("The session was ended."))
 
     return pages
 
@@ -93,8 +93,8 @@ def _reset_password(accounts: Accounts, answers: Answers, name: str, place: str)
         accounts.users.set_password(name, password)
     except ElasticImagesError as error:
         return answers.refuse(place, error, form="password")
-    words = "The password is changed, and all sessions have ended."
-    shown = Note(words) if given else Note(f"{words} The new password, shown this once:", secret=password)
+    words = "The password was changed, and all sessions ended."
+    shown = Note(words) if given else Note(f"{words} The new password, shown only once:", secret=password)
     return answers.tell(place, shown)
 
 
@@ -109,4 +109,4 @@ def _change(accounts: Accounts, name: str, action: str) -> None:
     elif action == "revoke":
         users.revoke_all(name)
     else:
-        raise InvalidRequest("There is no such action.")
+        raise InvalidRequest("Unknown action.")

@@ -1,5 +1,5 @@
-// Draws the charts from `/api/charts`, and again every few seconds. Everything is kept by the server, so a reload shows
-// the same; what is missing is a gap.
+// Draws the charts from `/api/charts` and redraws them every few seconds. The server keeps all data, so a reload shows the
+// same; missing values are gaps.
 
 import { all, clockTime, colour } from "../ui/page.js";
 
@@ -19,12 +19,13 @@ function shownSize(bytes) {
 }
 
 const count = (value) => (value >= 10000 ? `${Number((value / 1000).toFixed(1))}k` : `${Math.round(value)}`);
-const percent = (value) => `${Number((100 * value).toFixed(1))} %`;
+const percent = (value) => `${(100 * value).toFixed(1)} %`;
+const wholePercent = (value) => `${Math.round(100 * value)} %`;
 
 const KINDS = {
   nodes: { show: count, range: () => [0, 8.5], ticks: () => BETWEEN_NODES.filter((nodes) => nodes % 2 === 0), stepped: true },
-  hit_rate: { show: percent, range: () => [0, 1.03], ticks: () => [0, 0.5, 1] },
-  miss_rate: { show: percent, range: () => [0, 1.03], ticks: () => [0, 0.5, 1] },
+  hit_rate: { show: percent, range: () => [0, 1.03], ticks: () => [0, 0.5, 1], showTick: wholePercent },
+  miss_rate: { show: percent, range: () => [0, 1.03], ticks: () => [0, 0.5, 1], showTick: wholePercent },
   requests: { show: count, least: 10 },
   items: { show: count, least: 10 },
   bytes: { show: shownSize, least: 1_000_000 },
@@ -41,7 +42,7 @@ function roundTicks(_plot, _axis, _least, most) {
   return Array.from({ length: Math.floor(most / whole) + 1 }, (_, index) => index * whole);
 }
 
-/** The points that stand alone between two gaps: a line would not show them. */
+/** Points between two gaps, which a line would not show. */
 function alone(plot, series) {
   const values = plot.data[series];
   return values.flatMap((value, index) =>
@@ -71,7 +72,7 @@ function axes(kind) {
   const grid = { stroke: () => colour("--line"), width: 1 };
   return [
     { ...common, grid: { show: false }, size: 26, gap: 7, space: 60, values: (_plot, times) => times.map((at) => clockTime(new Date(at * 1000), false)) },
-    { ...common, grid, size: 46, gap: 4, splits: kind.ticks ? () => kind.ticks() : roundTicks, values: (_plot, values) => values.map(kind.show) },
+    { ...common, grid, size: 46, gap: 4, splits: kind.ticks ? () => kind.ticks() : roundTicks, values: (_plot, values) => values.map(kind.showTick ?? kind.show) },
   ];
 }
 
@@ -109,7 +110,7 @@ function lastKnown(values) {
   return null;
 }
 
-/** Beside each chart's name: the value under the pointer, or the newest. Below all: the minute, and what happened in it. */
+/** Shows the value under the pointer, or the newest, beside each title; below, the minute and its events. */
 function showValues(moved) {
   const isStepped = [...charts.values()].some(({ kind, plot }) => plot === moved && kind.stepped);
   const index = isStepped && moved.cursor.idx != null ? Math.floor(moved.cursor.idx / 2) : moved?.cursor.idx;
@@ -130,7 +131,7 @@ function showValues(moved) {
 
 const points = ({ times, series }, name) => [times, series[name]];
 
-/** Each minute twice, at its begin and its end: so its value holds for all of it, and a gap is as wide as it was. */
+/** Each minute twice, at its start and end, so the value spans the minute and a gap has its true width. */
 const steps = ({ times, series, step_seconds: step }, name) => [
   times.flatMap((time) => [time, time + step - 0.001]),
   series[name].flatMap((value) => [value, value]),
@@ -145,7 +146,7 @@ function draw(figures) {
 }
 
 function tellTrouble() {
-  place.querySelector("[data-told]").textContent = "The figures cannot be had now. They are asked for again by themselves.";
+  place.querySelector("[data-told]").textContent = "Metrics are unavailable. Retrying automatically.";
 }
 
 async function refresh() {

@@ -1,4 +1,4 @@
-// Checks settings while they are typed, by asking the server: there is one set of rules, and it is there.
+// Validates settings while they are typed. The rules are on the server.
 
 import { all } from "../ui/page.js";
 
@@ -41,12 +41,12 @@ function watch(form) {
       const answer = await fetch(`/api/config/check?${typedIn(form)}`, { headers: { Accept: "application/json" } });
       if (!answer.ok) return;
       const { problems, explanation } = await answer.json();
-      // Somebody typed on meanwhile: that answer counts.
+      // More was typed meanwhile: a newer request is on its way.
       if (mine !== newest) return;
       showProblems(form, problems);
       showExplanation(form, explanation);
     } catch {
-      // The server checks again when the form is sent.
+      // The server validates again when the form is submitted.
     }
   };
   form.addEventListener("input", () => {

@@ -1,5 +1,5 @@
-// Keeps the part of the page with the id `live` as it is now: asks again and again, faster while something changes, not
-// while nobody looks. What it asks, and what it takes from the answer, say the htmx attributes of that element.
+// Keeps the element `#live` up to date: polls, faster while something changes, and not while the page is hidden. The
+// htmx attributes of the element say what to fetch and what to take from the response.
 
 import { clockTime, showTimes } from "../ui/page.js";
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, update
 
-from elastic_images.autoscaler.config_keeper import ConfigKeeper
+from elastic_images.autoscaler.config_store import ConfigStore
 from elastic_images.autoscaler.journal import Journal
 from elastic_images.autoscaler.scaling.decisions import DecisionLog
 from elastic_images.autoscaler.scaling.loop import ScalingLoop
@@ -49,10 +49,10 @@ class Scene:
         self.now = 10_000.0
         self.engine = engine
         self.store = PoolStore(engine, lambda: self.now)
-        self.keeper = ConfigKeeper(
+        self.config_store = ConfigStore(
             self.store, Journal(engine), ScalingConfig(mode="auto", num_nodes=2, max_miss=0.4, min_miss=0.1)
         )
-        self.keeper.keep_first()
+        self.config_store.keep_first()
         self.metrics = Metrics()
         self.log = DecisionLog(engine, lambda: self.now)
         self.resizing = False
@@ -62,7 +62,7 @@ class Scene:
 
     def make(self, interval_seconds: float) -> ScalingLoop:
         return ScalingLoop(
-            self.keeper,
+            self.config_store,
             self.metrics,
             self.log,
             pool=self.store.read,
@@ -118,13 +118,13 @@ def test_a_decision_is_kept_with_its_inputs_and_carried_out(scene: Scene, rate: 
     assert kept["reason"] == decision.reason
     assert kept["inputs"]["requests"] == rate.requests
     assert kept["inputs"]["miss_rate"] == rate.miss_rate
-    assert scene.keeper.current().num_nodes == nodes
+    assert scene.config_store.current().num_nodes == nodes
     assert scene.metrics.asked == [(60.0, scene.now)]
     assert scene.decided == [decision]
 
 
 def test_in_manual_mode_nothing_happens(scene: Scene) -> None:
-    scene.keeper.update({"mode": "manual"})
+    scene.config_store.update({"mode": "manual"})
     scene.metrics.rate_now = Rate(100, 0, 100, ())
     assert scene.loop.step() is None
     assert scene.log.list(10) == []
@@ -153,7 +153,7 @@ def test_a_resize_under_way_and_warming_up_hold(scene: Scene) -> None:
     assert "under way" in decided(scene).reason
     scene.resizing = False
     scene.last_resize_at = scene.now - 30
-    assert "warms up" in decided(scene).reason
+    assert "Cooldown" in decided(scene).reason
     scene.last_resize_at = scene.now - 66
     assert decided(scene).action == "grow"
 
@@ -235,6 +235,6 @@ def test_late_figures_of_the_pool_before_a_resize_do_not_decide(scene: Scene) ->
     scene.register("node-0", ago=300)
     scene.metrics.late = minutes(*[("node-0",)] * 3, now=scene.now)
     scene.last_resize_at = scene.now - 80
-    assert "warms up" in decided(scene).reason
+    assert "Cooldown" in decided(scene).reason
     scene.last_resize_at = scene.now - 81
     assert decided(scene).action == "grow"

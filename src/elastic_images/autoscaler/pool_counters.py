@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from elastic_images.autoscaler.plan import Change
+from elastic_images.autoscaler.plan import MapChange
 from elastic_images.autoscaler.resizer import Resizer, ResizerStatus
 from elastic_images.core.scaling import Decision
 from elastic_images.metrics.counters import Counters
 
 
-class ScalingFigures:
+class PoolCounters:
     """Counts resizes and decisions. Safe to share between threads."""
 
     def __init__(self, counters: Counters) -> None:
@@ -21,7 +21,7 @@ class ScalingFigures:
         """Show how the pool stands."""
         self._counters.follow(lambda: _levels(resizer.status))
 
-    def changed(self, change: Change) -> None:
+    def changed(self, change: MapChange) -> None:
         """The map was changed."""
         if change.kind == "settle":
             self._resizes.increment()

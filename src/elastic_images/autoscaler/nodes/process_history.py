@@ -35,7 +35,7 @@ class _Slot:
 
 
 @dataclass(slots=True)
-class NodeLives:
+class ProcessHistory:
     """The lives of all slots' processes. Times in seconds by one clock. Not safe to share between threads."""
 
     start_seconds: float = START_SECONDS

@@ -17,7 +17,7 @@ from elastic_images.pool.store import PoolStore
 _log = logging.getLogger(__name__)
 
 
-class ConfigKeeper:
+class ConfigStore:
     """Reads and changes the kept settings. Safe to share between threads; the only writer of them.
 
     Args:

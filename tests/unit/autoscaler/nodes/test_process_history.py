@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Set
 
-from elastic_images.autoscaler.nodes.lives import NodeLives
+from elastic_images.autoscaler.nodes.process_history import ProcessHistory
 from elastic_images.core.events import Event
 
 
@@ -10,7 +10,7 @@ class Life:
     """One slot's life, told moment by moment."""
 
     def __init__(self) -> None:
-        self.lives = NodeLives()
+        self.lives = ProcessHistory()
         self.now = 0.0
 
     def see(self, state: str, seconds: float = 0.0) -> list[Event]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from elastic_images.autoscaler.scaling.windows import Choice, choose
+from elastic_images.autoscaler.scaling.window_choice import Choice, choose
 from elastic_images.core.pool_config import ScalingConfig
 from elastic_images.core.scaling import ScalingMetrics, ScalingState, decide
 from elastic_images.metrics.store import Rate, Window
