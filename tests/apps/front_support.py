@@ -8,7 +8,7 @@ from typing import Any
 
 from testing.wire import Wire as StrictWire
 
-from elastic_images.front.reads import Environ, Question, Verdict, Whole
+from elastic_images.front.reads import Environ, RequestKind, UpstreamRequest, WholeImage
 from elastic_images.http.answer import Answer
 from elastic_images.http.response_head import ResponseHead
 
@@ -27,7 +27,7 @@ class Asking:
         self.request = f"GET /{name} HTTP/1.1\r\nHost: other\r\n\r\n".encode()
         self.heads: list[ResponseHead | None] = []
 
-    def ended(self, head: ResponseHead | None, body: memoryview) -> Whole | Callable[[], Answer]:
+    def on_reply(self, head: ResponseHead | None, body: memoryview) -> WholeImage | Callable[[], Answer]:
         self.heads.append(head)
         if head is None or head.status != 200:
             return lambda: Answer("200 OK", [("Content-Length", "8"), ("X-Cache", "BYPASS")], b"bypassed")
@@ -45,25 +45,25 @@ class Plane:
         self.waiting = threading.Semaphore(0)
         self.other: tuple[str, int] = ("127.0.0.1", 1)
 
-    def judge(self, environ: Environ) -> Verdict:
+    def classify(self, environ: Environ) -> RequestKind:
         if environ["HTTP_HOST"] != "x":
-            return Verdict.PASS_ON
-        return Verdict.CONDITIONAL if "HTTP_RANGE" in environ else Verdict.WHOLE
+            return RequestKind.TUNNEL
+        return RequestKind.CONDITIONAL if "HTTP_RANGE" in environ else RequestKind.WHOLE
 
-    def hit(self, name: str, environ: Environ, now: float) -> Whole | None:
+    def front_hit(self, name: str, environ: Environ, now: float) -> WholeImage | None:
         assert environ["HTTP_HOST"] == "x"
         assert now > 1e9
         body = self.images.get(name)
         return None if body is None else (lines(body), body)
 
-    def from_memory(self, name: str, environ: Environ, now: float) -> Answer | None:
-        found = self.hit(name, environ, now)
+    def front_answer(self, name: str, environ: Environ, now: float) -> Answer | None:
+        found = self.front_hit(name, environ, now)
         if found is None:
             return None
         status = "206 Partial Content" if "HTTP_RANGE" in environ else "200 OK"
         return Answer(status, [("Content-Length", str(len(found[1])))], bytes(found[1]))
 
-    def question(self, name: str) -> Question | None:
+    def upstream_request(self, name: str) -> UpstreamRequest | None:
         return Asking(self.other, name) if name.startswith("asked/") else None
 
     def respond(self, environ: Environ) -> Answer:

@@ -15,9 +15,9 @@ from testing.waiting import wait_for
 from tests.apps.front_support import WAIT_SECONDS, Plane, Wire, behind
 from tests.unit.pool.raw_server import RawServer, ok
 
-from elastic_images.front.connection import Client
+from elastic_images.front.connection import Connection
+from elastic_images.front.event_loop import EventLoop
 from elastic_images.front.listener import Front
-from elastic_images.front.loop import Loop
 from elastic_images.front.tunnel_clients import TunnelClients
 from elastic_images.process.ports import bind
 from elastic_images.process.server import serving
@@ -52,7 +52,7 @@ def test_what_is_no_read_of_an_image_is_the_servers_behind(port: int) -> None:
     with Wire(port) as wire:
         assert wire.get("/images/a")[2] == b"A" * 10
         assert wire.get("/other", method="POST", body=b"12345")[2] == b"POST /other 5 127.0.0.1"
-        assert wire.get("/images/a")[2] == b"GET /images/a 0 127.0.0.1", "a connection that was passed on stays so"
+        assert wire.get("/images/a")[2] == b"GET /images/a 0 127.0.0.1", "a tunnel stays one"
 
 
 def test_the_server_behind_knows_the_client(port: int) -> None:
@@ -184,14 +184,14 @@ def test_who_waits_behind_a_large_answer_keeps_nobody_busy(
         assert wire.answer()[2] == plane.images["big"]
         assert plane.waiting.acquire(timeout=WAIT_SECONDS)
         assert other.get("/images/a")[0] == 200
-        woken: list[Client] = []
-        ready = Client.ready
+        woken: list[Connection] = []
+        ready = Connection.ready
 
-        def counted(client: Client, events: int) -> None:
+        def counted(client: Connection, events: int) -> None:
             woken.append(client)
             ready(client, events)
 
-        monkeypatch.setattr(Client, "ready", counted)
+        monkeypatch.setattr(Connection, "ready", counted)
         for _ in range(5):
             assert other.get("/images/a")[0] == 200
         assert len(woken) == 5
@@ -297,7 +297,7 @@ def test_whoever_serves_learns_that_its_thread_has_ended(plane: Plane) -> None:
 
 
 def test_what_is_posted_after_the_end_goes_nowhere() -> None:
-    loop = Loop()
+    loop = EventLoop()
     loop.close()
     reader, writer = os.pipe()  # as may get the numbers that the loop had
     os.set_blocking(reader, False)

@@ -1,1 +1,1 @@
-"""The listener in front of the server: answers reads of images itself, and passes every other connection on."""
+"""The listener in front of the server: it answers reads of images, and tunnels every other connection."""

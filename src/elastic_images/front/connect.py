@@ -1,4 +1,4 @@
-"""Connections to other servers, begun on a thread that must not wait."""
+"""Connecting without blocking."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import socket
 
 
 def begin_connect(address: tuple[str, int], source: str | None = None) -> socket.socket:
-    """A non-blocking connection to a numeric address, which may not be there yet; `source`: the address it comes from.
+    """A non-blocking socket that is connecting to a numeric address, from the address `source` if given.
 
-    Raises OSError where it is refused at once, or no descriptor is left.
+    Raises OSError if the connection is refused at once or no descriptor is left.
     """
     connection = socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET, socket.SOCK_STREAM)
     try:

@@ -1,4 +1,4 @@
-"""Request heads: which of them the front understands. HTTP/1.1 by RFC 9112; what is odd in any way is passed on."""
+"""Request heads: which of them the front answers. HTTP/1.1 by RFC 9112; anything unusual goes to the backend."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ import re
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
-from elastic_images.front.reads import Environ, Reads, Verdict
+from elastic_images.front.reads import Environ, Reads, RequestKind
 
 MAX_HEAD_BYTES = 16_384
 _REMEMBERED = 1024
 _REMEMBERED_BYTES = 2048
 
 PLAIN = re.compile(rb"GET /images/([!$&-;=@-Z_a-z~]{1,255}) HTTP/1\.1\r\n").match
-"""The request line of nearly every read: of a key that is spelled as it is, without a query."""
+"""The request line of nearly every read: a key without percent-encoding, and no query."""
 
 _LINE = re.compile(rb"(GET|HEAD) (/[!$-;=?-Z_a-z~]*) HTTP/1\.1").fullmatch
 _NAME = re.compile(rb"[!#$%&'*+.^`|~0-9A-Za-z-]+").fullmatch  # no "_": WSGI spells it as "-"
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]").search
-_NOT_OURS = frozenset(
+_FOR_THE_BACKEND = frozenset(
     {
         b"content-length",
         b"transfer-encoding",
@@ -33,17 +33,17 @@ _NOT_OURS = frozenset(
 
 
 class Fields(NamedTuple):
-    """The header fields of a request, judged."""
+    """The header fields of a request, and what they ask for."""
 
     environ: Environ
     whole: bool
-    """Whether nothing in them makes the answer other than the whole image, and the connection stays."""
+    """Whether they ask for the whole image and leave the connection open."""
     close: bool
-    """Whether the client wants the connection closed."""
+    """Whether the client asks to close the connection."""
 
 
 def plain_environ(fields: Fields, name: str) -> Environ:
-    """The request that `PLAIN` told the name of."""
+    """The request whose line `PLAIN` matched, with this name."""
     return {**fields.environ, "REQUEST_METHOD": "GET", "PATH_INFO": f"/images/{name}", "QUERY_STRING": ""}
 
 
@@ -52,41 +52,41 @@ class Request(NamedTuple):
 
     environ: Environ
     name: str | None
-    """What stands behind the first prefix; None where only `Reads.respond` knows what is asked for."""
+    """The path after the first prefix; None if only `Reads.respond` can tell what is asked for."""
     fields: Fields
 
     @property
     def is_head(self) -> bool:
-        """Whether the answer goes without its body."""
+        """Whether the answer has no body."""
         return self.environ["REQUEST_METHOD"] == "HEAD"
 
 
 class Heads:
-    """Reads the heads of requests. For the front's own thread."""
+    """Parses request heads. For the front's own thread."""
 
     def __init__(self, reads: Reads) -> None:
         self._reads = reads
         self._starts = [method + prefix for method in (b"GET ", b"HEAD ") for prefix in reads.prefixes]
         self.known: dict[tuple[str, bytes], Fields] = {}
-        """Header fields that were judged, by the client's address and their bytes, with the empty line at their end.
+        """Header fields already classified, by the client's address and their bytes, empty line included.
 
-        A client sends the same ones again and again: a look here takes 0.2 us, reading those of a browser 15.
+        Clients repeat their fields: a lookup takes 0.2 us, parsing those of a browser 15.
         """
 
-    def may_be_ours(self, start: bytes) -> bool:
-        """Whether what begins so can become a request that `read` understands."""
-        # With bare LF (RFC 9112, section 2.2) it may be complete already, and the end that we look for never comes.
+    def may_become_ours(self, start: bytes) -> bool:
+        """Whether `read` may understand the request once it is complete."""
+        # With bare LF (RFC 9112, section 2.2) it may be complete already, and the end we look for would never come.
         if start.count(b"\n") != start.count(b"\r\n"):
             return False
         return any(start.startswith(ours[: len(start)]) for ours in self._starts)
 
     def read(self, head: bytes, address: str) -> Request | None:
-        """The request of a head, its empty line included; None where it is to be passed on."""
+        """The request of a head, empty line included; None if the backend is to answer it."""
         line, _, block = head.partition(b"\r\n")
         matched = _LINE(line)
         if matched is None or not any(head.startswith(start) for start in self._starts):
             return None
-        fields = self.known.get((address, block)) or self._judged(block, address)
+        fields = self.known.get((address, block)) or self._classified(block, address)
         if fields is None:
             return None
         method, target = matched.groups()
@@ -106,19 +106,19 @@ class Heads:
             name = path[len(prefix) :].decode() if path.startswith(prefix) else None
         except UnicodeDecodeError:
             return None
-        # With a NUL a name in memory is a rendition's (`core.renditions`), and no key.
+        # Names with a NUL are renditions in memory (`core.renditions`), not keys.
         return None if name is None or "\0" in name else name
 
-    def _judged(self, block: bytes, address: str) -> Fields | None:
+    def _classified(self, block: bytes, address: str) -> Fields | None:
         read = _read_fields(block)
         if read is None:
             return None
         given, close = read
         environ = {"REMOTE_ADDR": address, "wsgi.url_scheme": "http", **given}
-        verdict = self._reads.judge(environ)
-        if verdict is Verdict.PASS_ON:
+        kind = self._reads.classify(environ)
+        if kind is RequestKind.TUNNEL:
             return None
-        fields = Fields(environ, verdict is Verdict.WHOLE and not close, close)
+        fields = Fields(environ, kind is RequestKind.WHOLE and not close, close)
         if len(block) <= _REMEMBERED_BYTES:
             if len(self.known) >= _REMEMBERED:
                 self.known.clear()
@@ -127,13 +127,13 @@ class Heads:
 
 
 def _read_fields(block: bytes) -> tuple[dict[str, str], bool] | None:
-    """The fields as WSGI spells them, and whether the connection is to be closed; None where they are odd."""
+    """The fields as WSGI spells them, and whether to close the connection; None if there is anything unusual."""
     environ: dict[str, str] = {}
     close = False
     for line in block.split(b"\r\n")[:-2]:
         name, colon, value = line.partition(b":")
         lower = name.lower()
-        if not colon or not _NAME(name) or _CONTROL(value) or lower in _NOT_OURS:
+        if not colon or not _NAME(name) or _CONTROL(value) or lower in _FOR_THE_BACKEND:
             return None
         value = value.strip(b" \t")
         if lower == b"connection":

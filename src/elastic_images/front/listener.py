@@ -1,4 +1,4 @@
-"""The front itself: accepts connections, and has what they share."""
+"""The front itself: accepts connections, and owns what they share."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from elastic_images.front.connect import begin_connect
-from elastic_images.front.connection import Client
+from elastic_images.front.connection import Connection
+from elastic_images.front.event_loop import EventLoop
 from elastic_images.front.heads import Heads
-from elastic_images.front.loop import Loop
 from elastic_images.front.reads import Reads
 from elastic_images.front.tunnel import Tunnel
 from elastic_images.front.tunnel_clients import LOOPBACK, TunnelClients
-from elastic_images.front.upstream import Exchanges
+from elastic_images.front.upstream import Upstreams
 from elastic_images.http.answer import Answer
 from elastic_images.http.problems import problem_answer, public_error
 
@@ -28,7 +28,7 @@ _log = logging.getLogger(__name__)
 
 
 class Front:
-    """Answers reads of images on one listening socket, and passes every other connection on to a server behind.
+    """Answers reads of images on a listening socket, and tunnels every other connection to the backend.
 
     `start`, `drain` and `stop` may be called from any thread, once each and in this order.
     """
@@ -45,9 +45,9 @@ class Front:
         max_connections: int = 8192,
         on_exit: Callable[[], None] = lambda: None,
     ) -> None:
-        """The socket becomes the front's. `threads` is how many reads may wait at a time; further ones queue.
+        """The socket becomes the front's. `threads` is how many reads may block at a time; further ones queue.
 
-        `on_exit` is called when its thread has ended, whyever that is.
+        `on_exit` is called when its thread has ended, for whatever reason.
         """
         self._listener = listener
         listener.setblocking(False)  # noqa: FBT003 - the standard library's signature
@@ -56,14 +56,14 @@ class Front:
         self._idle_seconds = idle_seconds
         self._max_connections = max_connections
         self._on_exit = on_exit
-        self.loop = Loop()
+        self.loop = EventLoop()
         self.reads = reads
         self.heads = Heads(reads)
         self.draining = False
-        self._clients: set[Client] = set()
+        self._connections: set[Connection] = set()
         self._tunnels: set[Tunnel] = set()
-        self._exchanges = Exchanges(self.loop)
-        self.ask = self._exchanges.ask
+        self._upstreams = Upstreams(self.loop)
+        self.ask_upstream = self._upstreams.ask
         self._workers = ThreadPoolExecutor(threads, "front-read")
         self._accepting = False
         self._pause_until = 0.0
@@ -71,84 +71,84 @@ class Front:
         self._thread = threading.Thread(target=self._run, name="front", daemon=True)
 
     def start(self) -> None:
-        """Begin to accept."""
+        """Start accepting."""
         self._thread.start()
 
     @property
     def alive(self) -> bool:
-        """Whether it serves."""
+        """Whether it is serving."""
         return self._thread.is_alive()
 
     def drain(self) -> None:
-        """Accept nothing more; what is under way is finished, and every connection is closed behind it."""
+        """Stop accepting, finish the requests under way, and close each connection after its last one."""
         self.loop.post(self._drain)
 
     def stop(self, seconds: float) -> bool:
-        """Wait so long for what is under way, then end. Whether it all ended in time."""
+        """Wait up to `seconds` for the requests under way, then end. True if all of them ended in time."""
         in_time = self._drained.wait(seconds)
         self.loop.post(self.loop.end)
         self._thread.join()
         self._workers.shutdown(wait=False, cancel_futures=True)
         return in_time
 
-    # --- what connections share (client.House)
+    # --- connection.FrontContext
 
-    def work(self, find: Callable[[], Answer], done: Callable[[Answer], None]) -> None:
-        """See `client.House`."""
+    def run_in_thread(self, find: Callable[[], Answer], done: Callable[[Answer], None]) -> None:
+        """See `connection.FrontContext`."""
 
         def run() -> None:
             try:
                 answer = find()
-            except Exception as error:  # noqa: BLE001 - it is logged, and the client gets an answer
+            except Exception as error:  # noqa: BLE001 - logged, and the client gets an answer
                 answer = problem_answer(public_error(error, uuid.uuid4().hex))
             self.loop.post(partial(done, answer))
 
         self._workers.submit(run)
 
-    def pass_on(self, connection: socket.socket, address: str, start: bytes) -> None:
-        """See `client.House`."""
-        name = self._tunnel_clients.add(address)
+    def open_tunnel(self, client: socket.socket, address: str, start: bytes) -> None:
+        """See `connection.FrontContext`."""
+        source = self._tunnel_clients.add(address)
         try:
-            backend = begin_connect((LOOPBACK, self._backend_port), name)
+            backend = begin_connect((LOOPBACK, self._backend_port), source)
         except OSError as error:
-            _log.warning("a connection could not be passed on: %s", error.strerror)
-            self._tunnel_clients.remove(name)
-            connection.close()
+            _log.warning("a connection could not be tunnelled: %s", error.strerror)
+            self._tunnel_clients.remove(source)
+            client.close()
             return
-        tunnel = Tunnel(self.loop, connection, backend, start, partial(self._tunnel_closed, name))
+        tunnel = Tunnel(self.loop, client, backend, start, partial(self._tunnel_closed, source))
         if tunnel.open:
             self._tunnels.add(tunnel)
 
-    def left(self, client: Client) -> None:
-        """See `client.House`."""
-        self._clients.discard(client)
+    def connection_left(self, connection: Connection) -> None:
+        """See `connection.FrontContext`."""
+        self._connections.discard(connection)
 
-    def _tunnel_closed(self, name: str, tunnel: Tunnel) -> None:
-        self._tunnel_clients.remove(name)
+    def _tunnel_closed(self, source: str, tunnel: Tunnel) -> None:
+        self._tunnel_clients.remove(source)
         self._tunnels.discard(tunnel)
 
     # --- accepting
 
     def ready(self, _events: int) -> None:
-        """See `loop.Watched`."""
+        """See `event_loop.Watched`."""
         for _ in range(_ACCEPTED_AT_ONCE):
-            if len(self._clients) + len(self._tunnels) >= self._max_connections:
+            if len(self._connections) + len(self._tunnels) >= self._max_connections:
                 self._pause()
                 return
             try:
-                connection, address = self._listener.accept()
+                client, address = self._listener.accept()
             except BlockingIOError:
                 return
             except OSError as error:
                 if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
-                    _log.warning("no connection can be accepted: %s", error.strerror)
+                    _log.warning("accepting failed: %s", error.strerror)
                     self._pause()
                 return
-            connection.setblocking(False)  # noqa: FBT003 - the standard library's signature
-            self._clients.add(Client(self, connection, address[0]))
+            client.setblocking(False)  # noqa: FBT003 - the standard library's signature
+            self._connections.add(Connection(self, client, address[0]))
 
     def abort(self) -> None:
-        """See `loop.Watched`."""
+        """See `event_loop.Watched`."""
         self._pause()
 
     def _accept(self) -> None:
@@ -160,7 +160,7 @@ class Front:
         self._pause_until = self.loop.clock + _PAUSE_SECONDS
         self.loop.forget(self._listener.fileno())
 
-    # --- its thread
+    # --- the thread
 
     def _run(self) -> None:
         self._accept()
@@ -169,22 +169,22 @@ class Front:
             self.loop.run()
         finally:
             self._close_listener()
-            for client in list(self._clients):
-                client.abort()
+            for connection in list(self._connections):
+                connection.abort()
             for tunnel in list(self._tunnels):
                 tunnel.close()
-            self._exchanges.close()
+            self._upstreams.close()
             self.loop.close()
             self._on_exit()
 
     def _check(self) -> None:
         for tunnel in list(self._tunnels):
             tunnel.check()
-        for client in list(self._clients):
-            if client.is_late(self._idle_seconds, draining=self.draining):
-                client.abort()
+        for connection in list(self._connections):
+            if connection.is_late(self._idle_seconds, draining=self.draining):
+                connection.abort()
         if self.draining:
-            if not self._clients and not self._tunnels:
+            if not self._connections and not self._tunnels:
                 self._drained.set()
         elif not self._accepting and self.loop.clock >= self._pause_until:
             self._accept()
@@ -192,8 +192,8 @@ class Front:
     def _drain(self) -> None:
         self.draining = True
         self._close_listener()
-        for client in self._clients:
-            client.since = self.loop.clock  # what it may take from here on counts from here
+        for connection in self._connections:
+            connection.since = self.loop.clock  # its time to finish starts now
 
     def _close_listener(self) -> None:
         if self._listener.fileno() >= 0:

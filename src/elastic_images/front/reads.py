@@ -1,4 +1,4 @@
-"""What a data plane tells the front: the seam between the two."""
+"""The seam between the front and a data plane: what the front calls."""
 
 from __future__ import annotations
 
@@ -13,37 +13,37 @@ Environ = Mapping[str, str]
 """A request as WSGI (PEP 3333) spells it: method, path, query, the client's address, and its header fields."""
 
 
-class Verdict(Enum):
-    """What is to be done with requests of these header fields."""
+class RequestKind(Enum):
+    """What the header fields of a request ask for."""
 
-    PASS_ON = auto()
-    """The data plane does not answer them; Flask does."""
+    TUNNEL = auto()
+    """Something that Flask answers: the connection becomes a tunnel."""
     WHOLE = auto()
-    """Nothing in them makes the answer other than the whole image."""
+    """The whole image, whatever it is."""
     CONDITIONAL = auto()
-    """They hold conditions, a range, or something else that the answer depends on."""
+    """An answer that depends on them: conditions, a range."""
 
 
-Whole = tuple[bytes, bytes | memoryview]
-"""A whole image: the lines of the answer's head, each with its end, and the bytes."""
+WholeImage = tuple[bytes, bytes | memoryview]
+"""A whole image: the header lines of the answer, each with its line end, and the bytes."""
 
 
-class Question(Protocol):
-    """What is to be asked of another server of ours before a read can be answered."""
+class UpstreamRequest(Protocol):
+    """What another of our servers must be asked before a read can be answered."""
 
     @property
     def address(self) -> tuple[str, int]:
-        """Where: a numeric IP address, and the port."""
+        """A numeric IP address, and the port."""
 
     @property
     def request(self) -> bytes:
         """The whole request, a GET of HTTP/1.1."""
 
-    def ended(self, head: ResponseHead | None, body: memoryview) -> Whole | Callable[[], Answer]:
-        """Called once, with the answer, or None where there was none in time; must not wait.
+    def on_reply(self, head: ResponseHead | None, body: memoryview) -> WholeImage | Callable[[], Answer]:
+        """Called once with the reply, or with None if none came in time. Must not block.
 
-        `body` is valid until the answer was sent. Gives what the client gets, or what finds it out: called on a thread
-        that may wait.
+        `body` is valid until the answer was sent. Returns what the client gets, or a function that finds it on a
+        thread that may block.
         """
 
 
@@ -52,19 +52,19 @@ class Reads(Protocol):
 
     @property
     def prefixes(self) -> tuple[bytes, ...]:
-        """How the paths begin that are the data plane's."""
+        """The prefixes of the paths that the data plane answers."""
 
-    def judge(self, environ: Environ) -> Verdict:
-        """What to do with requests of these header fields and this `REMOTE_ADDR`. Its answer is remembered."""
+    def classify(self, environ: Environ) -> RequestKind:
+        """The kind of requests with these header fields and this `REMOTE_ADDR`. The front remembers it."""
 
-    def hit(self, name: str, environ: Environ, now: float) -> Whole | None:
-        """The whole image of that name behind the first prefix, where it is in memory. Called where judged WHOLE."""
+    def front_hit(self, name: str, environ: Environ, now: float) -> WholeImage | None:
+        """The whole image with this name (the path after the first prefix) if it is in memory. For kind WHOLE only."""
 
-    def from_memory(self, name: str, environ: Environ, now: float) -> Answer | None:
-        """As `hit`, for a request of any kind; HEAD is answered as GET."""
+    def front_answer(self, name: str, environ: Environ, now: float) -> Answer | None:
+        """As `front_hit`, for requests of any kind; HEAD is answered as GET."""
 
-    def question(self, name: str) -> Question | None:
-        """What must be asked elsewhere for the whole image; None: `respond` sees to it."""
+    def upstream_request(self, name: str) -> UpstreamRequest | None:
+        """What to ask another server for the whole image; None if `respond` is to be called instead."""
 
     def respond(self, environ: Environ) -> Answer:
-        """The answer to a GET or HEAD, errors included. May wait: it is called on a thread of its own."""
+        """The answer to a GET or HEAD, errors included. May block: it is called on a worker thread."""

@@ -1,4 +1,4 @@
-"""Answers as bytes on their way out."""
+"""Answers as bytes, and sending them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Part = bytes | memoryview
 
 
 def parts_of(answer: Answer, date: bytes, *, without_body: bool, close: bool) -> list[Part]:
-    """The answer, with `date` as the line of that header; `without_body` for HEAD."""
+    """The bytes of an answer. `date` is the line of that header; `without_body` is for HEAD."""
     lines = head_lines(answer.headers)
     head = b"HTTP/1.1 %b\r\n%b%b%b\r\n" % (
         answer.status.encode("latin-1"),
@@ -24,7 +24,7 @@ def parts_of(answer: Answer, date: bytes, *, without_body: bool, close: bool) ->
 
 
 def unsent(parts: Sequence[Part], sent_bytes: int) -> list[memoryview]:
-    """What is left of `parts` when so many bytes are out."""
+    """What is left of `parts` after `sent_bytes` were sent."""
     left: list[memoryview] = []
     for part in parts:
         if sent_bytes >= len(part):
@@ -36,7 +36,7 @@ def unsent(parts: Sequence[Part], sent_bytes: int) -> list[memoryview]:
 
 
 def send(connection: Any, parts: Sequence[Part]) -> list[memoryview]:
-    """Send as much as the kernel takes; what is left. Raises OSError where the connection is gone."""
+    """Send as much as the kernel takes, and return the rest. Raises OSError if the connection is gone."""
     while parts:
         try:
             sent = connection.sendmsg(parts)

@@ -1,4 +1,4 @@
-"""A connection that the server behind answers: bytes go to and fro, as they are, until both sides have ended."""
+"""A connection that the backend answers: bytes pass unchanged in both directions until both sides have ended."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ import contextlib
 import socket
 from collections.abc import Callable
 
-from elastic_images.front.loop import READABLE, WRITABLE, Loop
+from elastic_images.front.event_loop import READABLE, WRITABLE, EventLoop
 
 _CHUNK_BYTES = 131_072
 _LINGER_SECONDS = 2.0
-"""So long the client may still send when the server behind has closed: closing at once would reset the connection, and
-take the answer away from whoever is still sending (RFC 9112, section 9.6)."""
+"""How long the client may still send after the backend has closed. Closing at once would reset the connection, and a
+client that is still sending would lose the answer (RFC 9112, section 9.6)."""
 
 
 class Tunnel:
-    """Two sockets. What one does not take yet holds the other back: never more than a chunk waits in each direction."""
+    """Two sockets. A slow one holds the other back: at most one chunk waits in each direction."""
 
     def __init__(
         self,
-        loop: Loop,
+        loop: EventLoop,
         client: socket.socket,
         backend: socket.socket,
         start: bytes,
         on_close: Callable[[Tunnel], None],
     ) -> None:
-        """`backend` may still be connecting; `start` is what the client said so far."""
+        """`backend` may still be connecting; `start` is what the client has sent so far."""
         self._loop = loop
         self._on_close = on_close
         self._client = _End(loop, client, self)
@@ -38,18 +38,18 @@ class Tunnel:
 
     @property
     def open(self) -> bool:
-        """Whether it is not closed yet."""
+        """Whether it has not been closed."""
         return self._client.open
 
     def close(self) -> None:
-        """Close both sockets, whatever is on its way."""
+        """Close both sockets, whatever is under way."""
         if self._client.open:
             self._client.close()
             self._backend.close()
             self._on_close(self)
 
     def check(self) -> None:
-        """Close what is over. To be called now and then, too."""
+        """Close it if both sides are done. Call it now and then, too: one end depends on time."""
         if self._client.broken or (self._client.no_more and self._client.shut):
             self.close()
         elif self._client.shut:
@@ -59,30 +59,30 @@ class Tunnel:
 
 
 class _End:
-    """One of the two sockets, and what is to be sent to it."""
+    """One of the two sockets, and what is to be sent on it."""
 
     other: _End
 
-    def __init__(self, loop: Loop, connection: socket.socket, tunnel: Tunnel) -> None:
+    def __init__(self, loop: EventLoop, connection: socket.socket, tunnel: Tunnel) -> None:
         self._loop = loop
         self._tunnel = tunnel
         self._connection = connection
         self._fd = connection.fileno()
         self.unsent = memoryview(b"")
         self.broken = False
-        """It takes nothing more, and what comes for it is thrown away. What it said before can still be read: the
-        server behind may have refused an upload and closed."""
+        """It accepts nothing more; what comes for it is thrown away. What it sent before can still be read: the backend
+        may have refused an upload and closed."""
         self.no_more = False
-        """Nothing more comes from here."""
+        """It has sent everything."""
         self.shut = False
-        """Nothing more is sent here: the other side has ended, and all that came from it is out."""
+        """Its sending side was shut down: the other side has ended, and all that it sent was passed on."""
 
     @property
     def open(self) -> bool:
         return self._connection.fileno() >= 0
 
     def ready(self, _events: int) -> None:
-        """See `loop.Watched`."""
+        """See `event_loop.Watched`."""
         self.flush()
         if self.open and not self.other.unsent and not self.no_more:
             self._receive()
@@ -91,7 +91,7 @@ class _End:
         self._tunnel.check()
 
     def abort(self) -> None:
-        """See `loop.Watched`."""
+        """See `event_loop.Watched`."""
         self._tunnel.close()
 
     def close(self) -> None:
@@ -99,7 +99,7 @@ class _End:
         self._connection.close()
 
     def flush(self) -> None:
-        """Send what there is room for."""
+        """Send as much as the kernel takes."""
         if not self.open or self.broken:
             self.unsent = memoryview(b"")
             return
@@ -117,7 +117,7 @@ class _End:
                 self._connection.shutdown(socket.SHUT_WR)
 
     def wait(self) -> None:
-        """Wait for room where something is to be sent, and for bytes where the other side has room for them."""
+        """Watch for room to send if anything waits, and for data if the other side has room for it."""
         if self.open:
             events = (WRITABLE if self.unsent else 0) | (0 if self.no_more or self.other.unsent else READABLE)
             self._loop.watch(self._fd, self, events)

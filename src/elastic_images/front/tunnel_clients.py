@@ -1,8 +1,8 @@
-"""Who the client of a passed-on connection is: the server behind sees our end of a tunnel only.
+"""The client addresses of tunnelled connections: the backend only sees our end of a tunnel.
 
-Every tunnel comes from a loopback address of its own, by which its client is known. (RFC 1122, section 3.2.1.3: all of
-127.0.0.0/8 is this host; on Linux a socket can be bound to any of it.) No header is trusted for that, and it works
-however many requests the connection carries.
+Every tunnel comes from a loopback address of its own, which identifies its client. (RFC 1122, section 3.2.1.3: all of
+127.0.0.0/8 is this host, and Linux lets a socket bind to any of it.) This trusts no header, and works for any number of
+requests on the connection.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
 LOOPBACK = "127.0.0.1"
 _FIRST = int(IPv4Address("127.64.0.0"))
 _ADDRESSES = 1 << 22
-"""Up to 127.127.255.255; many times the connections that there can be, so that none is used again soon."""
+"""Up to 127.127.255.255: many times the possible connections, so an address is not reused soon."""
 
 
 class TunnelClients:
-    """The clients by the addresses of our ends. Safe to share between threads; `add` is for one of them."""
+    """Clients by the address of our end of their tunnel. Safe to share between threads; only one may call `add`."""
 
     def __init__(self) -> None:
         self._clients: dict[str, str] = {}
         self._numbers = count()
 
     def add(self, client: str) -> str:
-        """The address from which a tunnel for this client is to come. To be taken back by `remove`."""
+        """The address from which to open a tunnel for this client. Call `remove` when it has closed."""
         while True:
             address = str(IPv4Address(_FIRST + next(self._numbers) % _ADDRESSES))
             if address not in self._clients:
@@ -37,11 +37,11 @@ class TunnelClients:
                 return address
 
     def remove(self, address: str) -> None:
-        """The tunnel is at its end."""
+        """The tunnel from this address has closed."""
         self._clients.pop(address, None)
 
     def in_front_of(self, app: WSGIApplication) -> WSGIApplication:
-        """WSGI that tells `app` the client's address. Who comes by no tunnel of ours is refused."""
+        """WSGI that gives `app` the client's address. Connections other than our tunnels are refused."""
 
         def named(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
             client = self._clients.get(environ["REMOTE_ADDR"])

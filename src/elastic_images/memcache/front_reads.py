@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from elastic_images.front.reads import Environ, Verdict, Whole
+from elastic_images.front.reads import Environ, RequestKind, WholeImage
 from elastic_images.http.answer import Answer
 from elastic_images.http.serving import is_conditional
 from elastic_images.memcache.node import CacheNode
@@ -22,13 +22,14 @@ class NodeFrontReads:
         self._read_from_memory = node.read_from_memory
         self.respond = plane.respond
 
-    def judge(self, environ: Environ) -> Verdict:
+    def classify(self, environ: Environ) -> RequestKind:
         """See `front.reads.Reads`. The token is checked here, once for the fields that it comes with."""
         if not self._plane.is_authorized(environ) or "HTTP_X_STALE" in environ:
-            return Verdict.CONDITIONAL
-        return Verdict.WHOLE if "HTTP_X_WHOLE" in environ or not is_conditional(environ) else Verdict.CONDITIONAL
+            return RequestKind.CONDITIONAL
+        whole = "HTTP_X_WHOLE" in environ or not is_conditional(environ)
+        return RequestKind.WHOLE if whole else RequestKind.CONDITIONAL
 
-    def hit(self, name: str, environ: Environ, now: float) -> Whole | None:
+    def front_hit(self, name: str, environ: Environ, now: float) -> WholeImage | None:
         """See `front.reads.Reads`."""
         wanted = environ.get("HTTP_X_INCARNATION")
         if wanted is not None and wanted != self._cache.incarnation:
@@ -36,10 +37,10 @@ class NodeFrontReads:
         entry = self._read_from_memory(name)
         return None if entry is None else (entry.head_at(now) + _HIT, entry.body)
 
-    def from_memory(self, name: str, environ: Environ, now: float) -> Answer | None:  # noqa: ARG002
+    def front_answer(self, name: str, environ: Environ, now: float) -> Answer | None:  # noqa: ARG002
         """See `front.reads.Reads`. Conditions between our own processes are rare."""
         return None
 
-    def question(self, name: str) -> None:  # noqa: ARG002
+    def upstream_request(self, name: str) -> None:  # noqa: ARG002
         """See `front.reads.Reads`. A fill asks on the thread that waits for it."""
         return

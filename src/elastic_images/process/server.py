@@ -18,7 +18,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from elastic_images.core.errors import Unavailable
-from elastic_images.front import loop as front
+from elastic_images.front import event_loop
 from elastic_images.front.tunnel_clients import LOOPBACK, TunnelClients
 from elastic_images.process import lifeline
 from elastic_images.process.granian_worker import GranianWorker
@@ -161,7 +161,7 @@ def _serve(
     work_on = partial(
         GranianWorker, threads=threads, idle_seconds=idle_seconds, max_connections=_MAX_CONNECTIONS, on_exit=on_exit
     )
-    if reads is None or not front.supported():
+    if reads is None or not event_loop.supported():
         return work_on(wsgi, listener)
     from elastic_images.front.listener import Front
 

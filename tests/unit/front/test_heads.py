@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from elastic_images.front.heads import PLAIN, Heads
-from elastic_images.front.reads import Environ, Verdict, Whole
+from elastic_images.front.reads import Environ, RequestKind, WholeImage
 from elastic_images.http.answer import Answer
 from elastic_images.http.serving import is_conditional
 
@@ -20,19 +20,19 @@ class Reads:
     def __init__(self) -> None:
         self.judged: list[Environ] = []
 
-    def judge(self, environ: Environ) -> Verdict:
+    def classify(self, environ: Environ) -> RequestKind:
         self.judged.append(environ)
         if environ["HTTP_HOST"] == "foreign.example":
-            return Verdict.PASS_ON
-        return Verdict.CONDITIONAL if is_conditional(environ) else Verdict.WHOLE
+            return RequestKind.TUNNEL
+        return RequestKind.CONDITIONAL if is_conditional(environ) else RequestKind.WHOLE
 
-    def hit(self, name: str, environ: Environ, now: float) -> Whole | None:
+    def front_hit(self, name: str, environ: Environ, now: float) -> WholeImage | None:
         raise NotImplementedError
 
-    def from_memory(self, name: str, environ: Environ, now: float) -> Answer | None:
+    def front_answer(self, name: str, environ: Environ, now: float) -> Answer | None:
         raise NotImplementedError
 
-    def question(self, name: str) -> None:
+    def upstream_request(self, name: str) -> None:
         raise NotImplementedError
 
     def respond(self, environ: Environ) -> Answer:
@@ -191,7 +191,7 @@ def test_the_wish_to_close_is_obeyed(value: bytes, close: bool) -> None:
     ],
 )
 def test_a_beginning_tells_whether_there_is_anything_to_wait_for(start: bytes, may_be: bool) -> None:
-    assert Heads(Reads()).may_be_ours(start) is may_be
+    assert Heads(Reads()).may_become_ours(start) is may_be
 
 
 @pytest.mark.parametrize("odd", [b"%", b"?", b"#", b" ", b'"', b"\x7f", b"\xc3", b"\\", b"<", b"\r"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from elastic_images.front.reads import Environ, Question, Verdict, Whole
+from elastic_images.front.reads import Environ, RequestKind, UpstreamRequest, WholeImage
 from elastic_images.http.answer import Answer
 from elastic_images.http.serving import answer, is_conditional
 from elastic_images.metrics.counters import Counters
@@ -31,16 +31,16 @@ class WebFrontReads:
         self._lookup = near.cache.lookup if near is not None else lambda _name: None
         self._count_hit = counters.counter("hits").increment
         self._may_answer = may_answer
-        self.question: Callable[[str], Question | None] = relays.begin_relay
+        self.upstream_request: Callable[[str], UpstreamRequest | None] = relays.begin_relay
         self.respond = plane.respond
 
-    def judge(self, environ: Environ) -> Verdict:
+    def classify(self, environ: Environ) -> RequestKind:
         """See `front.reads.Reads`."""
         if not self._may_answer(environ):
-            return Verdict.PASS_ON
-        return Verdict.CONDITIONAL if is_conditional(environ) else Verdict.WHOLE
+            return RequestKind.TUNNEL
+        return RequestKind.CONDITIONAL if is_conditional(environ) else RequestKind.WHOLE
 
-    def hit(self, name: str, environ: Environ, now: float) -> Whole | None:  # noqa: ARG002 - the fields were judged
+    def front_hit(self, name: str, environ: Environ, now: float) -> WholeImage | None:  # noqa: ARG002 - the fields were judged
         """See `front.reads.Reads`. A name found in memory is a valid key and needs no check."""
         entry = self._lookup(name)
         if entry is None:
@@ -48,7 +48,7 @@ class WebFrontReads:
         self._count_hit()
         return entry.head_at(now), entry.body
 
-    def from_memory(self, name: str, environ: Environ, now: float) -> Answer | None:
+    def front_answer(self, name: str, environ: Environ, now: float) -> Answer | None:
         """See `front.reads.Reads`."""
         entry = self._lookup(name)
         if entry is None:

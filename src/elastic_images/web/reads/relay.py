@@ -16,7 +16,7 @@ from elastic_images.core.entry import Entry, head_lines
 from elastic_images.core.errors import InvalidKey
 from elastic_images.core.fills import Fill
 from elastic_images.core.keys import check_key, quote_key
-from elastic_images.front.reads import Whole
+from elastic_images.front.reads import WholeImage
 from elastic_images.http.answer import Answer
 from elastic_images.http.lean_client import LeanAnswer
 from elastic_images.http.response_head import ResponseHead
@@ -29,7 +29,7 @@ _REMEMBERED_NODES = 64
 
 
 class Relay:
-    """One request to the owner of a key (`front.reads.Question`)."""
+    """One request to the owner of a key (`front.reads.UpstreamRequest`)."""
 
     __slots__ = ("_asked", "_fill", "_key", "_near", "_plane", "_router", "address", "request")
 
@@ -49,15 +49,15 @@ class Relay:
         self.address = address
         self.request = request
 
-    def ended(self, head: ResponseHead | None, body: memoryview) -> Whole | Callable[[], Answer]:
-        """See `front.reads.Question`. A registered fill is ended, whatever the answer."""
+    def on_reply(self, head: ResponseHead | None, body: memoryview) -> WholeImage | Callable[[], Answer]:
+        """See `front.reads.UpstreamRequest`. A registered fill is ended, whatever the answer."""
         try:
             return self._answer(head, body)
         finally:
             if self._fill is not None and self._near is not None:
                 self._near.cache.abandon_fill(self._fill)  # unless it was kept
 
-    def _answer(self, head: ResponseHead | None, body: memoryview) -> Whole | Callable[[], Answer]:
+    def _answer(self, head: ResponseHead | None, body: memoryview) -> WholeImage | Callable[[], Answer]:
         self._router.end_request(self._asked, answered=head is not None)
         if head is None or head.status != 200:
             answer = None if head is None else LeanAnswer(head.status, head.headers, bytes(body))

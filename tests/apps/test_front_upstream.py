@@ -1,4 +1,4 @@
-"""What the front asks of other servers: whole answers are given on, anything else is found out in another way."""
+"""What the front asks of other servers: whole replies are delivered, anything else is answered in another way."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import pytest
 from tests.apps.front_support import WAIT_SECONDS, Asking, Plane, Wire, behind
 from tests.unit.pool.raw_server import RawServer, Script, answer_always, ok, read_request
 
-from elastic_images.front.reads import Whole
-from elastic_images.front.upstream import Buffers
+from elastic_images.front.buffers import Buffers
+from elastic_images.front.reads import WholeImage
 from elastic_images.process.server import serving
 
 LARGE = bytes(range(256)) * 12_000
@@ -199,31 +199,31 @@ def test_who_goes_away_while_asking_harms_nobody(port: int, other: Other) -> Non
 
 def test_memory_for_bodies_is_used_again_and_bounded() -> None:
     buffers = Buffers(kept_bytes=3_000_000)
-    one = buffers.take(1_000_000)
+    one = buffers.acquire(1_000_000)
     assert len(one) == 1_000_000
-    buffers.give_back(one)
-    assert buffers.take(900_000).obj is one.obj
-    assert buffers.take(900_000).obj is not one.obj
-    many = [buffers.take(1_000_000) for _ in range(8)]
+    buffers.release(one)
+    assert buffers.acquire(900_000).obj is one.obj
+    assert buffers.acquire(900_000).obj is not one.obj
+    many = [buffers.acquire(1_000_000) for _ in range(8)]
     for view in many:
-        buffers.give_back(view)
-    taken = [buffers.take(1_000_000).obj for _ in range(8)]
+        buffers.release(view)
+    taken = [buffers.acquire(1_000_000).obj for _ in range(8)]
     assert sum(any(buffer is view.obj for view in many) for buffer in taken) == 2
 
 
-def test_who_asked_is_not_forgotten_where_the_answer_cannot_be_given_on(
+def test_a_connection_is_closed_if_its_answer_cannot_be_sent(
     port: int, other: Other, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def fails(_asking: Asking, _head: object, _body: memoryview) -> Whole:
+    def fails(_asking: Asking, _head: object, _body: memoryview) -> WholeImage:
         raise ValueError("odd")
 
     server = other(answer_always(ok(b"body")))
-    monkeypatch.setattr(Asking, "ended", fails)
+    monkeypatch.setattr(Asking, "on_reply", fails)
     with socket.create_connection(("127.0.0.1", port), WAIT_SECONDS) as client:
         client.sendall(b"GET /images/asked/1 HTTP/1.1\r\nHost: x\r\n\r\n")
         assert client.recv(1) == b""
     monkeypatch.undo()
-    assert "could not be given on" in caplog.text
+    assert "could not be sent" in caplog.text
     with Wire(port) as wire:
         assert wire.get("/images/asked/1")[2] == b"body"
     assert server.connections == 1, "the other server did nothing wrong"

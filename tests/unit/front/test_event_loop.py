@@ -9,7 +9,7 @@ from functools import partial
 
 import pytest
 
-from elastic_images.front.loop import Loop
+from elastic_images.front.event_loop import EventLoop
 
 WAIT_SECONDS = 60.0
 
@@ -29,8 +29,8 @@ class Broken:
 
 
 @pytest.fixture
-def loop() -> Iterator[Loop]:
-    made = Loop()
+def loop() -> Iterator[EventLoop]:
+    made = EventLoop()
     thread = threading.Thread(target=made.run)
     thread.start()
     yield made
@@ -40,13 +40,13 @@ def loop() -> Iterator[Loop]:
     made.close()
 
 
-def still_works(loop: Loop) -> bool:
+def still_works(loop: EventLoop) -> bool:
     called = threading.Event()
     loop.post(called.set)
     return called.wait(WAIT_SECONDS)
 
 
-def test_who_fails_and_fails_to_close_ends_nobody_else(loop: Loop) -> None:
+def test_who_fails_and_fails_to_close_ends_nobody_else(loop: EventLoop) -> None:
     broken = Broken()
     one, other = socket.socketpair()
     with one, other:
@@ -57,7 +57,7 @@ def test_who_fails_and_fails_to_close_ends_nobody_else(loop: Loop) -> None:
         assert still_works(loop)
 
 
-def test_what_fails_at_a_tick_is_called_at_the_next(loop: Loop) -> None:
+def test_what_fails_at_a_tick_is_called_at_the_next(loop: EventLoop) -> None:
     calls = threading.Semaphore(0)
 
     def call() -> None:
@@ -69,7 +69,7 @@ def test_what_fails_at_a_tick_is_called_at_the_next(loop: Loop) -> None:
     assert calls.acquire(timeout=WAIT_SECONDS)
 
 
-def test_what_cannot_be_watched_is_not_known(loop: Loop) -> None:
+def test_what_cannot_be_watched_is_not_known(loop: EventLoop) -> None:
     forgotten = threading.Event()
 
     def watch_nothing() -> None:
