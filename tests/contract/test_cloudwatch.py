@@ -333,13 +333,13 @@ def test_the_doctor_puts_reads_and_compares_clocks(proxy: FaultProxy, scene: Sce
     [
         (FORBIDDEN, "allow cloudwatch:PutMetricData"),
         (answering(403, b'{"__type":"SignatureDoesNotMatch"}'), "correct AWS_ACCESS_KEY_ID"),
-        (refusing, "see that this machine reaches the service"),
+        (refusing, "check that this machine can reach CloudWatch"),
     ],
 )
 def test_the_doctor_says_how_to_mend_it(proxy: FaultProxy, fault: Any, mend: str) -> None:
     proxy.put_in_the_way("POST", fault)
     state, what = found(fresh_pool())[0][1:3]
-    assert (state, "figures cannot be put there" in what) == ("bad", True)
+    assert (state, "metrics cannot be written" in what) == ("bad", True)
     proxy.put_in_the_way("POST", fault)
     assert mend in str(found(fresh_pool())[0][3])
 

@@ -71,7 +71,7 @@ def test_a_system_that_could_start_is_healthy_and_left_as_it_is(
 
 def test_a_machine_where_nothing_was_started_yet_is_healthy(tmp_path: Path) -> None:
     result = run("doctor", "--data", str(tmp_path / "data"), "--port-offset", free_offset())
-    assert (result.exit_code, "is not there yet" in result.output) == (0, True)
+    assert (result.exit_code, "does not exist yet" in result.output) == (0, True)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -88,12 +88,12 @@ def test_everything_that_is_bad_is_told_with_what_mends_it(tmp_path: Path) -> No
         )
     assert result.exit_code == 1
     for words in (
-        "ELASTIC_IMAGES_DATBASE is set, and no setting has this name",
+        "ELASTIC_IMAGES_DATBASE is not a setting",
         f"chmod 600 {tmp_path}/cli-token",
         "An object store on S3 is a URL such as s3://bucket/prefix",
         "mysql://user:***@127.0.0.1",
         "cannot be used",
-        "Something does not work",
+        "Some checks failed",
     ):
         assert words in result.output
     assert "pass-word" not in result.output
@@ -106,7 +106,7 @@ def test_everything_that_is_bad_is_told_with_what_mends_it(tmp_path: Path) -> No
         (("AKNOBODY", "nothing"), None, "does not accept the AWS credentials", "correct AWS_ACCESS_KEY_ID"),
         ((WRITER[0], "wrong"), None, "does not accept the AWS credentials", "correct AWS_ACCESS_KEY_ID"),
         (READER, None, "cannot be written: ", "allow s3:PutObject"),
-        (WRITER, "no-such-bucket", "has no such bucket", "make the bucket"),
+        (WRITER, "no-such-bucket", "has no such bucket", "create the bucket"),
     ],
 )
 def test_what_is_wrong_with_s3(
@@ -143,7 +143,7 @@ def test_clocks_that_differ(s3_url: str, database_url: str, database_server: Dat
     if database_server is not None:
         notes += [finding for finding in database.check_database(database_url, wrong) if finding.area == "clocks"]
     assert [finding.state for finding in notes] == [NOTE] * len(notes)
-    assert all("by NTP" in (finding.mend or "") for finding in notes)
+    assert all("set up NTP" in (finding.mend or "") for finding in notes)
     assert len(notes) == (1 if database_server is None else 2)
 
 
@@ -160,7 +160,7 @@ def test_what_is_wrong_with_a_database(database_url: str, database_server: Datab
         missing = database_url.replace("test_", "no_such_")
         ((what, mend),) = bad(database.check_database(missing))
         assert "no_such_" in what
-        assert "see to the server" in mend
+        assert "check the server" in mend
 
 
 def test_a_user_without_rights_is_told_which(database_url: str, database_server: DatabaseServer | None) -> None:

@@ -71,7 +71,7 @@ def test_a_launch_that_would_be_refused_is_told(nodes: Ec2Nodes, tmp_path: Path)
     nodes.ec2.refusals["RunInstances"] = [("UnauthorizedOperation", "")]
     nodes.ec2.refusals["DescribeSubnets"] = [("UnauthorizedOperation", "")]
     found = findings(nodes, tmp_path)
-    assert [what for what in bad(found) if "no instance could be launched" in what and "iam:PassRole" in what]
+    assert [what for what in bad(found) if "an instance could not be launched" in what and "iam:PassRole" in what]
     assert [one for one in found if one.state == NOTE and "the subnets" in one.what], "not needed to run"
 
 

@@ -254,7 +254,7 @@ def test_a_system_that_runs_is_not_migrated_but_prepared(data: Path, tmp_path: P
 def test_what_makes_no_sense_is_refused(data: Path) -> None:
     assert run("migrate").exit_code == 2
     result = run("migrate", "--to-object-store", f"file://{data}/objects/")
-    assert (result.exit_code, "the object store that the images are in" in result.output) == (6, True)
+    assert (result.exit_code, "the object store that already holds the images" in result.output) == (6, True)
     assert run("migrate", "--to-object-store", "ftp://x").exit_code == 2
 
 

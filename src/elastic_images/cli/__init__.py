@@ -1,11 +1,7 @@
 """The command line: `elastic-images`.
 
-Each module has one group of commands and imports what it needs when a command runs, so that `--help` is quick and
-`serve memcache` loads nothing of the database.
-
-Exit codes: 0 done; 1 failed; 2 wrong usage, or a value that makes no sense; 3 there is no such thing; 4 refused: no
-valid token, or not allowed; 5 something does not answer, try again; 6 it exists already, is in use, or has changed
-meanwhile; 7 the image is not accepted.
+Each module holds one command or group and imports what it needs when a command runs: `--help` is quick, and
+`serve memcache` loads no database code. `EXIT_CODES` lists the exit codes.
 """
 
 from __future__ import annotations
@@ -28,14 +24,14 @@ from elastic_images.cli.up import up
 
 EXIT_CODES = """\b
 Exit codes:
-  0  done
-  1  failed
-  2  wrong usage, or a value that makes no sense
-  3  there is no such thing
-  4  refused: no valid token, or not allowed
-  5  something does not answer; trying again may help
-  6  it exists already, is in use, or has changed meanwhile
-  7  the image is not accepted
+  0  success
+  1  failure
+  2  wrong usage or invalid value
+  3  not found
+  4  refused: no valid token, or not permitted
+  5  no answer, or temporarily unavailable; try again later
+  6  conflict: already exists, is in use, or has changed
+  7  image not accepted
 """
 
 
@@ -44,8 +40,8 @@ Exit codes:
 def main() -> None:
     """Elastic Images: an image store whose cache grows and shrinks with its load.
 
-    `elastic-images up` starts everything on this machine. The other commands talk to a system that runs; on the same
-    machine they find it, and a token for it, by its data folder (--data, ./data by default).
+    `elastic-images up` starts everything on this machine. The other commands talk to a running system. On the
+    same machine they find it, and a token, through its data folder (--data, ./data by default).
     """
 
 

@@ -1,4 +1,4 @@
-"""`user` and `token`: on the database itself, so they work whether the system runs or not."""
+"""`user` and `token`. They work on the database directly, so the system need not be running."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _DAY_SECONDS = 86_400.0
 
 @click.group()
 def user() -> None:
-    """Create and change user accounts."""
+    """Manage user accounts."""
 
 
 @user.command("add")
@@ -37,14 +37,14 @@ def user() -> None:
 def user_add(name: str, role: str, as_json: bool, settings: Settings) -> None:
     """Create the user NAME.
 
-    The password is asked for on a terminal; else it is read from ELASTIC_IMAGES_USER_PASSWORD, or as the first line of
-    standard input.
+    The password comes from ELASTIC_IMAGES_USER_PASSWORD if set. Otherwise it is prompted for on a terminal, or read
+    from the first line of standard input.
 
     JSON: {"id", "name", "role", "disabled", "created_at"}
     """
     with _accounts(settings) as accounts:
         made = accounts.users.add(name, _new_password(), role)
-    _print(asdict(made), as_json, f"User {made.name} was created.")
+    _print(asdict(made), as_json, f"Created user {made.name}.")
 
 
 @user.command("passwd")
@@ -52,21 +52,21 @@ def user_add(name: str, role: str, as_json: bool, settings: Settings) -> None:
 @json_option
 @_database_options
 def user_passwd(name: str, as_json: bool, settings: Settings) -> None:
-    """Give the user NAME another password; his sessions end. The password is read as for `user add`.
+    """Change the password of the user NAME and end their sessions. The password is read as for `user add`.
 
     JSON: {"id", "name", "role", "disabled", "created_at"}
     """
     with _accounts(settings) as accounts:
-        accounts.users.get(name)  # before a password is typed for nobody
+        accounts.users.get(name)  # fail before asking for a password
         changed = accounts.users.set_password(name, _new_password())
-    _print(asdict(changed), as_json, f"User {changed.name} has a new password.")
+    _print(asdict(changed), as_json, f"Changed the password of {changed.name}.")
 
 
 @user.command("ls")
 @json_option
 @_database_options
 def user_ls(as_json: bool, settings: Settings) -> None:
-    """List the users.
+    """List users.
 
     JSON: {"users": [{"id", "name", "role", "disabled", "created_at"}]}
     """
@@ -84,23 +84,23 @@ def user_ls(as_json: bool, settings: Settings) -> None:
 @json_option
 @_database_options
 def user_disable(name: str, as_json: bool, settings: Settings) -> None:
-    """Lock the user NAME out: his sessions end, his tokens are revoked. His images stay.
+    """Disable the user NAME: end their sessions and revoke their tokens. Their images stay.
 
     JSON: {"id", "name", "role", "disabled", "created_at"}
     """
     with _accounts(settings) as accounts:
         changed = accounts.users.disable(name)
-    _print(asdict(changed), as_json, f"User {changed.name} is disabled.")
+    _print(asdict(changed), as_json, f"Disabled user {changed.name}.")
 
 
 @click.group()
 def token() -> None:
-    """Create and revoke API tokens."""
+    """Manage API tokens."""
 
 
 @token.command("create")
-@click.option("--user", "user_name", default="admin", show_default=True, help="Whose token it is.")
-@click.option("--name", "label", default="script", show_default=True, help="What it is for.")
+@click.option("--user", "user_name", default="admin", show_default=True, help="The token's owner.")
+@click.option("--name", "label", default="script", show_default=True, help="What the token is for.")
 @click.option(
     "--scope",
     "scopes",
@@ -108,15 +108,15 @@ def token() -> None:
     type=click.Choice(["read", "write", "admin"]),
     default=("read",),
     show_default=True,
-    help="What it may do; may be repeated. write includes read, admin both.",
+    help="What the token allows; may be repeated. write includes read, admin includes both.",
 )
-@click.option("--days", type=click.FloatRange(min=0, min_open=True), help="How long it lives. [default: until revoked]")
+@click.option("--days", type=click.FloatRange(min=0, min_open=True), help="Days until it expires. [default: never]")
 @json_option
 @_database_options
 def token_create(
     user_name: str, label: str, scopes: tuple[str, ...], days: float | None, as_json: bool, settings: Settings
 ) -> None:
-    """Create an API token and print it: this once, it is kept hashed.
+    """Create an API token and print it. It is shown only once, because only its hash is stored.
 
     JSON: {"id", "user", "name", "scopes", "created_at", "expires_at", "last_used_at", "revoked_at", "token"}
     """
@@ -127,11 +127,11 @@ def token_create(
 
 
 @token.command("ls")
-@click.option("--user", "user_name", help="Only this user's.")
+@click.option("--user", "user_name", help="Only this user's tokens.")
 @json_option
 @_database_options
 def token_ls(user_name: str | None, as_json: bool, settings: Settings) -> None:
-    """List the API tokens, without their secrets.
+    """List API tokens, without their secrets.
 
     JSON: {"tokens": [{"id", "user", "name", "scopes", "created_at", "expires_at", "last_used_at", "revoked_at"}]}
     """
@@ -158,13 +158,13 @@ def token_ls(user_name: str | None, as_json: bool, settings: Settings) -> None:
 @json_option
 @_database_options
 def token_revoke(token_id: int, as_json: bool, settings: Settings) -> None:
-    """Revoke the API token ID, a number that `token ls` shows.
+    """Revoke the API token with this ID, as shown by `token ls`.
 
     JSON: as an entry of `token ls`.
     """
     with _accounts(settings) as accounts:
         revoked = accounts.tokens.revoke(token_id)
-    _print(_token_json(revoked), as_json, f"Token {revoked.id} is revoked.")
+    _print(_token_json(revoked), as_json, f"Revoked token {revoked.id}.")
 
 
 @contextlib.contextmanager
@@ -181,7 +181,7 @@ def _accounts(settings: Settings) -> Iterator[Accounts]:
 
 
 def _new_password() -> str:
-    """A password, never from an argument: every user of the machine could read it there."""
+    """Read a password. Never from an argument, which every user of the machine could see."""
     found = os.environ.get(PASSWORD_VARIABLE)
     if found:
         return found

@@ -1,4 +1,4 @@
-"""Calls to a running system: which address, which token."""
+"""The client for a running system's APIs, and the options that locate it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _PAGE = 1000
 
 @dataclass(frozen=True, slots=True)
 class ApiClient:
-    """A running system's web app or manager. Safe to share between threads."""
+    """Calls the web app or the manager of a running system. Safe to share between threads."""
 
     http: InternalClient
     url: str
@@ -38,7 +38,7 @@ class ApiClient:
     def upload(
         self, key: str, body: IO[bytes], size_bytes: int, headers: Mapping[str, str] | None = None
     ) -> tuple[bool, dict[str, Any]]:
-        """Whether the image is new under its key, and its metadata."""
+        """Upload an image. Returns whether its key is new, and its metadata."""
         sent = {"Content-Length": str(size_bytes), "Content-Type": "application/octet-stream", **(headers or {})}
         answer = self.http.request(
             "PUT", self._address(key), body=body, headers=sent, timeout_seconds=_TRANSFER_SECONDS
@@ -46,11 +46,11 @@ class ApiClient:
         return answer.status == 201, json.loads(answer.data)
 
     def metadata(self, key: str) -> dict[str, Any]:
-        """What is known of an image. Raises NotFound."""
+        """An image's metadata. Raises NotFound."""
         return dict(self.http.get_json(self._address(key), timeout_seconds=30))
 
     def fetch(self, key: str) -> urllib3.BaseHTTPResponse:
-        """The image; its bytes are yet to be read."""
+        """The image as a response whose body has not been read."""
         return self.http.request(
             "GET", f"{self.url}/images/{quote_key(check_key(key))}", timeout_seconds=_TRANSFER_SECONDS, stream=True
         )
@@ -60,7 +60,7 @@ class ApiClient:
         self.http.request("DELETE", self._address(key), timeout_seconds=_TRANSFER_SECONDS)
 
     def images(self, prefix: str) -> Iterator[dict[str, Any]]:
-        """The metadata of all images whose key begins so, in the order of their keys."""
+        """The metadata of all images whose key starts with `prefix`, in key order."""
         images, cursor = self.page(prefix)
         yield from images
         while cursor is not None:
@@ -68,7 +68,7 @@ class ApiClient:
             yield from images
 
     def page(self, prefix: str, cursor: str | None = None) -> tuple[list[dict[str, Any]], str | None]:
-        """Some of them, the first ones or those from a cursor on, and the cursor of the next ones."""
+        """One page of them, and the cursor of the next page."""
         query = {"prefix": prefix, "limit": str(_PAGE)} | ({"cursor": cursor} if cursor else {})
         page = self.http.get_json(f"{self.url}/api/images?{urlencode(query)}", timeout_seconds=30)
         return page["images"], page["next"]
@@ -78,7 +78,7 @@ class ApiClient:
         return self.http.get_json(self.url + path, timeout_seconds=30)
 
     def patch(self, path: str, value: Any) -> Any:
-        """Change what is at a path, and its JSON after that."""
+        """Change the resource at a path. Returns its new JSON."""
         return json.loads(self.http.request("PATCH", self.url + path, json=value, timeout_seconds=30).data)
 
     def _address(self, key: str) -> str:
@@ -86,12 +86,12 @@ class ApiClient:
 
 
 def api_options(app: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """`--url` and `--token`, and the settings by which both are found; the command gets `api`."""
+    """`--url`, `--token`, and the settings that supply their defaults. The command gets `api`."""
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(command)
         def run(*args: Any, url: str | None, token: str | None, settings: Settings, **given: Any) -> Any:
-            # `up` and `serve` need no client, and load none.
+            # Imported here so that `up` and `serve` do not load it.
             from elastic_images.http.internal_client import InternalClient
 
             address = _checked(url or url_of(settings, app))
@@ -107,24 +107,24 @@ def api_options(app: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
             "--token",
             envvar="ELASTIC_IMAGES_TOKEN",
             show_envvar=True,
-            help="An API token. [default: the one in the data folder]",
+            help="API token. [default: the one in the data folder]",
         )(wrapped)
         return click.option(
-            "--url", envvar=variable, show_envvar=True, help=f"Where {app} is. [default: on this machine]"
+            "--url", envvar=variable, show_envvar=True, help=f"Address of {app}. [default: on this machine]"
         )(wrapped)
 
     return decorate
 
 
 def _kept_token(settings: Settings, address: str) -> str | None:
-    """The token in the data folder. It is for this machine: no other is shown it."""
+    """The token in the data folder, sent to this machine only."""
     ours = (url_of(settings, "web"), url_of(settings, "manager"))
     if not is_loopback(urlsplit(address).hostname or "") and address not in ours:
         return None
     try:
         return read_secret(settings.data / "cli-token")
     except OSError:
-        return None  # another user's: the call goes without a token
+        return None  # it belongs to another user: call without a token
 
 
 def _checked(url: str) -> str:

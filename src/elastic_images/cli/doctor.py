@@ -1,4 +1,4 @@
-"""`doctor`: what is wrong with a system's surroundings, and how to mend it."""
+"""`doctor`: checks what a system depends on, and says how to fix what is wrong."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from elastic_images.settings import Settings
 @json_option
 @settings_options()
 def doctor(as_json: bool, settings: Settings) -> None:
-    """Check everything that the system needs, and say what is wrong and how to mend it.
+    """Check everything the system depends on, and say how to fix what is wrong.
 
-    Settings, data folder and disk, object store (credentials, permissions, room), database (credentials, rights,
-    schema), CloudWatch, clocks, ports, and whether the apps reach each other. The system may run or not; nothing is
-    left behind. The exit code is 1 where something is bad.
+    Checks the settings, data folder and disk, object store (credentials, permissions, space), database (credentials,
+    privileges, schema), CloudWatch, clocks, ports, and whether the apps can reach each other. The system may be
+    running. Nothing is left behind. The exit code is 1 if any check is bad.
 
     JSON: {"healthy", "findings": [{"area", "state": "ok", "note" or "bad", "what", "mend"}]}
     """
@@ -39,6 +39,6 @@ def doctor(as_json: bool, settings: Settings) -> None:
     if as_json:
         print_json({"healthy": healthy, "findings": [finding.to_json() for finding in findings]})
     else:
-        click.echo("Everything that was looked at works." if healthy else "Something does not work; see above.")
+        click.echo("All checks passed." if healthy else "Some checks failed; see above.")
     if not healthy:
         sys.exit(FAILED)

@@ -1,4 +1,4 @@
-"""How a command fails: a plain line on standard error and an exit code that a script can use."""
+"""How a command fails: one line on standard error, and an exit code for scripts."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _NOT_ACCEPTED_STATUSES = (413, 415, 422)
 
 
 def exit_code_of(error: ElasticImagesError) -> int:
-    """The exit code for an error of ours."""
+    """The exit code for one of our errors."""
     for kind, code in _CODES:
         if isinstance(error, kind):
             return code
@@ -45,14 +45,14 @@ def exit_code_of(error: ElasticImagesError) -> int:
 
 
 def end_with(codes: Iterable[int]) -> None:
-    """End the command with the exit code of what failed, 1 where there are several; return where nothing did."""
+    """Exit with the only code in `codes`, or 1 if they differ. Return if there are none."""
     found = set(codes)
     if found:
         sys.exit(found.pop() if len(found) == 1 else FAILED)
 
 
 class Failure(click.ClickException):
-    """Ends a command with a message and an exit code."""
+    """Exits a command with a message and an exit code."""
 
     def __init__(self, message: str, code: int) -> None:
         super().__init__(message)
@@ -64,7 +64,7 @@ class Failure(click.ClickException):
 
 
 class Program(click.Group):
-    """The whole command line: an error of ours ends it as its class says."""
+    """The top-level group: turns our errors into messages and exit codes."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command."""
@@ -73,5 +73,5 @@ class Program(click.Group):
         except ElasticImagesError as error:
             raise Failure(str(error), exit_code_of(error)) from error
         except BrokenPipeError:
-            settle_output()  # who reads it has seen enough, `| head` for example
+            settle_output()  # the reader has seen enough: `| head`
             ctx.exit(0)

@@ -1,4 +1,4 @@
-"""Whether there is a database to work on."""
+"""Refuses to work where no system was ever started."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from elastic_images.settings import Settings
 
 
 def require_system(settings: Settings) -> None:
-    """Nothing where the database has our tables.
+    """Check that the database has our tables. It is never created here: a mistyped `--data` would make an empty system.
 
     Raises:
-        NotFound: it has none, because no system was ever started on it. It is not made here: whoever mistyped
-            `--data` would get an empty system.
+        NotFound: it has none, because no system was ever started on it.
         Unavailable: it does not answer.
     """
     from pathlib import Path
@@ -24,7 +23,7 @@ def require_system(settings: Settings) -> None:
     from elastic_images.database.engine import normalise_url, open_engine
 
     url = make_url(normalise_url(settings.database))
-    nothing = NotFound(f"No system was ever started on {settings.data}: start one, or name its folder with --data.")
+    nothing = NotFound(f"No system was ever started on {settings.data}: start one, or choose its folder with --data.")
     if url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file():
         raise nothing
     engine = open_engine(settings.database)

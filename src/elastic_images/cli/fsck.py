@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--digests", is_flag=True, help="Read every image's bytes, too, and compare their SHA-256.")
+@click.option("--digests", is_flag=True, help="Also read every image and verify its SHA-256.")
 @json_option
 @settings_options("data", "database", "object_store")
 def fsck(digests: bool, as_json: bool, settings: Settings) -> None:
-    """Compare catalog and object store, and say what does not fit. Changes nothing; the system may run.
+    """Compare the catalog with the object store and report differences. Changes nothing; the system may be running.
 
-    Objects younger than a day that nothing refers to may belong to an upload under way. The exit code is 0 where every
-    image has its bytes, else 1.
+    Unreferenced objects younger than a day may belong to an upload in progress. The exit code is 0 if every image has
+    its bytes, otherwise 1.
 
     JSON: {"healthy", "images", "objects", "waiting", "young", "unreferenced", "partial", "missing", "wrong_size",
     "wrong_digest"}
@@ -58,18 +58,18 @@ def _run(settings: Settings, *, digests: bool) -> Report:
 
 
 def _print(report: Report) -> None:
-    click.echo(f"{report.images} images, {report.objects} objects, {report.waiting} of them waiting for deletion")
+    click.echo(f"{report.images} images, {report.objects} objects, {report.waiting} of them awaiting deletion")
     for label, images in (
-        ("its object is missing", report.missing),
-        ("its object has another size", report.wrong_size),
-        ("its object has other bytes", report.wrong_digest),
+        ("object missing", report.missing),
+        ("object has the wrong size", report.wrong_size),
+        ("object has the wrong bytes", report.wrong_digest),
     ):
         for image in images:
             click.echo(f"BAD  {printable(image.key)}: {label} ({image.object_name})")
     for label, objects in (
-        ("young, referred to by nothing", report.young),
-        ("referred to by nothing", report.unreferenced),
-        ("not whole", report.partial),
+        ("unreferenced, but less than a day old", report.young),
+        ("unreferenced", report.unreferenced),
+        ("incomplete", report.partial),
     ):
         if objects:
             click.echo(f"{len(objects)} objects are {label}, {amount(sum(info.size_bytes for info in objects))}:")

@@ -1,4 +1,4 @@
-"""`upload`, `get`, `ls` and `rm`: images, by web's REST API."""
+"""`upload`, `get`, `ls` and `rm`: images, through the REST API of `web`."""
 
 from __future__ import annotations
 
@@ -25,34 +25,34 @@ _CHUNK = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one file or key."""
+    """The result for one file or key."""
 
     subject: dict[str, str]
     value: dict[str, Any] | None = None
     error: ElasticImagesError | None = None
 
     def failure(self) -> dict[str, Any]:
-        """It as JSON, where it failed."""
+        """The failure as JSON."""
         return {**self.subject, "error": self.error.slug if self.error else None, "detail": str(self.error)}
 
 
 @click.command()
 @click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False))
-@click.option("--key", help="The key, for a single file. [default: the file's name]")
-@click.option("--prefix", default="", help="Put before each key that is a file's name, 'holidays/' for example.")
-@click.option("--jobs", type=click.IntRange(1, 32), default=4, show_default=True, help="Uploads at a time.")
+@click.option("--key", help="The key of a single file. [default: the file's name]")
+@click.option("--prefix", default="", help="Prepended to file names to make keys: 'holidays/'.")
+@click.option("--jobs", type=click.IntRange(1, 32), default=4, show_default=True, help="Parallel uploads.")
 @json_option
 @api_options("web")
 def upload(files: tuple[str, ...], key: str | None, prefix: str, jobs: int, as_json: bool, api: ApiClient) -> None:
-    """Upload image FILES, each under its name as key.
+    """Upload image FILES. Each file's name is its key.
 
-    A key that exists gets the new image. Where some files fail, the others are uploaded all the same; the exit code is
-    that of the failure, or 1 where there were several kinds.
+    Existing images are replaced. If a file fails, the others are still uploaded; the exit code is that of the failure,
+    or 1 for failures of several kinds.
 
     JSON: {"uploaded": [{"file", "created", "image": metadata}], "failed": [{"file", "key", "error", "detail"}]}
     """
     if key is not None and len(files) > 1:
-        raise click.UsageError("--key is for a single file.")
+        raise click.UsageError("--key works with a single file only.")
     pairs = [(file, key if key is not None else prefix + _key_of(file)) for file in files]
 
     def one(pair: tuple[str, str]) -> Outcome:
@@ -73,15 +73,15 @@ def upload(files: tuple[str, ...], key: str | None, prefix: str, jobs: int, as_j
 
 @click.command()
 @click.argument("key")
-@click.option("--output", "-o", type=click.Path(dir_okay=False), help="The file to write; '-' is standard output.")
+@click.option("--output", "-o", type=click.Path(dir_okay=False), help="The file to write; '-' means standard output.")
 @api_options("web")
 def get(key: str, output: str | None, api: ApiClient) -> None:
-    """Fetch the image under KEY, into a file or to standard output.
+    """Download the image KEY to a file or to standard output.
 
-    A file is replaced only once all bytes are there.
+    An existing file is replaced only after the whole image has arrived.
     """
     if output in (None, "-") and sys.stdout.isatty():
-        raise click.UsageError("These are bytes of an image: name a file with --output.")
+        raise click.UsageError("An image is binary data: name a file with --output.")
     from urllib3.exceptions import HTTPError
 
     answer = api.fetch(key)
@@ -92,7 +92,7 @@ def get(key: str, output: str | None, api: ApiClient) -> None:
             else:
                 _replace(Path(str(output)), answer.stream(_CHUNK))
         except HTTPError as error:
-            raise Unavailable("The image was cut off on its way; nothing was kept of it.") from error
+            raise Unavailable("The download was interrupted; nothing was saved.") from error
         except BrokenPipeError:
             raise
         except OSError as error:
@@ -101,11 +101,11 @@ def get(key: str, output: str | None, api: ApiClient) -> None:
 
 @click.command()
 @click.argument("prefix", default="")
-@click.option("--long", "-l", "long", is_flag=True, help="With size, format, dimensions, time and owner.")
+@click.option("--long", "-l", "long", is_flag=True, help="Also show size, format, dimensions, time and owner.")
 @json_option
 @api_options("web")
 def ls(prefix: str, long: bool, as_json: bool, api: ApiClient) -> None:
-    """List the keys, all or those that begin with PREFIX.
+    """List all keys, or those that start with PREFIX.
 
     JSON: {"images": [metadata]}
     """
@@ -124,7 +124,7 @@ def ls(prefix: str, long: bool, as_json: bool, api: ApiClient) -> None:
 @json_option
 @api_options("web")
 def rm(keys: tuple[str, ...], as_json: bool, api: ApiClient) -> None:
-    """Delete the images under KEYS.
+    """Delete the images with these KEYS.
 
     JSON: {"deleted": [{"key"}], "failed": [{"key", "error", "detail"}]}
     """
@@ -141,7 +141,7 @@ def rm(keys: tuple[str, ...], as_json: bool, api: ApiClient) -> None:
 
 
 def _key_of(file: str) -> str:
-    # macOS gives names in another normal form than keys have.
+    # macOS file names have a different Unicode normal form from keys.
     return unicodedata.normalize("NFC", Path(file).name)
 
 
@@ -152,7 +152,7 @@ def _outcomes(one: Callable[[Any], Outcome], items: Sequence[Any], jobs: int, la
 
 
 def _report(outcomes: list[Outcome], done: str, as_json: bool, line: Callable[[dict[str, Any]], str]) -> None:
-    """Print what was done and what failed, and end with the exit code of the failures."""
+    """Print successes and failures, and exit with the code of the failures."""
     failed = [outcome for outcome in outcomes if outcome.error is not None]
     values = [outcome.value for outcome in outcomes if outcome.value is not None]
     if as_json:

@@ -1,4 +1,4 @@
-"""`migrate`: copies a system's images and tables to another object store, another database, or both."""
+"""`migrate`: copies a system to another object store, another database, or both."""
 
 from __future__ import annotations
 
@@ -32,20 +32,20 @@ if TYPE_CHECKING:
     metavar="URL",
     envvar="ELASTIC_IMAGES_TO_OBJECT_STORE",
     show_envvar=True,
-    help="Copy the images' bytes there: file:///FOLDER or s3://BUCKET/PREFIX.",
+    help="Copy the images to this object store: file:///FOLDER or s3://BUCKET/PREFIX.",
 )
 @click.option(
     "--to-database",
     metavar="URL",
     envvar="ELASTIC_IMAGES_TO_DATABASE",
     show_envvar=True,
-    help="Copy all tables there. A URL with a password belongs into the variable, where nobody else sees it.",
+    help="Copy all tables to this database. Pass a password in the variable, hidden from other users.",
 )
 @click.option(
-    "--prepare", is_flag=True, help="Copy only bytes, while the system works; a later migrate has less to do."
+    "--prepare", is_flag=True, help="Only copy images, while the system runs, to shorten the later migration."
 )
-@click.option("--digests", is_flag=True, help="At the end read every image's bytes back, too, and compare.")
-@click.option("--jobs", type=click.IntRange(1, 64), default=8, show_default=True, help="Copies at a time.")
+@click.option("--digests", is_flag=True, help="Also read back every image at the end, and compare.")
+@click.option("--jobs", type=click.IntRange(1, 64), default=8, show_default=True, help="Parallel copies.")
 @json_option
 @settings_options("data", "database", "object_store")
 def migrate(
@@ -59,18 +59,18 @@ def migrate(
 ) -> None:
     """Copy a system to another object store, another database, or both.
 
-    The system must be stopped, on every machine that works on its database; with --prepare it may run. The target must
-    be empty. An interrupted migration is taken up by the same command: bytes that arrived are not copied again, tables
-    are. Every image's SHA-256 and every table's rows are compared on the way, and catalog and objects at the end. The
-    old places are left as they are.
+    Stop the system first, on every machine that uses its database; with --prepare it may keep running. The target must
+    be empty. To resume an interrupted migration, repeat the command: it skips images that are already there, and
+    copies tables again. It verifies every image's SHA-256 and every table's rows while copying, and compares catalog
+    and objects at the end. The source is left unchanged.
 
-    The exit code is 1 where images had lost their bytes before; the rest is there.
+    The exit code is 1 if images had already lost their bytes in the source; everything else has been copied.
 
     JSON: {"objects": {"copied", "copied_bytes", "present", "removed", "damaged"} or null, "tables": {name: rows} or
     null, "finished"}
     """
     if not to_object_store and not to_database:
-        raise InvalidRequest("Say where to: --to-object-store, --to-database, or both.")
+        raise InvalidRequest("Nothing to migrate to: give --to-object-store, --to-database, or both.")
     wanted = _Wanted(to_object_store, None if prepare else to_database, prepare, digests, jobs)
     with contextlib.nullcontext() if prepare else _stopped(settings.data):
         result = _run(settings, wanted)
@@ -109,16 +109,16 @@ def _run(settings: Settings, wanted: _Wanted) -> dict[str, Any]:
         try:
             return _copy_all(settings, wanted, source, target)
         except DBAPIError as error:
-            raise Unavailable("One of the two databases does not answer.") from error
+            raise Unavailable("The source or the target database does not answer.") from error
 
 
 def _copy_all(settings: Settings, wanted: _Wanted, source: Engine, target: Engine | None) -> dict[str, Any]:
-    """Marks are removed last: until then the same command takes it up again."""
+    """The copies' marks are removed last; until then, the same command resumes."""
     from elastic_images.database.copying import check_target, copy_database, finish_copy
 
     origin = hashlib.sha256(f"{settings.object_store}\0{hide_password(settings.database)}".encode()).hexdigest()[:32]
     if target is not None:
-        check_target(target, origin)  # before the long part
+        check_target(target, origin)  # before the slow part
     objects = _copy_objects(settings, wanted, source, origin) if wanted.to_object_store else None
     tables = None
     if target is not None:
@@ -143,7 +143,7 @@ def _copy_objects(settings: Settings, wanted: _Wanted, source: Engine, origin: s
 
     url = wanted.to_object_store or ""
     if url.rstrip("/") == settings.object_store.rstrip("/"):
-        raise Conflict("The target is the object store that the images are in.")
+        raise Conflict("The target is the object store that already holds the images.")
     stores = open_object_store(settings.object_store), open_object_store(url)
     with _bar("bytes", Catalog(source).usage()["bytes"]) as progress:
         copy = ObjectCopy(*stores, source, origin, jobs=wanted.jobs, progress=progress)
@@ -152,34 +152,34 @@ def _copy_objects(settings: Settings, wanted: _Wanted, source: Engine, origin: s
 
 
 def _compare(object_store: str, engine: Engine, objects: ObjectCopy | None, *, digests: bool) -> None:
-    """Catalog and objects as they will be used. What was damaged before is told elsewhere."""
+    """Compare catalog and objects as they will be used. Images damaged in the source are reported elsewhere."""
     from elastic_images.storage.objects.from_url import open_object_store
     from elastic_images.storage.upkeep.fsck import fsck
 
     report = fsck(open_object_store(object_store), engine, check_digests=digests)
     lost = {image.key for image in (*report.missing, *report.wrong_size, *report.wrong_digest)}
     if objects is not None and (unexpected := lost - set(objects.report.damaged)):
-        raise Unavailable(f"The copy lacks the bytes of {len(unexpected)} images: migrate once more.")
+        raise Unavailable(f"{len(unexpected)} images are missing or wrong in the copy: run migrate again.")
 
 
 @contextlib.contextmanager
 def _stopped(data: Path) -> Iterator[None]:
-    """Hold the lock by which a system keeps its data folder. Raises Conflict while one runs."""
+    """Hold the data folder's lock. Raises Conflict while a system runs on it."""
     data.mkdir(parents=True, exist_ok=True)
     with (data / "lock").open("a") as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise Conflict(
-                f"A system runs on {data}: stop it, since what is written meanwhile would be lost. "
-                "With --prepare the bytes can be copied while it runs."
+                f"A system is running on {data}: stop it, or its latest writes would be lost. "
+                "With --prepare, images can be copied while it runs."
             ) from None
         yield
 
 
 @contextlib.contextmanager
 def _bar(label: str, length: int | None) -> Iterator[Callable[[int], None]]:
-    """A progress bar on standard error, where that is a terminal."""
+    """A progress bar on standard error, if that is a terminal."""
     if not sys.stderr.isatty():
         yield lambda _: None
         return
@@ -190,13 +190,13 @@ def _bar(label: str, length: int | None) -> Iterator[Callable[[int], None]]:
 def _print(result: dict[str, Any], to_object_store: str | None, to_database: str | None) -> None:
     if objects := result["objects"]:
         size = amount(objects["copied_bytes"])
-        click.echo(f"{objects['copied']} images copied ({size}), {objects['present']} were there already")
+        click.echo(f"{objects['copied']} images copied ({size}), {objects['present']} already there")
         for key in objects["damaged"]:
-            click.echo(f"BAD  {printable(key)}: its bytes were lost before; they are not in the copy")
+            click.echo(f"BAD  {printable(key)}: its bytes were already lost in the source")
     if result["tables"] is not None:
-        click.echo(f"{sum(result['tables'].values())} rows of {len(result['tables'])} tables copied and compared")
+        click.echo(f"{sum(result['tables'].values())} rows in {len(result['tables'])} tables copied and verified")
     if not result["finished"]:
-        click.echo("Prepared. Stop the system and migrate without --prepare to finish.")
+        click.echo("Prepared. To finish, stop the system and run migrate without --prepare.")
         return
     click.echo("Done. Start the system with:")
     if to_object_store:

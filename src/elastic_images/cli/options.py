@@ -1,4 +1,4 @@
-"""Options made from the settings' table, so that a flag is spelled as its setting everywhere."""
+"""Command-line options generated from the table of settings."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def settings_options(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Options for the named settings (all without names) and `--config`; the command gets `settings`."""
+    """Options for the named settings (default: all) and `--config`. The command gets `settings`."""
     chosen = [setting for setting in SETTINGS if not setting.internal and (not names or setting.name in names)]
     taken = [name for setting in chosen for name in _parameters(setting)]
 
@@ -27,7 +27,7 @@ def settings_options(*names: str) -> Callable[[Callable[..., Any]], Callable[...
             return command(*args, settings=settings, **given)
 
         wrapped: Callable[..., Any] = click.option(
-            "--config", metavar="FILE", help="The settings' file. [default: elastic-images.toml, if there is one]"
+            "--config", metavar="FILE", help="Settings file. [default: elastic-images.toml, if it exists]"
         )(run)
         for setting in reversed(chosen):
             wrapped = _with_options(setting, wrapped)
@@ -49,9 +49,9 @@ def _with_options(setting: Setting, command: Callable[..., Any]) -> Callable[...
     meaning = setting.meaning.replace("`", "")
     default = setting.shown_default or ("" if setting.default is None else str(setting.default))
     if setting.from_file:
-        command = click.option(
-            f"{setting.flag}-file", metavar="FILE", help=f"A file that holds {setting.environment}."
-        )(command)
+        command = click.option(f"{setting.flag}-file", metavar="FILE", help=f"File that holds {setting.environment}.")(
+            command
+        )
     if setting.secret:
         return command
     return click.option(setting.flag, help=f"{meaning} [default: {default.replace('`', '')}]")(command)

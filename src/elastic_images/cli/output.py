@@ -13,7 +13,7 @@ import click
 
 
 def settle_output() -> None:
-    """Write out what is printed; where nobody reads it any more, let it go, or Python would complain at its exit."""
+    """Flush standard output. If its reader is gone, discard the rest, or Python would complain at exit."""
     try:
         sys.stdout.flush()
     except OSError:
@@ -21,12 +21,12 @@ def settle_output() -> None:
 
 
 def print_json(value: Any) -> None:
-    """One JSON document on standard output."""
+    """Print one JSON document."""
     click.echo(json.dumps(value, ensure_ascii=False, indent=2))
 
 
 def print_table(headings: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """A table with a heading; nothing below it where there are no rows."""
+    """Print a table with a heading."""
     texts = [[printable(cell) for cell in row] for row in rows]
     widths = [max(len(row[column]) for row in [list(headings), *texts]) for column in range(len(headings))]
     for row in [list(headings), *texts]:
@@ -34,18 +34,18 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
 
 
 def printable(value: Any) -> str:
-    """A cell's text, without control characters that would play tricks on a terminal."""
+    """The value as text, with control characters, which could fool a terminal, replaced."""
     text = "" if value is None else str(value)
     return "".join(character if character.isprintable() else "\ufffd" for character in text)
 
 
 def moment(seconds: float | None) -> str:
-    """A time as people here read it, in UTC; nothing for None."""
+    """A time in UTC; the empty string for None."""
     return "" if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M")
 
 
 def amount(count: int) -> str:
-    """A number of bytes for people, in decimal units."""
+    """A human-readable size, in decimal units."""
     size = float(count)
     for unit in ("B", "kB", "MB", "GB"):
         if size < 1000:

@@ -18,16 +18,16 @@ _AHEAD = 4
 
 
 def in_parallel(work: Callable[[T], R], items: Iterable[T], jobs: int) -> Generator[R, None, None]:
-    """What `work` gives for each item, in their order, `jobs` at a time.
+    """The result of `work` for each item, in order, with `jobs` items at a time.
 
-    Takes no more items than it needs to keep all busy. What `work` or `items` raises comes through; then, and where
-    the caller stops reading, nothing more is begun, and it returns when what was begun has ended.
+    Takes only as many items as it needs to keep all threads busy. Errors of `work` or `items` propagate. After one, or
+    when the caller stops reading, no further item is started, and it returns once those in progress have ended.
     """
     failed = threading.Event()
 
     def one(item: T) -> R:
         if failed.is_set():
-            # Those before it, among them the one that failed, were begun earlier: nobody reads what becomes of this.
+            # The failed item comes before this one, so nobody reads this result.
             raise CancelledError
         try:
             return work(item)
@@ -49,7 +49,7 @@ def in_parallel(work: Callable[[T], R], items: Iterable[T], jobs: int) -> Genera
 
 
 def with_progress(results: Iterator[R], label: str, count: Callable[[], int]) -> Iterator[R]:
-    """The same results; on a terminal with a bar, for which `count` is asked how many there will be."""
+    """The same results, with a progress bar on a terminal. `count`, the total, is called only for the bar."""
     if not sys.stderr.isatty():
         yield from results
         return

@@ -1,4 +1,4 @@
-"""`pool`: the cache nodes, by the manager's API."""
+"""`pool`: the cache nodes, through the manager's API."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from elastic_images.core.assignment import ASSIGNMENTS, MAX_NODES, MIN_NODES
 
 @click.group()
 def pool() -> None:
-    """See and change the pool of cache nodes."""
+    """Show and change the pool of cache nodes."""
 
 
 @pool.command()
@@ -23,13 +23,13 @@ def pool() -> None:
 def status(as_json: bool, api: ApiClient) -> None:
     """Show the pool: its mode, its size, and each node with its partitions (1 to 16).
 
-    JSON: what the manager answers to GET /api/pool.
+    JSON: the response of GET /api/pool.
     """
     found = api.get("/api/pool")
     if as_json:
         print_json(found)
         return
-    resize = "a resize is under way" if found.get("resize") else "no resize is under way"
+    resize = "a resize is in progress" if found.get("resize") else "no resize in progress"
     epoch = found["map"]["epoch"] if found["map"] else "none yet"
     click.echo(f"{found['mode']} mode, {found['wanted']} wanted, epoch {epoch}, {resize}")
     print_table(
@@ -43,11 +43,11 @@ def status(as_json: bool, api: ApiClient) -> None:
 @json_option
 @api_options("manager")
 def scale(n: int, as_json: bool, api: ApiClient) -> None:
-    """Wish for a pool of N nodes, 1 to 8. Answers at once; the resize follows, and a newer wish overtakes it.
+    """Request a pool of N nodes, 1 to 8. Returns at once; the resize follows. A newer request replaces this one.
 
-    In automatic mode the scaling policy goes on from there; `pool mode manual` keeps the size.
+    In automatic mode, the scaling policy continues from there; `pool mode manual` keeps the size.
 
-    JSON: the configuration after it.
+    JSON: the new configuration.
     """
     _print_config(api.patch("/api/config", {"num_nodes": n}), as_json)
 
@@ -57,29 +57,29 @@ def scale(n: int, as_json: bool, api: ApiClient) -> None:
 @json_option
 @api_options("manager")
 def mode(mode: str, as_json: bool, api: ApiClient) -> None:
-    """Let the miss rate decide the size (auto), or you (manual).
+    """Choose who sets the pool's size: the scaling policy (auto) or you (manual).
 
-    JSON: the configuration after it.
+    JSON: the new configuration.
     """
     _print_config(api.patch("/api/config", {"mode": mode}), as_json)
 
 
 @pool.command()
-@click.option("--cache-mb", type=int, help="The capacity of each node, in megabytes.")
-@click.option("--policy", type=click.Choice(["LRU", "RR"]), help="What a full node evicts: LRU, or RR (random).")
-@click.option("--expand-ratio", type=float, help="What the size is multiplied by when too much misses; above 1.")
-@click.option("--shrink-ratio", type=float, help="What it is multiplied by when little misses; below 1.")
-@click.option("--max-miss", type=float, help="The miss rate, 0 to 1, above which the pool grows.")
-@click.option("--min-miss", type=float, help="The miss rate, 0 to 1, below which it shrinks.")
-@click.option("--assignment", type=click.Choice(ASSIGNMENTS), help="How partitions are dealt to nodes.")
+@click.option("--cache-mb", type=int, help="Capacity of each node, in megabytes.")
+@click.option("--policy", type=click.Choice(["LRU", "RR"]), help="Eviction policy: LRU, or RR (random).")
+@click.option("--expand-ratio", type=float, help="Multiplies the size when the miss rate is too high; above 1.")
+@click.option("--shrink-ratio", type=float, help="Multiplies the size when the miss rate is low; below 1.")
+@click.option("--max-miss", type=float, help="Miss rate, 0 to 1, above which the pool grows.")
+@click.option("--min-miss", type=float, help="Miss rate, 0 to 1, below which the pool shrinks.")
+@click.option("--assignment", type=click.Choice(ASSIGNMENTS), help="How partitions are assigned to nodes.")
 @json_option
 @api_options("manager")
 def config(as_json: bool, api: ApiClient, **given: Any) -> None:
-    """Show the pool's configuration; with options, change these parts of it, all or none.
+    """Show the pool's configuration. Options change it, all of them or none.
 
     Alternating: partition i belongs to node i mod N. Minimal: a resize moves as few partitions as possible.
 
-    JSON: the configuration after it.
+    JSON: the resulting configuration.
     """
     changes = {name: value for name, value in given.items() if value is not None}
     _print_config(api.patch("/api/config", changes) if changes else api.get("/api/config"), as_json)

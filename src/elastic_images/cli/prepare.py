@@ -12,10 +12,10 @@ from elastic_images.settings import Settings
 
 @click.command()
 def prepare() -> None:
-    """Make the database ready, and the first administrator; tell what was done as JSON.
+    """Create or upgrade the database and create the first administrator; print the result as JSON.
 
-    `up` does it, too. By hand it is for several hosts, on one of them, before their apps are started the first time or
-    in a new version. Settings come from the environment or elastic-images.toml.
+    `up` does this too. With several hosts, run it on one of them before starting the apps for the first time, or in a
+    new version. Settings come from the environment or elastic-images.toml.
     """
     from sqlalchemy.exc import InterfaceError, OperationalError
 
@@ -28,7 +28,7 @@ def prepare() -> None:
     settings = Settings.load().with_secrets()
     logs.setup("prepare", secrets=settings.secret_values())
     _check_backends(settings)
-    engine = open_engine(settings.database, answer_seconds=3600)  # changing a large table takes its time
+    engine = open_engine(settings.database, answer_seconds=3600)  # changing a large table is slow
     try:
         migrate(engine)
         made = ensure_first_administrator(engine, settings)
@@ -40,7 +40,7 @@ def prepare() -> None:
 
 
 def _check_backends(settings: Settings) -> None:
-    """Refuse a backend that is not there before anything is started; each app would refuse it later."""
+    """Fail early on an invalid backend, before any app starts."""
     from elastic_images.autoscaler.nodes.opening import open_node_provider
     from elastic_images.http.internal_client import InternalClient
     from elastic_images.metrics.backends import open_metric_sink

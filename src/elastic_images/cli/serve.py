@@ -17,14 +17,14 @@ from elastic_images.settings.model import forget_environment
 @click.command()
 @click.argument("app", type=click.Choice(list(BASE_PORTS)))
 @click.option("--slot", type=click.IntRange(0, MAX_NODES - 1), default=0, help="The node's slot (memcache only).")
-@click.option("--port", type=click.IntRange(0, 65535), help="Instead of the app's own; 0: any free one.")
-@click.option("--ready-fd", type=click.IntRange(0), help="Where to write a line of JSON once requests are answered.")
+@click.option("--port", type=click.IntRange(0, 65535), help="Listen on this port; 0 picks a free one.")
+@click.option("--ready-fd", type=click.IntRange(0), help="Descriptor that gets a line of JSON once the app is ready.")
 @settings_options()
 def serve(app: str, slot: int, port: int | None, ready_fd: int | None, settings: Settings) -> None:
     """Run one app in the foreground: web, storage, autoscaler, manager, or a memcache node.
 
-    `up` starts each app this way; on several hosts each is a service of its own (docs/operations.md). The database must
-    have been made ready, by an `up` or by `prepare`, and the apps that it talks to must run.
+    `up` starts each app this way; on several hosts, each app is a service (docs/operations.md). Prepare the database
+    first, with `up` or `prepare`, and start the apps that this one talks to.
     """
     from elastic_images.process import logs, server
 

@@ -19,16 +19,16 @@ from elastic_images.settings.sources import unknown_variables
 def up(settings: Settings) -> None:
     """Start the whole system on this machine, in the foreground.
 
-    Prints where it is and, on first start, the administrator's name and password. Ctrl-C or SIGTERM stops everything.
-    Each option is also a setting in the environment (ELASTIC_IMAGES_NODES) and in elastic-images.toml (nodes);
-    an option counts before the environment, and the environment before the file.
+    Prints its URLs and, on first start, the administrator's name and password. Ctrl-C or SIGTERM stops everything.
+    Each option can also be set in the environment (ELASTIC_IMAGES_NODES) or in elastic-images.toml (nodes). Options
+    override the environment, which overrides the file.
     """
     from elastic_images.process import logs
     from elastic_images.supervisor.up import up as run_up
 
     logs.setup("supervisor", secrets=settings.secret_values())
     for name in unknown_variables(os.environ):
-        click.echo(f"elastic-images: {name} is set, but no setting has this name.", err=True)
+        click.echo(f"elastic-images: {name} is not a setting; see docs/settings.md.", err=True)
     forget_environment()
     code = run_up(settings, say=click.echo)
     settle_output()

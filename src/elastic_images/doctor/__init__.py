@@ -1,1 +1,1 @@
-"""Looks at everything a system needs, says what is wrong and how to mend it."""
+"""Checks everything a system depends on, and says how to fix what is wrong."""

@@ -1,4 +1,4 @@
-"""All checks, in the order in which they are told."""
+"""All checks, in the order of the report."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from elastic_images.settings import Settings
 
 
 def examine(settings: Settings, environ: Mapping[str, str]) -> Iterator[Finding]:
-    """Everything that a system with these settings needs. Leaves nothing behind; the system may run."""
+    """Check everything that a system with these settings needs. Leaves nothing behind; the system may be running."""
     running = is_running(settings.data)
     yield from check_variables(environ)
     yield from check_data(settings.data)

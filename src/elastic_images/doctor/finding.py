@@ -1,8 +1,7 @@
-"""What was looked at, and what was seen."""
+"""The result of a check."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -11,11 +10,11 @@ OK, NOTE, BAD = "ok", "note", "bad"
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at. `mend` says what to do about it; None where there is nothing to do."""
+    """The result of one check. `mend` says how to fix it; None if there is nothing to do."""
 
     area: str
     state: str
-    """`ok`, `note` (works, but look at it), or `bad` (does not work)."""
+    """`ok`, `note` (works, but needs attention), or `bad` (does not work)."""
     what: str
     mend: str | None = None
 
@@ -24,5 +23,8 @@ class Finding:
         return asdict(self)
 
 
-Check = Callable[[], Iterator[Finding]]
-"""Looks at one area. Trouble comes out as findings, never as an error."""
+def compare_clocks(whose: str, skew_seconds: float, limit_seconds: float) -> Finding:
+    """Whether another clock agrees with this machine's."""
+    if skew_seconds > limit_seconds:
+        return Finding("clocks", NOTE, f"{whose} clock differs by {skew_seconds:.0f} s", "set up NTP on this machine")
+    return Finding("clocks", OK, f"{whose} clock agrees with this machine's")

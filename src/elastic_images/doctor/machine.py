@@ -1,4 +1,4 @@
-"""The data folder, the disk and the ports of this machine."""
+"""Checks this machine: environment variables, data folder, disk and ports."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ _SECRETS = ("internal-token", "secret-key", "cli-token", "admin-password")
 
 
 def check_variables(environ: Mapping[str, str]) -> Iterator[Finding]:
-    """Settings that were misspelled."""
+    """Report misspelled settings."""
     names = unknown_variables(environ)
     for name in names:
-        yield Finding("settings", NOTE, f"{name} is set, and no setting has this name", "docs/settings.md has them all")
+        yield Finding("settings", NOTE, f"{name} is not a setting", "docs/settings.md lists all settings")
     if not names:
-        yield Finding("settings", OK, "every setting is one")
+        yield Finding("settings", OK, "no unknown settings")
 
 
 def is_running(data: Path) -> bool:
-    """Whether a system holds the data folder."""
+    """Whether a system is running on the data folder."""
     try:
         with (data / "lock").open("r+") as stream:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -43,25 +43,25 @@ def is_running(data: Path) -> bool:
 
 
 def check_data(data: Path) -> Iterator[Finding]:
-    """Whether the folder can be written, has room, and keeps its secrets."""
-    place = _nearest(data)
+    """Check that the folder is writable, has space, and hides its secrets."""
+    folder = _nearest(data)
     if not data.is_dir():
-        yield Finding("data folder", NOTE, f"{data} is not there yet: the first start makes it")
+        yield Finding("data folder", NOTE, f"{data} does not exist yet: the first start creates it")
     try:
-        with tempfile.TemporaryFile(dir=place):
-            yield Finding("data folder", OK, f"{place} can be written")
+        with tempfile.TemporaryFile(dir=folder):
+            yield Finding("data folder", OK, f"{folder} is writable")
     except OSError as error:
-        mend = f"give {_user()} the right to write there, or choose another folder with --data"
-        yield Finding("data folder", BAD, f"{place} cannot be written: {error.strerror}", mend)
-    yield _room(place, "data folder")
+        mend = f"give user id {os.getuid()} write permission, or choose another folder with --data"
+        yield Finding("data folder", BAD, f"{folder} is not writable: {error.strerror}", mend)
+    yield _space(folder, "data folder")
     for name in _SECRETS:
         file = data / name
         if file.is_file() and stat.S_IMODE(file.stat().st_mode) & 0o077:
-            yield Finding("data folder", BAD, f"others can read the secret {file}", f"chmod 600 {file}")
+            yield Finding("data folder", BAD, f"other users can read the secret {file}", f"chmod 600 {file}")
 
 
 def check_ports(settings: Settings) -> Iterator[Finding]:
-    """Whether every port is free. For a system that does not run."""
+    """Check that every port is free, for a system that is not running."""
     apps = len(ports_of(0)) - 8
     ports = ports_of(settings.port_offset)
     taken = False
@@ -71,7 +71,7 @@ def check_ports(settings: Settings) -> Iterator[Finding]:
             check_free(host, [port])
         except ElasticImagesError as error:
             taken = True
-            yield Finding("ports", BAD, str(error), "stop what listens there, or start with --port-offset")
+            yield Finding("ports", BAD, str(error), "stop the program that uses it, or use --port-offset")
     if not taken:
         yield Finding("ports", OK, f"{len(ports)} ports are free, {min(ports)} to {max(ports)}")
 
@@ -80,20 +80,16 @@ def _public(settings: Settings) -> tuple[int, int]:
     return settings.port("web"), settings.port("manager")
 
 
-def _room(place: Path, area: str) -> Finding:
-    free = shutil.disk_usage(place).free
-    shown = f"{free / 1e9:.1f} GB are free at {place}"
+def _space(folder: Path, area: str) -> Finding:
+    free = shutil.disk_usage(folder).free
+    shown = f"{free / 1e9:.1f} GB are free at {folder}"
     if free < FULL_BYTES:
-        return Finding(area, BAD, shown, "make room: uploads are refused when the disk is full")
+        return Finding(area, BAD, shown, "free some space: uploads fail when the disk is full")
     if free < LOW_BYTES:
-        return Finding(area, NOTE, shown, "make room before it is full")
+        return Finding(area, NOTE, shown, "free some space before the disk is full")
     return Finding(area, OK, shown)
 
 
 def _nearest(folder: Path) -> Path:
-    """The folder, or the nearest one above it that is there."""
-    return next(place for place in (folder, *folder.parents) if place.is_dir())
-
-
-def _user() -> str:
-    return f"the user with the id {os.getuid()}"
+    """The folder, or its nearest parent that exists."""
+    return next(candidate for candidate in (folder, *folder.parents) if candidate.is_dir())

@@ -1,4 +1,4 @@
-"""Where nodes come from: whether instances could be launched on EC2, and would find what they need."""
+"""Checks EC2, if nodes run there: could instances be launched, and would they find what they need?"""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _UNSEEN = frozenset({"UnauthorizedOperation", "AccessDenied", "AccessDeniedExcep
 
 
 def check_nodes(settings: Settings) -> Iterator[Finding]:
-    """Look at everything the setting names, and ask EC2 whether it would launch. Launches nothing."""
+    """Check everything the setting names, and try a dry-run launch. Launches nothing."""
     if not settings.node_provider.startswith("ec2:"):
         return
     try:
@@ -28,7 +28,7 @@ def check_nodes(settings: Settings) -> Iterator[Finding]:
         service = BotoEc2Service(setting)
         user_data = boot_for(setting, settings, service.region).user_data(0)
     except ElasticImagesError as error:
-        yield Finding(_AREA, BAD, str(error), "correct ELASTIC_IMAGES_NODE_PROVIDER and what the message names")
+        yield Finding(_AREA, BAD, str(error), "correct ELASTIC_IMAGES_NODE_PROVIDER, and what the message names")
         return
     try:
         for what, mend, look in _looks(service, setting):
@@ -47,7 +47,7 @@ def _looks(service: BotoEc2Service, setting: Ec2Setting) -> Iterator[tuple[str, 
     )
     yield (
         f"the image {setting.ami}",
-        "correct ami; images have another id in each region",
+        "correct ami; an image has a different id in each region",
         lambda: service.call("ec2", "describe_images", ImageIds=[setting.ami])["Images"][0],
     )
     yield (
@@ -62,12 +62,12 @@ def _looks(service: BotoEc2Service, setting: Ec2Setting) -> Iterator[tuple[str, 
     )
     yield (
         f"the instance profile {setting.profile}",
-        "make it, or correct profile",
+        "create it, or correct profile",
         lambda: service.call("iam", "get_instance_profile", InstanceProfileName=setting.profile),
     )
     yield (
         f"the secret {setting.secret}",
-        "make it: aws secretsmanager create-secret (docs/aws.md)",
+        "create it: aws secretsmanager create-secret (docs/aws.md)",
         lambda: service.call("secretsmanager", "describe_secret", SecretId=setting.secret),
     )
 
@@ -76,12 +76,14 @@ def _looked(what: str, mend: str, look: Callable[[], object]) -> Finding:
     try:
         look()
     except IndexError:
-        return Finding(_AREA, BAD, f"{what}: there is none", mend)
+        return Finding(_AREA, BAD, f"{what}: not found", mend)
     except Ec2Trouble as trouble:
         if trouble.code in _UNSEEN and trouble.operation != "DescribeInstances":
-            return Finding(_AREA, NOTE, f"{what}: these credentials may not look, and need not ({trouble.operation})")
+            return Finding(
+                _AREA, NOTE, f"{what}: not checked, because {trouble.operation} is not allowed; nor is it needed"
+            )
         return Finding(_AREA, BAD, f"{what}: {trouble.explain()}", mend)
-    return Finding(_AREA, OK, f"{what}: there")
+    return Finding(_AREA, OK, f"{what}: found")
 
 
 def _launch(service: BotoEc2Service, setting: Ec2Setting, user_data: str) -> Finding:
@@ -89,8 +91,8 @@ def _launch(service: BotoEc2Service, setting: Ec2Setting, user_data: str) -> Fin
         service.try_run(setting.subnets[0], user_data)
     except Ec2Trouble as trouble:
         mend = "allow ec2:RunInstances, ec2:CreateTags and iam:PassRole to these credentials (docs/aws.md)"
-        return Finding(_AREA, BAD, f"no instance could be launched: {trouble.explain()}", mend)
-    return Finding(_AREA, OK, f"a {setting.type} could be launched (asked without launching)")
+        return Finding(_AREA, BAD, f"an instance could not be launched: {trouble.explain()}", mend)
+    return Finding(_AREA, OK, f"a {setting.type} could be launched (dry run)")
 
 
 def _packages(setting: Ec2Setting) -> Finding:
@@ -103,5 +105,5 @@ def _packages(setting: Ec2Setting) -> Finding:
     except S3Error as trouble:
         if trouble.code in MISSING:
             return Finding(_AREA, BAD, f"the packages of this version are not in {place}", mend)
-        return Finding(_AREA, NOTE, f"whether the packages are there cannot be told: {as_ours(trouble, place)}", mend)
+        return Finding(_AREA, NOTE, f"cannot check for the packages: {as_ours(trouble, place)}", mend)
     return Finding(_AREA, OK, f"the packages of this version are in {place}")

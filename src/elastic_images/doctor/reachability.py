@@ -1,4 +1,4 @@
-"""The apps of a system that runs: here, or on other machines."""
+"""Checks that the apps of a running system can be reached, here or on other machines."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _SECONDS = 3.0
 
 
 def check_reach(settings: Settings, *, running: bool) -> Iterator[Finding]:
-    """Whether each app answers, and knows the internal token.
+    """Check that each app answers and accepts the internal token.
 
-    Apps are looked for where a system runs on the data folder, or where their addresses were set by hand.
+    Only looks for apps if a system is running on the data folder, or if their addresses were set explicitly.
     """
     http = InternalClient(settings.internal_token or None)
     try:
@@ -29,7 +29,7 @@ def check_reach(settings: Settings, *, running: bool) -> Iterator[Finding]:
             for app in ("web", "manager"):
                 yield from _app(http, app, settings.url(app), None)
         else:
-            yield Finding(_AREA, NOTE, "no system runs on this data folder")
+            yield Finding(_AREA, NOTE, "no system is running on this data folder")
     finally:
         http.close()
 
@@ -38,7 +38,7 @@ def _app(http: InternalClient, name: str, url: str, path: str | None) -> Iterato
     try:
         http.request("GET", f"{url}/healthz", timeout_seconds=_SECONDS)
     except ElasticImagesError:
-        mend = "see that it runs, and that no firewall is between"
+        mend = "check that it is running, and that no firewall blocks it"
         yield Finding(_AREA, BAD, f"{name} at {url} does not answer", mend)
         return
     try:
@@ -49,6 +49,6 @@ def _app(http: InternalClient, name: str, url: str, path: str | None) -> Iterato
         mend = "give every machine the same ELASTIC_IMAGES_INTERNAL_TOKEN"
         yield Finding(_AREA, BAD, f"{name} at {url} does not accept the internal token", mend)
     except ElasticImagesError as error:
-        yield Finding(_AREA, BAD, f"{name} at {url} is not ready: {error}", "see what it says in its log")
+        yield Finding(_AREA, BAD, f"{name} at {url} is not ready: {error}", "check its log")
     else:
         yield Finding(_AREA, OK, f"{name} at {url} answers and is ready")

@@ -1,6 +1,6 @@
-"""Every setting of the system, and the only reader of the environment.
+"""Every setting, and the only reader of the environment.
 
-`Settings.load` takes a value from the first that has one: flag, environment, `elastic-images.toml`, default.
+`Settings.load` takes each value from the first source that has it: flag, environment, `elastic-images.toml`, default.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Ports and addresses: which app listens where."""
+"""Ports and addresses of the apps."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from types import MappingProxyType
 BASE_PORTS: Mapping[str, int] = MappingProxyType(
     {"web": 5000, "storage": 5001, "autoscaler": 5002, "manager": 5003, "memcache": 4000}
 )
-"""The port of each app without an offset; of `memcache` that of slot 0."""
+"""Each app's port without an offset; for `memcache`, the port of slot 0."""
 
 
 def is_loopback(host: str) -> bool:
@@ -23,7 +23,7 @@ def is_loopback(host: str) -> bool:
 
 
 def reachable_host(host: str) -> str:
-    """The address by which this machine itself reaches a listener bound to `host`, ready for a URL."""
+    """The address, ready for a URL, at which this machine reaches a listener bound to `host`."""
     if host in ("0.0.0.0", ""):
         return "127.0.0.1"
     if host in ("::", "[::]"):

@@ -1,4 +1,4 @@
-"""The table of all settings: name, kind, default and meaning of each. Flags, files and documentation follow it."""
+"""The table of all settings. Flags, configuration files and documentation are derived from it."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ PREFIX = "ELASTIC_IMAGES_"
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One setting. `default` is its value, or a function of the settings before it in the table."""
+    """One setting. `default` is a value, or a function of the settings before it in the table."""
 
     name: str
     read: kinds.Reader
     default: Any
     meaning: str
     shown_default: str | None = None
-    """How documentation writes the default, where it depends on the machine or on other settings."""
+    """How the documentation shows a default that depends on the machine or on other settings."""
     secret: bool = False
-    """Never printed, and no flag takes it."""
+    """Never printed, and has no flag."""
     from_file: bool = False
-    """`..._FILE` may name a file that holds it."""
+    """May be read from the file named by `..._FILE`."""
     internal: bool = False
-    """Set by the supervisor for its processes; no flag, no place in the file, not documented."""
+    """Set by the supervisor for its processes: no flag, not in the file, not documented."""
 
     @property
     def environment(self) -> str:
-        """Its name in the environment."""
+        """The environment variable."""
         return PREFIX + self.name.upper()
 
     @property
     def flag(self) -> str:
-        """Its flag on the command line."""
+        """The command-line flag."""
         return "--" + self.name.replace("_", "-")
 
     def default_for(self, values: Mapping[str, Any]) -> Any:
@@ -65,14 +65,12 @@ def _max_decodes(_: Mapping[str, Any]) -> int:
 
 
 SETTINGS: tuple[Setting, ...] = (
-    Setting(
-        "data", kinds.path, lambda _: kinds.path("data"), "The data folder; locked while a system runs on it.", "./data"
-    ),
+    Setting("data", kinds.path, lambda _: kinds.path("data"), "The data folder. A running system locks it.", "./data"),
     Setting(
         "object_store",
         kinds.url("file", "s3"),
         _in_data("{uri}/objects"),
-        "Where the image bytes are: `file:///FOLDER` or `s3://BUCKET/PREFIX`.",
+        "Where images are stored: `file:///FOLDER` or `s3://BUCKET/PREFIX`.",
         "the folder `objects` in DATA",
     ),
     Setting(
@@ -87,34 +85,34 @@ SETTINGS: tuple[Setting, ...] = (
         "metrics",
         kinds.url("cloudwatch", also=("local",)),
         "local",
-        "Where figures are kept: `local` (by the autoscaler, in DATA) or `cloudwatch://NAMESPACE` (docs/aws.md).",
+        "Where metrics are kept: `local` (by the autoscaler, in DATA) or `cloudwatch://NAMESPACE` (docs/aws.md).",
     ),
     Setting(
         "pool",
         kinds.name,
         "default",
-        "The name of this system's pool, by which systems in one AWS account are told apart.",
+        "The pool's name, which distinguishes systems that share an AWS account.",
     ),
     Setting(
         "node_provider",
         kinds.url("ec2", also=("local",)),
         "local",
-        "What a cache node is: `local` (a process) or `ec2://?ami=...` (an instance; docs/aws.md).",
+        "Where cache nodes run: `local` (processes) or `ec2://?ami=...` (EC2 instances; docs/aws.md).",
     ),
-    Setting("nodes", kinds.integer(1, 8), 1, "The first size of the pool; used only while no pool map is kept."),
+    Setting("nodes", kinds.integer(1, 8), 1, "The initial size of the pool, until a pool map is stored."),
     Setting(
         "anonymous",
         kinds.choice("none", "read", "write", "admin"),
         "read",
-        "What a visitor without an account may do: `none`; `read` (get images); `write` (upload, list, delete); "
-        "`admin` (everything: for demonstrations only).",
+        "What visitors without an account may do: `none`; `read` (view images); `write` (upload, list, delete); "
+        "`admin` (everything; for demonstrations only).",
     ),
     Setting(
         "admin_password",
         kinds.text,
         None,
         "The first administrator's password.",
-        "generated, kept in `DATA/admin-password`",
+        "generated and kept in `DATA/admin-password`",
         secret=True,
         from_file=True,
     ),
@@ -122,47 +120,47 @@ SETTINGS: tuple[Setting, ...] = (
         "port_offset",
         kinds.integer(0, 990, step=10),
         0,
-        "Added to every port, so that systems run side by side: 100, 200 .. 900 (any multiple of 10).",
+        "Added to every port, to run several systems on one machine: 100, 200 .. 900 (any multiple of 10).",
     ),
     Setting("host", kinds.text, "127.0.0.1", "The address that `web` and `manager` bind to."),
     Setting("internal_host", kinds.text, "127.0.0.1", "The address that the other apps bind to."),
-    Setting("advertise", kinds.text, None, "The address of this machine that other machines use.", "the bound address"),
+    Setting("advertise", kinds.text, None, "The address at which other machines reach this one.", "the bound address"),
     Setting(
         "allowed_hosts",
         kinds.several(kinds.text),
         (),
-        "Names that a request's `Host` may have, beside this machine's own, between commas; `*` allows all.",
+        "Host names to accept besides this machine's own, separated by commas; `*` accepts all.",
         "none",
     ),
     Setting(
         "trusted_proxies",
         kinds.several(kinds.text),
         (),
-        "Addresses or networks of proxies whose `X-Forwarded-*` headers are believed, between commas.",
+        "Addresses or networks of proxies whose `X-Forwarded-*` headers are trusted, separated by commas.",
         "none",
     ),
     Setting(
         "storage_urls",
         kinds.several(kinds.http_url),
         _storage_urls,
-        "The storage apps, between commas.",
+        "URLs of the storage apps, separated by commas.",
         "this machine's, `http://127.0.0.1:5001`",
     ),
     Setting(
         "autoscaler_url",
         kinds.http_url,
         _internal_url("autoscaler"),
-        "The autoscaler.",
+        "URL of the autoscaler.",
         "this machine's, `http://127.0.0.1:5002`",
     ),
-    Setting("web_processes", kinds.integer(1, 64), 1, "How many `web` processes share the public port."),
-    Setting("storage_processes", kinds.integer(1, 64), 1, "How many `storage` processes share their port."),
+    Setting("web_processes", kinds.integer(1, 64), 1, "Number of `web` processes, which share the public port."),
+    Setting("storage_processes", kinds.integer(1, 64), 1, "Number of `storage` processes, which share a port."),
     Setting(
         "internal_token",
         kinds.text,
         "",
-        "The secret that calls between services carry.",
-        "generated, kept in `DATA/internal-token`",
+        "The secret that authenticates calls between services.",
+        "generated and kept in `DATA/internal-token`",
         secret=True,
         from_file=True,
     ),
@@ -170,8 +168,8 @@ SETTINGS: tuple[Setting, ...] = (
         "secret_key",
         kinds.text,
         "",
-        "The secret that signs what browsers keep.",
-        "generated, kept in `DATA/secret-key`",
+        "The secret that signs cookies.",
+        "generated and kept in `DATA/secret-key`",
         secret=True,
         from_file=True,
     ),
@@ -179,47 +177,47 @@ SETTINGS: tuple[Setting, ...] = (
         "serve_stale",
         kinds.number(0, 86_400),
         0.0,
-        "Seconds for which caches may answer, marked `X-Cache: STALE`, after the database was last heard of.",
+        "How long caches may keep answering, marked `X-Cache: STALE`, after losing the database, in seconds.",
         "0",
     ),
     Setting("max_image_bytes", kinds.integer(1, 1_000_000_000), 25_000_000, "The largest upload, in bytes."),
     Setting(
-        "max_image_pixels", kinds.integer(1, 1_000_000_000), 50_000_000, "The most pixels of an image, over all frames."
+        "max_image_pixels", kinds.integer(1, 1_000_000_000), 50_000_000, "The largest image, in pixels over all frames."
     ),
     Setting(
         "max_decodes",
         kinds.integer(1, 256),
         _max_decodes,
-        "How many images a storage process checks at a time.",
-        "2 for each core",
+        "How many images a storage process checks at once.",
+        "2 per core",
     ),
     Setting(
         "near_cache_mb",
         kinds.integer(0, 65_536),
         64,
-        "Megabytes of the hottest images that each `web` process keeps; 0: none.",
+        "Size of the near cache in each `web` process, in megabytes; 0 disables it.",
     ),
     Setting(
         "cache_mb",
         kinds.integer(1, 65_536),
         64,
-        "The first capacity of each cache node in megabytes; used only while no configuration is kept.",
+        "The initial capacity of each cache node, in megabytes, until a configuration is stored.",
     ),
     Setting(
         "scaling_interval_seconds",
         kinds.number(1, 3_600),
         60.0,
-        "How often automatic mode takes a decision, and over how many seconds (15 at least) it looks at the miss rate.",
+        "How often automatic mode decides, in seconds. It uses the miss rate of that time, and of at least 15 s.",
         "60",
     ),
     Setting(
         "warm_bytes_per_second",
         kinds.integer(0, 10**12),
         8_000_000,
-        "How fast each node copies the images that a resize brings to it, in bytes a second; 0: not at all, they are "
-        "fetched when they are asked for.",
+        "How fast a node copies the images that a resize assigns to it, in bytes per second; 0 fetches them only on "
+        "request.",
     ),
-    Setting("session_hours", kinds.integer(1, 8_760), 168, "Hours after which a login ends."),
+    Setting("session_hours", kinds.integer(1, 8_760), 168, "How long a login lasts, in hours."),
     Setting("lifeline_fd", kinds.integer(0, 1_000_000), None, "The supervisor's lifeline.", internal=True),
 )
 

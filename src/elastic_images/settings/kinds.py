@@ -1,6 +1,6 @@
-"""What kinds of value a setting may have, and how each is read from a text or a TOML value.
+"""The kinds of value that settings have, each with a reader for text and TOML values.
 
-A reader gives the value or raises ValueError with what is wanted instead, as the end of "NAME must be ...".
+A reader returns the value, or raises ValueError with the end of the sentence "NAME must be ...".
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ Reader = Callable[[Any], Any]
 
 
 def text(value: Any) -> str:
-    """Any text that is not blank."""
+    """Text that is not blank."""
     if not isinstance(value, str) or not value.strip():
-        raise ValueError("a text")
+        raise ValueError("non-empty text")
     return value.strip()
 
 
 def name(value: Any) -> str:
-    """A short name that fits everywhere: up to 64 letters, digits, - and _."""
+    """A short, portable name: up to 64 letters, digits, - and _."""
     if not isinstance(value, str) or not _NAME.fullmatch(value.strip()):
         raise ValueError("a name of up to 64 letters, digits, - and _")
     return value.strip()
 
 
 def path(value: Any) -> Path:
-    """A path, made absolute; `~` is the home folder."""
+    """A path, made absolute; `~` means the home folder."""
     return Path(text(value)).expanduser().absolute()
 
 
@@ -72,7 +72,7 @@ def number(low: float, high: float) -> Reader:
             found = math.nan if isinstance(value, bool) else float(value)
         except (TypeError, ValueError):
             raise ValueError(wanted) from None
-        if not low <= found <= high:  # false for nan, too
+        if not low <= found <= high:  # also false for nan
             raise ValueError(wanted)
         return found
 
@@ -80,7 +80,7 @@ def number(low: float, high: float) -> Reader:
 
 
 def url(*schemes: str, also: tuple[str, ...] = ()) -> Reader:
-    """A URL of one of the schemes (`mysql` means `mysql+pymysql`, too), or one of the words in `also`."""
+    """A URL of one of the schemes (`mysql` covers `mysql+pymysql`), or one of the words in `also`."""
     wanted = " or ".join([*also, *(f"{scheme}://..." for scheme in schemes)])
 
     def read(value: Any) -> str:
@@ -96,19 +96,19 @@ def url(*schemes: str, also: tuple[str, ...] = ()) -> Reader:
 
 
 def several(item: Reader) -> Reader:
-    """A list: in a text its items stand between commas, in TOML it may be an array."""
+    """A list: text with commas between its items, or a TOML array."""
 
     def read(value: Any) -> tuple[Any, ...]:
         items = value.split(",") if isinstance(value, str) else value
         if isinstance(items, list | tuple):
             return tuple(item(one) for one in items if not isinstance(one, str) or one.strip())
-        raise ValueError("a list, its items between commas")
+        raise ValueError("a list of items separated by commas")
 
     return read
 
 
 def http_url(value: Any) -> str:
-    """A URL of an HTTP server, without a slash at its end."""
+    """The URL of an HTTP server, without a trailing slash."""
     found = str(url("http", "https")(value)).rstrip("/")
     try:
         parts = urlsplit(found)
@@ -121,7 +121,7 @@ def http_url(value: Any) -> str:
 
 
 def as_text(value: Any) -> str:
-    """The text that the value's reader turns back into the value; none is the empty text."""
+    """The value as text that its reader accepts; None becomes the empty string."""
     if value is None:
         return ""
     return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)

@@ -1,4 +1,4 @@
-"""The Settings object: every setting's value, resolved."""
+"""The Settings object: the resolved value of every setting."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from elastic_images.settings.sources import SOURCES_VARIABLE, resolve
 
 DEFAULT_FILE = "elastic-images.toml"
 _CONFIG_VARIABLE = PREFIX + "CONFIG"
-_MADE_SECRETS = {"internal_token": "internal-token", "secret_key": "secret-key"}
+_GENERATED_SECRETS = {"internal_token": "internal-token", "secret_key": "secret-key"}
 
 
 @dataclass(frozen=True, repr=False)
 class Settings:
-    """All settings. `docs/settings.md` says what each means. Immutable; its text shows no secret."""
+    """All settings, as described in `docs/settings.md`. Immutable. Its repr hides secrets."""
 
     data: Path
     object_store: str
@@ -57,9 +57,9 @@ class Settings:
     warm_bytes_per_second: int
     session_hours: int
     lifeline_fd: int | None = None
-    """Read end of the supervisor's lifeline; pass it on to every process that is started."""
+    """Read end of the supervisor's lifeline; pass it to every child process."""
     sources: Mapping[str, str] = field(default_factory=dict, compare=False)
-    """For each setting `flag`, `environment`, `file` or `default`."""
+    """Where each setting came from: `flag`, `environment`, `file` or `default`."""
 
     @classmethod
     def load(
@@ -72,12 +72,12 @@ class Settings:
 
         Args:
             flags: by setting name; None means not given.
-            environ: the process's own by default.
-            file: a TOML file that must exist; by default the one that ELASTIC_IMAGES_CONFIG names, or
-                `elastic-images.toml` in the current folder where there is one.
+            environ: defaults to the process's own.
+            file: a TOML file, which must exist; defaults to the one that ELASTIC_IMAGES_CONFIG names, or to
+                `elastic-images.toml` in the current folder, if it exists.
 
         Raises:
-            InvalidRequest: names the setting and what is wrong with it.
+            InvalidRequest: the message names the setting and what is wrong with it.
         """
         environ = os.environ if environ is None else environ
         values, sources = resolve(flags or {}, environ, file or _file_of(environ))
@@ -86,14 +86,14 @@ class Settings:
         return settings._with_kept_secrets()
 
     def with_secrets(self) -> Settings:
-        """With the internal token and the secret key, made and kept in the data folder on first use.
+        """These settings with the internal token and the secret key, generated in the data folder on first use.
 
         Raises:
-            OSError: the data folder cannot be written.
+            OSError: the data folder is not writable.
         """
         made: dict[str, Any] = {
             name: read_or_make_secret(self.data / file)
-            for name, file in _MADE_SECRETS.items()
+            for name, file in _GENERATED_SECRETS.items()
             if not getattr(self, name)
         }
         return replace(self, **made) if made else self
@@ -103,14 +103,14 @@ class Settings:
         return BASE_PORTS[app] + self.port_offset + slot
 
     def url(self, app: str) -> str:
-        """Where this machine itself reaches an app."""
+        """The URL at which this machine reaches an app."""
         host = self.host if app in ("web", "manager") else self.internal_host
         return f"http://{reachable_host(host)}:{self.port(app)}"
 
     def to_environ(self, base: Mapping[str, str] | None = None) -> dict[str, str]:
-        """The environment for a child process: `base` (by default this process's) with these settings in it.
+        """The environment for a child process: `base` (default: this process's) plus these settings.
 
-        It holds secrets. The administrator's password is left out: only the preparing process is given it.
+        It holds secrets, but not the administrator's password, which only the preparing process gets.
         """
         kept = {
             name: value for name, value in (os.environ if base is None else base).items() if not name.startswith(PREFIX)
@@ -123,7 +123,7 @@ class Settings:
         return kept | mine | {SOURCES_VARIABLE: json.dumps(dict(self.sources))}
 
     def public(self) -> dict[str, Any]:
-        """What may be shown to an administrator: `{name: {"value", "source"}}`; secrets only as `set` or None."""
+        """What administrators may see: `{name: {"value", "source"}}`, with secrets as `set` or None."""
         return {
             setting.name: {"value": self._shown(setting.name), "source": self.sources.get(setting.name, "default")}
             for setting in SETTINGS
@@ -135,14 +135,16 @@ class Settings:
         return [value for setting in SETTINGS if setting.secret and (value := getattr(self, setting.name))]
 
     def warnings(self) -> tuple[str, ...]:
-        """What the person who starts the system must be told loudly, a text each."""
+        """Warnings for the person who starts the system."""
         found = []
         if self.anonymous in ("write", "admin"):
             who = "this machine" if is_loopback(self.host) else f"every machine that reaches {self.host}"
             what = "upload and delete images" if self.anonymous == "write" else "do EVERYTHING, as an administrator"
             found.append(f"ELASTIC_IMAGES_ANONYMOUS={self.anonymous}: anyone on {who} may {what}, without a password.")
         if self.sources.get("database") == "flag" and hide_password(self.database) != self.database:
-            found.append("The password in --database can be seen by every user of this machine; set it by environment.")
+            found.append(
+                "The password in --database is visible to every user of this machine: set ELASTIC_IMAGES_DATABASE."
+            )
         return tuple(found)
 
     def __repr__(self) -> str:
@@ -164,15 +166,15 @@ class Settings:
         if self.anonymous in ("write", "admin") and not is_loopback(self.host) and not by_hand:
             raise InvalidRequest(
                 f"ELASTIC_IMAGES_ANONYMOUS={self.anonymous} on {self.host} would open the system to other machines: "
-                "set ELASTIC_IMAGES_HOST by hand where that is meant."
+                "if that is intended, set ELASTIC_IMAGES_HOST explicitly."
             )
 
     def _with_kept_secrets(self) -> Settings:
-        """With the secrets that the data folder holds already."""
+        """These settings with the secrets that the data folder already holds."""
         try:
             kept: dict[str, Any] = {
                 name: read_secret(self.data / file) or ""
-                for name, file in _MADE_SECRETS.items()
+                for name, file in _GENERATED_SECRETS.items()
                 if not getattr(self, name)
             }
         except (OSError, UnicodeDecodeError) as error:
@@ -181,7 +183,7 @@ class Settings:
 
 
 def forget_environment(environ: MutableMapping[str, str] | None = None) -> None:
-    """Take every setting out of the environment, once they are read: a WSGI environ would carry it to any dump."""
+    """Remove all settings from the environment once they are read, so that no dump of a WSGI environ shows them."""
     environ = os.environ if environ is None else environ
     for name in [name for name in environ if name.startswith(PREFIX)]:
         del environ[name]

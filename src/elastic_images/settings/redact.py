@@ -1,4 +1,4 @@
-"""URLs as they may be shown."""
+"""Hides passwords in URLs."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ _PARAMETER = re.compile(r"(?P<start>[?&][^=&#\s]*(?:password|passwd|secret|token
 
 
 def hide_password(text: str) -> str:
-    """The text with `***` for the password of every URL in it, be it before the host or among the parameters."""
+    """The text with `***` in place of every URL's password, before the host or in a parameter."""
     return _PARAMETER.sub(r"\g<start>***", _CREDENTIALS.sub(r"\g<start>:***@", text))

@@ -1,4 +1,4 @@
-"""Secrets that the system makes for itself: files in the data folder that only its user can read."""
+"""Generated secrets: files in the data folder that only their owner can read."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def read_secret(file: Path) -> str | None:
-    """What the file holds, or None where there is no such file (or an empty one). Raises OSError."""
+    """The content of the file; None if it is missing or empty. Raises OSError."""
     try:
         return file.read_text(encoding="utf-8").strip() or None
     except (FileNotFoundError, NotADirectoryError):
@@ -17,7 +17,7 @@ def read_secret(file: Path) -> str | None:
 
 
 def read_or_make_secret(file: Path) -> str:
-    """What the file holds; where there is none, a new secret of 256 bits is put there. Safe among processes."""
+    """The content of the file, or a new secret of 256 bits written to it. Safe between processes."""
     found = read_secret(file)
     if found is not None:
         return found
@@ -27,7 +27,7 @@ def read_or_make_secret(file: Path) -> str:
 
 
 def keep_secret(file: Path, secret: str, *, replace: bool = True) -> None:
-    """Write a file of mode 600, whole or not at all. With `replace` false a file that is there stays."""
+    """Write a file with mode 600 atomically. Unless `replace` is true, an existing file stays."""
     file.parent.mkdir(parents=True, exist_ok=True)
     temporary = file.with_name(f".{file.name}.{os.getpid()}.{secrets.token_hex(4)}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -40,6 +40,6 @@ def keep_secret(file: Path, secret: str, *, replace: bool = True) -> None:
             temporary.replace(file)
         else:
             with contextlib.suppress(FileExistsError):
-                os.link(temporary, file)  # fails where another process was first
+                os.link(temporary, file)  # fails if another process was first
     finally:
         temporary.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Where values come from: flag, environment, file, default, the first that has one."""
+"""Resolves settings: the first of flag, environment, file and default that has a value."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from elastic_images.core.errors import InvalidRequest
 from elastic_images.settings.definitions import PREFIX, SETTINGS, Setting
 
 SOURCES_VARIABLE = PREFIX + "SOURCES"
-"""Tells a child process where its parent had each value from (JSON)."""
+"""Tells a child process, as JSON, where its parent got each value from."""
 
 
 _OTHER_VARIABLES = frozenset(
@@ -29,20 +29,20 @@ _OTHER_VARIABLES = frozenset(
         "TO_OBJECT_STORE",
     )
 )
-"""Ours, but no settings: docs/settings.md says whose they are."""
+"""Our variables that are not settings; see docs/settings.md."""
 
 
 def unknown_variables(environ: Mapping[str, str]) -> list[str]:
-    """The variables that look like settings and are none: most likely a slip of the pen."""
+    """Variables that look like settings but are not: probably typos."""
     known = {PREFIX + name.upper() for setting in SETTINGS for name in _names(setting)} | _OTHER_VARIABLES
     return sorted(name for name in environ if name.startswith(PREFIX) and name not in known)
 
 
 def read_file(file: Path) -> dict[str, Any]:
-    """The settings in a TOML file, as they are written there.
+    """The raw settings in a TOML file.
 
     Raises:
-        InvalidRequest: the file cannot be read, is no TOML, or has a key that is no setting.
+        InvalidRequest: the file cannot be read, is not TOML, or has a key that is not a setting.
     """
     try:
         values = tomllib.loads(file.read_text(encoding="utf-8"))
@@ -51,7 +51,7 @@ def read_file(file: Path) -> dict[str, Any]:
     known = {name for setting in SETTINGS if not setting.internal for name in _names(setting)}
     unknown = sorted(values.keys() - known)
     if unknown:
-        raise InvalidRequest(f"{file}: {', '.join(unknown)}: no setting has this name.")
+        raise InvalidRequest(f"{file}: unknown setting {', '.join(unknown)}. docs/settings.md lists all settings.")
     return values
 
 
@@ -60,10 +60,10 @@ def resolve(
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """Every setting's value and its source: `flag`, `environment`, `file`, `default`.
 
-    An empty variable counts as not set, so does a flag that is None.
+    An empty variable, or a flag that is None, counts as not set.
 
     Raises:
-        InvalidRequest: names the setting and what is wrong with it.
+        InvalidRequest: the message names the setting and what is wrong with it.
     """
     inherited = json.loads(environ.get(SOURCES_VARIABLE) or "null")
     in_file = read_file(file) if file is not None and inherited is None else {}
@@ -75,7 +75,7 @@ def resolve(
     }
     unknown = sorted(flags.keys() - {name for setting in SETTINGS for name in _names(setting)})
     if unknown:
-        raise InvalidRequest(f"{', '.join(unknown)}: no setting has this name.")
+        raise InvalidRequest(f"Unknown setting {', '.join(unknown)}.")
     given = {name: value for name, value in flags.items() if value is not None}
     values: dict[str, Any] = {}
     sources: dict[str, str] = {}
@@ -101,7 +101,7 @@ def _spelled(name: str, source: str) -> str:
 
 
 def _find(setting: Setting, source: str, holder: Mapping[str, Any]) -> Any:
-    """The value that one source has for the setting, or None."""
+    """The setting's value in one source, or None."""
     name, file_name = setting.name, setting.name + "_file"
     if setting.from_file and file_name in holder:
         if name in holder:
@@ -123,6 +123,6 @@ def _read_value(setting: Setting, value: Any, source: str) -> Any:
     try:
         return setting.read(value)
     except ValueError as error:
-        # A database URL may hold a password, so neither it nor a secret is repeated.
+        # Never echo a secret, nor a database URL, which may hold a password.
         shown = "" if setting.secret or setting.from_file else f", not {value!r}"
         raise InvalidRequest(f"{_spelled(setting.name, source)} must be {error}{shown}.") from None

@@ -29,7 +29,7 @@ def manager(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeSystem]:
 
 def test_status_shows_each_node(manager: FakeSystem) -> None:
     summary, _, first, second = run("pool", "status").stdout.splitlines()
-    assert summary == "auto mode, 2 wanted, epoch 5, a resize is under way"
+    assert summary == "auto mode, 2 wanted, epoch 5, a resize is in progress"
     assert first.split() == ["0", "live", "127.0.0.1:4000", "1", "3", "2", "1.5", "kB", "7", "3"]
     assert second.split() == ["1", "starting", "127.0.0.1:4001", "2"]
     assert run_json("pool", "status") == manager.pool

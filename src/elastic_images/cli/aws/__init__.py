@@ -1,4 +1,4 @@
-"""`aws`: what a system on AWS needs beside its settings. Each module imports what it needs when a command runs."""
+"""`aws`: sets up and watches a system on AWS. Each module imports what it needs when a command runs."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from elastic_images.cli.aws.push import push
 
 @click.group()
 def aws() -> None:
-    """Prepare and watch a system on AWS (docs/aws.md).
+    """Set up and watch a system on AWS (docs/aws.md).
 
-    Region, credentials and endpoints are found by boto3: AWS_DEFAULT_REGION, a role, or AWS_ACCESS_KEY_ID and
+    boto3 finds the region, credentials and endpoints: AWS_DEFAULT_REGION, an instance role, or AWS_ACCESS_KEY_ID and
     AWS_SECRET_ACCESS_KEY.
     """
 

@@ -1,4 +1,4 @@
-"""`aws nodes` and `aws terminate-nodes`: the instances of a pool, seen and ended without the autoscaler."""
+"""`aws nodes` and `aws terminate-nodes`: list and terminate a pool's instances without the autoscaler."""
 
 from __future__ import annotations
 
@@ -18,45 +18,45 @@ if TYPE_CHECKING:
     from elastic_images.autoscaler.nodes.ec2.boto import BotoEc2Service
     from elastic_images.autoscaler.nodes.ec2.calls import Instance
 
-_EVERY_SECONDS = 2.0
-_END_SECONDS = 600.0
+_POLL_SECONDS = 2.0
+_TIMEOUT_SECONDS = 600.0
 
 
 @click.command()
 @json_option
 @settings_options("node_provider", "pool")
 def nodes(as_json: bool, settings: Settings) -> None:
-    """List the instances of the pool, as EC2 knows them.
+    """List the pool's instances, as EC2 reports them.
 
     JSON: [{"id", "slot", "state", "address", "subnet", "launched_at"}]
     """
     service = _service(settings)
     try:
-        _show(_living(service), as_json)
+        _print(_live_instances(service), as_json)
     finally:
         service.close()
 
 
 @click.command()
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @json_option
 @settings_options("node_provider", "pool")
 def terminate_nodes(yes: bool, as_json: bool, settings: Settings) -> None:
-    """Terminate all instances of the pool, and wait until they are gone.
+    """Terminate all of the pool's instances, and wait until they are gone.
 
-    For a system that has been stopped: an autoscaler that runs would start others. Images are not touched.
+    Stop the system first: a running autoscaler would launch new instances. Images are not touched.
 
-    JSON: as `aws nodes`, of what was terminated
+    JSON: as `aws nodes`, for the terminated instances
     """
     service = _service(settings)
     try:
-        found = _living(service)
+        found = _live_instances(service)
         if found and not yes:
             click.confirm(f"Terminate {len(found)} instances?", abort=True, err=True)
         _terminate(service, found)
     finally:
         service.close()
-    _show(found, as_json)
+    _print(found, as_json)
 
 
 def _service(settings: Settings) -> BotoEc2Service:
@@ -68,7 +68,7 @@ def _service(settings: Settings) -> BotoEc2Service:
     return BotoEc2Service(parse_ec2_setting(settings.node_provider, settings.pool))
 
 
-def _living(service: BotoEc2Service) -> list[Instance]:
+def _live_instances(service: BotoEc2Service) -> list[Instance]:
     from elastic_images.autoscaler.nodes.ec2.calls import Ec2Trouble
 
     try:
@@ -80,18 +80,18 @@ def _living(service: BotoEc2Service) -> list[Instance]:
 def _terminate(service: BotoEc2Service, found: Sequence[Instance]) -> None:
     from elastic_images.autoscaler.nodes.ec2.calls import Ec2Trouble
 
-    deadline = time.monotonic() + _END_SECONDS
+    deadline = time.monotonic() + _TIMEOUT_SECONDS
     try:
         service.terminate([instance.id for instance in found])
     except Ec2Trouble as trouble:
         raise trouble.as_ours() from None
-    while _living(service):
+    while _live_instances(service):
         if time.monotonic() >= deadline:
-            raise Unavailable(f"Not all instances are gone after {_END_SECONDS / 60:.0f} minutes.")
-        time.sleep(_EVERY_SECONDS)
+            raise Unavailable(f"Some instances are still there after {_TIMEOUT_SECONDS / 60:.0f} minutes; try again.")
+        time.sleep(_POLL_SECONDS)
 
 
-def _show(found: Sequence[Instance], as_json: bool) -> None:
+def _print(found: Sequence[Instance], as_json: bool) -> None:
     rows = sorted(found, key=lambda one: (one.slot is None, one.slot or 0, one.id))
     if as_json:
         names = ("id", "slot", "state", "address", "subnet", "launched_at")

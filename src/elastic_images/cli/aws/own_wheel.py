@@ -1,4 +1,4 @@
-"""The running package as a wheel: from what is installed or checked out, without building and without a network."""
+"""Packs the running package into a wheel, without a build tool and without network access."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from elastic_images.core.errors import Unavailable
 
 NAME = "elastic-images"
 _WHEEL = "Wheel-Version: 1.0\nGenerator: elastic-images aws push\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
-_KEPT = ("entry_points.txt", "top_level.txt")
-_DAY_ONE = (1980, 1, 1, 0, 0, 0)
+_COPIED = ("entry_points.txt", "top_level.txt")
+_TIMESTAMP = (1980, 1, 1, 0, 0, 0)
 
 
 def make_own_wheel(folder: Path) -> Path:
-    """Write the wheel; the same files make the same bytes.
+    """Write the wheel. The same files give the same bytes.
 
     Raises:
-        Unavailable: the package runs without having been installed, or what is noted of it is old.
+        Unavailable: the package is not installed, or its metadata is out of date.
     """
     wheel = folder / f"elastic_images-{__version__}-py3-none-any.whl"
     record = f"elastic_images-{__version__}.dist-info/RECORD"
     lines = []
     with zipfile.ZipFile(wheel, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, body in (*_code(), *_about()):
+        for name, body in (*_package_files(), *_metadata_files()):
             _put(archive, name, body)
             digest = base64.urlsafe_b64encode(hashlib.sha256(body).digest()).rstrip(b"=").decode()
             lines.append(f"{name},sha256={digest},{len(body)}\n")
@@ -37,38 +37,38 @@ def make_own_wheel(folder: Path) -> Path:
 
 
 def _put(archive: zipfile.ZipFile, name: str, body: bytes) -> None:
-    entry = zipfile.ZipInfo(name, _DAY_ONE)
+    entry = zipfile.ZipInfo(name, _TIMESTAMP)
     entry.compress_type = zipfile.ZIP_DEFLATED
     entry.external_attr = 0o644 << 16
     archive.writestr(entry, body)
 
 
-def _code() -> Iterator[tuple[str, bytes]]:
+def _package_files() -> Iterator[tuple[str, bytes]]:
     root = Path(str(resources.files("elastic_images")))
     for path in sorted(root.rglob("*")):
         if path.is_file() and "__pycache__" not in path.parts:
             yield f"elastic_images/{path.relative_to(root).as_posix()}", path.read_bytes()
 
 
-def _about() -> Iterator[tuple[str, bytes]]:
+def _metadata_files() -> Iterator[tuple[str, bytes]]:
     found = _distribution()
-    place = f"elastic_images-{__version__}.dist-info"
-    yield f"{place}/METADATA", _metadata(found).encode()
-    for name in _KEPT:
+    folder = f"elastic_images-{__version__}.dist-info"
+    yield f"{folder}/METADATA", _metadata(found).encode()
+    for name in _COPIED:
         text = found.read_text(name)
         if text is not None:
-            yield f"{place}/{name}", text.encode()
-    yield f"{place}/WHEEL", _WHEEL.encode()
+            yield f"{folder}/{name}", text.encode()
+    yield f"{folder}/WHEEL", _WHEEL.encode()
 
 
 def _distribution() -> metadata.Distribution:
-    """What pip noted of the package: a checkout may have several notes, some of them old."""
+    """The package's current metadata. A checkout may have several, some of them out of date."""
     for one in metadata.distributions(name=NAME):
         text = _metadata(one)
         if one.version == __version__ and "Provides-Extra: aws" in text:
             return one
     raise Unavailable(
-        f"Version {__version__} is not installed as it is: pip install -e '.[aws]' in its checkout notes what it needs."
+        f"The metadata of version {__version__} is missing or out of date: run pip install -e '.[aws]' in its checkout."
     )
 
 

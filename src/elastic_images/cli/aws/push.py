@@ -1,4 +1,4 @@
-"""`aws push`: the wheels that nodes install, into the bucket."""
+"""`aws push`: uploads the wheels that nodes install."""
 
 from __future__ import annotations
 
@@ -14,27 +14,25 @@ from elastic_images.cli.output import amount, print_json
 
 
 @click.command()
-@click.option(
-    "--to", "place", metavar="S3-URL", required=True, help="s3://BUCKET/PREFIX; below it the version's folder."
-)
+@click.option("--to", "place", metavar="S3-URL", required=True, help="s3://BUCKET/PREFIX. The version is added to it.")
 @click.option(
     "--processor",
     "processors",
     type=click.Choice(["x86_64", "aarch64"]),
     multiple=True,
-    help="For which machines; may be repeated. [default: both]",
+    help="Processor of the nodes; may be repeated. [default: both]",
 )
 @click.option(
     "--wheels",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="A folder with the dependencies' wheels, in place of pip's index.",
+    help="Folder with the dependencies' wheels, to use instead of a package index.",
 )
 @json_option
 def push(place: str, processors: tuple[str, ...], wheels: Path | None, as_json: bool) -> None:
-    """Put what nodes on EC2 install into a bucket: this version, and what it needs in the versions that run here.
+    """Upload this version, and the dependencies installed here, for nodes on EC2 to install.
 
-    For Python 3.11 on Linux. Goes to s3://BUCKET/PREFIX/VERSION, with SHA256SUMS. Repeated, it uploads what has
-    changed; nodes that run are not touched.
+    The wheels are for Python 3.11 on Linux. They go to s3://BUCKET/PREFIX/VERSION, with SHA256SUMS. Repeating the
+    command uploads only changes; running nodes are not affected.
 
     JSON: {"place", "files", "bytes", "uploaded", "kept", "removed"}
     """
@@ -51,9 +49,9 @@ def push(place: str, processors: tuple[str, ...], wheels: Path | None, as_json: 
         with click.progressbar(length=size, label="Uploading", file=sys.stderr, hidden=not sys.stderr.isatty()) as bar:
             pushed = uploader.push(files, folder / SUMS, bar.update)
     if as_json:
-        told = {"uploaded": pushed.uploaded, "kept": pushed.kept, "removed": pushed.removed}
-        print_json({"place": target, "files": len(files), "bytes": size, **told})
+        counts = {"uploaded": pushed.uploaded, "kept": pushed.kept, "removed": pushed.removed}
+        print_json({"place": target, "files": len(files), "bytes": size, **counts})
     else:
         click.echo(
-            f"{target}: {len(files)} wheels, {amount(size)}; {pushed.uploaded} files uploaded, {pushed.kept} kept"
+            f"{target}: {len(files)} wheels, {amount(size)}; {pushed.uploaded} files uploaded, {pushed.kept} unchanged"
         )

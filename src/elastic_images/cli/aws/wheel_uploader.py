@@ -1,4 +1,4 @@
-"""A folder of wheels into a bucket, what is there already left as it is."""
+"""Uploads wheels to a bucket, and skips those that are already there."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _DEADLINE_SECONDS = 60.0
 
 @dataclass(slots=True)
 class Pushed:
-    """What came of it."""
+    """How many files were uploaded, kept and removed."""
 
     uploaded: int = 0
     kept: int = 0
@@ -28,20 +28,20 @@ class Pushed:
 
 
 class WheelUploader:
-    """Puts files below one place, `s3://bucket/prefix`. Raises Unavailable where the service fails."""
+    """Uploads files below `s3://bucket/prefix`. Raises Unavailable if the service fails."""
 
     def __init__(self, service: S3Service, place: str) -> None:
         scheme, _, rest = place.partition("://")
         self._bucket, _, prefix = rest.strip("/").partition("/")
         if scheme != "s3" or not self._bucket:
-            raise InvalidRequest(f"Wheels are put into s3://BUCKET/PREFIX, not {place}.")
+            raise InvalidRequest(f"Wheels go to s3://BUCKET/PREFIX, not {place}.")
         self._prefix = f"{prefix}/" if prefix else ""
         self._service = service
         self._place = place
         self._repeater = Repeater(is_temporary)
 
     def push(self, files: list[Path], sums: Path, progress: Callable[[int], None]) -> Pushed:
-        """Upload what is not there yet, the list of sums after all it names; then remove what it does not name."""
+        """Upload what is missing, the checksums last; then remove the files they do not list."""
         pushed = Pushed()
         for path in [*files, sums]:
             body = path.read_bytes()
@@ -76,7 +76,7 @@ class WheelUploader:
         )
 
     def _names(self) -> set[str]:
-        """What lies at the place itself; not below a further slash."""
+        """The files directly below the prefix."""
         answer = self._call("ListObjectsV2", Prefix=self._prefix, Delimiter="/")
         return {str(one["Key"]).removeprefix(self._prefix) for one in answer.get("Contents", ())}
 

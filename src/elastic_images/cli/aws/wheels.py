@@ -1,4 +1,4 @@
-"""All wheels that a node needs: the running package, and its dependencies in the versions that run here."""
+"""Collects the wheels that a node needs: the running package, and its dependencies in the installed versions."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ from elastic_images.cli.aws.own_wheel import NAME, make_own_wheel
 from elastic_images.core.errors import Unavailable
 
 PYTHON = "3.11"
-"""What nodes install, and Amazon Linux 2023 has as a package."""
+"""The Python of the nodes; Amazon Linux 2023 packages it."""
 PROCESSORS = ("x86_64", "aarch64")
 SUMS = "SHA256SUMS"
 _GLIBC = range(17, 35)
 """Amazon Linux 2023 has glibc 2.34."""
-_TELLING_LINES = 3
+_QUOTED_LINES = 3
 
 
 def collect(folder: Path, processors: Sequence[str], *, wheels: Path | None, say: Callable[[str], None]) -> list[Path]:
-    """Gather them in `folder`, with a list of their SHA-256.
+    """Collect the wheels in `folder`, with a file of their SHA-256 checksums.
 
     Args:
-        folder: an empty one.
-        processors: which machines they are for.
-        wheels: where the dependencies' wheels lie; None: pip finds them as it is set up to.
-        say: told what is done.
+        folder: an empty folder.
+        processors: the processors to collect for.
+        wheels: a folder with the dependencies' wheels; None means pip's configured index.
+        say: called with progress messages.
 
     Raises:
-        Unavailable: pip did not find what is needed; the message has its words.
+        Unavailable: pip did not find a wheel; the message quotes pip.
     """
     own = make_own_wheel(folder)
     versions = folder / "versions.txt"
     versions.write_text("".join(f"{name}=={version}\n" for name, version in _running()), encoding="utf-8")
     for processor in processors:
-        say(f"gathering wheels for Python {PYTHON} on {processor}")
+        say(f"Collecting wheels for Python {PYTHON} on {processor} ...")
         _download(folder, f"{own}[aws]", processor, versions, wheels)
     versions.unlink()
     found = sorted(folder.glob("*.whl"))
@@ -60,8 +60,8 @@ def _download(folder: Path, requirement: str, processor: str, versions: Path, wh
     command += ["--no-index", "--find-links", str(wheels)] if wheels is not None else []
     done = subprocess.run([*command, requirement], capture_output=True, text=True, check=False)  # noqa: S603 - ours
     if done.returncode != 0:
-        told = [line for line in done.stderr.splitlines() if line.startswith("ERROR")] or done.stderr.splitlines()
+        errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR")] or done.stderr.splitlines()
         _, _, conflict = done.stdout.partition("The conflict is caused by:")
-        told = [*conflict.split("\n\n")[0].splitlines(), *told]
-        words = " ".join(line.strip() for line in told[: 2 * _TELLING_LINES] if line.strip())
-        raise Unavailable(f"pip does not find what nodes need: {words}")
+        errors = [*conflict.split("\n\n")[0].splitlines(), *errors]
+        words = " ".join(line.strip() for line in errors[: 2 * _QUOTED_LINES] if line.strip())
+        raise Unavailable(f"pip cannot find the wheels that nodes need: {words}")

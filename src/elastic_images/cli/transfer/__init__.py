@@ -1,1 +1,1 @@
-"""`export` and `import`: all images into a folder, and a folder's images in."""
+"""`export` and `import`: images to and from a folder."""

@@ -1,4 +1,4 @@
-"""`export`: every image into files, with a manifest."""
+"""`export`: every image to a file, with a manifest."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from elastic_images.cli.transfer.manifest import ManifestWriter
 from elastic_images.cli.transfer.retries import all_images
 
 
-class Tally:
-    """What an export came to."""
+class ExportSummary:
+    """The counts and failures of an export."""
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
@@ -28,7 +28,7 @@ class Tally:
         self.failed: list[Exported] = []
 
     def add(self, one: Exported) -> None:
-        """Count what became of one image."""
+        """Add the result for one image."""
         if one.image is not None:
             self.counts["exported" if one.fetched else "same"] += 1
             self.size_bytes += one.image["size_bytes"]
@@ -48,47 +48,49 @@ class Tally:
 
 @click.command()
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
-@click.option("--prefix", default="", help="Only the images whose key begins so.")
-@click.option("--jobs", type=click.IntRange(1, 32), default=4, show_default=True, help="Images at a time.")
+@click.option("--prefix", default="", help="Only images whose key starts with this.")
+@click.option("--jobs", type=click.IntRange(1, 32), default=4, show_default=True, help="Parallel downloads.")
 @json_option
 @api_options("web")
 def export(folder: Path, prefix: str, jobs: int, as_json: bool, api: ApiClient) -> None:
-    """Write every image into FOLDER, with all its facts; `import` restores both.
+    """Export every image and its metadata to FOLDER. `import` restores both.
 
-    The images go to files below FOLDER/images, under names that any disk can hold. Which file is which image is in
-    FOLDER/elastic-images-manifest.jsonl: a line of JSON for each, with its key, its file and its facts. It is written
-    last. Images are read as visitors read them, so they pass through the caches.
+    Images go to FOLDER/images, under file names that are safe on every file system. The manifest,
+    FOLDER/elastic-images-manifest.jsonl, has one line of JSON per image with its key, file and metadata, and is
+    written last. Images are read the way visitors read them, through the caches.
 
-    Run again, an export goes on where it stopped; later, it fetches what has changed. Files of images that are gone
-    stay, and are not in the manifest any more. The manifest is that of the last export: use a folder for each prefix.
+    Repeat the command to resume an export, or later to fetch what has changed. Files of deleted images stay, but leave
+    the manifest. The manifest describes the last export only: use a separate folder for each prefix.
 
     JSON: {"folder", "manifest", "exported": n, "same": n, "gone": n, "size_bytes": n, "failed": [{"key", "error",
-    "detail"}]}; same: the file was there, gone: deleted meanwhile.
+    "detail"}]}. same: the file already existed; gone: the image was deleted meanwhile.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        manifest, tally = _export(api, folder.resolve(), prefix, jobs)
+        manifest, summary = _export(api, folder.resolve(), prefix, jobs)
     except OSError as error:
         raise Failure(f"{error.filename or folder} cannot be written: {error.strerror}.", FAILED) from error
     if as_json:
-        print_json({"folder": str(folder), "manifest": str(manifest), **tally.to_json()})
+        print_json({"folder": str(folder), "manifest": str(manifest), **summary.to_json()})
     else:
-        counts = tally.counts
-        words = f"{counts['exported']} images exported, {counts['same']} were there, {amount(tally.size_bytes)} in all."
+        counts = summary.counts
+        words = (
+            f"{counts['exported']} images exported, {counts['same']} unchanged, {amount(summary.size_bytes)} in all."
+        )
         click.echo(words + (f" {counts['gone']} were deleted meanwhile." if counts["gone"] else ""))
-    for one in tally.failed:
+    for one in summary.failed:
         click.echo(f"elastic-images: {printable(one.key)}: {one.error}", err=True)
-    end_with(exit_code_of(one.error) for one in tally.failed if one.error)
+    end_with(exit_code_of(one.error) for one in summary.failed if one.error)
 
 
-def _export(api: ApiClient, folder: Path, prefix: str, jobs: int) -> tuple[Path, Tally]:
-    tally = Tally()
+def _export(api: ApiClient, folder: Path, prefix: str, jobs: int) -> tuple[Path, ExportSummary]:
+    summary = ExportSummary()
     with ManifestWriter(folder) as manifest:
         exporter, images = Exporter(api, folder), all_images(api, prefix)
         with closing(in_parallel(exporter.export, images, jobs)) as results:
             for one in with_progress(results, "Exporting", lambda: sum(1 for _ in all_images(api, prefix))):
-                tally.add(one)
+                summary.add(one)
                 if one.image is not None:
                     manifest.add(one.file, one.image)
         remove_leftovers(folder)
-        return manifest.finish(), tally
+        return manifest.finish(), summary

@@ -1,4 +1,4 @@
-"""One image from the system into its file."""
+"""Exports one image to its file."""
 
 from __future__ import annotations
 
@@ -31,31 +31,31 @@ _ATTEMPTS = 5
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """What became of one image."""
+    """The result for one image."""
 
     key: str
     image: Json | None = None
-    """Its metadata as of the bytes in the file; None where there is no file."""
+    """Its metadata, matching the bytes in the file; None if there is no file."""
     file: str = ""
     fetched: bool = False
-    """Its bytes were fetched; else they were there."""
+    """Whether its bytes were downloaded, rather than already there."""
     error: ElasticImagesError | None = None
-    """Why there is no file; None where the image was deleted meanwhile."""
+    """Why there is no file; None if the image was deleted meanwhile."""
 
 
 class Exporter:
-    """Puts images into files of a folder. Safe to share between threads, for images of different keys."""
+    """Exports images to a folder. Safe to share between threads that work on different keys."""
 
     def __init__(self, api: ApiClient, folder: Path) -> None:
         self._api = api
         self._folder = folder
 
     def export(self, image: Json) -> Exported:
-        """Put the image of this metadata into its file, whole or not at all; a file that has its bytes stays.
+        """Write the image to its file, whole or not at all. A file that already has its bytes is kept.
 
         Raises:
             Unavailable: the system does not answer.
-            Unauthenticated, Forbidden: it refuses.
+            Unauthenticated, Forbidden: the system refuses.
             Failure: the file cannot be written.
         """
         key = str(image["key"])
@@ -66,7 +66,7 @@ class Exporter:
         except (Unauthenticated, Forbidden):
             raise
         except Unavailable as error:
-            # This image's bytes may be lost, which is no reason to leave the others. Else this raises, too.
+            # If only this image's bytes are lost, the others can go on. Otherwise this call raises too.
             with contextlib.suppress(NotFound):
                 self._api.metadata(key)
             return Exported(key, error=error)
@@ -84,11 +84,11 @@ class Exporter:
                 return Exported(key, image, name)
             if self._fetch(key, path, image["sha256"]):
                 return Exported(key, image, name, fetched=True)
-            image = with_retries(lambda: self._api.metadata(key))  # it was replaced since it was listed
-        raise Conflict("It is replaced again and again; its bytes never were those of its metadata.")
+            image = with_retries(lambda: self._api.metadata(key))  # it has been replaced since it was listed
+        raise Conflict("The image kept changing during the export; export it again.")
 
     def _fetch(self, key: str, path: Path, sha256: str) -> bool:
-        """Fetch the image's bytes; they become the file where they have this digest."""
+        """Download the image. It becomes the file if it has this digest."""
         temporary = path.with_name(f".{path.name}.part")
         try:
             fits = with_retries(lambda: self._download(key, temporary)) == sha256
@@ -99,38 +99,38 @@ class Exporter:
             temporary.unlink(missing_ok=True)
 
     def _download(self, key: str, file: Path) -> str:
-        """Fetch the image's bytes into a new file; gives their digest."""
+        """Download the image to a new file. Returns its SHA-256."""
         from urllib3.exceptions import HTTPError
 
         digest = hashlib.sha256()
-        file.unlink(missing_ok=True)  # of an export that was killed
+        file.unlink(missing_ok=True)  # left by an export that was killed
         with contextlib.closing(self._api.fetch(key)) as answer, file.open("xb") as target:
             try:
                 for chunk in answer.stream(_CHUNK_BYTES):
                     digest.update(chunk)
                     target.write(chunk)
             except HTTPError as error:
-                raise Unavailable("The image was cut off on its way.") from error
+                raise Unavailable("The download was interrupted.") from error
             target.flush()
             os.fsync(target.fileno())
         return digest.hexdigest()
 
     def _make_shard(self, shard: Path) -> None:
-        """Make the folder of a file; where it is a link, it may lead out of the export."""
+        """Create the folder of a file, and refuse links, which could lead outside the export."""
         for folder in (self._folder / IMAGES_FOLDER, shard):
             folder.mkdir(exist_ok=True)
             if folder.is_symlink():
-                raise Failure(f"{folder} is a link; an export writes only inside its folder.", FAILED)
+                raise Failure(f"{folder} is a symbolic link; an export writes only inside its folder.", FAILED)
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove what exports that were killed left of files on their way. No other export may be writing there."""
+    """Remove partial files left by killed exports. No other export may be writing to the folder."""
     for file in (folder / IMAGES_FOLDER).glob("*/.*.part"):
         file.unlink(missing_ok=True)
 
 
 def has_bytes(path: Path, size_bytes: int, sha256: str) -> bool:
-    """Whether there is a file, no link, with these bytes."""
+    """Whether this is a regular file with these bytes."""
     try:
         if path.is_symlink() or path.stat().st_size != size_bytes:
             return False

@@ -1,9 +1,8 @@
-"""What an exported image's file is called: a name that every file system can keep apart from all others.
+"""File names for exported images, unique on every file system.
 
-`images/3f/beach-3f0c...e1.jpg`: a readable part of the key, and behind it a part of the key's digest, by which no two
-names are the same. Lower-case ASCII letters, digits and `-` only, so that neither letters' case nor Unicode's normal
-forms matter; no reserved name (`con`), nothing at the end that Windows cuts off; short; and no file where another key
-needs a folder.
+`images/3f/beach-3f0c...e1.jpg`: a readable part of the key, then part of the key's digest, which makes it unique. Only
+lower-case ASCII letters, digits and `-`: case and Unicode normal forms do not matter. Names are short, never reserved
+(`con`), never end in a character that Windows strips, and never clash with a folder.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ _OTHERS = re.compile(r"[^a-z0-9]+")
 def file_name(key: str, format_: str) -> str:
     """The path of an image's file inside an export, with `/` between its parts.
 
-    One key has one name for each format. Two keys have different names, since 128 bits of SHA-256 are in them.
+    A key and a format give one name. Names of different keys differ, since they contain 128 bits of SHA-256.
     """
     digest = hashlib.sha256(key.encode()).hexdigest()[:_DIGEST_CHARACTERS]
     stem = "-".join(part for part in (_readable(key), digest) if part)
@@ -34,6 +33,6 @@ def file_name(key: str, format_: str) -> str:
 
 
 def _readable(key: str) -> str:
-    """What is readable of the key's end: its beginning is often a folder that many have."""
+    """A readable part of the key, from its end: many keys start with the same folder."""
     plain = unicodedata.normalize("NFKD", _IMAGE_SUFFIX.sub("", key)).encode("ascii", "ignore").decode().lower()
     return _OTHERS.sub("-", plain).strip("-")[-_READABLE_CHARACTERS:].strip("-")

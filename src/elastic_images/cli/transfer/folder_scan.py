@@ -1,4 +1,4 @@
-"""The files of a folder that is imported."""
+"""Finds the files to import in a folder."""
 
 from __future__ import annotations
 
@@ -14,72 +14,74 @@ _HEAD_BYTES = 4096
 
 
 @dataclass(slots=True)
-class Found:
-    """What a walk through a folder found. Paths are relative to it, with `/` between their parts."""
+class FolderScan:
+    """What was found in a folder. Paths are relative to it and use `/`."""
 
     files: list[str] = field(default_factory=list)
-    """In the order of folders and names, which is the same each time."""
+    """In a stable order."""
     passed_over: list[tuple[str, str]] = field(default_factory=list)
-    """What is no file that could be offered, and why. Hidden files are left aside without a word."""
+    """What was skipped, and why. Hidden files are not listed."""
 
 
-def find_files(folder: Path) -> Found:
-    """All files in a folder and the folders in it.
+def find_files(folder: Path) -> FolderScan:
+    """All files in a folder and its subfolders.
 
-    Links to files are followed where they stay in the folder; links to folders are not, they could go in circles.
+    Links to files inside the folder are followed. Links to folders are not, because they could form cycles.
     """
-    found, root = Found(), folder.resolve()
-    for place, entry in _entries(folder, "", found):
+    scan, root = FolderScan(), folder.resolve()
+    for relative, entry in _entries(folder, "", scan):
         if entry.is_file(follow_symlinks=False) or _leads_to_a_file(root, Path(entry.path)):
-            found.files.append(place)
+            scan.files.append(relative)
         else:
-            found.passed_over.append((place, "a link that is not followed" if entry.is_symlink() else "no file"))
-    return found
+            scan.passed_over.append(
+                (relative, "a link that is not followed" if entry.is_symlink() else "not a regular file")
+            )
+    return scan
 
 
-def key_of(place: str) -> str:
-    """The key of a file at this relative path. macOS gives names in another normal form than keys have."""
-    return unicodedata.normalize("NFC", place)
+def key_of(relative: str) -> str:
+    """The key of the file at a relative path. macOS file names have a different Unicode normal form from keys."""
+    return unicodedata.normalize("NFC", relative)
 
 
-def inside(folder: Path, place: str) -> Path | None:
-    """The file at this relative path; None where there is none, or where it is outside of the folder by a link."""
-    path = folder / place
+def inside(folder: Path, relative: str) -> Path | None:
+    """The file at a relative path; None if there is none, or a link leads outside the folder."""
+    path = folder / relative
     return path if _leads_to_a_file(folder.resolve(), path) else None
 
 
 def is_image(path: Path) -> bool:
-    """Whether the file's first bytes are those of a format that is stored. Its name says nothing. Raises OSError."""
+    """Whether the file starts like an image of a supported format. Ignores its name. Raises OSError."""
     with path.open("rb") as stream:
         return sniff(stream.read(_HEAD_BYTES)) is not None
 
 
-def shown(place: str) -> str:
-    """A path for people and JSON: names of files may be no valid Unicode."""
-    return os.fsencode(place).decode("utf-8", "replace")
+def shown(relative: str) -> str:
+    """A path as valid Unicode, which file names need not be."""
+    return os.fsencode(relative).decode("utf-8", "replace")
 
 
-def _entries(folder: Path, above: str, found: Found) -> Iterator[tuple[str, os.DirEntry[str]]]:
-    """Everything below a folder but hidden names and folders themselves."""
+def _entries(folder: Path, above: str, scan: FolderScan) -> Iterator[tuple[str, os.DirEntry[str]]]:
+    """Everything below a folder except hidden names and the folders themselves."""
     try:
         with os.scandir(folder) as entries:
             present = sorted(entries, key=lambda entry: os.fsencode(entry.name))
     except OSError as error:
-        found.passed_over.append((above or ".", f"a folder that cannot be read: {error.strerror}"))
+        scan.passed_over.append((above or ".", f"cannot read folder: {error.strerror}"))
         return
     for entry in present:
-        place = f"{above}/{entry.name}" if above else entry.name
+        relative = f"{above}/{entry.name}" if above else entry.name
         if entry.name.startswith("."):
             continue
         if entry.is_dir(follow_symlinks=False):
-            yield from _entries(Path(entry.path), place, found)
+            yield from _entries(Path(entry.path), relative, scan)
         else:
-            yield place, entry
+            yield relative, entry
 
 
 def _leads_to_a_file(root: Path, path: Path) -> bool:
     try:
         target = path.resolve(strict=True)
     except (OSError, RuntimeError, ValueError):
-        return False  # it leads nowhere, or in circles
+        return False  # a dangling or circular link
     return target.is_file() and target.is_relative_to(root)

@@ -1,4 +1,4 @@
-"""One file into the system."""
+"""Imports one file."""
 
 from __future__ import annotations
 
@@ -30,89 +30,89 @@ OnConflict = Literal["skip", "replace", "fail"]
 Kind = Literal["imported", "replaced", "same", "conflict", "not_image", "failed"]
 
 _HOPELESS = (Unauthenticated, Unavailable, OutOfSpace)
-"""What the next file would meet, too."""
+"""Errors that the next file would meet too."""
 _ATTEMPTS = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
-    """A file for a key."""
+class Candidate:
+    """A file to import, and its key."""
 
     file: Path
-    place: str
-    """Its path inside the folder, for people."""
+    path: str
+    """Its path inside the folder, for messages."""
     key: str
     facts: Mapping[str, Any] | None = None
-    """What an export's manifest says of it; None: there is none."""
+    """Its metadata in the manifest; None without a manifest."""
     kept: RestoredFacts | None = None
-    """What of that is to be restored."""
-    trouble: ElasticImagesError | None = None
-    """Why it cannot be imported, where that is known before it is looked at."""
+    """The part of it to restore."""
+    error: ElasticImagesError | None = None
+    """Why it cannot be imported, if known in advance."""
 
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What became of one offer."""
+    """The result for one file."""
 
-    offer: Offer
+    candidate: Candidate
     kind: Kind
     error: ElasticImagesError | None = None
     other_facts: tuple[str, ...] = ()
-    """The names of the facts that are others than the manifest's."""
+    """The facts that differ from the manifest, by name."""
 
 
 class Importer:
-    """Offers files to the system. Safe to share between threads, for different keys."""
+    """Imports files. Safe to share between threads that work on different keys."""
 
     def __init__(self, api: ApiClient, on_conflict: OnConflict) -> None:
         self._api = api
         self._on_conflict = on_conflict
 
-    def import_(self, offer: Offer) -> Imported:
-        """Store the file under its key, unless its bytes are there.
+    def import_(self, candidate: Candidate) -> Imported:
+        """Store the file under its key, unless the same bytes are already there.
 
         Raises:
-            Unavailable, Unauthenticated, OutOfSpace: the system does not answer, or takes nothing.
-            Failure: the caller may store nothing; or the key has other bytes, and that was to be the end.
+            Unavailable, Unauthenticated, OutOfSpace: the system does not answer, or accepts no image.
+            Failure: the caller may not store images; or the key holds another image, and `on_conflict` is `fail`.
         """
         try:
-            return self._imported(offer)
+            return self._imported(candidate)
         except _HOPELESS:
             raise
         except ElasticImagesError as error:
-            return Imported(offer, "failed", error)
+            return Imported(candidate, "failed", error)
         except OSError as error:
-            return Imported(offer, "failed", UnreadableFile(f"It cannot be read: {error.strerror}."))
+            return Imported(candidate, "failed", UnreadableFile(f"The file cannot be read: {error.strerror}."))
 
-    def _imported(self, offer: Offer) -> Imported:
-        if offer.trouble is not None:
-            raise offer.trouble
-        if offer.facts is None and not is_image(offer.file):
-            return Imported(offer, "not_image")
-        with offer.file.open("rb") as stream:
+    def _imported(self, candidate: Candidate) -> Imported:
+        if candidate.error is not None:
+            raise candidate.error
+        if candidate.facts is None and not is_image(candidate.file):
+            return Imported(candidate, "not_image")
+        with candidate.file.open("rb") as stream:
             digest = hashlib.file_digest(stream, "sha256").hexdigest()
-            if offer.facts is not None and offer.facts["sha256"] != digest:
-                raise DamagedFile("Its bytes are not those that the manifest names.")
-            return self._settled(offer, stream, digest)
+            if candidate.facts is not None and candidate.facts["sha256"] != digest:
+                raise DamagedFile("Its SHA-256 differs from the manifest.")
+            return self._settled(candidate, stream, digest)
 
-    def _settled(self, offer: Offer, stream: IO[bytes], digest: str) -> Imported:
-        """Look what is there and act on it; again where it changed between the two."""
+    def _settled(self, candidate: Candidate, stream: IO[bytes], digest: str) -> Imported:
+        """Store the file depending on what its key holds. Starts over if that changes meanwhile."""
         for _ in range(_ATTEMPTS):
-            present = with_retries(lambda: self._present(offer.key))
+            present = with_retries(lambda: self._present(candidate.key))
             if present is not None and present["sha256"] == digest:
-                return Imported(offer, "same", other_facts=_others(offer, present))
+                return Imported(candidate, "same", other_facts=_others(candidate, present))
             if present is not None and self._on_conflict != "replace":
                 if self._on_conflict == "fail":
-                    raise Failure(f"{offer.key!r} is there with other bytes; nothing more was imported.", CONFLICT)
-                return Imported(offer, "conflict")
+                    raise Failure(f"{candidate.key!r} already holds a different image; the import stopped.", CONFLICT)
+                return Imported(candidate, "conflict")
             try:
-                stored = self._store(offer, stream, present)
+                stored = self._store(candidate, stream, present)
             except (PreconditionFailed, Unavailable):
-                continue  # somebody else stored, or it was stored and not acknowledged
+                continue  # someone else stored it, or our write was stored but not acknowledged
             if stored["sha256"] != digest:
-                raise Conflict("It was changed while it was read; import it again.")
-            return Imported(offer, "replaced" if present else "imported", other_facts=_others(offer, stored))
-        raise Unavailable(f"{offer.key!r} could not be stored; what was imported is safe, run it again.")
+                raise Conflict("The file changed while it was read; import it again.")
+            return Imported(candidate, "replaced" if present else "imported", other_facts=_others(candidate, stored))
+        raise Unavailable(f"{candidate.key!r} could not be stored. What was imported is safe; run the import again.")
 
     def _present(self, key: str) -> dict[str, Any] | None:
         try:
@@ -120,23 +120,23 @@ class Importer:
         except NotFound:
             return None
 
-    def _store(self, offer: Offer, stream: IO[bytes], present: Mapping[str, Any] | None) -> dict[str, Any]:
+    def _store(self, candidate: Candidate, stream: IO[bytes], present: Mapping[str, Any] | None) -> dict[str, Any]:
         headers = {"If-Match": str(present["etag"])} if present else {"If-None-Match": "*"}
-        if offer.kept is not None:
-            headers[KEEP_FACTS_HEADER] = offer.kept.to_header()
+        if candidate.kept is not None:
+            headers[KEEP_FACTS_HEADER] = candidate.kept.to_header()
         stream.seek(0)
         try:
-            return self._api.upload(offer.key, stream, os.fstat(stream.fileno()).st_size, headers)[1]
+            return self._api.upload(candidate.key, stream, os.fstat(stream.fileno()).st_size, headers)[1]
         except Forbidden as error:
             if present is not None:
                 raise
-            # It is nobody else's image that is refused, so the next file would be, too.
-            hint = "" if offer.kept is None else " --without-facts imports the images as new ones."
+            # No existing image is protected here, so the next file would be refused too.
+            hint = "" if candidate.kept is None else " Use --without-facts to import the images as new ones."
             raise Failure(f"{error}{hint}", REFUSED) from error
 
 
 class DamagedFile(ElasticImagesError):
-    """A file of an export has other bytes than it had."""
+    """A file of an export is not as it was exported."""
 
     slug, title = "damaged-file", "Damaged file"
 
@@ -147,8 +147,8 @@ class UnreadableFile(ElasticImagesError):
     slug, title = "unreadable-file", "Unreadable file"
 
 
-def _others(offer: Offer, image: Mapping[str, Any]) -> tuple[str, ...]:
-    if offer.facts is None:
+def _others(candidate: Candidate, image: Mapping[str, Any]) -> tuple[str, ...]:
+    if candidate.facts is None:
         return ()
-    facts = offer.facts
+    facts = candidate.facts
     return tuple(name for name in FACTS if name in facts and facts[name] != image[name])

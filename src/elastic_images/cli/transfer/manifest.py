@@ -1,7 +1,7 @@
-"""An export's manifest: a line of JSON for each image, with its key, its file and all its facts.
+"""An export's manifest: one line of JSON per image, with its key, its file and its metadata.
 
-It is written last: a folder with a manifest has a whole export. While an export is written, and after one that was
-interrupted, there is a file `....part` instead or beside it.
+It is written last, so a folder with a manifest holds a complete export. During an export, and after an interrupted
+one, there is a `.part` file instead of it or beside it.
 """
 
 from __future__ import annotations
@@ -27,39 +27,39 @@ FACTS = (
     "size_bytes", "sha256", "content_type", "format", "width", "height", "frames", "owner", "version", "created_at",
     "updated_at",
 )  # fmt: skip
-"""Everything that is known of an image but its key, and but where in this pool it is."""
+"""An image's metadata, without its key and its place in this pool."""
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
-    """One line."""
+class ManifestEntry:
+    """One line of a manifest."""
 
     key: str
     file: str
-    """Inside the folder, with `/` between its parts; none of them is `..`."""
+    """Relative to the folder, with `/` between its parts; none of them is `..`."""
     facts: Mapping[str, Any]
     """By the names of `FACTS`."""
     kept: RestoredFacts
 
     @property
     def sha256(self) -> str:
-        """The digest of the image's bytes."""
+        """The SHA-256 of the image, in hex."""
         return str(self.facts["sha256"])
 
 
 class ManifestWriter:
-    """Writes a folder's manifest, in the order of `add`; a context, for one thread. Left early, it is not finished."""
+    """Writes a folder's manifest. A context manager for one thread; leaving it without `finish` keeps the old one."""
 
     def __init__(self, folder: Path) -> None:
-        """Raises Conflict where another export writes into the folder, OSError where it cannot be written."""
+        """Raises Conflict if another export writes to the folder, OSError if it is not writable."""
         self._folder = folder
         self._part = folder / UNFINISHED
         self._stream = os.fdopen(os.open(self._part, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666), "r+b")
         if not self._lock():
             self._stream.close()
-            raise Conflict(f"Another export writes into {folder}.")
+            raise Conflict(f"Another export is writing to {folder}.")
         self._stream.truncate()
 
     def __enter__(self) -> ManifestWriter:
@@ -73,18 +73,18 @@ class ManifestWriter:
     def _lock(self) -> bool:
         try:
             fcntl.flock(self._stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # Another export may have finished since the file was opened: then what is locked is its manifest.
+            # Another export may have finished since the file was opened; then this lock is on its manifest.
             return os.path.samestat(os.fstat(self._stream.fileno()), self._part.stat())
         except (BlockingIOError, FileNotFoundError):
             return False
 
     def add(self, file: str, image: Mapping[str, Any]) -> None:
-        """A line for an image whose bytes are in `file`."""
+        """Add a line for an image stored in `file`."""
         line = {"key": image["key"], "file": file, **{name: image[name] for name in FACTS}}
         self._stream.write(json.dumps(line, ensure_ascii=False).encode() + b"\n")
 
     def finish(self) -> Path:
-        """Make it the folder's manifest, whole; gives its path."""
+        """Replace the folder's manifest atomically. Returns its path."""
         self._stream.flush()
         os.fsync(self._stream.fileno())
         self._part.replace(self._folder / MANIFEST)
@@ -93,39 +93,39 @@ class ManifestWriter:
 
 
 def has_manifest(folder: Path) -> bool:
-    """Whether the folder has a whole export.
+    """Whether the folder has a complete export.
 
     Raises:
-        Conflict: it has one that was not finished, so that its files may be of another time than its manifest.
+        Conflict: the last export was not finished, so the files may be newer than the manifest.
     """
     if (folder / UNFINISHED).exists():
-        raise Conflict(f"The export into {folder} was not finished: run it again, it goes on where it stopped.")
+        raise Conflict(f"The export to {folder} was not finished: run it again to resume it.")
     return (folder / MANIFEST).is_file()
 
 
 def check_manifest(folder: Path, clock: Callable[[], float] = time.time) -> int:
-    """How many images the folder's manifest has, after all of it was read. Raises InvalidRequest as `read_manifest`."""
+    """Read the whole manifest and return its number of images. Raises InvalidRequest as `read_manifest` does."""
     keys: set[str] = set()
-    for number, listed in enumerate(read_manifest(folder, clock), start=1):
-        keys.add(listed.key)
+    for number, entry in enumerate(read_manifest(folder, clock), start=1):
+        keys.add(entry.key)
         if len(keys) != number:
-            raise _bad(number, f"{listed.key!r} is there twice.")
+            raise _bad(number, f"duplicate key {entry.key!r}.")
     return len(keys)
 
 
-def read_manifest(folder: Path, clock: Callable[[], float] = time.time) -> Iterator[Listed]:
+def read_manifest(folder: Path, clock: Callable[[], float] = time.time) -> Iterator[ManifestEntry]:
     """The lines of the folder's manifest.
 
     Raises:
-        InvalidRequest: a line is no image's, or its file would be outside of the folder. It says which.
+        InvalidRequest: a line is invalid, or its file is outside the folder. The message names the line.
     """
     now = clock()
     with (folder / MANIFEST).open("rb") as stream:
         for number, line in enumerate(stream, start=1):
             try:
-                yield _listed(json.loads(line), now)
+                yield _entry(json.loads(line), now)
             except (ValueError, RecursionError, TypeError, AttributeError):
-                raise _bad(number, "It is no image's line.") from None
+                raise _bad(number, "not a valid entry.") from None
             except KeyError as error:
                 raise _bad(number, f"{error} is missing.") from None
             except ElasticImagesError as error:
@@ -133,7 +133,7 @@ def read_manifest(folder: Path, clock: Callable[[], float] = time.time) -> Itera
 
 
 def sync_folder(folder: Path) -> None:
-    """See to it that the names in a folder outlive a power failure."""
+    """Flush a folder, so that its names survive a power failure."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
@@ -141,15 +141,15 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _listed(line: Mapping[str, Any], now: float) -> Listed:
+def _entry(line: Mapping[str, Any], now: float) -> ManifestEntry:
     facts = {name: line[name] for name in FACTS}
     if not _SHA256.fullmatch(facts["sha256"]):
-        raise InvalidRequest("sha256 is 64 hexadecimal digits.")
+        raise InvalidRequest("sha256 must be 64 hexadecimal digits.")
     file = str(line["file"])
-    file.encode()  # a ValueError where it is no Unicode
+    file.encode()  # raises ValueError if it is not valid Unicode
     if file != str(PurePosixPath(file)) or file.startswith("/") or ".." in file.split("/") or "\0" in file:
-        raise InvalidRequest(f"{file!r} is no path inside the folder.")
-    return Listed(check_key(line["key"]), file, facts, RestoredFacts.of(facts, now))
+        raise InvalidRequest(f"{file!r} is not a path inside the folder.")
+    return ManifestEntry(check_key(line["key"]), file, facts, RestoredFacts.of(facts, now))
 
 
 def _bad(number: int, what: str) -> InvalidRequest:

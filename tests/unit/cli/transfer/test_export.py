@@ -56,7 +56,7 @@ def test_every_image_has_a_file_and_a_line(web: FakeSystem, tmp_path: Path) -> N
 def test_a_prefix_chooses(tmp_path: Path) -> None:
     result = run("export", str(tmp_path), "--prefix", "a")
     assert result.exit_code == 0
-    assert result.stdout == "2 images exported, 0 were there, 22 B in all.\n"
+    assert result.stdout == "2 images exported, 0 unchanged, 22 B in all.\n"
     assert [line["key"] for line in lines(tmp_path)] == ["a", "a/b"]
 
 
