@@ -10,8 +10,8 @@ from urllib.parse import unquote, urlsplit
 from elastic_images.core.errors import ElasticImagesError
 from elastic_images.doctor.aws_advice import aws_advice
 from elastic_images.doctor.finding import BAD, NOTE, OK, Finding, compare_clocks
-from elastic_images.storage.objects.object_store import ObjectMissing, ObjectStore
 from elastic_images.storage.objects.from_url import open_object_store
+from elastic_images.storage.objects.object_store import ObjectMissing, ObjectStore
 
 SKEW_SECONDS = 5.0
 _AREA = "object store"
