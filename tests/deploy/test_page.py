@@ -76,7 +76,7 @@ def test_every_parameter_and_output_is_one_of_the_templates() -> None:
     }
     assert overridden <= system["Parameters"].keys()
     assert {"Bucket", "Version", "ImageId", "DomainName", "CertificateArn"} <= overridden
-    table = PAGE.partition("Parameters worth a thought")[2].partition("\n\nWithout")[0]
+    table = PAGE.partition("Parameters to consider")[2].partition("\n\nWithout")[0]
     shown = {
         name for row in re.findall(r"^\| (`[^|]*) \|", table, re.MULTILINE) for name in re.findall(r"`(\w+)`", row)
     }
@@ -90,7 +90,7 @@ def test_every_parameter_and_output_is_one_of_the_templates() -> None:
 
 def test_the_defaults_in_the_page_are_the_templates() -> None:
     parameters = template("system.yaml")["Parameters"]
-    table = PAGE.partition("Parameters worth a thought")[2].partition("\n\nWithout")[0]
+    table = PAGE.partition("Parameters to consider")[2].partition("\n\nWithout")[0]
     for names, defaults in re.findall(r"^\| (`[^|]*) \| ([^|]*) \|", table, re.MULTILINE):
         given = [str(parameters[name]["Default"]) or "none" for name in re.findall(r"`(\w+)`", names)]
         assert set(given) == set(defaults.split(", ")), names
@@ -112,11 +112,11 @@ def test_the_sums_are_right() -> None:
         "database: db.t4g.small, one zone",
         "database: 20 GB gp3",
         "secrets",
-        "alarms that mend the front",
-        "collector's look at unfinished uploads",
+        "alarms that repair the front",
+        "listing unfinished uploads",
     ]
     total = sum(float(rows[name]) for name in fixed)
-    assert total == pytest.approx(number(r"all but nodes and figures\*\* \| \| \| \*\*([\d.]+)\*\*"), abs=0.01)
+    assert total == pytest.approx(number(r"everything except nodes and metrics\*\* \| \| \| \*\*([\d.]+)\*\*"), abs=0.01)
     assert float(rows["front: t3.medium"]) == pytest.approx(0.0416 * MONTH, abs=0.01)
     assert float(rows["load balancer"]) == pytest.approx((0.0225 + 0.008) * MONTH, abs=0.01)
     assert float(rows["front: 16 GB gp3, one public address"]) == pytest.approx(16 * 0.08 + 0.005 * MONTH, abs=0.01)
