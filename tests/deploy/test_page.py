@@ -116,7 +116,7 @@ def test_the_sums_are_right() -> None:
         "listing unfinished uploads",
     ]
     total = sum(float(rows[name]) for name in fixed)
-    assert total == pytest.approx(number(r"everything except nodes and metrics\*\* \| \| \| \*\*([\d.]+)\*\*"), abs=0.01)
+    assert total == pytest.approx(number(r"everything but nodes and metrics\*\* \| \| \| \*\*([\d.]+)\*\*"), abs=0.01)
     assert float(rows["front: t3.medium"]) == pytest.approx(0.0416 * MONTH, abs=0.01)
     assert float(rows["load balancer"]) == pytest.approx((0.0225 + 0.008) * MONTH, abs=0.01)
     assert float(rows["front: 16 GB gp3, one public address"]) == pytest.approx(16 * 0.08 + 0.005 * MONTH, abs=0.01)
