@@ -12,12 +12,14 @@ from argon2 import PasswordHasher
 from flask import Flask, Response, request
 from flask.testing import FlaskClient
 from testing.settings import make_settings
+from tests.apps.guard_support import endpoints_without_rule
 from werkzeug.test import EnvironBuilder, TestResponse
 
 from elastic_images.accounts.access import Anonymous, Rule
 from elastic_images.accounts.accounts import Accounts
-from elastic_images.accounts.guard import Guard, current_principal, rule, undeclared
+from elastic_images.accounts.guard import Guard, current_principal, rule
 from elastic_images.accounts.passwords import Passwords
+from elastic_images.accounts.principal import Principal
 from elastic_images.accounts.tables import login_attempts, sessions, tokens, users
 from elastic_images.core.errors import Unauthenticated
 from elastic_images.database.base import metadata
@@ -124,7 +126,7 @@ def test_every_rule_in_every_mode(accounts: Accounts, tmp_path: Path, mode: Anon
 
 def test_a_route_without_a_rule_answers_500(accounts: Accounts, tmp_path: Path) -> None:
     app = make_app(accounts, tmp_path, anonymous="admin")
-    assert undeclared(app) == ["forgotten"]
+    assert endpoints_without_rule(app) == ["forgotten"]
     assert app.test_client().get("/forgotten").status_code == 500
 
 
@@ -301,16 +303,16 @@ def test_the_data_plane_learns_who_asks(accounts: Accounts, tmp_path: Path) -> N
     cookie = client.get_cookie(guard.cookie_name)
     assert cookie is not None
 
-    def environ(**headers: str) -> dict[str, Any]:
-        return EnvironBuilder(headers=list(headers.items())).get_environ()
+    def principal(**headers: str) -> Principal:
+        return guard._identify(EnvironBuilder(headers=list(headers.items())).get_environ())[0]
 
     assert not guard.images_are_open
-    assert guard.principal_of(environ()).is_anonymous
-    assert guard.principal_of(environ(Cookie=f"a=b; {cookie.key}={cookie.value}")).name == "ann"
-    assert guard.principal_of(environ(Cookie=f"{cookie.key}=wrong")).is_anonymous
-    assert guard.principal_of(environ(**bearer(accounts, "root", "read"))).scopes == {"read"}
+    assert principal().is_anonymous
+    assert principal(Cookie=f"a=b; {cookie.key}={cookie.value}").name == "ann"
+    assert principal(Cookie=f"{cookie.key}=wrong").is_anonymous
+    assert principal(**bearer(accounts, "root", "read")).scopes == {"read"}
     with pytest.raises(Unauthenticated):
-        guard.principal_of(environ(Authorization="bearer wrong"))
+        principal(Authorization="bearer wrong")
 
 
 def test_what_is_behind_a_login_is_not_kept_by_browsers(accounts: Accounts, tmp_path: Path) -> None:

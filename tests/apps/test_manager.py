@@ -15,10 +15,10 @@ from flask import Flask
 from flask.testing import FlaskClient
 from testing.settings import make_settings
 from testing.waiting import wait_for
+from tests.apps.guard_support import endpoints_without_rule
 from werkzeug.test import TestResponse
 
 from elastic_images.accounts.accounts import Accounts
-from elastic_images.accounts.guard import undeclared
 from elastic_images.accounts.passwords import Passwords
 from elastic_images.accounts.tables import login_attempts, sessions, tokens, users
 from elastic_images.core.errors import Unavailable
@@ -220,7 +220,7 @@ def outcome(answer: TestResponse) -> int:
 
 
 def test_every_route_declares_who_may(manager: Manager) -> None:
-    assert undeclared(manager.app) == []
+    assert endpoints_without_rule(manager.app) == []
     assert len(routes(manager.app)) > 35
 
 

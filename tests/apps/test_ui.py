@@ -150,6 +150,15 @@ def test_no_file_of_ours_names_another_host() -> None:
             "Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X) Version/18.1 Mobile/15E148 Safari/604.1",
             "Safari 18 on iPhone",
         ),
+        (
+            "Mozilla/5.0 (Linux; Android 16) AppleWebKit/537.36 Chrome/150.0 Mobile Safari/537.36",
+            "Chrome 150 on Android",
+        ),
+        (
+            "Mozilla/5.0 (Linux; Android 16) SamsungBrowser/28.0 Chrome/130.0 Mobile Safari/537.36",
+            "Samsung Internet 28 on Android",
+        ),
+        ("Mozilla/5.0 (X11; CrOS x86_64 14541.0.0) Chrome/150.0 Safari/537.36", "Chrome 150 on ChromeOS"),
         ("curl/8.5.0", "curl 8"),
         ("a script of mine", "a script of mine"),
         ("", "unknown"),

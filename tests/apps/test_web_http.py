@@ -26,7 +26,7 @@ from elastic_images.database.engine import open_engine
 from elastic_images.database.migrate import migrate
 from elastic_images.process.server import Bound, serving
 from elastic_images.storage.service import StorageService
-from elastic_images.web.bulkheads import default_bounds
+from elastic_images.web.bulkheads import default_bulkheads
 from elastic_images.web.service import WebService
 
 LIMIT = 2_000_000
@@ -303,14 +303,14 @@ def test_storage_is_down(tmp_path: Path) -> None:
         web.stop()
 
 
-# ---- Bounds ----
+# ---- Bulkheads ----
 
 
 @pytest.fixture
 def crowded(tmp_path: Path) -> Iterator[tuple[Web, Site]]:
     """A web app with 2 places for uploads and 2 for waiting, on 8 threads."""
     with (
-        open_web(tmp_path, bounds=default_bounds(bodies=2, waiting=2)) as web,
+        open_web(tmp_path, bulkheads=default_bulkheads(bodies=2, waiting=2)) as web,
         serving(web.app, threads=8) as bound,
     ):
         web.images.gate = threading.Event()

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from tests.apps.guard_support import endpoints_without_rule
 from tests.apps.web_support import BROWSER, PASSWORD, Web, open_web, picture
 from werkzeug.test import TestResponse
 
-from elastic_images.accounts.guard import undeclared
 from elastic_images.core.image_facts import Actor
 
 MODES = ("none", "read", "write", "admin")
@@ -82,7 +82,7 @@ def call(web: Web, name: str, headers: dict[str, str] | None = None) -> TestResp
 
 
 def test_every_route_declares_a_rule(web: Web) -> None:
-    assert undeclared(web.app) == []
+    assert endpoints_without_rule(web.app) == []
 
 
 def test_every_route_is_tested_here(web: Web) -> None:

@@ -38,10 +38,10 @@ def test_the_first_page(web: Web) -> None:
     assert "/account" not in links
     assert ("/login" in page.all("form", "action")) == (not is_open)
     words = {
-        "none": "shown to those who are logged in",
-        "read": "Whoever has an image's address can see it",
-        "write": "Visitors may browse and upload",
-        "admin": "open to everybody",
+        "none": "visible only to logged-in users",
+        "read": "Anyone with an image's link can view it",
+        "write": "Visitors can browse and upload",
+        "admin": "has full access",
     }
     assert words[web.guard.mode] in page.words
 

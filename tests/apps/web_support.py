@@ -40,7 +40,7 @@ from elastic_images.http.answer import Answer
 from elastic_images.http.problems import problem_answer
 from elastic_images.settings import Settings
 from elastic_images.web.app import WebServices, create_app
-from elastic_images.web.bulkheads import Bounds, default_bounds
+from elastic_images.web.bulkheads import Bulkheads, default_bulkheads
 from elastic_images.web.request_path import key_in_path
 from elastic_images.web.services import Body
 
@@ -127,7 +127,7 @@ class FakeImages:
     def page(self, *, prefix: str = "", limit: int = 100, cursor: str | None = None, order: str = "key") -> ImagePage:
         self._enter()
         if cursor is not None and not cursor.startswith("after:"):
-            raise InvalidRequest("This cursor is none that a listing gave.")
+            raise InvalidRequest("Invalid cursor.")
         keys = sorted((key for key in self.stored if key.startswith(prefix)), key=str.encode)
         if order == "newest":
             keys.reverse()
@@ -178,7 +178,7 @@ class FakeImages:
         if (if_match is not None and (etag is None or if_match not in ("*", etag))) or (if_none_match == "*" and old):
             raise PreconditionFailed("A condition does not hold.")
         if old is not None and not actor.admin and old.owner_id != actor.user:
-            raise Forbidden("This image belongs to somebody else.")
+            raise Forbidden("This image belongs to another user.")
 
 
 class FakePool:
@@ -289,11 +289,13 @@ def open_accounts_for_tests(folder: Path) -> Iterator[Accounts]:
 
 
 @contextmanager
-def open_web(folder: Path, *, bounds: Bounds | None = None, **overrides: Any) -> Iterator[Web]:
+def open_web(folder: Path, *, bulkheads: Bulkheads | None = None, **overrides: Any) -> Iterator[Web]:
     """A web app; `overrides` are settings."""
     settings = web_settings(folder, **overrides)
     with open_accounts_for_tests(folder) as accounts:
         images, pool, guard = FakeImages(), FakePool(), Guard(accounts, settings)
         plane = FakePlane(images)
-        services = WebServices(images=images, pool=pool, plane=plane, guard=guard, bounds=bounds or default_bounds())
+        services = WebServices(
+            images=images, pool=pool, plane=plane, guard=guard, bulkheads=bulkheads or default_bulkheads()
+        )
         yield Web(create_app(services, settings), accounts, guard, images, pool, plane)

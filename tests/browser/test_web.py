@@ -61,7 +61,7 @@ def row(page: Page, key: str) -> Locator:
 
 def expect_stored(page: Page, *keys: str) -> None:
     for key in keys:
-        expect(row(page, key).locator("[data-words]")).to_have_text("Stored")
+        expect(row(page, key).locator("[data-words]")).to_have_text("Uploaded")
 
 
 def bring(page: Page, kind: str, *files: FilePayload) -> None:
@@ -141,8 +141,8 @@ def test_a_failed_upload_says_why_and_is_retried(admin: Visit, system: System, p
     page.route("**/api/images/**", lambda route: route.abort("connectionreset"))
     choose(page, payload(photos[0], "broken.jpg"), payload(photos[1], "broken too.jpg"))
     for key in ("broken.jpg", "broken too.jpg"):
-        expect(row(page, key)).to_contain_text("The connection broke")
-    expect(page.locator("[data-summary]")).to_have_text("0 of 2 files stored, 2 failed.")
+        expect(row(page, key)).to_contain_text("The connection was lost")
+    expect(page.locator("[data-summary]")).to_have_text("0 of 2 files uploaded, 2 failed.")
     page.unroute("**/api/images/**")
     row(page, "broken.jpg").get_by_role("button", name="Retry").click()
     expect_stored(page, "broken.jpg")
@@ -161,14 +161,14 @@ def test_what_is_no_image_is_refused_with_a_clear_word(admin: Visit, tmp_path: P
         big.truncate(25_000_001)
     page.locator("#files").set_input_files(sorted(tmp_path.iterdir()))
     for key, words in {
-        "notes.txt": "This is not an image.",
-        "fake.png": "Not an image of a kind that is stored here",
+        "notes.txt": "Not an image.",
+        "fake.png": "Unsupported format",
         "empty.png": "The file is empty.",
         "big.png": "at most 25.0 MB",
         "llll": "at most 255 characters",
     }.items():
         expect(row(page, key)).to_contain_text(words)
-    expect(page.locator("[data-summary]")).to_have_text("0 of 5 files stored, 5 failed.")
+    expect(page.locator("[data-summary]")).to_have_text("0 of 5 files uploaded, 5 failed.")
     expect(page.get_by_role("button", name="Retry")).to_have_count(0)  # it would fail again
 
 
@@ -205,15 +205,15 @@ def test_a_question_before_anything_is_replaced(admin: Visit, system: System, ph
     page = admin.go("/upload?folder=there")
     choose(page, *(payload(photos[0], key.rpartition("/")[2]) for key in keys))
     for key in keys:
-        expect(row(page, key)).to_contain_text("There is an image with this key already")
+        expect(row(page, key)).to_contain_text("An image with this name already exists")
     # Somebody is faster than the answer: what the person saw is not what is there.
     system.admin().put(keys[0], tiny(11))
     page.get_by_role("button", name=f"Replace {keys[0]}").click()
-    expect(row(page, keys[0])).to_contain_text("There is an image with this key already")
+    expect(row(page, keys[0])).to_contain_text("An image with this name already exists")
     assert stored(system, keys[0]) == tiny(11)
     page.get_by_role("button", name=f"Replace {keys[0]}").click()
     expect_stored(page, keys[0])
-    page.get_by_role("button", name=f"Keep both {keys[1]}").click()
+    page.get_by_role("button", name=f"Keep both: {keys[1]}").click()
     expect_stored(page, "there/kept-2.png")
     page.get_by_role("button", name=f"Skip {keys[2]}").click()
     expect(row(page, keys[2])).to_contain_text("Skipped")
@@ -239,15 +239,15 @@ def names(page: Page) -> list[str]:
 
 def test_search_while_typing(admin: Visit, many: list[str]) -> None:
     page = admin.go("/")
-    box = page.get_by_role("searchbox", name="Keys that begin with")
+    box = page.get_by_role("searchbox", name="Search images")
     box.press_sequentially("many/03")
     expect(page.locator(".tile")).to_have_count(10)
-    expect(page.locator("#results [role=status]")).to_have_text("10 images, sorted by key")
+    expect(page.locator("#results [role=status]")).to_have_text("10 images, sorted by name")
     assert names(page) == [key.rpartition("/")[2] for key in many[30:40]]
     assert page.url.endswith("/?prefix=many%2F03")
     expect(page.locator("[data-upload-link]")).to_have_attribute("href", "/upload?folder=many")
     box.press_sequentially("x")
-    expect(page.get_by_role("heading", name="Nothing found")).to_be_visible()
+    expect(page.get_by_role("heading", name="No results")).to_be_visible()
     page.get_by_role("link", name="All images").click()
     expect(page.locator(".tile")).to_have_count(48)
 
@@ -255,10 +255,10 @@ def test_search_while_typing(admin: Visit, many: list[str]) -> None:
 def test_more_is_put_below_and_is_there_when_one_comes_back(admin: Visit, many: list[str]) -> None:
     page = admin.go("/?prefix=many/")
     expect(page.locator(".tile")).to_have_count(48)
-    expect(page.locator("#results [role=status]")).to_have_text("48 or more images, sorted by key")
+    expect(page.locator("#results [role=status]")).to_have_text("48+ images, sorted by name")
     page.get_by_role("link", name="Show more").click()
     expect(page.locator(".tile")).to_have_count(60)
-    expect(page.locator("#results [role=status]")).to_have_text("60 images, sorted by key")
+    expect(page.locator("#results [role=status]")).to_have_text("60 images, sorted by name")
     expect(page.get_by_role("link", name="Show more")).to_have_count(0)
     assert names(page) == [key.rpartition("/")[2] for key in many]
     expect(page.locator(".tile a").nth(48)).to_be_focused()
@@ -273,8 +273,8 @@ def test_the_two_orders(admin: Visit, system: System) -> None:
     system.admin().put("zzz-newest.png", tiny(200))
     page = admin.go("/")
     assert names(page)[0] == "zzz-newest.png"
-    page.get_by_role("link", name="By key").click()
-    expect(page.get_by_role("link", name="By key")).to_have_attribute("aria-current", "true")
+    page.get_by_role("link", name="By name").click()
+    expect(page.get_by_role("link", name="By name")).to_have_attribute("aria-current", "true")
     expect(page.locator(".tile .name").first).not_to_have_text("zzz-newest.png")
     assert "zzz-newest.png" not in names(page)
 
@@ -304,7 +304,7 @@ def test_an_image_page_tells_and_gives(admin: Visit, system: System, photos: tup
         expect(side).to_contain_text(fact)
     expect(side.locator(".node-badge")).to_have_text(f"n{facts['node']}")
     expect(side.locator("#cached")).to_contain_text("X-Cache:")
-    page.get_by_role("link", name="Ask again").click()
+    page.get_by_role("link", name="Check again").click()
     expect(side.locator("#cached")).to_contain_text("In memory")
     address = f"{admin.url}/images/told/a%20%281%29%20%5Bx%5D.jpg"
     html = f'<img src="{address}" alt="a (1) [x].jpg" width="{photo.width}" height="{photo.height}">'
@@ -333,19 +333,19 @@ def test_replace(admin: Visit, system: System, photos: tuple[Photograph, ...]) -
     page = admin.go("/view/replaced.png")
 
     def replace_by(name: str, body: bytes) -> None:
-        page.get_by_label("Replace it by another file").set_input_files(
+        page.get_by_label("Replace with another file").set_input_files(
             {"name": name, "mimeType": "image/png", "buffer": body}
         )
         page.get_by_role("button", name="Replace", exact=True).click()
 
     replace_by("no.png", b"no image")
-    expect(page.get_by_role("alert")).to_contain_text("Not an image of a kind that is stored here")
+    expect(page.get_by_role("alert")).to_contain_text("Unsupported format")
     system.admin().put("replaced.png", tiny(2))
     replace_by("late.png", photos[0].body)
     expect(page.get_by_role("alert")).to_contain_text("meanwhile")
     page.reload()
     replace_by("good.png", photos[0].body)
-    expect(page.get_by_role("status").filter(has_text="The image was replaced.")).to_be_visible()
+    expect(page.get_by_role("status").filter(has_text="Image replaced.")).to_be_visible()
     assert stored(system, "replaced.png") == photos[0].body
     expect(page.locator(".facts").first).to_contain_text("Version3")
 
@@ -359,8 +359,8 @@ def test_delete_asks_first(admin: Visit, system: System) -> None:
     expect(dialog).to_be_hidden()
     assert system.client().request("HEAD", "/images/gone.png").status == 200
     page.get_by_role("button", name="Delete", exact=True).click()
-    dialog.get_by_role("button", name="Delete the image").click()
-    expect(page.get_by_role("status").filter(has_text="The image was deleted.")).to_be_visible()
+    dialog.get_by_role("button", name="Delete image").click()
+    expect(page.get_by_role("status").filter(has_text="Image deleted.")).to_be_visible()
     assert system.client().request("HEAD", "/images/gone.png").status == 404
 
 

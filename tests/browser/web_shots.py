@@ -53,7 +53,7 @@ def upload_some(page: Page) -> None:
     ]
     files.append({"name": "notes.txt", "mimeType": "text/plain", "buffer": b"words"})
     page.locator("#files").set_input_files(files)
-    expect(page.locator("[data-summary]")).to_have_text("1 of 4 files stored, 1 failed, 1 question.")
+    expect(page.locator("[data-summary]")).to_have_text("1 of 4 files uploaded, 1 failed, 1 needs your decision.")
 
 
 def ask_to_delete(page: Page) -> None:
@@ -79,8 +79,8 @@ def tiles_are_there(page: Page) -> None:
 
 def new_token(page: Page) -> None:
     """A token that was just made."""
-    page.get_by_label("What it is for").fill("Nightly backup")
-    page.get_by_role("button", name="Make a token").click()
+    page.get_by_label("Name", exact=True).fill("Nightly backup")
+    page.get_by_role("button", name="Create token").click()
     page.locator("#secret").wait_for()
 
 

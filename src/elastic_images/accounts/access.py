@@ -1,4 +1,4 @@
-"""Who may do what: the rules that routes declare, and what each mode of `ANONYMOUS` opens. Pure.
+"""Access rules: what routes require, and what each `ANONYMOUS` mode opens to everyone. Pure.
 
 The table is in this room's README.
 """
@@ -19,7 +19,7 @@ _ANONYMOUS_SCOPES = {"none": NO_SCOPES, "read": NO_SCOPES, "write": widen(["writ
 
 
 def scopes_for_everybody(mode: Anonymous) -> frozenset[str]:
-    """What anybody may do without credentials. Reading an image by its address is apart: see `images_are_open`."""
+    """What anyone may do without credentials, except reading an image by its URL: see `images_are_open`."""
     return _ANONYMOUS_SCOPES[mode]
 
 
@@ -29,19 +29,19 @@ def images_are_open(mode: Anonymous) -> bool:
 
 
 def effective(mode: Anonymous, principal: Principal) -> Principal:
-    """The principal with what the mode gives to everybody: nobody loses a right by saying who he is."""
+    """The principal with the scopes that the mode gives everyone, so that logging in never removes a right."""
     return principal.with_scopes(scopes_for_everybody(mode))
 
 
 def authorise(mode: Anonymous, rule: Rule, method: str, principal: Principal) -> None:
-    """Let the request pass, or say why not. `principal` is an `effective` one.
+    """Return if the request is allowed, else raise. `principal` must come from `effective`.
 
-    Rules: `public` and `login` let everybody pass; `image` is reading an image by its address; `read`, `write` and
-    `admin` need that scope; `account` is for a person about himself and needs his session, not a token of his.
+    Rules: `public` and `login` allow everyone; `image` is reading an image by its URL; `read`, `write` and `admin`
+    need that scope; `account` covers a user's own account and needs a session: a token is not enough.
 
     Raises:
-        Unauthenticated: credentials would help.
-        Forbidden: the caller is known, and may not.
+        Unauthenticated: the caller sent no credentials.
+        Forbidden: the caller lacks the right.
     """
     if rule in ("public", "login"):
         return
@@ -53,18 +53,18 @@ def authorise(mode: Anonymous, rule: Rule, method: str, principal: Principal) ->
     else:
         scope = "read" if rule == "image" else rule
         allowed = scope in principal.scopes
-        needed = f"the right {scope!r}"
+        needed = f"the scope {scope!r}"
     if allowed:
         return
     if principal.is_anonymous:
         raise Unauthenticated("Log in, or send an API token as 'Authorization: Bearer ...'.")
-    raise Forbidden(f"This needs {needed}.")
+    raise Forbidden(f"This requires {needed}.")
 
 
 def safe_next(target: str | None, default: str = "/") -> str:
-    r"""Where to go after the login: `target` where it is a path on this host, else `default`.
+    r"""Where to go after login: `target` if it is a path on this host, else `default`.
 
-    Browsers take `//host`, `/\host` and such with tabs or line ends between for addresses of other hosts.
+    Browsers treat `//host` and `/\host`, even with tabs or newlines in between, as URLs of other hosts.
     """
     if not target or not target.startswith("/") or target[1:2] in ("/", "\\"):
         return default

@@ -1,4 +1,4 @@
-"""The room's door: everything about users, sessions and tokens that an app or the command line needs."""
+"""The entry point to users, sessions and tokens, for the apps and the command line."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _log = logging.getLogger(__name__)
 
 
 class Accounts:
-    """Users, sessions and tokens, kept in one database. Safe to share between threads.
+    """Users, sessions and tokens in one database. Thread-safe.
 
     Attributes:
         users: create and change users.
@@ -50,18 +50,18 @@ class Accounts:
         self.tokens = Tokens(self._transactions, clock)
 
     def log_in(self, name: str, password: str, *, address: str = "", user_agent: str = "") -> NewSession:
-        """Begin a session. A wrong name, a wrong password and a disabled user look alike, in words and in time.
+        """Start a session. Unknown name, wrong password and disabled user give the same error after the same time.
 
         Raises:
-            Unauthenticated: one of these three.
-            TooManyRequests: too many attempts failed for this account or this address.
-            Unavailable: the database does not answer, or too many people log in at once.
+            Unauthenticated: any of these three.
+            TooManyRequests: too many failed attempts for this account or address.
+            Unavailable: the database is not responding, or too many people are logging in at once.
         """
         user_id = self.check_password(name, password, address=address)
         return self.sessions.start(user_id, address, user_agent)
 
     def check_password(self, name: str, password: str, *, address: str = "") -> int:
-        """The id of the user who has this name and password. Counts as a login for the limits; raises as `log_in`."""
+        """The id of the user with this name and password. Counts as a login attempt; raises like `log_in`."""
         self._attempts.begin(name, address)
         with self._transactions.read() as connection:
             row = connection.execute(select(users).where(users.c.folded_name == fold_name(name))).one_or_none()
@@ -75,24 +75,24 @@ class Accounts:
         return int(row.id)
 
     def of_session(self, secret: str) -> tuple[Session, Principal] | None:
-        """Who has the session behind a cookie; None where it is none."""
+        """The session of a cookie and its user, or None."""
         return self.sessions.find(secret)
 
     def of_token(self, secret: str) -> Principal | None:
-        """Who has an API token; None where it is none."""
+        """The owner of an API token, or None."""
         return self.tokens.find(secret)
 
     def check_database(self) -> None:
-        """Raises Unavailable where the database does not answer."""
+        """Raises Unavailable if the database is not responding."""
         with self._transactions.read() as connection:
             connection.execute(select(users.c.id).limit(1))
 
     def close(self) -> None:
-        """Close the connections to the database."""
+        """Close the database connections."""
         self._transactions.engine.dispose()
 
     def _keep_hash(self, user_id: int, old: str, new: str) -> None:
-        # Only over the hash that was checked: the password may have been changed meanwhile.
+        # Replace only the hash that was checked: the password may have changed since.
         with self._transactions.write() as connection:
             connection.execute(
                 update(users).where(users.c.id == user_id, users.c.password_hash == old).values(password_hash=new)
@@ -100,5 +100,5 @@ class Accounts:
 
 
 def open_accounts(settings: Settings) -> Accounts:
-    """The accounts of an installation. Connects to the database when it is first asked; `close` it at the end."""
+    """The accounts of an installation. Connects to the database on first use; call `close` when done."""
     return Accounts(open_engine(settings.database, pool_size=4), session_seconds=settings.session_hours * 3600.0)

@@ -1,4 +1,4 @@
-"""The first administrator, and the token by which the command line on this machine works without a password."""
+"""The first administrator, and the token that lets the command line on this machine work without a password."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CLI_TOKEN_FILE = "cli-token"  # noqa: S105 - a file's name
 
 @dataclass(frozen=True, slots=True)
 class FirstAdministrator:
-    """An administrator just made. `file` holds the password where it was generated; None where it was preset."""
+    """The administrator just created. `file` holds a generated password; None if the password was preset."""
 
     name: str
     password: str = field(repr=False)
@@ -29,18 +29,18 @@ class FirstAdministrator:
 
 
 def ensure_first_administrator(engine: Engine, settings: Settings) -> FirstAdministrator | None:
-    """Make the administrator `admin` where there is no user yet, and the command line's token; safe to repeat.
+    """Create the user `admin` if there are no users, and the command line's token. Idempotent.
 
-    His password is `settings.admin_password`, or generated and kept in DATA/admin-password (mode 600) before he is
-    made, so that no crash leaves an administrator whose password nobody knows. The token is kept in DATA/cli-token
-    (mode 600), and replaced where it is there but no longer good.
+    The password is `settings.admin_password`, or generated and saved in DATA/admin-password (mode 600) before the user
+    is created, so a crash cannot leave an administrator with an unknown password. The token is saved in DATA/cli-token
+    (mode 600), and replaced when it is no longer valid.
 
     Returns:
-        Who was made; None where there were users already.
+        The new administrator, or None if there were users already.
 
     Raises:
         InvalidRequest: the preset password is too short.
-        Unavailable: the database does not answer.
+        Unavailable: the database is not responding.
         OSError: the data folder cannot be written.
     """
     accounts = Accounts(engine, session_seconds=settings.session_hours * 3600.0)

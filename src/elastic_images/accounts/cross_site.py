@@ -1,9 +1,9 @@
-"""The cross-site rule: no page of another site changes anything here, in any mode. Pure.
+"""The cross-site rule: pages of other sites may not change anything here, in any mode. Pure.
 
-A browser says where a request comes from in `Sec-Fetch-Site` (to https and localhost) and in `Origin` (with everything
-but GET and HEAD, in every browser since 2020). Another port of this host is another origin, and refused too: whoever
-serves pages there is not us. Who sends neither header is a program, or a browser older than that; a program is let
-pass, a session's cookie alone is not (see `needs_form_token`).
+Browsers name a request's source in `Sec-Fetch-Site` (for https and localhost) and in `Origin` (for everything except
+GET and HEAD, in all browsers since 2020). Another port on this host is another origin and is refused too. A request
+with neither header comes from a program or an older browser: programs may pass, but a session cookie alone is not
+enough (see `needs_form_token`).
 """
 
 from __future__ import annotations
@@ -18,30 +18,30 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 def check_cross_site(method: str, *, host: str | None, origin: str | None, fetch_site: str | None) -> None:
-    """Let a request pass that changes nothing or comes from our own pages, a program, or the person himself.
+    """Return if the request changes nothing, or comes from our own pages, a program, or direct navigation.
 
     Args:
         method: the HTTP method.
-        host: the `Host` the client named, as `TRUSTED_PROXIES` lets it be known.
+        host: the client's `Host`, as `Proxies` reports it.
         origin: the `Origin` header.
         fetch_site: the `Sec-Fetch-Site` header.
 
     Raises:
-        CrossSite: it does not.
+        CrossSite: it comes from another site.
     """
     if method in SAFE_METHODS:
         return
     if fetch_site is not None and fetch_site not in ("same-origin", "none"):
-        raise CrossSite("A page of another site may not change anything here.")
+        raise CrossSite("Pages of other sites may not make changes here.")
     if origin is not None and not is_same_origin(origin, host):
-        raise CrossSite("The request's Origin is not this site. Behind a proxy, pass the Host header on.")
+        raise CrossSite("The request's Origin is not this site. If you use a proxy, make it forward the Host header.")
 
 
 def is_same_origin(origin: str, host: str | None) -> bool:
-    """Whether the origin's host and port are those of the `Host` header.
+    """Whether the origin matches the host and port of the `Host` header.
 
-    A `Host` without a port has the default port of the origin's scheme: behind a proxy that ends TLS we cannot know
-    which scheme the browser used.
+    A `Host` without a port gets the default port of the origin's scheme: behind a proxy that terminates TLS, the
+    browser's scheme is unknown.
     """
     wanted = split_host(host or "")
     try:
@@ -56,7 +56,7 @@ def is_same_origin(origin: str, host: str | None) -> bool:
 
 
 def needs_form_token(method: str, *, via_session: bool, origin: str | None, fetch_site: str | None) -> bool:
-    """Whether a request needs the session's form token, for want of anything else that says where it comes from."""
+    """Whether only the session's form token can show that a request comes from our pages."""
     return via_session and method not in SAFE_METHODS and origin is None and fetch_site is None
 
 

@@ -1,4 +1,4 @@
-"""Transactions of this room: none of the database's own errors crosses its door."""
+"""Transactions that turn database errors into ours."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _TROUBLE = (OperationalError, InterfaceError, PoolTimeout)
 
 
 class Transactions:
-    """Short transactions on one engine. Safe to share between threads.
+    """Short transactions on one engine. Thread-safe.
 
-    An IntegrityError is let through: only the store that wrote knows what it means.
+    IntegrityError passes through: only the caller knows what it means.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -28,25 +28,25 @@ class Transactions:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A transaction that only reads. Raises Unavailable where the database does not answer."""
+        """A read transaction. Raises Unavailable if the database is not responding."""
         try:
             with self.engine.begin() as connection:
                 yield connection
         except _TROUBLE as error:
-            raise Unavailable("The database does not answer.") from error
+            raise Unavailable("The database is not responding.") from error
 
     def first(self, query: PreparedQuery, **values: Any) -> tuple[Any, ...] | None:
-        """The row of `query`. Raises Unavailable where the database does not answer."""
+        """The first row of `query`. Raises Unavailable if the database is not responding."""
         try:
             return query.first(**values)
         except _TROUBLE as error:
-            raise Unavailable("The database does not answer.") from error
+            raise Unavailable("The database is not responding.") from error
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """A transaction that writes. Raises Unavailable where the database does not answer."""
+        """A write transaction. Raises Unavailable if the database is not responding."""
         try:
             with write_transaction(self.engine) as connection:
                 yield connection
         except _TROUBLE as error:
-            raise Unavailable("The database does not answer.") from error
+            raise Unavailable("The database is not responding.") from error

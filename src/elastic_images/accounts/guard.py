@@ -1,4 +1,4 @@
-"""What stands before every route of `web` and `manager`: Host, cross-site rule, who asks, and whether he may."""
+"""The checks before every route of `web` and `manager`: Host, cross-site rule, authentication, authorisation."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _MAX_KNOWN_HOSTS = 256
 
 
 def rule(name: Rule) -> Callable[[View], View]:
-    """Declare who may call a view; see `access.authorise` for the rules. Stands below the route's decorator."""
+    """Declare who may call a view; see `access.authorise` for the rules. Goes below the route decorator."""
 
     def declare(view: View) -> View:
         setattr(view, _RULE, name)
@@ -41,28 +41,23 @@ def rule(name: Rule) -> Callable[[View], View]:
     return declare
 
 
-def undeclared(app: Flask) -> list[str]:
-    """The endpoints of an app that declare no rule, and so answer 500. For tests."""
-    return sorted(name for name in app.view_functions if _rule_of(app, name) is None)
-
-
 def current_principal() -> Principal:
-    """Who makes the request that is being answered."""
+    """The principal of the current request."""
     return cast("Principal", g.principal)
 
 
 class Guard:
-    """One for each app. Safe to share between threads; `install` is called once, before the first request."""
+    """One per app. Thread-safe; call `install` once, before the first request."""
 
     def __init__(self, accounts: Accounts, settings: Settings, *, login_path: str = "/login") -> None:
-        """Raises InvalidRequest where `TRUSTED_PROXIES` makes no sense, ValueError without a secret key."""
+        """Raises InvalidRequest for bad `TRUSTED_PROXIES`, ValueError without a secret key."""
         if not settings.secret_key:
             raise ValueError("the cookie's name needs the installation's secret key")
         self.accounts = accounts
         self.mode = cast("Anonymous", settings.anonymous)
         installation = hashlib.sha256(b"cookie-name:" + settings.secret_key.encode()).hexdigest()[:12]
         self.cookie_name = f"elastic_images_{installation}"
-        """Cookies ignore ports: without the installation's id, two systems on one machine would log each other out."""
+        """Includes the installation: cookies ignore ports, so two systems on one machine would log each other out."""
         machine = socket.gethostname()
         self._hosts = host_rules(
             bind=settings.host,
@@ -75,12 +70,12 @@ class Guard:
         self._login_path = login_path
 
     def install(self, app: Flask) -> None:
-        """Check every request of `app`, and give its templates `form_token()` and `principal()`."""
+        """Check every request to `app`, and give its templates `form_token()` and `principal()`."""
         app.before_request(self._check)
         app.after_request(_set_headers)
         app.jinja_env.globals.update(form_token=self.form_token, principal=current_principal)
 
-    # For the data plane, which answers before Flask is asked.
+    # For the data plane, which answers before Flask.
 
     @property
     def images_are_open(self) -> bool:
@@ -88,25 +83,16 @@ class Guard:
         return images_are_open(self.mode)
 
     def host_allowed(self, environ: Mapping[str, Any]) -> bool:
-        """Whether the request's `Host` is ours. Fast for hosts it has seen."""
+        """Whether the request's `Host` is ours. Fast for hosts seen before."""
         return self._allows(self._proxies.client(environ).host)
-
-    def principal_of(self, environ: Mapping[str, Any]) -> Principal:
-        """Who makes a request, given its WSGI environ; asks the database where credentials came with it.
-
-        Raises:
-            Unauthenticated: an API token came that is none.
-            Unavailable: the database does not answer.
-        """
-        return self._identify(environ)[0]
 
     # For login pages.
 
     def log_in(self, response: BaseResponse, name: str, password: str) -> NewSession:
-        """Begin a session and put its cookie on `response`; the session of before, if there was one, ends.
+        """Start a session and set its cookie on `response`. The browser's previous session ends.
 
         Raises:
-            Unauthenticated, TooManyRequests, Unavailable: as `Accounts.log_in`.
+            Unauthenticated, TooManyRequests, Unavailable: see `Accounts.log_in`.
         """
         client = cast("Client", g.client)
         new = self.accounts.log_in(
@@ -124,12 +110,12 @@ class Guard:
         return new
 
     def log_out(self, response: BaseResponse) -> None:
-        """End the session of the request, if it has one, and take the cookie away."""
+        """End the request's session, if any, and delete its cookie."""
         self._end_session()
         response.delete_cookie(self.cookie_name, httponly=True, samesite="Lax")
 
     def form_token(self) -> str:
-        """What a form carries in its hidden field `form_token`; empty without a session."""
+        """The value of a form's hidden field `form_token`; empty without a session."""
         session = cast("Session | None", g.get("session"))
         return session.form_token if session else ""
 
@@ -153,12 +139,12 @@ class Guard:
         if request.path in OPEN_PATHS:
             return None
         if not self._allows(client.host):
-            raise InvalidRequest("This Host is not one of ours. Where it should be, add it to ALLOWED_HOSTS.")
+            raise InvalidRequest("Unknown Host. If it is yours, add it to ALLOWED_HOSTS.")
         origin, fetch_site = request.headers.get("Origin"), request.headers.get("Sec-Fetch-Site")
         check_cross_site(request.method, host=client.host, origin=origin, fetch_site=fetch_site)
         if request.endpoint is None:
-            return None  # no such route: Flask says so
-        declared = _rule_of(current_app, request.endpoint)
+            return None  # Flask answers 404 or 405
+        declared = rule_of(current_app, request.endpoint)
         if declared is None:
             raise RuntimeError(f"the route {request.endpoint!r} declares no rule")
         if declared == "public" or (declared == "image" and self.images_are_open):
@@ -182,7 +168,7 @@ class Guard:
         if kind.lower() == "bearer":
             principal = self.accounts.of_token(secret.strip())
             if principal is None:
-                raise Unauthenticated("This token is unknown, revoked or over.")
+                raise Unauthenticated("Invalid, expired or revoked token.")
             return effective(self.mode, principal), None
         cookie = environ.get("HTTP_COOKIE")
         secret = parse_cookie(str(cookie)).get(self.cookie_name) or "" if cookie else ""
@@ -193,41 +179,42 @@ class Guard:
         return effective(self.mode, principal), session
 
     def _check_form_token(self) -> None:
-        # Only small forms are read here: a file's body belongs to the view.
+        # Read only small forms here: file uploads belong to the view.
         in_form = request.mimetype == "application/x-www-form-urlencoded"
         sent = request.headers.get("X-Form-Token") or (request.form.get(FORM_TOKEN) if in_form else None) or ""
         if not hmac.compare_digest(sent.encode("utf-8", "replace"), self.form_token().encode()):
-            raise CrossSite("Nothing says that a page of ours sent this. Load the page anew, or use an API token.")
+            raise CrossSite("The form token is missing or wrong. Reload the page, or use an API token.")
 
     def _login_address(self) -> str:
         if request.method not in ("GET", "HEAD"):
             return self._login_path
-        # Encoded twice: a key may have spaces, question marks and the like, and the address is itself a parameter.
+        # Quoted twice: keys may contain spaces or question marks, and the whole URL becomes a parameter.
         query = f"?{request.query_string.decode('latin-1')}" if request.query_string else ""
         return f"{self._login_path}?next={quote(quote(request.path) + query, safe='/')}"
 
 
-def _rule_of(app: Flask, endpoint: str) -> Rule | None:
+def rule_of(app: Flask, endpoint: str) -> Rule | None:
+    """The rule that an endpoint declares; None if it declares none, and so answers 500."""
     if endpoint == "static" or endpoint.endswith(".static") or f"/{endpoint}" in OPEN_PATHS:
         return "public"
     return cast("Rule | None", getattr(app.view_functions.get(endpoint), _RULE, None))
 
 
 def _wants_page() -> bool:
-    """Whether to show the caller the way to the login, and not the problem document."""
+    """Whether to redirect to the login page instead of sending a problem document."""
     accepted = request.headers.get("Accept") or "*/*"
     if request.path == "/" and request.method in ("GET", "HEAD") and "Authorization" not in request.headers:
-        # Whoever only looks whether the system is up takes anything, and gets what a person gets.
+        # Uptime checks accept anything; send them where a browser would go.
         return "text/html" in accepted or "*/*" in accepted
     return not request.path.startswith("/api/") and "text/html" in accepted
 
 
 def _set_headers(response: Response) -> Response:
-    # Not `no-referrer`: with that, browsers send `Origin: null` with our own forms.
+    # `no-referrer` would make browsers send `Origin: null` with our own forms.
     response.headers.setdefault("Referrer-Policy", "same-origin")
     response.headers.setdefault("X-Content-Type-Options", "nosniff")
     if response.status_code == Unauthenticated.status:
         response.headers.setdefault("WWW-Authenticate", "Bearer")
-    if request.endpoint and _rule_of(current_app, request.endpoint) not in ("public", "image"):
+    if request.endpoint and rule_of(current_app, request.endpoint) not in ("public", "image"):
         response.headers.setdefault("Cache-Control", "no-store")
     return response

@@ -1,8 +1,8 @@
 """Which `Host` headers are ours. Pure.
 
-A page of an attacker can make its own name mean our address (DNS rebinding); the browser then takes our answers for
-the attacker's own. Such a request carries the attacker's *name* in `Host`. An IP address as `Host` cannot be rebound,
-so any address is taken where the system listens on more than the loopback.
+With DNS rebinding, an attacker's host name resolves to our address, and the browser treats our answers as the
+attacker's. Such requests carry the attacker's *name* in `Host`. An IP address cannot be rebound, so any address is
+accepted when the system listens beyond loopback.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
 
 
 def split_host(header: str) -> tuple[str, int | None] | None:
-    """`name` or `name:port` as (name in lower case, port), IPv6 without its brackets; None where it is neither."""
+    """Split `name` or `name:port` into the lower-case name (IPv6 without brackets) and the port; None if invalid."""
     text = header.strip()
     if text.startswith("["):
         name, closed, rest = text[1:].partition("]")
@@ -32,7 +32,7 @@ def split_host(header: str) -> tuple[str, int | None] | None:
 
 
 def parse_address(text: str) -> IPv4Address | IPv6Address | None:
-    """The IP address, an IPv4 one inside IPv6 as IPv4; None where the text is none."""
+    """The IP address (IPv4-mapped IPv6 as IPv4), or None."""
     try:
         address = ip_address(text)
     except ValueError:
@@ -42,7 +42,7 @@ def parse_address(text: str) -> IPv4Address | IPv6Address | None:
 
 @dataclass(frozen=True, slots=True)
 class HostRules:
-    """Names without port, in lower case; suffixes begin with a dot."""
+    """Lower-case names without ports; suffixes start with a dot."""
 
     names: frozenset[str]
     suffixes: tuple[str, ...] = ()
@@ -50,7 +50,7 @@ class HostRules:
     anything: bool = False
 
     def allow(self, header: str | None) -> bool:
-        """Whether a request with this `Host` is for us. The port is left aside: proxies and tunnels change it."""
+        """Whether this `Host` is ours. The port is ignored: proxies and tunnels change it."""
         if self.anything:
             return True
         split = split_host(header or "")
@@ -66,10 +66,10 @@ class HostRules:
 def host_rules(
     *, bind: str, advertise: str | None, allowed_hosts: Iterable[str], machine_names: Iterable[str]
 ) -> HostRules:
-    """What may stand in `Host`.
+    """Which hosts to allow.
 
-    Always the loopback's names, `bind`, `advertise` and `allowed_hosts` (`.example.org` and `*.example.org` mean all
-    names below, `*` everything). Where `bind` is not loopback also `machine_names` and every IP address.
+    Always the loopback names, `bind`, `advertise` and `allowed_hosts` (`.example.org` and `*.example.org` allow all
+    subdomains, `*` allows everything). If `bind` is not loopback, also `machine_names` and every IP address.
     """
     names = {*_LOOPBACK_NAMES}
     suffixes = []

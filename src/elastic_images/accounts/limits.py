@@ -1,4 +1,4 @@
-"""How many logins may fail, kept in the database: for each account and for each address, over all processes."""
+"""Limits on failed logins per account and per address, counted in the database across all processes."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ _TRIES = 8
 
 @dataclass(frozen=True, slots=True)
 class LoginLimits:
-    """How many attempts may fail in a window, which begins with the first of them."""
+    """How many attempts may fail within a window that starts with the first one."""
 
     account_failures: int = 10
     address_failures: int = 30
-    """More than for an account: a whole office may share an address."""
+    """Higher than per account: a whole office may share an address."""
     window_seconds: float = 900.0
 
 
 class LoginAttempts:
-    """Counts attempts. Safe to share between threads and processes.
+    """Counts attempts. Thread-safe and process-safe.
 
-    An attempt counts from its begin, before the password is looked at: else a hundred attempts at once would all pass.
+    An attempt counts before its password is checked; otherwise a hundred parallel attempts would all pass.
     """
 
     def __init__(
@@ -44,25 +44,25 @@ class LoginAttempts:
         self._limits = limits or LoginLimits()
 
     def begin(self, name: str, address: str) -> None:
-        """Count an attempt as failed, until `succeeded` takes it back.
+        """Count an attempt as failed until `succeeded` is called.
 
         Raises:
-            TooManyRequests: the account or the address has used its attempts up; this one is not counted.
-            Unavailable: the database does not answer.
+            TooManyRequests: the account or address has no attempts left; this one is not counted.
+            Unavailable: the database is not responding.
         """
         for _ in range(_TRIES):
             try:
                 with self._transactions.write() as connection:
-                    # One order for all, so that no two attempts wait for each other.
+                    # A fixed order prevents deadlocks.
                     for subject, limit in sorted(self._subjects(name, address).items()):
                         self._count(connection, subject, limit)
             except IntegrityError:
-                continue  # another process counted the subject's first attempt meanwhile
+                continue  # another process inserted the row first
             return
         raise Unavailable("Too many people are logging in at once.")
 
     def succeeded(self, name: str, address: str) -> None:
-        """The password was right: the account's failures are forgotten, the address gets this attempt back."""
+        """Clear the account's failures and uncount this attempt for the address."""
         with self._transactions.write() as connection:
             over = self._clock() - self._limits.window_seconds
             connection.execute(delete(login_attempts).where(login_attempts.c.window_started_at < over))
@@ -95,18 +95,18 @@ class LoginAttempts:
             values = {"attempts": row.attempts + 1}
         else:
             raise TooManyRequests(
-                "Too many logins failed. Wait before the next one.", retry_after_seconds=max(1, math.ceil(rest))
+                "Too many failed logins. Try again later.", retry_after_seconds=max(1, math.ceil(rest))
             )
         connection.execute(update(login_attempts).where(login_attempts.c.subject == subject).values(values))
 
 
 def _account(name: str) -> str:
-    # A hash: people type passwords into the field for the name, and unknown names have any length.
+    # Hashed: people type passwords into the name field, and unknown names can have any length.
     return "account:" + hashlib.sha256(fold_name(name).encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def _address(text: str) -> str:
     address = parse_address(text)
     if isinstance(address, IPv6Address):
-        return f"address:{ip_network((address, 64), strict=False)}"  # one subscriber has a whole /64
+        return f"address:{ip_network((address, 64), strict=False)}"  # one subscriber owns a whole /64
     return f"address:{address}" if address else "address:unknown"

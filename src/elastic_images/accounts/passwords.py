@@ -1,4 +1,4 @@
-"""Passwords: Argon2id (RFC 9106), and the same work whether the user exists or not."""
+"""Password hashing with Argon2id (RFC 9106), at the same cost whether or not the user exists."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ _WAIT_SECONDS = 10.0
 
 
 def default_hasher() -> PasswordHasher:
-    """19 MiB and 2 passes, one lane: OWASP's recommendation; some 20 ms of one core."""
+    """19 MiB, 2 passes, 1 lane, as OWASP recommends; about 20 ms of one core."""
     return PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
 
 
 def new_password() -> str:
-    """A password that nobody has to choose: 120 random bits in 20 characters."""
+    """A generated password: 120 random bits in 20 characters."""
     return secrets.token_urlsafe(15)
 
 
 class Passwords:
-    """Hashes and checks passwords. Safe to share between threads.
+    """Hashes and checks passwords. Thread-safe.
 
-    Two are worked on at a time, since each takes a core and 19 MiB; more wait, and are refused after 10 seconds.
+    Each hash takes a core and 19 MiB, so two run at a time; others wait, and are refused after 10 seconds.
     """
 
     def __init__(self, hasher: PasswordHasher | None = None) -> None:
@@ -42,28 +42,28 @@ class Passwords:
         self._nobody = _hash_of_nothing(self._hasher)
 
     def check(self, password: str) -> str:
-        """Give the password back as it will be hashed (normal form C: keyboards differ in how they send an accent).
+        """Return the password as it is hashed: in normal form C, since keyboards send accents differently.
 
         Raises:
-            InvalidRequest: it is too short or too long, or no valid text.
+            InvalidRequest: it is too short, too long, or not valid text.
         """
         if len(password) < MIN_PASSWORD_CHARACTERS:
-            raise InvalidRequest(f"A password has at least {MIN_PASSWORD_CHARACTERS} characters.")
+            raise InvalidRequest(f"A password must have at least {MIN_PASSWORD_CHARACTERS} characters.")
         prepared = _prepare(password)
         if prepared is None:
-            raise InvalidRequest(f"A password has at most {MAX_PASSWORD_BYTES} bytes of UTF-8.")
+            raise InvalidRequest(f"A password may have at most {MAX_PASSWORD_BYTES} bytes of UTF-8.")
         return prepared
 
     def hash(self, password: str) -> str:
-        """The hash to keep. Raises InvalidRequest as `check`, Unavailable when too many are waiting."""
+        """The hash to store. Raises InvalidRequest like `check`, and Unavailable when too many are waiting."""
         prepared = self.check(password)
         with self._place():
             return self._hasher.hash(prepared)
 
     def verify(self, kept: str | None, password: str) -> bool:
-        """Whether `password` is the one behind the hash `kept`.
+        """Whether `password` matches the stored hash.
 
-        None, for a user who does not exist, costs as much and is False. Raises Unavailable when too many are waiting.
+        None (an unknown user) takes as long and returns False. Raises Unavailable when too many are waiting.
         """
         prepared = _prepare(password)
         with self._place():
@@ -74,7 +74,7 @@ class Passwords:
         return matches and kept is not None and prepared is not None
 
     def needs_rehash(self, kept: str) -> bool:
-        """Whether the hash was made with other parameters than today's."""
+        """Whether the hash was made with outdated parameters."""
         return self._hasher.check_needs_rehash(kept)
 
     @contextmanager
@@ -96,7 +96,7 @@ def _prepare(password: str) -> str | None:
 
 
 def _hash_of_nothing(hasher: PasswordHasher) -> str:
-    """A hash of no known password with the hasher's parameters, made without computing one."""
+    """A well-formed hash with the hasher's parameters that matches no password; costs nothing to make."""
     salt, tag = (
         b64encode(secrets.token_bytes(size)).rstrip(b"=").decode() for size in (hasher.salt_len, hasher.hash_len)
     )

@@ -1,4 +1,4 @@
-"""Who asks: a user by session or token, or nobody in particular. Values only."""
+"""The caller of a request: a user with a session or token, or an anonymous visitor. Values only."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ _SCOPES_OF_ROLE = {"admin": frozenset(SCOPES), "user": frozenset({"read", "write
 
 
 def widen(scopes: Iterable[str]) -> frozenset[str]:
-    """The scopes with those they include: write includes read, admin includes both. Unknown words give nothing."""
+    """The scopes with those they include: write includes read, admin includes both. Unknown scopes are dropped."""
     return frozenset(included for scope in scopes for included in _INCLUDES.get(scope, ()))
 
 
 def scopes_of_role(role: str) -> frozenset[str]:
-    """All scopes that a user of this role can have."""
+    """All scopes a user with this role can have."""
     return _SCOPES_OF_ROLE.get(role, NO_SCOPES)
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who asks, and what he may do.
+    """A caller and what they may do.
 
-    `scopes` is what is left after everything was taken into account: the token's scopes, the role, and what the mode
-    of `ANONYMOUS` gives to everybody. It is closed under `widen`.
+    `scopes` is the final result of the token's scopes, the role, and what the `ANONYMOUS` mode gives everyone. It is
+    closed under `widen`.
     """
 
     user_id: int | None
@@ -43,16 +43,16 @@ class Principal:
 
     @property
     def is_admin(self) -> bool:
-        """May do anything. A token without the admin scope is no administrator, whoever owns it."""
+        """May do anything. A token without the admin scope never is an administrator, even if its owner is."""
         return "admin" in self.scopes
 
     @property
     def is_anonymous(self) -> bool:
-        """No credentials came with the request, or only such as have ended."""
+        """The request had no credentials, or only expired ones."""
         return self.via == "anonymous"
 
     def with_scopes(self, scopes: Iterable[str]) -> Principal:
-        """The same principal, with these scopes added."""
+        """A copy with these scopes added."""
         return replace(self, scopes=self.scopes | widen(scopes))
 
     def actor(self) -> Actor:
@@ -61,4 +61,4 @@ class Principal:
 
 
 ANONYMOUS = Principal(user_id=None, name="anonymous", scopes=NO_SCOPES, via="anonymous")
-"""Nobody in particular, with no rights of his own."""
+"""A visitor without credentials."""

@@ -1,4 +1,4 @@
-"""Where a request really comes from, when proxies stand before us. Pure."""
+"""The real source of a request that came through proxies. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from elastic_images.core.errors import InvalidRequest
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """What the client used: its address, the scheme and the `Host` it named."""
+    """The client's address, and the scheme and `Host` it used."""
 
     address: str
     scheme: str
@@ -21,24 +21,24 @@ class Client:
 
 
 class Proxies:
-    """The proxies whose `X-Forwarded-...` headers are believed. Safe to share between threads."""
+    """The proxies whose `X-Forwarded-*` headers are trusted. Thread-safe."""
 
     def __init__(self, trusted: Iterable[str]) -> None:
         """`trusted` are addresses and networks, such as `10.0.0.0/8`.
 
         Raises:
-            InvalidRequest: one of them is neither.
+            InvalidRequest: one of them is invalid.
         """
         try:
             self._networks = tuple(ip_network(text, strict=False) for text in trusted)
         except ValueError as error:
-            raise InvalidRequest(f"A trusted proxy is no address and no network: {error}.") from None
+            raise InvalidRequest(f"TRUSTED_PROXIES must list addresses or networks: {error}.") from None
 
     def client(self, environ: Mapping[str, Any]) -> Client:
-        """Who made the request described by a WSGI `environ`.
+        """The client of a WSGI request.
 
-        The headers are obeyed only when the connection comes from a trusted proxy. `X-Forwarded-For` is read from its
-        right end, where our own proxies wrote, to the first address that is none of theirs.
+        The headers count only if the connection comes from a trusted proxy. `X-Forwarded-For` is read from the right,
+        where our proxies append, up to the first address that is not a trusted proxy.
         """
         peer = str(environ.get("REMOTE_ADDR") or "")
         scheme = str(environ.get("wsgi.url_scheme") or "http")

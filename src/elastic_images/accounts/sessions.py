@@ -1,4 +1,4 @@
-"""Sessions: rows of the database, so that they can be listed and ended."""
+"""Sessions are database rows, so they can be listed and revoked."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _ADDRESS_CHARACTERS = 64
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A login. `form_token` proves that a form was ours where the browser says nothing else (`cross_site`)."""
+    """A login. `form_token` proves that a form is ours when the browser sends nothing else (`cross_site`)."""
 
     id: int
     user_id: int
@@ -36,7 +36,7 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class NewSession:
-    """A session just begun, with the secret for the cookie. It is not kept anywhere else."""
+    """A new session with its cookie secret, which is stored nowhere else."""
 
     secret: str = field(repr=False)
     session: Session
@@ -44,10 +44,10 @@ class NewSession:
 
 
 class Sessions:
-    """Begins, finds and ends sessions. Safe to share between threads.
+    """Starts, finds and ends sessions. Thread-safe.
 
-    A session ends `lifetime_seconds` after the login, whatever happens in between. All methods raise Unavailable
-    where the database does not answer.
+    A session expires `lifetime_seconds` after login, regardless of activity. All methods raise Unavailable if the
+    database is not responding.
     """
 
     def __init__(self, transactions: Transactions, clock: Callable[[], float], lifetime_seconds: float) -> None:
@@ -56,7 +56,7 @@ class Sessions:
         self._lifetime_seconds = lifetime_seconds
 
     def start(self, user_id: int, address: str = "", user_agent: str = "") -> NewSession:
-        """Begin a session for a user whose password was right. Sessions that are over are swept away."""
+        """Start a session for a user whose password was correct. Also deletes expired sessions."""
         secret, now = new_secret(), self._clock()
         with self._transactions.write() as connection:
             connection.execute(delete(sessions).where(sessions.c.expires_at <= now))
@@ -74,12 +74,12 @@ class Sessions:
             )
         found = self.find(secret)
         if found is None:
-            raise NotFound("The user is gone or disabled.")
+            raise NotFound("The user does not exist or is disabled.")
         session, principal = found
         return NewSession(secret, session, principal)
 
     def find(self, secret: str) -> tuple[Session, Principal] | None:
-        """The session behind a cookie, and who has it; None where it is over, revoked, or its user disabled."""
+        """The session of a cookie and its user; None if it expired or was revoked, or the user is disabled."""
         now = self._clock()
         query = _SESSIONS.add_columns(users.c.role).where(
             sessions.c.digest == digest(secret), sessions.c.expires_at > now, users.c.disabled.is_(False)
@@ -89,20 +89,20 @@ class Sessions:
         if row is None:
             return None
         if now - row["last_seen_at"] >= _SEEN_EVERY_SECONDS:
-            # A convenience for people; nobody is refused because it could not be noted.
+            # For display only: never fail a request over it.
             with contextlib.suppress(Unavailable), self._transactions.write() as connection:
                 connection.execute(update(sessions).where(sessions.c.id == row["id"]).values(last_seen_at=now))
         return _session(row), Principal(row["user_id"], row["user_name"], scopes_of_role(row["role"]), "session")
 
     def list(self, user_id: int) -> tuple[Session, ...]:
-        """A user's sessions that are not over, newest first."""
+        """A user's active sessions, newest first."""
         query = _SESSIONS.where(sessions.c.user_id == user_id, sessions.c.expires_at > self._clock())
         with self._transactions.read() as connection:
             rows = connection.execute(query.order_by(sessions.c.id.desc())).mappings()
             return tuple(_session(row) for row in rows)
 
     def revoke(self, session_id: int, user_id: int) -> None:
-        """End one session of a user. Raises NotFound where he has none of that id."""
+        """End one of a user's sessions. Raises NotFound if they have none with this id."""
         with self._transactions.write() as connection:
             ended = connection.execute(
                 delete(sessions).where(sessions.c.id == session_id, sessions.c.user_id == user_id)
@@ -111,7 +111,7 @@ class Sessions:
             raise NotFound("There is no such session.")
 
     def end(self, secret: str) -> None:
-        """End the session behind a cookie, if there is one."""
+        """End the session of a cookie, if there is one."""
         with self._transactions.write() as connection:
             connection.execute(delete(sessions).where(sessions.c.digest == digest(secret)))
 
@@ -124,5 +124,5 @@ def _session(row: RowMapping) -> Session:
 
 
 def _printable(text: str) -> str:
-    """Without control characters and lone surrogates: some databases refuse them, and people read this in a list."""
+    """Replace control characters and lone surrogates, which some databases reject."""
     return "".join(character if character.isprintable() else " " for character in text)

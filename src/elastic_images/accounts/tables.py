@@ -1,7 +1,6 @@
 """The tables of users, sessions, tokens and login attempts.
 
-Secrets are kept as digests only: Argon2id for passwords, which people choose; SHA-256 for sessions and tokens, which
-are 256 random bits and cannot be guessed from their digest.
+Secrets are stored only as digests: Argon2id for passwords, SHA-256 for session and token secrets of 256 random bits.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from sqlalchemy import Boolean, Column, ForeignKey, Index, Integer, String, Tabl
 from elastic_images.database.base import KeyText, Seconds, metadata
 
 DIGEST_CHARACTERS = 64
-"""SHA-256 in hexadecimal."""
+"""Hexadecimal SHA-256."""
 
 users = Table(
     "users",
@@ -24,7 +23,7 @@ users = Table(
     Column("disabled", Boolean(create_constraint=False), nullable=False),
     Column("created_at", Seconds, nullable=False),
 )
-"""`name` as it was given, `folded_name` as it is compared (see `names`). Rows are never deleted: images have owners."""
+"""`name` as entered, `folded_name` for comparison (see `names`). Rows are never deleted: images have owners."""
 
 sessions = Table(
     "sessions",
@@ -65,4 +64,4 @@ login_attempts = Table(
     Column("window_started_at", Seconds, nullable=False),
     Index("ix_login_attempts_window_started_at", "window_started_at"),
 )
-"""Attempts that failed or are under way, for each account (hashed name) and each address."""
+"""Failed and pending attempts per account (hashed name) and per address."""

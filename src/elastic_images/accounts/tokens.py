@@ -1,4 +1,4 @@
-"""API tokens: secrets for scripts, with scopes."""
+"""API tokens: scoped secrets for scripts."""
 
 from __future__ import annotations
 
@@ -34,19 +34,19 @@ class Token:
     scopes: frozenset[str]
     created_at: float
     last_used_at: float | None
-    """Exact to a minute."""
+    """To the minute."""
     expires_at: float | None
     revoked_at: float | None
 
     def is_active(self, now: float) -> bool:
-        """Neither revoked nor over."""
+        """Neither revoked nor expired."""
         return self.revoked_at is None and (self.expires_at is None or self.expires_at > now)
 
 
 class Tokens:
-    """Creates, finds and revokes tokens. Safe to share between threads.
+    """Creates, finds and revokes tokens. Thread-safe.
 
-    All methods raise Unavailable where the database does not answer.
+    All methods raise Unavailable if the database is not responding.
     """
 
     def __init__(self, transactions: Transactions, clock: Callable[[], float]) -> None:
@@ -57,19 +57,19 @@ class Tokens:
     def create(
         self, user_name: str, label: str, scopes: Iterable[str], expires_seconds: float | None = None
     ) -> tuple[Token, str]:
-        """A new token and its secret, which is shown this once and not kept.
+        """A new token and its secret, which is not stored.
 
         Args:
-            user_name: whose token it is.
-            label: what it is for, in 1 to 100 characters.
-            scopes: some of read, write, admin; write includes read, admin both.
-            expires_seconds: how long it lives; None: until it is revoked.
+            user_name: the owner.
+            label: what it is for, 1 to 100 characters.
+            scopes: any of read, write, admin; write includes read, admin includes both.
+            expires_seconds: its lifetime; None means it never expires.
 
         Raises:
-            InvalidRequest: a label, scope or time that makes no sense.
+            InvalidRequest: an invalid label, scope or lifetime.
             NotFound: there is no such user.
             Conflict: the user is disabled.
-            Forbidden: the user's role has no such scope.
+            Forbidden: the user's role does not allow the scope.
         """
         wanted = _check_scopes(scopes)
         label = _check_label(label)
@@ -78,7 +78,7 @@ class Tokens:
         with self._transactions.write() as connection:
             user = _owner(connection, user_name)
             if not wanted <= scopes_of_role(user["role"]):
-                raise Forbidden(f"{user['name']!r} is no administrator and can have no token with the scope 'admin'.")
+                raise Forbidden(f"{user['name']!r} is not an administrator, so they cannot have the scope 'admin'.")
             connection.execute(
                 insert(tokens).values(
                     digest=digest(secret),
@@ -93,7 +93,7 @@ class Tokens:
             return _token(row), secret
 
     def find(self, secret: str) -> Principal | None:
-        """Who has the token, with what token and role both allow; None where it is none, over or revoked."""
+        """The token's owner, with the scopes that both token and role allow; None if unknown, expired or revoked."""
         if not secret.startswith(TOKEN_PREFIX):
             return None
         now = self._clock()
@@ -105,13 +105,13 @@ class Tokens:
         if not token.is_active(now):
             return None
         if row["last_used_at"] is None or now - row["last_used_at"] >= _USED_EVERY_SECONDS:
-            # A convenience for people; nobody is refused because it could not be noted.
+            # For display only: never fail a request over it.
             with contextlib.suppress(Unavailable), self._transactions.write() as connection:
                 connection.execute(update(tokens).where(tokens.c.id == row["id"]).values(last_used_at=now))
         return Principal(row["user_id"], row["user_name"], token.scopes & scopes_of_role(row["role"]), "token")
 
     def list(self, user_name: str | None = None) -> tuple[Token, ...]:
-        """The tokens of a user, or of all; newest first, with those that are revoked or over."""
+        """A user's tokens, or everyone's, newest first, including revoked and expired ones."""
         query = _TOKENS.order_by(tokens.c.id.desc())
         if user_name is not None:
             query = query.where(users.c.folded_name == fold_name(user_name))
@@ -119,7 +119,7 @@ class Tokens:
             return tuple(_token(row) for row in connection.execute(query).mappings())
 
     def revoke(self, token_id: int, user_id: int | None = None) -> Token:
-        """Revoke a token; once more changes nothing. `user_id`: only where it is his.
+        """Revoke a token. Idempotent. With `user_id`, only a token of this user.
 
         Raises:
             NotFound: there is no such token.
@@ -139,7 +139,7 @@ class Tokens:
 
 
 _TOKENS = select(tokens, users.c.name.label("user_name")).join(users, users.c.id == tokens.c.user_id)
-# Asked at each request of a script: prepared it costs 21 us and not 76 (processor time, best of 50).
+# Runs on every request with a token: prepared, it takes 21 us instead of 76 (CPU time, best of 50).
 _BY_DIGEST = _TOKENS.add_columns(users.c.role).where(
     tokens.c.digest == bindparam("digest"), users.c.disabled.is_(False)
 )
@@ -163,17 +163,17 @@ def _owner(connection: Connection, name: str) -> RowMapping:
 def _check_scopes(scopes: Iterable[str]) -> frozenset[str]:
     wanted = frozenset(scopes)
     if not wanted or not wanted <= frozenset(SCOPES):
-        raise InvalidRequest(f"A token has one or more of the scopes {', '.join(SCOPES)}.")
+        raise InvalidRequest(f"A token needs one or more of the scopes {', '.join(SCOPES)}.")
     return widen(wanted)
 
 
 def _check_label(label: str) -> str:
     if not 1 <= len(label.strip()) <= _LABEL_CHARACTERS or not label.isprintable():
-        raise InvalidRequest(f"A token's label has 1 to {_LABEL_CHARACTERS} printable characters.")
+        raise InvalidRequest(f"A token's name must have 1 to {_LABEL_CHARACTERS} printable characters.")
     return label.strip()
 
 
 def _check_lifetime(seconds: float) -> float:
     if not (math.isfinite(seconds) and 0 < seconds <= _MAX_LIFETIME_SECONDS):
-        raise InvalidRequest("A token's lifetime is above 0 seconds and at most 100 years.")
+        raise InvalidRequest("A token's lifetime must be more than 0 seconds and at most 100 years.")
     return seconds

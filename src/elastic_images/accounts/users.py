@@ -1,4 +1,4 @@
-"""The users, kept in the database."""
+"""Users, stored in the database."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from elastic_images.core.errors import Conflict, InvalidRequest, NotFound
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A user, without his password."""
+    """A user, without the password."""
 
     id: int
     name: str
@@ -28,10 +28,10 @@ class User:
 
 
 class Users:
-    """Creates and changes users. Safe to share between threads; every method is one transaction.
+    """Creates and changes users. Thread-safe; every method is one transaction.
 
-    Names are found whatever the case of their letters (`names.fold_name`). All methods raise NotFound for a name that
-    nobody has, and Unavailable where the database does not answer.
+    Names are case-insensitive (`names.fold_name`). All methods raise NotFound for an unknown name, and Unavailable if
+    the database is not responding.
     """
 
     def __init__(self, transactions: Transactions, passwords: Passwords, clock: Callable[[], float]) -> None:
@@ -43,8 +43,8 @@ class Users:
         """Create a user.
 
         Raises:
-            InvalidRequest: the name, the password or the role is none.
-            Conflict: somebody has that name, or one that differs only in the case of its letters.
+            InvalidRequest: an invalid name, password or role.
+            Conflict: the name is taken, ignoring case.
         """
         values = {
             "name": check_name(name),
@@ -59,7 +59,7 @@ class Users:
                 connection.execute(insert(users).values(values))
                 return _find(connection, name)
         except IntegrityError:
-            raise Conflict(f"There is a user {name!r} already.") from None
+            raise Conflict(f"The user name {name!r} is taken.") from None
 
     def list(self) -> tuple[User, ...]:
         """All users, by name."""
@@ -68,34 +68,34 @@ class Users:
             return tuple(_user(row) for row in rows)
 
     def get(self, name: str) -> User:
-        """The user of that name."""
+        """The user with this name."""
         with self._transactions.read() as connection:
             return _find(connection, name)
 
     def set_password(self, name: str, password: str) -> User:
-        """Give a user another password; all his sessions end, his tokens stay. Raises InvalidRequest, too."""
+        """Change a user's password. Ends all their sessions; tokens stay valid. Also raises InvalidRequest."""
         return self.change(name, password=password)
 
     def set_role(self, name: str, role: str) -> User:
-        """Make a user an administrator or a plain user. Raises Conflict for the last administrator."""
+        """Change a user's role. Raises Conflict for the last administrator."""
         return self.change(name, role=role)
 
     def disable(self, name: str) -> User:
-        """Lock a user out: all his sessions end, his tokens are revoked. Raises Conflict for the last administrator."""
+        """Disable a user, end their sessions, revoke their tokens. Raises Conflict for the last administrator."""
         return self.change(name, disabled=True)
 
     def enable(self, name: str) -> User:
-        """Let a disabled user log in again; what was revoked stays so."""
+        """Let a disabled user log in again. Revoked tokens stay revoked."""
         return self.change(name, disabled=False)
 
     def change(
         self, name: str, *, role: str | None = None, disabled: bool | None = None, password: str | None = None
     ) -> User:
-        """Change any of these about a user, all or nothing; None leaves a thing as it is.
+        """Change any of these, all or nothing; None leaves a value unchanged.
 
         Raises:
-            InvalidRequest: the role or the password is none.
-            Conflict: nobody would be left who is an administrator and not disabled.
+            InvalidRequest: an invalid role or password.
+            Conflict: no enabled administrator would remain.
         """
         values = {
             "role": None if role is None else check_role(role),
@@ -115,14 +115,14 @@ class Users:
             return _find(connection, name)
 
     def revoke_all(self, name: str) -> User:
-        """End all sessions of a user and revoke all his tokens."""
+        """End all of a user's sessions and revoke all their tokens."""
         with self._transactions.write() as connection:
             user = _find(connection, name)
             self._revoke(connection, user.id)
             return user
 
     def _keep_an_administrator(self, connection: Connection, name: str, *, loses: bool) -> None:
-        # All administrators are locked, so that two who disable each other at once cannot both succeed.
+        # Lock all administrators, so that two who disable each other at the same time cannot both succeed.
         admins = select(users.c.folded_name).where(users.c.role == "admin", users.c.disabled.is_(False))
         active = connection.execute(admins.order_by(users.c.id).with_for_update()).scalars().all()
         if loses and active == [fold_name(name)]:
@@ -138,11 +138,11 @@ class Users:
 
 
 def check_role(role: str) -> Role:
-    """Give the role back where it is one. Raises InvalidRequest."""
+    """Return the role if it is valid. Raises InvalidRequest."""
     for known in ROLES:
         if role == known:
             return known
-    raise InvalidRequest(f"A role is {' or '.join(ROLES)}, not {role[:40]!r}.")
+    raise InvalidRequest(f"The role must be {' or '.join(ROLES)}, not {role[:40]!r}.")
 
 
 def _find(connection: Connection, name: str) -> User:

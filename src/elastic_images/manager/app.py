@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry
 
 from elastic_images.accounts.accounts import Accounts
 from elastic_images.accounts.guard import Guard
+from elastic_images.accounts.login_pages import login_pages
 from elastic_images.http.base_app import base_app
 from elastic_images.manager import api, pages
 from elastic_images.manager.deletion import Deletion
@@ -71,7 +72,7 @@ def _pages(
 ) -> list[Blueprint]:
     accounts, pool, clock = services.accounts, services.pool, services.clock
     return [
-        pages.login_pages(guard),
+        login_pages(guard, skip_if=lambda principal: principal.is_admin),
         pages.dashboard_pages(pool, services.look, clock),
         pages.pool_pages(pool, services.look, answers, clock),
         pages.image_pages(services.images, deletion, answers),

@@ -15,6 +15,7 @@ _BROWSERS = {
     "OPR": "Opera",
     "Firefox": "Firefox",
     "FxiOS": "Firefox",
+    "SamsungBrowser": "Samsung Internet",
     "HeadlessChrome": "Headless Chrome",
     "Chrome": "Chrome",
     "CriOS": "Chrome",
@@ -27,6 +28,7 @@ _SYSTEMS = {
     "iPad": "iPad",
     "Windows": "Windows",
     "Mac OS X": "macOS",
+    "CrOS": "ChromeOS",
     "Linux": "Linux",
 }
 NONE = Markup("–")

@@ -1,4 +1,4 @@
-"""The web app: what it answers, put together. Starts nothing and opens nothing."""
+"""The web app's factory. Starts nothing and opens nothing."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from flask import Flask, Response, jsonify
 from prometheus_client import CollectorRegistry
 
 from elastic_images.accounts.guard import Guard, rule
+from elastic_images.accounts.login_pages import login_pages
 from elastic_images.http.base_app import base_app
 from elastic_images.settings import Settings
 from elastic_images.web import pages
-from elastic_images.web.admission import admit_requests
-from elastic_images.web.bulkheads import Bounds, default_bounds
+from elastic_images.web.bulkheads import Bulkheads, apply_bulkheads, default_bulkheads
 from elastic_images.web.course.api import course_api
 from elastic_images.web.error_pages import render_error
 from elastic_images.web.openapi import openapi_document
-from elastic_images.web.pages.layout import dress
+from elastic_images.web.pages.layout import install_layout
 from elastic_images.web.reads.route import images_route
 from elastic_images.web.request_path import RestConverter
 from elastic_images.web.rest.api import rest_api
@@ -29,36 +29,36 @@ _DRAINED_IMAGES = 4
 
 @dataclass(frozen=True)
 class WebServices:
-    """What the app works with."""
+    """The app's collaborators."""
 
     images: Images
     pool: PoolControl
     plane: Plane
     guard: Guard
-    bounds: Bounds = field(default_factory=default_bounds)
+    bulkheads: Bulkheads = field(default_factory=default_bulkheads)
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     ready: Callable[[], None] = lambda: None
 
 
 def create_app(services: WebServices, settings: Settings) -> Flask:
-    """The app. `ImagePlane.wrap(app.wsgi_app)` puts the data plane in front of it."""
+    """The Flask app. `ImagePlane.in_front_of(app.wsgi_app, ...)` puts the data plane in front of it."""
     app = base_app(
         "elastic_images.web",
         ready=services.ready,
         registry=services.registry,
         render_error=render_error,
-        drains=services.bounds.drains,
+        drains=services.bulkheads.drains,
         drain_bytes=_DRAINED_IMAGES * settings.max_image_bytes,
     )
-    # A key is exact: nothing of a path is merged, redirected or guessed at.
+    # Keys are exact: never merge slashes or redirect.
     app.url_map.merge_slashes = False
     app.url_map.redirect_defaults = False
     app.url_map.converters["rest"] = RestConverter
-    # For the small forms that Flask itself reads; uploads are read and bounded by their own routes.
+    # Limits for forms that Flask parses; upload routes have their own.
     app.config.update(MAX_CONTENT_LENGTH=_MAX_SMALL_FORM_BYTES, MAX_FORM_PARTS=100)
-    admit_requests(app, services.bounds)
+    apply_bulkheads(app, services.bulkheads)
     services.guard.install(app)
-    dress(app, services.guard, settings)
+    install_layout(app, services.guard, settings)
     _register(app, services, settings.max_image_bytes)
     return app
 
@@ -72,7 +72,7 @@ def _register(app: Flask, services: WebServices, max_image_bytes: int) -> None:
         pages.gallery_pages(images, max_image_bytes),
         pages.upload_pages(images, max_image_bytes),
         pages.image_pages(images, plane, max_image_bytes),
-        pages.login_pages(guard),
+        login_pages(guard, skip_if=lambda principal: principal.via == "session"),
         pages.account_pages(guard),
     ):
         app.register_blueprint(blueprint)

@@ -1,35 +1,58 @@
-"""How many of a web process's threads may be held up: so that slow uploads and a slow storage never take them all."""
+"""Limits on how many of a web process's threads slow requests may hold, so that some are always free."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+from flask import Flask, g, request
 
 from elastic_images.http.bulkhead import Bulkhead
 
 MAX_BODIES = 32
 MAX_WAITING = 64
 MAX_DRAINS = 8
+UNLIMITED = frozenset({"healthz", "readyz", "metrics", "static", "ui.static", "images.read", "course.key"})
+"""Endpoints that never wait, or that the data plane limits."""
 
 
 @dataclass(frozen=True, slots=True)
-class Bounds:
-    """How many of a web process's threads may be held up by others at the same time.
+class Bulkheads:
+    """The bulkheads of one process.
 
-    Their sum stays well below the number of threads: the rest answers hits and `/healthz`.
+    Together they stay well below the number of threads; the rest answers hits and `/healthz`.
     """
 
     bodies: Bulkhead
-    """Requests that are sending a body: uploads, above all."""
+    """Requests with a body, mostly uploads."""
     waiting: Bulkhead
-    """Requests without a body that wait for storage or for the autoscaler."""
+    """Requests without a body that wait for storage or the autoscaler."""
     drains: Bulkhead
-    """Refused uploads whose rest is read and thrown away."""
+    """Refused uploads whose remaining bytes are read and discarded."""
 
 
-def default_bounds(bodies: int = MAX_BODIES, waiting: int = MAX_WAITING, drains: int = MAX_DRAINS) -> Bounds:
-    """The bounds of one process."""
-    return Bounds(
+def default_bulkheads(bodies: int = MAX_BODIES, waiting: int = MAX_WAITING, drains: int = MAX_DRAINS) -> Bulkheads:
+    """The bulkheads of one process."""
+    return Bulkheads(
         bodies=Bulkhead(bodies, "uploads"),
         waiting=Bulkhead(waiting, "requests"),
         drains=Bulkhead(drains, "refused uploads"),
     )
+
+
+def apply_bulkheads(app: Flask, bulkheads: Bulkheads) -> None:
+    """Answer 503 with Retry-After when a bulkhead is full. Call this before registering other hooks."""
+
+    @app.before_request
+    def take() -> None:
+        if request.endpoint in UNLIMITED:
+            return
+        has_body = "Transfer-Encoding" in request.headers or request.headers.get("Content-Length", "0") != "0"
+        bulkhead = bulkheads.bodies if has_body else bulkheads.waiting
+        bulkhead.take()
+        g.bulkhead = bulkhead
+
+    @app.teardown_request
+    def give_back(_error: BaseException | None) -> None:
+        bulkhead = g.pop("bulkhead", None)
+        if bulkhead is not None:
+            bulkhead.give_back()

@@ -10,8 +10,6 @@ from elastic_images.core.pool_document import ConfigDocument, RateDocument
 from elastic_images.core.restored_facts import RestoredFacts
 from elastic_images.http.answer import Answer
 
-Json = dict[str, Any]
-
 
 class Body(Protocol):
     """A stream of bytes, read once."""

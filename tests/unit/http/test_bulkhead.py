@@ -4,7 +4,7 @@ import pytest
 
 from elastic_images.core.errors import Unavailable
 from elastic_images.http.bulkhead import Bulkhead
-from elastic_images.web.bulkheads import MAX_BODIES, MAX_DRAINS, MAX_WAITING, default_bounds
+from elastic_images.web.bulkheads import MAX_BODIES, MAX_DRAINS, MAX_WAITING, default_bulkheads
 
 
 def test_places_are_taken_and_given_back() -> None:
@@ -27,7 +27,7 @@ def test_a_place_is_given_back_after_an_error() -> None:
 
 def test_the_defaults_leave_threads_for_what_is_quick() -> None:
     assert MAX_BODIES + MAX_WAITING + MAX_DRAINS <= 128 - 16
-    bounds = default_bounds(bodies=1)
-    bounds.bodies.take()
-    assert not bounds.bodies.try_take()
-    assert bounds.waiting.try_take()
+    bulkheads = default_bulkheads(bodies=1)
+    bulkheads.bodies.take()
+    assert not bulkheads.bodies.try_take()
+    assert bulkheads.waiting.try_take()

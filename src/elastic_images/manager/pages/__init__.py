@@ -8,7 +8,6 @@ from elastic_images.manager.pages.dashboard import dashboard_pages
 from elastic_images.manager.pages.error_pages import render_error
 from elastic_images.manager.pages.images import image_pages
 from elastic_images.manager.pages.layout import dress
-from elastic_images.manager.pages.login import login_pages
 from elastic_images.manager.pages.pool import pool_pages
 from elastic_images.manager.pages.records import record_pages
 from elastic_images.manager.pages.settings import settings_pages
@@ -21,7 +20,6 @@ __all__ = [
     "dashboard_pages",
     "dress",
     "image_pages",
-    "login_pages",
     "pool_pages",
     "record_pages",
     "render_error",

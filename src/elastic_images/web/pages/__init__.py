@@ -1,11 +1,10 @@
-"""The pages: plain HTML that works without a script, and is nicer with one."""
+"""The HTML pages. All of them work without JavaScript."""
 
 from __future__ import annotations
 
 from elastic_images.web.pages.account import account_pages
 from elastic_images.web.pages.gallery import gallery_pages
 from elastic_images.web.pages.image import image_pages
-from elastic_images.web.pages.login import login_pages
 from elastic_images.web.pages.upload import upload_pages
 
-__all__ = ["account_pages", "gallery_pages", "image_pages", "login_pages", "upload_pages"]
+__all__ = ["account_pages", "gallery_pages", "image_pages", "upload_pages"]

@@ -1,4 +1,4 @@
-"""A person's own account: password, API tokens, sessions."""
+"""The account page: password, API tokens and sessions."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def account_pages(guard: Guard) -> Blueprint:
         me, new = current_principal().name, request.form.get("new", "")
         try:
             if new != request.form.get("again", ""):
-                raise InvalidRequest("The new password was typed in two ways.")
+                raise InvalidRequest("The new passwords do not match.")
             _check_password(guard, request.form.get("current", ""))
             accounts.users.set_password(me, new)
         except ElasticImagesError as error:
@@ -54,9 +54,7 @@ def account_pages(guard: Guard) -> Blueprint:
         lifetime = request.form.get("days", "")
         try:
             if lifetime not in _LIFETIMES:
-                raise InvalidRequest(
-                    f"A token lives {', '.join(filter(None, _LIFETIMES))} days, or until it is revoked."
-                )
+                raise InvalidRequest("days must be 30, 365 or empty.")
             token, secret = accounts.tokens.create(
                 current_principal().name,
                 request.form.get("label", ""),
@@ -66,7 +64,7 @@ def account_pages(guard: Guard) -> Blueprint:
         except ElasticImagesError as error:
             return _page(guard, token_error=error), error.status
         response = redirect("/account#new-token", 303)
-        # The secret is shown once, on the next page: it must be in no address, and no reload may make another token.
+        # The next page shows the secret once. It must not be in a URL, and a reload must not create another token.
         response.set_cookie(
             _cookie(guard),
             json.dumps([token.label, secret]),
@@ -112,7 +110,7 @@ def _cookie(guard: Guard) -> str:
 
 
 def _kept_token(guard: Guard) -> tuple[str, str] | None:
-    """Label and secret of the token that was just made; None where none was."""
+    """Label and secret of the token just created; None if there is none."""
     try:
         label, secret = json.loads(request.cookies.get(_cookie(guard), ""))
     except (ValueError, TypeError):
@@ -121,8 +119,8 @@ def _kept_token(guard: Guard) -> tuple[str, str] | None:
 
 
 def _check_password(guard: Guard, password: str) -> None:
-    """Raises Forbidden where it is not the password of who asks; counted as a login, against guessing."""
+    """Raises Forbidden for a wrong password. Counts as a login attempt, to stop guessing."""
     try:
         guard.accounts.log_in(current_principal().name, password, address=g.client.address)
     except Unauthenticated:
-        raise Forbidden("That is not your current password.") from None
+        raise Forbidden("The current password is wrong.") from None

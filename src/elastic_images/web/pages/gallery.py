@@ -1,4 +1,4 @@
-"""The list of images."""
+"""The gallery: a page of images, newest first or by key."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ def gallery_pages(images: Images, max_image_bytes: int) -> Blueprint:
 
 
 def shows_whole(image: ImageMetadata) -> bool:
-    """Whether a tile shows the image with its edges: cut to the tile's shape, a long or small one would be a blur."""
+    """Whether to show the whole image in its tile; cropping a long or small one would leave a blur."""
     short, long = sorted((image["width"], image["height"]))
     return bool(short < _SMALL_PIXELS or long > _LONG_SHAPE * short)
 
 
 def _pages(text: str | None) -> int:
-    """How many pages to show at once: a script that has put some below each other asks for them after a reload."""
+    """How many pages to show at once: after "Show more", a reload shows the same pages again."""
     if not text:
         return 1
     if not (text.isascii() and text.isdigit() and len(text) <= len(str(_MAX_PAGES)) and int(text)):

@@ -1,4 +1,4 @@
-"""One image: what it is, where it is, and the forms to replace and delete it."""
+"""One image: details, cache status, and the forms to replace and delete it."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from elastic_images.web.rest.api import with_place
 from elastic_images.web.services import Images, Plane
 
 _MAX_FORM_OVERHEAD_BYTES = 64 * 1024
+_CHANGED = "Someone else has replaced or deleted this image. Reload the page."
 
 
 def image_pages(images: Images, plane: Plane, max_image_bytes: int) -> Blueprint:
@@ -30,7 +31,7 @@ def image_pages(images: Images, plane: Plane, max_image_bytes: int) -> Blueprint
         image = with_place(images.metadata(key), plane)
         listing = Listing.of(request.args)
         if not key.startswith(listing.prefix):
-            raise InvalidRequest("This image's key has another beginning than the prefix.")
+            raise InvalidRequest("The image's key does not start with the prefix.")
         return render_template(
             "image.html",
             image=image,
@@ -52,7 +53,7 @@ def image_pages(images: Images, plane: Plane, max_image_bytes: int) -> Blueprint
             max_file_bytes=max_image_bytes,
             max_parts=4,
         ) as form:
-            # Only where there is something: a form left open must not bring a deleted image back.
+            # Without an ETag, require that the image exists: a stale form must not restore a deleted image.
             etag = "*"
             for part in form:
                 if isinstance(part, multipart.FilePart) and part.size_bytes:
@@ -60,14 +61,14 @@ def image_pages(images: Images, plane: Plane, max_image_bytes: int) -> Blueprint
                     return redirect(f"/view/{quote_key(key)}?done=replaced", 303)
                 if isinstance(part, multipart.FieldPart) and part.name == "etag":
                     etag = part.value or etag
-        raise InvalidRequest("Choose a file first.")
+        raise InvalidRequest("Choose a file.")
 
     @pages.get("/delete/<rest:_path>")
     @rule("write")
     def ask_to_delete(_path: str) -> str:
         image = images.metadata(key_in_path(request.environ, "/delete/"))
         if not _may_change(image):
-            raise Forbidden("This image belongs to somebody else.")
+            raise Forbidden("This image belongs to another user.")
         return render_template("delete.html", image=image)
 
     @pages.post("/delete/<rest:_path>")
@@ -77,7 +78,7 @@ def image_pages(images: Images, plane: Plane, max_image_bytes: int) -> Blueprint
         try:
             images.delete(key, actor=current_principal().actor(), if_match=etag)
         except PreconditionFailed:
-            raise PreconditionFailed("Somebody replaced this image meanwhile. Look at it again first.") from None
+            raise PreconditionFailed(_CHANGED) from None
         return redirect("/?done=deleted", 303)
 
     return pages
@@ -87,12 +88,11 @@ def _replace(images: Images, key: str, file: multipart.FilePart, etag: str) -> N
     try:
         images.put(key, file.stream, file.size_bytes, actor=current_principal().actor(), if_match=etag)
     except PreconditionFailed:
-        words = "Somebody replaced or deleted this image meanwhile. Look at it again first."
-        raise PreconditionFailed(words) from None
+        raise PreconditionFailed(_CHANGED) from None
 
 
 def _may_change(image: ImageMetadata) -> bool:
-    """Whether to show the forms. Storage has the last word."""
+    """Whether to show the forms. Storage decides in the end."""
     me = current_principal()
     my_name = None if me.user_id is None else me.name
     return me.is_admin or ("write" in me.scopes and image["owner"] == my_name)

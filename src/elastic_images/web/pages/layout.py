@@ -1,4 +1,4 @@
-"""What every page has: the shared front end, the notice of what was just done, and who looks at it."""
+"""What all pages share: the front end, the notice after an action, and the current user."""
 
 from __future__ import annotations
 
@@ -10,35 +10,37 @@ from flask import Flask, g, request
 from elastic_images import ui
 from elastic_images.accounts.access import scopes_for_everybody
 from elastic_images.accounts.guard import Guard
-from elastic_images.accounts.hosts import split_host
 from elastic_images.core.keys import quote_key
 from elastic_images.settings import Settings
-from elastic_images.web.pages.browsers import browser_name
+from elastic_images.ui.neighbours import neighbour_url
 
 _STATIC = Path(__file__).parent.parent / "static"
 _NOTICES = {
-    "stored": "The image is stored.",
-    "replaced": "The image was replaced.",
-    "deleted": "The image was deleted.",
-    "uploaded": "All images are stored.",
-    "password": "Your password was changed, and your other sessions have ended.",
-    "revoked": "The token was revoked.",
-    "ended": "The session has ended.",
-    "logged-out": "You are logged out.",
+    "stored": "Image uploaded.",
+    "replaced": "Image replaced.",
+    "deleted": "Image deleted.",
+    "uploaded": "All images uploaded.",
+    "password": "Password changed. Your other sessions have been signed out.",
+    "revoked": "Token revoked.",
+    "ended": "Session signed out.",
+    "logged-out": "You have logged out.",
 }
 
 
-def dress(app: Flask, guard: Guard, settings: Settings) -> None:
-    """Give `app` the filters and variables that the templates use, and pages their headers."""
+def install_layout(app: Flask, guard: Guard, settings: Settings) -> None:
+    """Add the shared front end, and the filters and variables that the templates use."""
     ui.install(app, web=_STATIC)
-    app.jinja_env.filters.update(quote_key=quote_key, browser=browser_name)
-    # Behind a proxy nobody knows where a browser finds the manager.
+    app.jinja_env.filters.update(quote_key=quote_key)
+    # Behind a proxy, the manager's public address is unknown.
     manager_port = None if settings.trusted_proxies or settings.advertise else settings.port("manager")
 
     @app.context_processor
     def variables() -> dict[str, Any]:
-        # No principal: the request was refused before anybody looked at who asks.
-        me = g.get("principal")
+        # Absent if the request was refused before authentication.
+        me, client = g.get("principal"), g.get("client")
+        manager_url = None
+        if me is not None and me.is_admin and client is not None and manager_port is not None:
+            manager_url = neighbour_url(client.scheme, client.host, manager_port)
         return {
             "me": me,
             "notice": _NOTICES.get(request.args.get("done", "")),
@@ -46,14 +48,5 @@ def dress(app: Flask, guard: Guard, settings: Settings) -> None:
             "may_read": me is not None and "read" in me.scopes,
             "may_upload": me is not None and "write" in me.scopes,
             "open_to_all": sorted(scopes_for_everybody(guard.mode)),
-            "manager_url": _manager_url(manager_port) if me is not None and me.is_admin else None,
+            "manager_url": manager_url,
         }
-
-
-def _manager_url(port: int | None) -> str | None:
-    """The manager on the host that the browser named; None where that is not known."""
-    parts = split_host(g.client.host or "") if port and "client" in g else None
-    if parts is None:
-        return None
-    name = f"[{parts[0]}]" if ":" in parts[0] else parts[0]
-    return f"{g.client.scheme}://{name}:{port}/"

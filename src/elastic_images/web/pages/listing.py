@@ -1,4 +1,4 @@
-"""Which images a person looks at, and in which order: the same on the gallery and on an image's page."""
+"""Which images are listed, and in which order; shared by the gallery and the image page."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ class Listing:
 
     @classmethod
     def of(cls, args: Mapping[str, str]) -> Listing:
-        """What a query asks for; newest first where it does not say. Raises InvalidRequest."""
+        """Read from a query string; newest first by default. Raises InvalidRequest."""
         prefix = checked_prefix(unicodedata.normalize("NFC", args.get("prefix", "")))
         order = args.get("order") or ORDERS[0]
         if order not in ORDERS:
             raise InvalidRequest(f"order must be {' or '.join(ORDERS)}.")
-        # By key is the only order in which storage finds the keys with a prefix.
+        # Storage can search by prefix only in key order.
         return cls(prefix, "key" if prefix else order)
 
     @property
     def folder(self) -> str:
-        """Where new images go while a person looks at these: the whole segments of the prefix."""
+        """The folder for new uploads: the complete segments of the prefix."""
         return self.prefix.rpartition("/")[0]
 
     def query(self, **more: object) -> str:
-        """As the query of an address, `?` included; empty for newest first."""
+        """As a query string, including `?`; empty for the default listing."""
         given = {"prefix": self.prefix} if self.prefix else {"order": self.order} if self.order != ORDERS[0] else {}
         query = urlencode(given | {name: str(value) for name, value in more.items()})
         return f"?{query}" if query else ""

@@ -1,4 +1,4 @@
-"""What an image's page says beyond the metadata: texts to copy, and whether a cache has the image."""
+"""The image page beyond metadata: links to copy, and whether a cache has the image."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from elastic_images.core.image_facts import PlacedImage
 from elastic_images.web.services import Plane
 
 _WORDS = {
-    "HIT": ("good", "In memory", "The node answered from its memory."),
-    "HIT-NEAR": ("good", "In memory", "It is so popular that web keeps a copy of its own."),
-    "MISS": ("info", "Not until now", "It was not in memory. The node has fetched it from storage just now."),
-    "BYPASS": ("warn", "Not cached", "The pool could not be asked. Storage answered, more slowly."),
-    "STALE": ("warn", "Perhaps outdated", "Storage does not answer; this is what a cache still had."),
+    "HIT": ("good", "In memory", "The node served it from memory."),
+    "HIT-NEAR": ("good", "In memory", "Popular enough that the web server keeps its own copy."),
+    "MISS": ("info", "Just cached", "It was not in memory; the node has just fetched it from storage."),
+    "BYPASS": ("warn", "Not cached", "The cache is unavailable; storage served it, more slowly."),
+    "STALE": ("warn", "Possibly outdated", "Storage is not responding; this is the last cached copy."),
 }
-_UNKNOWN = ("bad", "Not known", "The image could not be read just now.")
+_UNKNOWN = ("bad", "Unknown", "The image can’t be read right now.")
 
 
 @dataclass(frozen=True, slots=True)
 class CacheAnswer:
-    """How the data plane answered: its own word (`X-Cache`), and that word for people."""
+    """How the data plane answered: its `X-Cache` value, and what to show for it."""
 
     word: str
     node: str | None
@@ -32,7 +32,7 @@ class CacheAnswer:
 
 
 def cache_answer(plane: Plane, key: str) -> CacheAnswer:
-    """Ask for the image's head as any client would, and say where the answer came from."""
+    """Send a HEAD request as any client would, and describe where the answer came from."""
     path = f"/images/{key}".encode().decode("latin-1")
     headers = dict(plane.respond({"REQUEST_METHOD": "HEAD", "PATH_INFO": path}).headers)
     word = headers.get("X-Cache", "")
@@ -40,7 +40,7 @@ def cache_answer(plane: Plane, key: str) -> CacheAnswer:
 
 
 def share_texts(image: PlacedImage) -> list[tuple[str, str]]:
-    """What to copy: its name, and the text."""
+    """Pairs of label and text to copy."""
     url = f"{g.client.scheme}://{g.client.host}{image['url']}"
     name = image["key"].rpartition("/")[2]
     alt = "".join(f"\\{character}" if character in "\\[]" else character for character in name)

@@ -1,4 +1,4 @@
-"""Uploading files from a browser: as many as are chosen, each stored when it has arrived."""
+"""The upload form: many files, each stored as soon as it has arrived."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ MAX_FILES = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Upload:
-    """What became of one file: `error` is None where it is stored."""
+class FileResult:
+    """The outcome for one file: `error` is None if it was stored."""
 
     name: str
     key: str
@@ -31,7 +31,7 @@ def upload_pages(images: Images, max_image_bytes: int) -> Blueprint:
     """The routes."""
     pages = Blueprint("upload", __name__)
 
-    def page(uploads: list[Upload], folder: str) -> str:
+    def page(uploads: list[FileResult], folder: str) -> str:
         return render_template("upload.html", uploads=uploads, folder=folder, max_image_bytes=max_image_bytes)
 
     @pages.get("/upload")
@@ -51,7 +51,7 @@ def upload_pages(images: Images, max_image_bytes: int) -> Blueprint:
             fields: dict[str, str] = {}
             uploads = list(_store_each(images, parts, fields))
         if not uploads:
-            raise InvalidRequest("Choose a file first.")
+            raise InvalidRequest("Choose a file.")
         errors = [upload.error for upload in uploads if upload.error]
         if errors:
             return page(uploads, fields.get("folder", "")), errors[0].status
@@ -63,36 +63,36 @@ def upload_pages(images: Images, max_image_bytes: int) -> Blueprint:
 
 
 def key_for(filename: str, folder: str) -> str:
-    """The key of an uploaded file: its name, in `folder` where there is one.
+    """The key of an uploaded file: its name, inside `folder` if given.
 
-    File names come in any normal form (macOS: decomposed), so they are composed here.
+    Normalises to NFC: macOS sends decomposed file names.
 
     Raises:
-        InvalidKey: what comes out is no key.
+        InvalidKey: the result is not a valid key.
     """
     last = filename.replace("\\", "/").rpartition("/")[2]
     folder = folder.strip().strip("/")
     return check_key(unicodedata.normalize("NFC", f"{folder}/{last}" if folder else last))
 
 
-def _store_each(images: Images, parts: Iterator[multipart.Part], fields: dict[str, str]) -> Iterator[Upload]:
-    """Store the files as they arrive. The form's fields stand before its files, and are put into `fields`."""
+def _store_each(images: Images, parts: Iterator[multipart.Part], fields: dict[str, str]) -> Iterator[FileResult]:
+    """Store the files as they arrive. Fields come before files and are collected in `fields`."""
     for part in parts:
         if isinstance(part, multipart.FieldPart):
             fields[part.name] = part.value
             continue
         with part.stream:
-            # A form without a chosen file sends one without name and bytes.
+            # With no file chosen, browsers send one without name or content.
             if part.filename or part.size_bytes:
                 yield _store(images, part, fields)
 
 
-def _store(images: Images, file: multipart.FilePart, fields: dict[str, str]) -> Upload:
+def _store(images: Images, file: multipart.FilePart, fields: dict[str, str]) -> FileResult:
     key = ""
     try:
         key = key_for(file.filename, fields.get("folder", ""))
         if file.size_bytes == 0:
-            raise EmptyBody("The file has no bytes.")
+            raise EmptyBody("The file is empty.")
         images.put(
             key,
             file.stream,
@@ -101,8 +101,8 @@ def _store(images: Images, file: multipart.FilePart, fields: dict[str, str]) -> 
             if_none_match=None if fields.get("replace") else "*",
         )
     except PreconditionFailed:
-        words = "There is an image with this key already. Send it again with Replace ticked, or under another name."
-        return Upload(file.filename, key, PreconditionFailed(words))
+        message = "An image with this name already exists. Tick Replace or rename the file, then upload it again."
+        return FileResult(file.filename, key, PreconditionFailed(message))
     except ElasticImagesError as error:
-        return Upload(file.filename, key, error)
-    return Upload(file.filename, key, None)
+        return FileResult(file.filename, key, error)
+    return FileResult(file.filename, key, None)

@@ -1,4 +1,4 @@
-// Files as people bring them: dropped (folders too), pasted, chosen. Each as `{ file, path }`.
+// Files that are dropped (folders too), pasted or chosen, each as `{ file, path }`.
 
 import { all } from "../ui/page.js";
 import { pastedName } from "./keys.js";
@@ -13,7 +13,7 @@ function readAll(reader) {
 async function walk(entry, path, found) {
   if (entry.isFile) {
     const file = await new Promise((resolve, reject) => entry.file(resolve, reject));
-    // In a folder lie other things as well, such as `.DS_Store`.
+    // Folders also contain files such as `.DS_Store`.
     if (file.type.startsWith("image/") || IMAGE_ENDING.test(file.name)) found.push({ file, path: path + file.name });
     return;
   }
@@ -24,7 +24,7 @@ async function walk(entry, path, found) {
 }
 
 async function dropped(transfer) {
-  // Entries are gone once the event is over, so all are taken first.
+  // Entries are only valid during the event, so collect them all first.
   const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.());
   const files = [...transfer.files].map((file) => ({ file, path: file.name }));
   if (!entries.some((entry) => entry?.isDirectory)) return files;
@@ -33,7 +33,7 @@ async function dropped(transfer) {
   return found;
 }
 
-/** Call `take(files)` for what is dropped anywhere on the page; `where()` is the folder that the cover names. */
+/** Call `take(files)` for files dropped anywhere on the page; `where()` is the folder named on the overlay. */
 export function takeDrops(take, where) {
   const cover = document.getElementById("drop-cover");
   let depth = 0;
@@ -63,7 +63,7 @@ export function takeDrops(take, where) {
   });
 }
 
-/** Call `take(files)` for images that are pasted anywhere on the page. */
+/** Call `take(files)` for images pasted anywhere on the page. */
 export function takePastes(take) {
   let pasted = 0;
   addEventListener("paste", (event) => {
@@ -72,14 +72,14 @@ export function takePastes(take) {
     event.preventDefault();
     const now = new Date();
     take(files.map((file) => {
-      // Of a copied file the name is its own; of copied pixels it is none.
+      // Copied files keep their name; copied pixels have none of their own.
       pasted += 1;
       return { file, path: /^image\.\w+$/.test(file.name) ? pastedName(file.type, now, pasted) : file.name };
     }));
   });
 }
 
-/** Call `take(files)` for what is chosen in file inputs; each is empty again afterwards. */
+/** Call `take(files)` for files chosen in file inputs, and clear the input. */
 export function takeChoices(selector, take) {
   for (const input of all(selector)) {
     input.addEventListener("change", () => {

@@ -1,4 +1,4 @@
-// The gallery: search while one types, more below, files dropped and pasted onto it.
+// The gallery: search as you type, "Show more", and uploads by drag and paste.
 
 import { showTimes, toast } from "../ui/page.js";
 import { takeDrops, takePastes } from "./files.js";
@@ -8,12 +8,12 @@ const TYPING_MS = 200;
 const MOST_PAGES = 20;
 const results = () => document.getElementById("results");
 
-let asked = null;
+let pending = null;
 
-/** The results of another address of this page, or null where a newer question overtook this one. */
+/** The results at `address`, or null if the request failed or a newer one replaced it. */
 async function fetchResults(address) {
-  asked?.abort();
-  const mine = (asked = new AbortController());
+  pending?.abort();
+  const mine = (pending = new AbortController());
   results().setAttribute("aria-busy", "true");
   try {
     const answer = await fetch(address, { signal: mine.signal, headers: { Accept: "text/html" } });
@@ -24,10 +24,10 @@ async function fetchResults(address) {
     return found;
   } catch (error) {
     if (error.name === "AbortError") return null;
-    toast(error instanceof TypeError ? "The server cannot be reached." : error.message || "That did not work.", "bad");
+    toast(error instanceof TypeError ? "Can’t reach the server." : error.message || "Something went wrong.", "bad");
     return null;
   } finally {
-    if (asked === mine) results().removeAttribute("aria-busy");
+    if (pending === mine) results().removeAttribute("aria-busy");
   }
 }
 
@@ -64,7 +64,7 @@ function startSearch() {
   });
 }
 
-// ---- more
+// ---- show more
 
 async function more(link) {
   link.setAttribute("aria-disabled", "true");
@@ -79,14 +79,14 @@ async function more(link) {
   else link.remove();
   const count = document.querySelectorAll(".tile").length.toLocaleString("en");
   const status = results().querySelector("[role=status]");
-  // Of all images the number is known; of those with a prefix it grows.
-  if (new URL(location).searchParams.has("prefix")) status.textContent = `${count}${next ? " or more" : ""} images, sorted by key`;
-  // Whoever uses the keyboard goes on with the first that is new.
+  // The total is known only without a prefix; otherwise the count grows.
+  if (new URL(location).searchParams.has("prefix")) status.textContent = `${count}${next ? "+" : ""} images, sorted by name`;
+  // Keyboard users continue at the first new image.
   tiles[0]?.querySelector("a").focus({ preventScroll: true });
   rememberPages();
 }
 
-// A reload, and coming back from an image, show as much as there was.
+// Reloading, or coming back from an image, shows as many pages as before.
 function rememberPages() {
   const here = new URL(location);
   if (here.searchParams.has("cursor")) return;
@@ -103,7 +103,7 @@ addEventListener("click", (event) => {
   if (link.getAttribute("aria-disabled") !== "true") more(link);
 });
 
-// ---- pictures that do not come
+// ---- images that fail to load
 
 const broken = (picture) => picture.closest(".tile-picture")?.classList.add("broken");
 addEventListener("error", (event) => event.target instanceof HTMLImageElement && broken(event.target), true);
@@ -115,7 +115,7 @@ for (const picture of document.querySelectorAll(".tile-picture img")) {
 
 const folder = () => results().dataset.folder;
 
-/** The upload page begins with the folder that one looks at. */
+/** The upload page starts in the current folder. */
 function linkUpload() {
   const link = document.querySelector("[data-upload-link]");
   if (link) link.href = folder() ? `/upload?${new URLSearchParams({ folder: folder() })}` : "/upload";

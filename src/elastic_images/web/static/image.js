@@ -1,11 +1,11 @@
-// One image: whether it is cached, the arrow keys, replacing it with a bar.
+// One image: cache status, arrow keys, and replacing the file.
 
 import { toast } from "../ui/page.js";
 import { send } from "./send.js";
 
 // ---- the cache
 
-async function ask(link) {
+async function checkCache(link) {
   const place = document.getElementById("cached");
   try {
     const answer = await fetch(link.href, { headers: { Accept: "text/html" } });
@@ -13,19 +13,19 @@ async function ask(link) {
     const found = page.getElementById("cached");
     if (!answer.ok || !found) throw new Error(answer.statusText);
     place.replaceChildren(...found.childNodes);
-    link.querySelector("span").textContent = "Ask again";
+    link.querySelector("span").textContent = "Check again";
   } catch {
-    toast("The node could not be asked.", "bad");
+    toast("Can’t check the cache.", "bad");
   }
 }
 
-function startAsking() {
+function startCacheCheck() {
   const link = document.getElementById("ask");
   link.addEventListener("click", (event) => {
     event.preventDefault();
-    ask(link);
+    checkCache(link);
   });
-  if (!new URL(location).searchParams.has("ask")) ask(link);
+  if (!new URL(location).searchParams.has("ask")) checkCache(link);
 }
 
 // ---- previous and next
@@ -57,7 +57,7 @@ function startReplacing(form) {
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     const file = form.elements.file.files[0];
-    words.textContent = file.size > Number(maxBytes) ? `It is too large: an image has at most ${maxSize}.` : file.size ? "" : "The file is empty.";
+    words.textContent = file.size > Number(maxBytes) ? `File is too large (maximum ${maxSize}).` : file.size ? "" : "The file is empty.";
     if (words.textContent) return;
     bar.value = 0;
     showSending(true);
@@ -74,12 +74,12 @@ function startReplacing(form) {
       here.searchParams.set("done", "replaced");
       location.assign(here);
     } catch (error) {
-      if (error.name !== "AbortError") words.textContent = error.status === 412 ? "Somebody replaced or deleted this image meanwhile. Load the page anew." : error.message;
+      if (error.name !== "AbortError") words.textContent = error.status === 412 ? "Someone else has replaced or deleted this image. Reload the page." : error.message;
       showSending(false);
     }
   });
 }
 
-startAsking();
+startCacheCheck();
 const form = document.getElementById("replace");
 if (form) startReplacing(form);

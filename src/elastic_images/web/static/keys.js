@@ -1,23 +1,23 @@
-// Keys: of files, in addresses, in folders. As `core/keys.py` and `pages/upload.py` have it on the server.
+// Keys of uploaded files; mirrors `core/keys.py` and `pages/upload.py` on the server.
 
-/** The key in a path: its slashes stay. */
+/** The key percent-encoded for a URL path; slashes are kept. */
 export const quoteKey = (key) => key.split("/").map(encodeURIComponent).join("/");
 
-/** The key of a file that lies at `path` (its name, or with the folders it was dropped in), put into `folder`. */
+/** The key of a file uploaded to `folder`; `path` is its name, with any folders it was dropped in. */
 export function keyFor(path, folder) {
   const inside = path.replaceAll("\\", "/").replace(/^\/+/, "");
   const outside = folder.trim().replace(/^\/+|\/+$/g, "");
   return (outside ? `${outside}/${inside}` : inside).normalize("NFC");
 }
 
-/** Why a text is no key that an address can carry; "" where it is one. The server knows the other rules. */
-export function keyTrouble(key) {
-  if ([...key].length > 255) return "The name is too long: a key has at most 255 characters.";
+/** Why a key cannot be used in a URL, or "". The server checks the remaining rules. */
+export function keyProblem(key) {
+  if ([...key].length > 255) return "Name is too long (maximum 255 characters).";
   const bad = key.split("/").some((segment) => ["", ".", ".."].includes(segment));
-  return bad ? "No part of a name between slashes may be empty, “.” or “..”." : "";
+  return bad ? "Folder and file names can’t be empty, “.” or “..”." : "";
 }
 
-/** Another name beside a key that is taken: `a/b.jpg`, 2 -> `a/b-2.jpg`. */
+/** An alternative to a key that is taken: `a/b.jpg`, 2 -> `a/b-2.jpg`. */
 export function besideKey(key, number) {
   const [, stem, ending] = /^(.*?)((?:\.[^./]+)?)$/s.exec(key);
   return `${stem}-${number}${ending}`;
@@ -25,7 +25,7 @@ export function besideKey(key, number) {
 
 const pad = (number) => String(number).padStart(2, "0");
 
-/** The name of a pasted image: browsers call all of them `image.png`. */
+/** A name for a pasted image; browsers call them all `image.png`. */
 export function pastedName(type, date, number) {
   const day = `${date.getFullYear()}${pad(date.getMonth() + 1)}${pad(date.getDate())}`;
   const time = `${pad(date.getHours())}${pad(date.getMinutes())}${pad(date.getSeconds())}`;

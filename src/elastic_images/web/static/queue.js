@@ -1,6 +1,6 @@
-// Many uploads, a few at a time. Knows nothing of the page: it calls `changed(item)` whenever an item is another.
+// A queue of uploads, a few at a time. Independent of the page: it calls `changed(item)` when an item changes.
 
-import { besideKey, keyTrouble } from "./keys.js";
+import { besideKey, keyProblem } from "./keys.js";
 
 const PARALLEL = 4;
 export const UNDER_WAY = ["waiting", "sending", "storing"];
@@ -8,9 +8,9 @@ export const OPEN = [...UNDER_WAY, "exists"];
 const FINAL = [400, 413, 415, 422];
 
 /**
- * An item: `{ file, key, state, part, words, existing }`. States: waiting, sending (`part` 0 to 1), storing, stored,
- * exists (somebody must say what to do; `existing` is the metadata of what is there), failed (`words`; `final`: it would
- * fail again), cancelled, skipped.
+ * An item: `{ file, key, state, part, message, existing }`. States: waiting, sending (`part` 0 to 1), storing, stored,
+ * exists (needs a decision; `existing` is the metadata of the existing image), failed (`message`; `final`: retrying will
+ * not help), cancelled, skipped.
  */
 export class Queue {
   constructor({ send, metadata, maxBytes, maxSize, changed, idle, parallel = PARALLEL }) {
@@ -20,7 +20,7 @@ export class Queue {
   }
 
   add(file, key) {
-    const item = { file, key, state: "waiting", part: 0, words: "", existing: null, condition: ["If-None-Match", "*"], copies: 1 };
+    const item = { file, key, state: "waiting", part: 0, message: "", existing: null, condition: ["If-None-Match", "*"], copies: 1 };
     this.items.push(item);
     this.changed(item);
     queueMicrotask(() => this.#next());
@@ -28,18 +28,18 @@ export class Queue {
   }
 
   retry(item) {
-    this.#set(item, "waiting", { part: 0, words: "" });
+    this.#set(item, "waiting", { part: 0, message: "" });
     this.#next();
   }
 
-  /** Replace what is there, if it still is what the person saw. */
+  /** Replace the existing image, if it is still the one that was shown. */
   replace(item) {
     item.renaming = false;
     item.condition = ["If-Match", item.existing.etag];
     this.retry(item);
   }
 
-  /** Keep both: under the next name that is free. */
+  /** Keep both, under the next free name. */
   rename(item) {
     item.base ??= item.key;
     item.copies += 1;
@@ -75,10 +75,10 @@ export class Queue {
   }
 
   async #run(item) {
-    const trouble = this.#trouble(item);
-    if (trouble) return this.#end(item, "failed", { words: trouble, final: true });
+    const problem = this.#problem(item);
+    if (problem) return this.#end(item, "failed", { message: problem, final: true });
     this.running += 1;
-    this.#set(item, "sending", { part: 0, words: "" });
+    this.#set(item, "sending", { part: 0, message: "" });
     try {
       item.upload = this.send(item.file, item.key, {
         condition: item.condition,
@@ -99,28 +99,28 @@ export class Queue {
 
   async #failed(item, error) {
     if (error.name === "AbortError") return this.#set(item, "cancelled");
-    const fail = ({ message, status }) => this.#set(item, "failed", { words: message, status, final: FINAL.includes(status) });
-    // 403: it is there and somebody else's, which is looked at first.
+    const fail = ({ message, status }) => this.#set(item, "failed", { message, status, final: FINAL.includes(status) });
+    // 403 means it exists and belongs to someone else, so look it up first.
     if (error.status !== 412 && error.status !== 403) return fail(error);
     try {
       const existing = await this.metadata(item.key);
       if (existing && item.renaming) return this.rename(item);
       if (existing) return this.#set(item, "exists", { existing });
       if (error.status === 403) return fail(error);
-      // Deleted since: then there is nothing to ask.
+      // Deleted in the meantime: nothing to decide, so upload it again.
       item.condition = ["If-None-Match", "*"];
       this.#set(item, "waiting", { part: 0 });
-    } catch (trouble) {
-      fail(trouble);
+    } catch (lookupError) {
+      fail(lookupError);
     }
   }
 
-  #trouble(item) {
+  #problem(item) {
     const { file } = item;
-    if (file.type && !file.type.startsWith("image/")) return "This is not an image.";
+    if (file.type && !file.type.startsWith("image/")) return "Not an image.";
     if (file.size === 0) return "The file is empty.";
-    if (file.size > this.maxBytes) return `It is too large: an image has at most ${this.maxSize}.`;
-    return keyTrouble(item.key);
+    if (file.size > this.maxBytes) return `File is too large (maximum ${this.maxSize}).`;
+    return keyProblem(item.key);
   }
 
   #set(item, state, more = {}) {

@@ -1,29 +1,29 @@
-// One upload over the REST API, with its progress, and words for people where it fails.
+// One upload through the REST API: progress, and messages for failures.
 
 import { quoteKey } from "./keys.js";
 
-const WORDS = {
-  0: "The connection broke before all of it had arrived.",
-  401: "You are logged out. Log in again, then retry.",
-  411: "Something between here and the server took the length away.",
-  413: "It is too large.",
-  415: "Not an image of a kind that is stored here: JPEG, PNG, GIF, WebP, AVIF, TIFF and BMP are.",
-  429: "The server asks to wait a moment.",
+const MESSAGES = {
+  0: "The connection was lost during the upload.",
+  401: "You’ve been logged out. Log in again, then retry.",
+  411: "A proxy removed the Content-Length header.",
+  413: "File is too large.",
+  415: "Unsupported format. Use JPEG, PNG, GIF, WebP, AVIF, TIFF or BMP.",
+  429: "Too many requests. Try again in a moment.",
   503: "The server is busy. Try again in a moment.",
-  507: "The server has no room left.",
+  507: "The server is out of storage space.",
 };
 
-/** `message` is for people; `status` 0 means that no answer came. */
+/** `message` is shown to people; `status` is 0 if there was no response. */
 export class UploadError extends Error {
   constructor(status, detail) {
-    super(WORDS[status] ?? detail ?? `The server refused it (${status}).`);
+    super(MESSAGES[status] ?? detail ?? `Upload failed (${status}).`);
     this.status = status;
   }
 }
 
 /**
- * Put `file` under `key`. `condition` is a header's name and value, so that nothing is replaced unseen.
- * Gives `{ done, abort }`: `done` is a promise of the metadata; it fails with an UploadError, or with AbortError.
+ * Upload `file` as `key`. `condition` is a header name and value that guards against replacing an unseen image.
+ * Returns `{ done, abort }`: `done` resolves to the metadata, or rejects with an UploadError or AbortError.
  */
 export function send(file, key, { condition, formToken, onProgress, onSent }) {
   const request = new XMLHttpRequest();
@@ -48,13 +48,13 @@ export function send(file, key, { condition, formToken, onProgress, onSent }) {
   return { done, abort: () => request.abort() };
 }
 
-/** What is stored under `key`; null where nothing is. */
+/** Metadata of the image at `key`, or null if there is none. */
 export async function metadata(key) {
   const answer = await fetch(`/api/images/${quoteKey(key)}`, { headers: { Accept: "application/json" } }).catch(() => {
     throw new UploadError(0);
   });
   if (answer.status === 404) return null;
-  const said = await answer.json().catch(() => ({}));
-  if (!answer.ok) throw new UploadError(answer.status, said.detail);
-  return said;
+  const body = await answer.json().catch(() => ({}));
+  if (!answer.ok) throw new UploadError(answer.status, body.detail);
+  return body;
 }

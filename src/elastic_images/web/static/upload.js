@@ -1,4 +1,4 @@
-// The upload page: files go out as soon as they are chosen, dropped or pasted.
+// The upload page: files are sent as soon as they are chosen, dropped or pasted.
 
 import { takeChoices, takeDrops, takePastes } from "./files.js";
 import { startUploads } from "./uploads.js";
@@ -11,5 +11,5 @@ const takeAll = (files) => take(files, folder());
 takeDrops(takeAll, folder);
 takePastes(takeAll);
 takeChoices("#upload-form input[type=file]", takeAll);
-// With a script there is no button to send it: Enter in the folder's field sends nothing.
+// With scripts there is no submit button, so Enter in the folder field must do nothing.
 form.addEventListener("submit", (event) => event.preventDefault());

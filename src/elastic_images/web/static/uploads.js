@@ -1,4 +1,4 @@
-// The panel of uploads: a row for each file, and words for all of them. `startUploads` gives `take(files, folder)`.
+// The upload panel: one row per file, and a summary. `startUploads` returns `take(files, folder)`.
 
 import { all, toast } from "../ui/page.js";
 import { keyFor, quoteKey } from "./keys.js";
@@ -12,14 +12,14 @@ function shownSize(bytes) {
   return bytes < 999_950 ? `${(bytes / 1e3).toFixed(1)} KB` : `${(bytes / 1e6).toFixed(1)} MB`;
 }
 
-const WORDS = {
+const STATES = {
   waiting: () => "Waiting",
-  sending: (item) => `Uploading, ${Math.floor(item.part * 100)} %`,
-  storing: () => "Storing",
-  stored: () => "Stored",
-  failed: (item) => item.words,
+  sending: (item) => `Uploading, ${Math.floor(item.part * 100)}%`,
+  storing: () => "Processing",
+  stored: () => "Uploaded",
+  failed: (item) => item.message,
   cancelled: () => "Cancelled",
-  skipped: () => "Skipped; what was there is unchanged",
+  skipped: () => "Skipped; the existing image is unchanged",
 };
 
 const mayRetry = (item) => item.state === "cancelled" || (item.state === "failed" && !item.final);
@@ -46,7 +46,7 @@ class Panel {
   }
 
   take(files, folder) {
-    if (!files.length) return toast("There is no image among these files.", "bad");
+    if (!files.length) return toast("None of these files is an image.", "bad");
     for (const { file, path } of files) this.queue.add(file, keyFor(path, folder));
     this.element.hidden = false;
     this.element.scrollIntoView({ block: "nearest" });
@@ -63,7 +63,7 @@ class Panel {
     const row = button.closest(".upload");
     const item = this.queue.items.find((one) => this.rows.get(one) === row);
     this.queue[button.dataset.do](item);
-    // Its button may be gone: a person at the keyboard stays where he was.
+    // The button may have disappeared; keep the keyboard focus on its row.
     if (!row.contains(document.activeElement) || button.checkVisibility?.() === false) row.focus();
   }
 
@@ -73,7 +73,7 @@ class Panel {
     if (what === "retry") open("failed").filter(mayRetry).forEach((item) => this.queue.retry(item));
     if (what === "replace") open("exists").filter((item) => this.mayReplace(item)).forEach((item) => this.queue.replace(item));
     if (what === "skip") open("exists").forEach((item) => this.queue.skip(item));
-    // From the end: else each that is cancelled lets the next one begin.
+    // Last first; otherwise each cancelled upload would let the next one start.
     if (what === "cancel") items.filter((item) => UNDER_WAY.includes(item.state)).reverse().forEach((item) => this.queue.cancel(item));
     if (what === "clear") this.#clear();
   }
@@ -103,7 +103,7 @@ class Panel {
     const { state } = item;
     row.dataset.state = state;
     row.querySelector("[data-key]").textContent = item.key;
-    row.querySelector("[data-words]").textContent = state === "exists" ? this.#question(item) : WORDS[state](item);
+    row.querySelector("[data-words]").textContent = state === "exists" ? this.#question(item) : STATES[state](item);
     const bar = row.querySelector("[data-bar]");
     bar.hidden = !UNDER_WAY.includes(state);
     bar.setAttribute("aria-label", `Upload of ${item.key}`);
@@ -123,8 +123,8 @@ class Panel {
   }
 
   #question(item) {
-    if (this.mayReplace(item)) return "There is an image with this key already:";
-    return `There is an image with this key already, and it belongs to ${item.existing.owner ?? "nobody"}:`;
+    if (this.mayReplace(item)) return "An image with this name already exists:";
+    return `An image with this name already exists and belongs to ${item.existing.owner ?? "no one"}:`;
   }
 
   #showQuestion(item, row) {
@@ -134,20 +134,20 @@ class Panel {
     row.querySelector("[data-old]").src = `/images/${quoteKey(item.key)}?rendition=thumb`;
     row.querySelector("[data-do=replace]").hidden = !this.mayReplace(item);
     row.querySelector("[data-do=replace]").setAttribute("aria-label", `Replace ${item.key}`);
-    row.querySelector("[data-do=rename]").setAttribute("aria-label", `Keep both ${item.key}`);
+    row.querySelector("[data-do=rename]").setAttribute("aria-label", `Keep both: ${item.key}`);
     row.querySelector("[data-do=skip]").setAttribute("aria-label", `Skip ${item.key}`);
   }
 
   #summarise() {
     if (this.summarising) return;
-    // Once for all that changes together: screen readers need not hear each file.
+    // One update per frame, so that screen readers do not announce every file.
     this.summarising = requestAnimationFrame(() => {
       this.summarising = 0;
       const { queue } = this;
       const [stored, failed, asking] = ["stored", "failed", "exists"].map((state) => queue.count(state));
-      const parts = [`${stored.toLocaleString("en")} of ${plural(queue.items.length, "file")} stored`];
+      const parts = [`${stored.toLocaleString("en")} of ${plural(queue.items.length, "file")} uploaded`];
       if (failed) parts.push(`${failed} failed`);
-      if (asking) parts.push(plural(asking, "question"));
+      if (asking) parts.push(asking === 1 ? "1 needs your decision" : `${asking.toLocaleString("en")} need your decision`);
       const words = `${parts.join(", ")}.`;
       const summary = this.element.querySelector("[data-summary]");
       if (summary.textContent !== words) summary.textContent = words;
@@ -177,7 +177,7 @@ function showPicture(place, file) {
   picture.alt = "";
   picture.decoding = "async";
   picture.loading = "lazy";
-  // What the browser cannot show keeps the icon.
+  // Formats the browser cannot show keep the icon.
   picture.addEventListener("load", () => URL.revokeObjectURL(address), { once: true });
   picture.addEventListener("error", () => picture.replaceWith(icon), { once: true });
   const icon = place.firstElementChild;
@@ -185,7 +185,7 @@ function showPicture(place, file) {
   icon.replaceWith(picture);
 }
 
-/** Start the panel; gives `take(files, folder)`. `onStored` is called when all that was taken is dealt with. */
+/** Start the panel and return `take(files, folder)`. `onStored` is called when the queue is idle after new uploads. */
 export function startUploads(onStored) {
   const panel = new Panel(document.getElementById("uploads"), onStored);
   return (files, folder) => panel.take(files, folder);

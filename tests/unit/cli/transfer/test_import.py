@@ -162,7 +162,7 @@ def test_what_every_file_would_meet_ends_it(
 
 def test_an_image_of_somebody_else_fails_alone(web: FakeSystem, folder: Path) -> None:
     web.images["a.png"] = b"other"
-    web.refuse = {"a.png": errors.Forbidden("This image belongs to somebody else.")}
+    web.refuse = {"a.png": errors.Forbidden("This image belongs to another user.")}
     result = run("import", str(folder), "--on-conflict", "replace", "--json")
     assert result.exit_code == 4
     assert len(web.images) == 4

@@ -1,26 +1,29 @@
-"""Logging in and out."""
+"""The login and logout pages of `web` and `manager`; each app has its own `login.html`."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 from flask import Blueprint, redirect, render_template, request
 from werkzeug.wrappers import Response
 
 from elastic_images.accounts.access import safe_next
 from elastic_images.accounts.guard import Guard, current_principal, rule
+from elastic_images.accounts.principal import Principal
 from elastic_images.core.errors import TooManyRequests, Unauthenticated
 
 
-def login_pages(guard: Guard) -> Blueprint:
-    """The routes."""
+def login_pages(guard: Guard, *, skip_if: Callable[[Principal], bool]) -> Blueprint:
+    """The routes. `skip_if` tells for whom the form is skipped, because they are logged in already."""
     pages = Blueprint("login", __name__)
 
     @pages.get("/login")
     @rule("login")
     def form() -> str | Response:
         target = safe_next(request.args.get("next"))
-        if current_principal().via == "session":
+        if skip_if(current_principal()):
             return redirect(target, 303)
-        return render_template("login.html", next=target, name="", refused=None)
+        return render_template("login.html", next=target, name="", error=None)
 
     @pages.post("/login")
     @rule("login")
@@ -30,7 +33,7 @@ def login_pages(guard: Guard) -> Blueprint:
         try:
             guard.log_in(response, name, request.form.get("password", ""))
         except (Unauthenticated, TooManyRequests) as error:
-            page = render_template("login.html", next=target, name=name, refused=error)
+            page = render_template("login.html", next=target, name=name, error=error)
             seconds = error.retry_after_seconds
             return page, error.status, {"Retry-After": str(seconds)} if seconds else {}
         return response
