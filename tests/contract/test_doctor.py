@@ -90,7 +90,7 @@ def test_everything_that_is_bad_is_told_with_what_mends_it(tmp_path: Path) -> No
     for words in (
         "ELASTIC_IMAGES_DATBASE is not a setting",
         f"chmod 600 {tmp_path}/cli-token",
-        "An object store on S3 is a URL such as s3://bucket/prefix",
+        "An S3 object store must be a URL such as s3://bucket/prefix",
         "mysql://user:***@127.0.0.1",
         "cannot be used",
         "Some checks failed",

@@ -1,1 +1,1 @@
-"""The one way to the database: URLs, engines, migrations."""
+"""Access to the database: URLs, engines, migrations."""

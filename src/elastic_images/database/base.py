@@ -1,4 +1,4 @@
-"""What every table shares: one MetaData and the column types that mean the same on every database."""
+"""The shared MetaData, and column types that behave the same on every database."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ metadata = MetaData(
         "pk": "pk_%(table_name)s",
     }
 )
-"""All tables of the system; each room puts its own on it, in its `tables.py`."""
+"""All tables of the system; each room adds its own in its `tables.py`."""
 
 
 class KeyText(TypeDecorator[str]):
-    """A key, kept as its UTF-8 bytes: compared and sorted by them whatever the database's collation is."""
+    """A key, stored as UTF-8 bytes and compared by them, independent of collations."""
 
     impl = LargeBinary(MAX_KEY_BYTES).with_variant(mysql.VARBINARY(MAX_KEY_BYTES), "mysql", "mariadb")
     cache_ok = True
 
     def process_bind_param(self, value: str | bytes | None, dialect: Any) -> bytes | None:  # noqa: ARG002 - fixed signature
-        """A key as it is stored."""
+        """Encode a key."""
         return value.encode() if isinstance(value, str) else value
 
     def process_result_value(self, value: Any, dialect: Any) -> str | None:  # noqa: ARG002 - fixed signature
-        """A stored key as it is used."""
+        """Decode a key."""
         return None if value is None else bytes(value).decode()
 
 

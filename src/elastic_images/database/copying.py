@@ -1,7 +1,7 @@
-"""Copies every table from one database to another, of whatever kinds they are.
+"""Copies every table from one database to another, of any supported kind.
 
-The target must be empty, or hold what an interrupted copy from the same origin left: a mark in it tells. An interrupted
-copy is begun anew. While the mark is there, the target is no database to start a system on (`database.migrate`).
+The target must be empty, or hold an interrupted copy from the same origin, as shown by a marker table. An interrupted
+copy starts over. While the marker exists, no system starts on the target (`database.migrate`).
 """
 
 from __future__ import annotations
@@ -19,28 +19,28 @@ from elastic_images.database.migrate import UNFINISHED_COPY, is_unfinished_copy,
 from elastic_images.database.tables import import_all
 
 Progress = Callable[[str, int], None]
-"""Told a table's name and how many of its rows were copied since the last call."""
+"""Called with a table's name and the number of rows copied since the last call."""
 _BATCH = 500
 _MARK = Table(UNFINISHED_COPY, MetaData(), Column("origin", String(64), primary_key=True))
 
 
 class CopyDiffers(ElasticImagesError):
-    """What was read back is not what was copied."""
+    """What was read back differs from what was copied."""
 
     slug, title = "copy-differs", "Copy differs"
 
 
 def check_target(target: Engine, origin: str) -> None:
-    """Return where the target may be copied to. Changes nothing.
+    """Check that the target may be copied to. Changes nothing.
 
     Raises:
-        Conflict: it holds something, or the unfinished copy of another origin.
+        Conflict: it holds data, or the unfinished copy of another origin.
     """
     if is_unfinished_copy(target):
         with target.connect() as connection:
             marks = connection.execute(select(_MARK.c.origin)).scalars().all()
         if [mark for mark in marks if mark != origin]:
-            raise Conflict("The target database holds the unfinished copy of another system.")
+            raise Conflict("The target database holds an unfinished copy of another system.")
         return
     present = set(inspect(target).get_table_names())
     for table in import_all().sorted_tables:
@@ -49,19 +49,19 @@ def check_target(target: Engine, origin: str) -> None:
 
 
 def copy_database(source: Engine, target: Engine, origin: str, progress: Progress) -> dict[str, int]:
-    """Copy all rows, read them back and compare; gives the rows of each table.
+    """Copy all rows, read them back and compare. Gives the number of rows per table.
 
-    Nobody may write to the source. The target's mark stays until `finish_copy`.
+    Nothing may write to the source meanwhile. The target keeps its marker until `finish_copy`.
 
     Raises:
-        Conflict: see `check_target`; or the source has another schema than this version of the program.
-        CopyDiffers: the target did not keep what it was given.
+        Conflict: see `check_target`; or the source has another schema version than this program.
+        CopyDiffers: the target does not hold what was copied.
     """
     check_target(target, origin)
     _mark(target, origin)
     migrate(target, unfinished_copy=True)
     if revision_of(source) != revision_of(target):
-        raise Conflict("The database is of another version than this program: start the system once, and stop it.")
+        raise Conflict("The database has another schema version: start and stop the system once, then try again.")
     tables = import_all().sorted_tables
     _empty(target, tables)
     counts: dict[str, int] = {}
@@ -73,7 +73,7 @@ def copy_database(source: Engine, target: Engine, origin: str, progress: Progres
 
 
 def finish_copy(target: Engine) -> None:
-    """Remove the mark: the target is a database like any other."""
+    """Remove the marker: the target is now an ordinary database."""
     _MARK.drop(target)
 
 
@@ -87,7 +87,7 @@ def _copy_table(reading: Connection, target: Engine, table: Table, progress: Pro
     with target.connect() as back:
         found = [len(rows) for rows in _batches(back, table)], _digest(back, table)
     if (sum(found[0]), found[1]) != (count, digest):
-        raise CopyDiffers(f"The table {table.name} of the target differs from what was copied into it.")
+        raise CopyDiffers(f"The table {table.name} of the target differs from what was copied.")
     return count
 
 
@@ -105,7 +105,7 @@ def _digest(connection: Connection, table: Table) -> int:
 
 
 def _add(digest: int, rows: list[dict[str, Any]]) -> int:
-    """The rows' digests are added up: the order of rows, which depends on collations, does not matter."""
+    """Sum the rows' digests, so that their order, which depends on collations, does not matter."""
     for row in rows:
         digest += int.from_bytes(hashlib.sha256(repr(sorted(row.items())).encode()).digest())
     return digest % 2**256
@@ -113,7 +113,7 @@ def _add(digest: int, rows: list[dict[str, Any]]) -> int:
 
 @contextmanager
 def _snapshot(engine: Engine) -> Iterator[Connection]:
-    """All tables as of one moment."""
+    """A consistent view of all tables."""
     with engine.connect() as connection:
         if engine.dialect.name == "sqlite":
             yield connection
@@ -122,7 +122,7 @@ def _snapshot(engine: Engine) -> Iterator[Connection]:
 
 
 def _holds_something(engine: Engine, table: Table) -> bool:
-    """Any row; of the pool's state, which has one from the beginning, a change."""
+    """Whether the table has rows. The pool's state always has one, so there only a change counts."""
     query = select(func.count()).select_from(table)
     if table.name == "pool_state":
         query = query.where(table.c.revision > 0)
@@ -144,7 +144,7 @@ def _empty(target: Engine, tables: list[Table]) -> None:
 
 
 def _advance_ids(target: Engine, tables: list[Table]) -> None:
-    """PostgreSQL goes on counting where it was, not behind the ids that were copied in."""
+    """Move PostgreSQL's sequences past the copied ids."""
     if target.dialect.name != "postgresql":
         return
     with write_transaction(target) as connection:

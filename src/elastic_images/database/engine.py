@@ -1,4 +1,4 @@
-"""A URL picks the database, here and nowhere else."""
+"""Opens the database at a URL."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ def normalise_url(text: str) -> URL:
     """The SQLAlchemy URL for a database URL as people write it: `mysql://` means PyMySQL, `postgres://` psycopg.
 
     Raises:
-        InvalidRequest: it is no URL, or of a database that is not supported. The message shows no password.
+        InvalidRequest: it is not a URL, or the database is not supported. The message shows no password.
     """
     try:
         url = make_url(text)
     except ArgumentError:
-        raise InvalidRequest("The database setting is not a URL such as mysql://user:password@host/name.") from None
+        raise InvalidRequest("The database setting must be a URL such as mysql://user:password@host/name.") from None
     kind = url.drivername.partition("+")[0]
     if kind not in _DRIVERS:
-        raise InvalidRequest(f"No database of kind {kind!r}: use sqlite, mysql, mariadb or postgresql.")
+        raise InvalidRequest(f"Unsupported database {kind!r}: use sqlite, mysql, mariadb or postgresql.")
     if kind in ("mysql", "mariadb"):
         url = url.update_query_dict({"charset": "utf8mb4"})
     return url.set(drivername=_DRIVERS[kind]) if "+" not in url.drivername else url
@@ -42,27 +42,26 @@ def normalise_url(text: str) -> URL:
 
 _CONNECT_SECONDS = 5
 GONE_SECONDS = 4
-"""A server whose machine is gone is given up after so long."""
+"""How long until a connection to a vanished machine fails."""
 ANSWER_SECONDS = 30
-"""A server that is there and does not answer is given up after so long; one whose machine is gone, in seconds."""
+"""How long until a statement fails that a reachable MySQL or MariaDB server does not answer."""
 _IDLE_SECONDS = 10
-"""The server ends a transaction whose client says nothing for so long: its machine may be gone, and keeps locks."""
+"""The server ends transactions that are idle for this long: the client may be gone, and its locks would stay."""
 _IDLE_CONNECTION_SECONDS = 300
-"""The same on MySQL, which has a limit for connections only, in a transaction or not."""
+"""The same for MySQL, which can only limit connections, in a transaction or not."""
 _STRICT = "STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION"
-"""Some servers, Amazon's among them, are set up to cut off values that do not fit instead of refusing them."""
+"""Some servers, including Amazon's, are configured to truncate values that do not fit instead of refusing them."""
 
 
 def open_engine(text: str, *, pool_size: int = 8, answer_seconds: int = ANSWER_SECONDS) -> Engine:
-    """An engine for the database at the URL `text`. Connects when it is first used; safe to share between threads.
+    """An engine for the database at the URL `text`. Connects on first use; safe to share between threads.
 
-    A connection is tried before it is used again, so that none of an earlier life of the server is. One whose server
-    went away without a word, as in a fail-over, fails in seconds (`dead_peers`); on MySQL and MariaDB every statement
-    fails that is not answered for `answer_seconds`. Where that is no longer than usual, a transaction of ours that is
-    left alone does not keep its locks.
+    Pooled connections are tested before they are reused. A connection to a server that vanished, as in a fail-over,
+    fails within seconds (`dead_peers`); on MySQL and MariaDB a statement fails after `answer_seconds` without an
+    answer. Unless that is longer than the default, the server ends our idle transactions, so that they hold no locks.
 
-    On SQLite: WAL, `synchronous=FULL`, foreign keys, 10 s of waiting for another writer, and transactions that begin
-    where they are said to begin, as SQLAlchemy's documentation of the pysqlite driver describes.
+    On SQLite: WAL, `synchronous=FULL`, foreign keys, a busy timeout of 10 s, and transactions that start with an
+    explicit BEGIN, as SQLAlchemy's documentation of the pysqlite driver describes.
     """
     url = normalise_url(text)
     if url.get_backend_name() != "sqlite":
@@ -90,15 +89,15 @@ def open_engine(text: str, *, pool_size: int = 8, answer_seconds: int = ANSWER_S
 
     @event.listens_for(engine, "begin")
     def _on_begin(connection: Any) -> None:
-        # A transaction that reads and then writes would fail with "database is locked" where another wrote between;
-        # `write_transaction` asks for the write lock at its start.
+        # A transaction that reads and then writes fails with "database is locked" if another one wrote in between;
+        # `write_transaction` takes the write lock at the start.
         connection.exec_driver_sql(connection.get_execution_options().get("sqlite_begin", "BEGIN"))
 
     return engine
 
 
 def _connect_arguments(url: URL, answer_seconds: int) -> dict[str, Any]:
-    """What the drivers are told beside the URL, whose own parameters count before it."""
+    """Arguments for the drivers; parameters in the URL take precedence."""
     arguments: dict[str, Any] = {}
     if url.get_driver_name() == "pymysql":
         arguments = {
@@ -119,7 +118,7 @@ def _connect_arguments(url: URL, answer_seconds: int) -> dict[str, Any]:
 
 
 def _watch_peer(connection: Any, _record: Any) -> None:
-    """PyMySQL has no setting for the options of its socket, and no name for it that is public."""
+    """Set socket options; PyMySQL has no setting for them and no public name for its socket."""
     made = getattr(connection, "_sock", None)
     if isinstance(made, socket.socket) and made.family != socket.AF_UNIX:
         for option in dead_peer_options(GONE_SECONDS):
@@ -128,7 +127,7 @@ def _watch_peer(connection: Any, _record: Any) -> None:
 
 def _limit_idleness(connection: Any, _record: Any) -> None:
     if not hasattr(connection, "get_server_info"):
-        # By a statement: the proxies in front of PostgreSQL refuse a connection that comes with options.
+        # By a statement: proxies in front of PostgreSQL refuse connections with options.
         setting = f"idle_in_transaction_session_timeout = '{_IDLE_SECONDS}s'"
     elif "MariaDB" in connection.get_server_info():
         setting = f"idle_transaction_timeout = {_IDLE_SECONDS}"
@@ -140,8 +139,8 @@ def _limit_idleness(connection: Any, _record: Any) -> None:
 
 
 def write_transaction(engine: Engine) -> Any:
-    """A context manager that gives a Connection in one transaction meant to write.
+    """A context manager that gives a Connection in a transaction that writes.
 
-    On SQLite it takes the write lock at once (BEGIN IMMEDIATE), elsewhere it is `engine.begin()`.
+    On SQLite it takes the write lock at once (BEGIN IMMEDIATE); elsewhere it is `engine.begin()`.
     """
     return engine.execution_options(sqlite_begin="BEGIN IMMEDIATE").begin()

@@ -1,4 +1,4 @@
-"""Brings a database to the newest schema, once, however many processes ask at a time."""
+"""Migrates a database to the newest schema, once even if several processes try at the same time."""
 
 from __future__ import annotations
 
@@ -19,30 +19,30 @@ _LOCK_NAME = "elastic-images-migrate"
 _LOCK_NUMBER = 7_161_520_260
 _WAIT_SECONDS = 120
 UNFINISHED_COPY = "unfinished_copy"
-"""The table that marks a database into which another one is being copied (`database.copying`)."""
+"""The marker table in a database that another one is being copied into (`database.copying`)."""
 
 
 def migrate(engine: Engine, *, unfinished_copy: bool = False) -> None:
-    """Run the migrations that the database lacks, under a lock; a database that is up to date is left alone.
+    """Run the missing migrations under a lock. Does nothing if the database is up to date.
 
     Raises:
-        Unavailable: somebody else has been migrating for two minutes.
-        Conflict: it holds an unfinished copy of another database, unless that is expected.
+        Unavailable: another process has been migrating for two minutes.
+        Conflict: it holds an unfinished copy of another database, and `unfinished_copy` is false.
     """
     if not unfinished_copy and is_unfinished_copy(engine):
-        raise Conflict("The database holds an unfinished copy: let `elastic-images migrate` finish it first.")
+        raise Conflict("The database holds an unfinished copy: finish it with `elastic-images migrate` first.")
     with _locked(engine), engine.connect() as connection:
         command.upgrade(alembic_config(connection), "head")
         connection.commit()
 
 
 def is_unfinished_copy(engine: Engine) -> bool:
-    """Whether another database is being copied into this one, or that was interrupted."""
+    """Whether a copy of another database into this one is running or was interrupted."""
     return inspect(engine).has_table(UNFINISHED_COPY)
 
 
 def revision_of(engine: Engine) -> str | None:
-    """The revision of the schema; None where there is none yet."""
+    """The revision of the schema; None if there is no schema yet."""
     if not inspect(engine).has_table("alembic_version"):
         return None
     with engine.connect() as connection:
@@ -50,7 +50,7 @@ def revision_of(engine: Engine) -> str | None:
 
 
 def newest_revision() -> str:
-    """The one that `migrate` brings a database to."""
+    """The revision that `migrate` migrates to."""
     found = ScriptDirectory(str(_MIGRATIONS)).get_current_head()
     if found is None:
         raise AssertionError("there are no migrations")
@@ -58,7 +58,7 @@ def newest_revision() -> str:
 
 
 def alembic_config(connection: Connection) -> Config:
-    """Alembic's configuration, made here: there is no ini file, and its commands work on `connection`."""
+    """Alembic's configuration without an ini file; commands use `connection`."""
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
@@ -73,7 +73,7 @@ def _locked(engine: Engine) -> contextlib.AbstractContextManager[None]:
 
 @contextlib.contextmanager
 def _locked_file(engine: Engine) -> Iterator[None]:
-    """A lock file beside the database; it stays, since whoever removed it could free a lock that is held."""
+    """A lock file next to the database. It is never removed: that could release a lock that is held."""
     path = engine.url.database
     if not path or path == ":memory:":
         yield
@@ -87,7 +87,7 @@ def _locked_file(engine: Engine) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _locked_mysql(engine: Engine) -> Iterator[None]:
-    """A named lock, by database: the server's names are common to all of its databases. It ends with its session."""
+    """A named lock. It includes the database's name, as lock names are global to the server; ends with the session."""
     name = f"{_LOCK_NAME}:{engine.url.database}"[:64]
     with engine.connect() as connection:
         if not _got_mysql_lock(connection, name):
@@ -99,7 +99,7 @@ def _locked_mysql(engine: Engine) -> Iterator[None]:
 
 
 def _got_mysql_lock(connection: Connection, name: str) -> bool:
-    """Waits in short turns: an answer that takes long is taken for a server that went away."""
+    """Wait in short steps, as a slow answer would count as a dead server."""
     asked = text("SELECT GET_LOCK(:name, :wait)")
     turns = (connection.execute(asked, {"name": name, "wait": 5}).scalar() for _ in range(_WAIT_SECONDS // 5))
     return any(got == 1 for got in turns)
@@ -107,7 +107,7 @@ def _got_mysql_lock(connection: Connection, name: str) -> bool:
 
 @contextlib.contextmanager
 def _locked_postgres(engine: Engine) -> Iterator[None]:
-    """An advisory lock, of this database; it ends with its session."""
+    """An advisory lock on this database; ends with the session."""
     with engine.connect() as connection:
         connection.execute(text(f"SET lock_timeout = '{_WAIT_SECONDS}s'"))
         connection.execute(text("SELECT pg_advisory_lock(:number)"), {"number": _LOCK_NUMBER})

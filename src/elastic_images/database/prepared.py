@@ -1,4 +1,4 @@
-"""Statements that are run all the time, worked out once."""
+"""Frequent statements, compiled once and run by the driver's cursor (docs/decisions/prepared-statements.md)."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from sqlalchemy.types import TypeEngine
 
 
 class Executed(NamedTuple):
-    """What became of a statement."""
+    """The result of a statement."""
 
     row: tuple[Any, ...] | None
-    """The first row of a SELECT; None where there is none, and of other statements."""
+    """The first row of a SELECT; None if there is none, and for other statements."""
     changed: int
-    """How many rows an UPDATE or DELETE found."""
+    """How many rows an UPDATE or DELETE matched."""
     row_id: int
-    """The id that the database gave the row of an INSERT, where its table has such ids."""
+    """The id of an inserted row, if the table has auto-incremented ids."""
 
 
 class PreparedStatement:
-    """A statement with `bindparam`s, on any of the databases. Safe to share between threads.
+    """A statement with `bindparam`s, for any of the databases. Safe to share between threads.
 
-    Its text and what is to be done to values are found when it is made, and it is run by the driver's own cursor: a row
-    of SQLite's that takes 6 us there costs 121 by SQLAlchemy's execution and 16 by this (timeit).
+    SQL and value processors are determined once, and it runs on the driver's own cursor: reading a row from SQLite
+    takes 16 us this way, 121 us through SQLAlchemy, and 6 us in the driver itself (timeit).
     """
 
     def __init__(self, engine: Engine, statement: ClauseElement, columns: Sequence[str] = ()) -> None:
-        """`columns`: what an INSERT or UPDATE sets, beside what its `values` say; each is a parameter of that name."""
+        """`columns`: what an INSERT or UPDATE sets in addition to its `values`; each is a parameter of that name."""
         self._dialect = dialect = engine.dialect
         compiled: Any = statement.compile(dialect=dialect, column_keys=list(columns))
         self._text = str(compiled)
@@ -42,12 +42,12 @@ class PreparedStatement:
         selected = statement.selected_columns if isinstance(statement, Select) else ()
         self._types = [_of_type(column.type, dialect) for column in selected]
         self._results: list[tuple[int, Callable[[Any], Any]]] | None = None
-        """For each column that needs it what is to be done to it; known once the driver has told its own types."""
+        """Result processors by column; known once the driver has reported its types."""
 
     def run(self, connection: Connection, **values: Any) -> Executed:
-        """Run it with the parameters `values`, in the transaction of `connection`.
+        """Run it with the parameters `values` in the transaction of `connection`.
 
-        Raises SQLAlchemy's errors, as any execution does; a connection that is lost is given up.
+        Raises SQLAlchemy's errors, as usual; a lost connection is invalidated.
         """
         try:
             cursor = connection.connection.cursor()
@@ -56,11 +56,11 @@ class PreparedStatement:
             if self._types:
                 done = Executed(self._processed(row, cursor), cursor.rowcount, 0)
             else:
-                # PostgreSQL gives the id of an INSERT as a row, the others keep it at the cursor.
+                # PostgreSQL returns the id of an INSERT as a row, the others as an attribute of the cursor.
                 done = Executed(None, cursor.rowcount, row[0] if row else getattr(cursor, "lastrowid", 0))
             cursor.close()
         except Exception as error:
-            self._give_up_if_lost(connection, error)
+            self._invalidate_if_lost(connection, error)
             raise self._wrapped(error) from error
         return done
 
@@ -85,9 +85,9 @@ class PreparedStatement:
         found = [kind.result_processor(self._dialect, code) for kind, code in zip(self._types, kinds, strict=True)]
         return [(place, process) for place, process in enumerate(found) if process is not None]
 
-    def _give_up_if_lost(self, connection: Connection, error: Exception) -> None:
-        ours = isinstance(error, self._dialect.loaded_dbapi.Error)
-        if ours and self._dialect.is_disconnect(error, connection.connection, None):  # type: ignore[arg-type]
+    def _invalidate_if_lost(self, connection: Connection, error: Exception) -> None:
+        from_driver = isinstance(error, self._dialect.loaded_dbapi.Error)
+        if from_driver and self._dialect.is_disconnect(error, connection.connection, None):  # type: ignore[arg-type]
             connection.invalidate(error)
 
     def _wrapped(self, error: Exception) -> BaseException:
@@ -104,9 +104,9 @@ class PreparedQuery:
         self._statement = PreparedStatement(engine, query)
 
     def first(self, **values: Any) -> tuple[Any, ...] | None:
-        """The row for the parameters `values`, in a fresh transaction; None where there is none.
+        """The row for the parameters `values`, read in a fresh transaction; None if there is none.
 
-        Raises SQLAlchemy's errors, as any execution does. The connection is given up then.
+        Raises SQLAlchemy's errors, as usual, and then invalidates the connection.
         """
         with self._engine.connect() as connection:
             try:

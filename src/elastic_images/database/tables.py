@@ -1,4 +1,4 @@
-"""All tables of the system at once, for comparing a database with what the code expects."""
+"""All tables of the system, to compare a database with what the code expects."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _ROOMS = ("accounts", "autoscaler", "pool", "storage.catalog")
 
 
 def import_all() -> MetaData:
-    """The shared MetaData with the tables of every room on it.
+    """The shared MetaData with every room's tables.
 
-    The rooms are named by text: this room knows none of them, each puts its tables on the MetaData by itself.
+    The rooms are imported by name, since this one may not depend on them.
     """
     for room in _ROOMS:
         import_module(f"elastic_images.{room}.tables")

@@ -1,1 +1,1 @@
-"""What an image is, and smaller ones made from it."""
+"""Recognising images, and making smaller ones."""

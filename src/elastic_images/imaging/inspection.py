@@ -1,4 +1,4 @@
-"""What an image is: bytes that decode, every frame, as one of a few formats and within bounds."""
+"""Decides what an image is: every frame must decode, in a supported format and within bounds."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from elastic_images.core.errors import BrokenImage, ElasticImagesError, EmptyBod
 from elastic_images.imaging.structure import FORMATS, Buffer, gif_frames, is_whole, sniff
 
 MAX_FRAMES = 10_000
-"""An animation of tiny frames costs time without costing pixels."""
+"""Animations of tiny frames cost time but few pixels, so the pixel limit does not bound them."""
 _SUPPORTED = "JPEG, PNG, GIF, WebP, AVIF, TIFF and BMP"
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """What decoding found. Width and height are those of the first frame, as stored (EXIF rotation left aside)."""
+    """The facts found by decoding. Width and height are of the first frame as stored, ignoring EXIF rotation."""
 
     format: str
     content_type: str
@@ -42,9 +42,9 @@ class Picture:
 
 
 class ImageInspector:
-    """Decodes what claims to be an image. Safe to share between threads; at most `max_decodes` decode at a time.
+    """Decodes uploads. Safe to share between threads; at most `max_decodes` are decoded at a time.
 
-    Making one turns Pillow's warnings into errors in this process: it warns of damage that it works around.
+    Making one turns Pillow's warnings into errors in this process: Pillow only warns of damage that it works around.
     """
 
     def __init__(self, *, max_pixels: int, max_decodes: int, max_wait_seconds: float = 20.0) -> None:
@@ -52,9 +52,9 @@ class ImageInspector:
         self._places = threading.BoundedSemaphore(max_decodes)
         self._max_wait_seconds = max_wait_seconds
         warnings.filterwarnings("error", module=r"PIL\.")
-        # ... and of TIFF tags with more values than one, which many scanners write and which cost no pixel.
+        # Except for TIFF tags with several values, which many scanners write and which cost no pixel.
         warnings.filterwarnings("ignore", message="Metadata Warning", module=r"PIL\.")
-        # Pillow's own bound is a second net below ours; it must not be the tighter one.
+        # Pillow's own limit is only a safety net; it must not be stricter than ours.
         Image.MAX_IMAGE_PIXELS = max(max_pixels, Image.MAX_IMAGE_PIXELS or 0)
 
     def inspect(self, data: Buffer) -> Picture:
@@ -62,32 +62,32 @@ class ImageInspector:
 
         Raises:
             EmptyBody: no bytes.
-            NotAnImage: bytes of another kind.
-            BrokenImage: they do not decode whole, or there are too many pixels or frames.
-            Unavailable: all places are taken, or there is no memory.
+            NotAnImage: an unsupported format.
+            BrokenImage: the image does not decode completely, or has too many pixels or frames.
+            Unavailable: too many decodes are running, or memory is short.
         """
         if not len(data):
             raise EmptyBody("The upload is empty.")
         kind = sniff(data)
         if kind is None:
-            raise NotAnImage(f"These bytes are no image: {_SUPPORTED} are stored.")
+            raise NotAnImage(f"Unsupported format: upload {_SUPPORTED}.")
         with self.place():
             try:
                 return self._decode(kind, data)
             except ElasticImagesError:
                 raise
             except MemoryError as error:
-                raise Unavailable("There is no memory to decode this image.", retry_after_seconds=5) from error
+                raise Unavailable("Not enough memory to decode this image.", retry_after_seconds=5) from error
             except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
                 raise self._too_many_pixels(kind) from error
-            except Exception as error:  # Pillow raises whatever its parsers stumble over
-                raise BrokenImage(f"This {kind} image is broken or cut off: {_reason(error)}.") from error
+            except Exception as error:  # Pillow's parsers raise all kinds of errors
+                raise BrokenImage(f"This {kind} image is damaged or truncated: {_reason(error)}.") from error
 
     @contextmanager
     def place(self) -> Iterator[None]:
-        """Hold one of the places for decoding. Raises Unavailable after a while without one."""
+        """Hold one of the `max_decodes` places. Raises Unavailable after `max_wait_seconds` without one."""
         if not self._places.acquire(timeout=self._max_wait_seconds):
-            raise Unavailable("Too many images are being checked at this moment.", retry_after_seconds=2)
+            raise Unavailable("Too many images are being decoded right now.", retry_after_seconds=2)
         try:
             yield
         finally:
@@ -99,7 +99,7 @@ class ImageInspector:
             raise BrokenImage(f"This {kind} image has more than {MAX_FRAMES} frames.")
         if kind == "PNG":
             with open_image(kind, data) as image:
-                image.verify()  # the checksums; Pillow has nothing of the kind for other formats
+                image.verify()  # checks the CRCs; Pillow has no such check for other formats
         with open_image(kind, data) as image:
             width, height = image.size
             announced = announced or (getattr(image, "n_frames", 1) if kind != "TIFF" else 0)
@@ -107,7 +107,7 @@ class ImageInspector:
             image.draft(None, (1, 1))
             frames = self._load_frames(kind, image)
         if frames != (announced or frames):
-            raise BrokenImage(f"This {kind} image is broken or cut off: {frames} of {announced} frames decode.")
+            raise BrokenImage(f"This {kind} image is damaged or truncated: {frames} of {announced} frames decode.")
         return Picture(kind, FORMATS[kind], width, height, frames)
 
     def _load_frames(self, kind: str, image: ImageFile.ImageFile) -> int:
@@ -129,14 +129,14 @@ class ImageInspector:
             raise self._too_many_pixels(kind)
 
     def _too_many_pixels(self, kind: str) -> BrokenImage:
-        return BrokenImage(f"This {kind} image has more than {self._max_pixels:,} pixels, its frames counted.")
+        return BrokenImage(f"This {kind} image has more than {self._max_pixels:,} pixels over all frames.")
 
 
 class _BaseJpeg(JpegImagePlugin.JpegImageFile):
-    """The JPEG itself: what every viewer shows. Neither damaged EXIF nor further pictures behind it matter."""
+    """The JPEG that every viewer shows. Ignores damaged EXIF and further pictures behind it."""
 
     def _read_dpi_from_exif(self) -> None:
-        """Leave EXIF alone: it is read here for nothing but a resolution that nobody asks for."""
+        """Do not read EXIF: Pillow only wants the resolution from it, which is not needed."""
 
 
 _PLUGINS: dict[str, type[ImageFile.ImageFile]] = {
@@ -151,7 +151,7 @@ _PLUGINS: dict[str, type[ImageFile.ImageFile]] = {
 
 
 def open_image(kind: str, data: Buffer) -> ImageFile.ImageFile:
-    """Read the header only. The one decoder of `kind` is asked, whatever else the bytes could be taken for."""
+    """Open an image with the decoder of `kind` only. Reads just the header."""
     if isinstance(data, bytes):
         return _PLUGINS[kind](io.BytesIO(data))
     data.seek(0)
@@ -159,14 +159,14 @@ def open_image(kind: str, data: Buffer) -> ImageFile.ImageFile:
 
 
 def _announced_frames(kind: str, data: Buffer) -> int:
-    """The frames of a GIF by its blocks; 0 where only the decoder knows.
+    """The number of frames by a GIF's blocks; 0 for formats where only the decoder knows.
 
     Raises:
         BrokenImage: its end is missing.
     """
     frames = gif_frames(data) if kind == "GIF" else 0
     if frames is None or not is_whole(kind, data):
-        raise BrokenImage(f"This {kind} image is broken or cut off: its structure does not reach its end.")
+        raise BrokenImage(f"This {kind} image is damaged or truncated: its end is missing.")
     return frames
 
 

@@ -1,4 +1,4 @@
-"""Makes renditions: an image that was stored, and so decodes, made smaller."""
+"""Makes renditions: smaller versions of stored images."""
 
 from __future__ import annotations
 
@@ -14,32 +14,33 @@ from elastic_images.core.renditions import RENDITIONS
 from elastic_images.imaging.inspection import ImageInspector, open_image
 
 _QUALITY = 82
-_SHOWN_BY_NO_BROWSER = frozenset({"TIFF"})
+_NOT_IN_BROWSERS = frozenset({"TIFF"})
 
 
 class RenditionMaker:
-    """Makes renditions, within the bound on decodes under way. Safe to share between threads."""
+    """Makes renditions, within the inspector's limit on concurrent decodes. Safe to share between threads."""
 
     def __init__(self, inspector: ImageInspector) -> None:
         self._inspector = inspector
 
     def make(self, facts: ImageFacts, data: bytes, rendition: str) -> tuple[ImageFacts, bytes]:
-        """The rendition of the image `data`, with the facts changed to its own type, length and digest.
+        """The rendition of the image `data`, and facts with the rendition's type, length and digest.
 
-        The first frame, upright by its EXIF orientation, without metadata: JPEG, or PNG where it has transparency. An
-        image that is not larger than the rendition is given back as it is, unless no browser would show it.
+        It shows the first frame, upright by its EXIF orientation, without metadata, as JPEG, or as PNG if it has
+        transparency. Images already smaller than the rendition are returned unchanged, unless browsers cannot show their
+        format.
 
         Raises:
             InvalidRequest: there is no such rendition.
-            Unavailable: all places for decoding are taken.
+            Unavailable: too many decodes are running.
         """
         if rendition not in RENDITIONS:
-            raise InvalidRequest(f"No rendition {rendition!r}: there are {', '.join(RENDITIONS)}.")
+            raise InvalidRequest(f"Unknown rendition {rendition!r}: use {', '.join(RENDITIONS)}.")
         longest = RENDITIONS[rendition]
-        if max(facts.width, facts.height) <= longest and facts.format not in _SHOWN_BY_NO_BROWSER:
+        if max(facts.width, facts.height) <= longest and facts.format not in _NOT_IN_BROWSERS:
             return facts, data
         with self._inspector.place(), open_image(facts.format, data) as image:
-            # JPEG can be decoded at an eighth, a quarter or half of its size, which saves most of the work.
+            # JPEGs can be decoded at 1/8, 1/4 or 1/2 of their size, which saves most of the work.
             image.draft(None, (longest, longest))
             made, content_type = _smaller(image, longest)
         digest = hashlib.sha256(made).hexdigest()
@@ -63,5 +64,5 @@ def _upright(image: Image.Image) -> Image.Image:
     image.load()
     try:
         return ImageOps.exif_transpose(image)
-    except Exception:  # noqa: BLE001 - whatever damaged EXIF makes Pillow raise, the image itself is whole
+    except Exception:  # noqa: BLE001 - damaged EXIF makes Pillow raise all kinds of errors, but the image is fine
         return image

@@ -1,7 +1,7 @@
-"""What the first bytes of a file say, and whether its structure ends where it must.
+"""Recognises formats by their first bytes, and finds truncated files by their structure.
 
-Pillow decides what an image is by decoding it. It stops reading when it has all pixels, and so it lets pass what is
-cut off behind them; for the formats where that was seen, the end is looked for here.
+Pillow stops reading once it has all pixels, so it accepts some truncated files. For the formats where that was
+observed, this module looks for the end.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ FORMATS = {
     "TIFF": "image/tiff",
     "BMP": "image/bmp",
 }
-"""Every format that is stored, by Pillow's name, with its content type."""
+"""The supported formats, by Pillow's names, with their content types."""
 
 _TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _BMP_HEADER_SIZES = frozenset({12, 40, 52, 56, 64, 108, 124})
@@ -32,12 +32,12 @@ _BMP_CORE_BYTES = 26
 _BMP_PLAIN = (0, 3)
 _JPEG_END, _JPEG_SCAN = 0xD9, 0xDA
 _JPEG_WITHOUT_LENGTH = frozenset({0x01, *range(0xD0, 0xD9)})
-# The marker after entropy-coded bytes: FF 00 is a data byte, FF D0 to FF D7 are restarts, FF FF is padding.
+# The marker after entropy-coded data: FF 00 is a data byte, FF D0 to FF D7 are restarts, FF FF is padding.
 _JPEG_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 
 
 def sniff(data: Buffer) -> str | None:
-    """The format whose mark the bytes carry; None where it is none of `FORMATS`."""
+    """The format by the magic number; None if it is none of `FORMATS`."""
     start = data[:16]
     if start.startswith(b"\xff\xd8\xff"):
         return "JPEG"
@@ -57,7 +57,7 @@ def sniff(data: Buffer) -> str | None:
 
 
 def gif_frames(data: Buffer) -> int | None:
-    """How many frames the blocks of a GIF (GIF89a, section 12) have; None where they do not reach the trailer."""
+    """The number of frames in the blocks of a GIF (GIF89a, section 12); None if the trailer is missing."""
     try:
         position = 13 + _table_bytes(data[10])
         frames = 0
@@ -78,7 +78,7 @@ def gif_frames(data: Buffer) -> int | None:
 
 
 def is_whole(kind: str, data: Buffer) -> bool:
-    """Whether the structure of a file of this format reaches its end. True where the decoder sees to that itself."""
+    """Whether the structure of a file reaches its end. True for formats whose decoder checks that itself."""
     return kind not in _WHOLE or _WHOLE[kind](data)
 
 
@@ -89,7 +89,7 @@ def _jpeg_is_whole(data: Buffer) -> bool:
         marker = data[position + 1]
         if marker == _JPEG_END:
             return True
-        if marker in (0x00, 0xFF):  # stray bytes and padding: decoders look for the next marker, too
+        if marker in (0x00, 0xFF):  # stray bytes and padding: skip to the next marker, as decoders do
             position += 1
         elif marker in _JPEG_WITHOUT_LENGTH:
             position += 2
@@ -113,7 +113,7 @@ def _png_is_whole(data: Buffer) -> bool:
 
 
 def _bmp_is_whole(data: Buffer) -> bool:
-    """Whether a bitmap without compression has all its rows, the last one's padding among them."""
+    """Whether an uncompressed bitmap has all its rows, including the padding of the last one."""
     if len(data) < _BMP_FIELDS.size or int.from_bytes(data[14:18], "little") == _BMP_CORE_HEADER:
         return len(data) >= _BMP_CORE_BYTES
     offset, width, height, bits, compression = _BMP_FIELDS.unpack_from(data)

@@ -1,4 +1,4 @@
-"""From the commit of a change to its acknowledgement: every cache is told, or the change stays pending."""
+"""From a change's commit to its acknowledgement: every cache is invalidated, or the change stays pending."""
 
 from __future__ import annotations
 
@@ -16,22 +16,23 @@ _log = logging.getLogger(__name__)
 
 ACKNOWLEDGE_SECONDS = 10.0
 TAKE_UP_SECONDS = 5.0
-"""A change that has been pending for so long is taken up by any storage process."""
+"""Changes that have been pending for longer are finished by any storage process."""
 _RETRY_AFTER_SECONDS = 5
 _BATCH = 500
 
 
 class Invalidates(Protocol):
-    """Steps 3 and 4 of a write (`pool.invalidation.Invalidator`)."""
+    """Step 3 of a write (`pool.invalidation.Invalidator`)."""
 
     def invalidate(self, keys: Sequence[str], deadline: float) -> None:
-        """Return when no copy of `keys` can be read. Raises Unavailable at `deadline` (monotonic clock)."""
+        """Return once no copy of `keys` can be read. Raises Unavailable at `deadline` (monotonic clock)."""
 
 
 class Acknowledger:
-    """Tells the caches, and keeps which changes are done until they are marked so, in batches.
+    """Invalidates the caches, and marks changes as done in batches.
 
-    Safe to share between threads. A batch that is lost with its process is told to the caches once more, no harm.
+    Safe to share between threads. If a batch is lost with its process, its keys are invalidated again, which is
+    harmless.
     """
 
     def __init__(
@@ -52,16 +53,16 @@ class Acknowledger:
         self._done: set[int] = set()
 
     def acknowledge(self, keys: Sequence[str], change_ids: Sequence[int]) -> None:
-        """Return when the writes of `keys` may be acknowledged: no older bytes can be read.
+        """Return once the writes of `keys` may be acknowledged: no older bytes can be read.
 
         Raises:
-            Unavailable: not within 10 s; the writes are safe and will be finished.
+            Unavailable: a cache did not answer within 10 s; the writes are stored and will be finished.
         """
         try:
             self._invalidator.invalidate(keys, self._monotonic() + ACKNOWLEDGE_SECONDS)
         except Unavailable as error:
             raise Unavailable(
-                "The change is stored, but a cache does not answer yet; it will be finished.",
+                "The change is stored, but a cache is not responding yet; it will be finished.",
                 retry_after_seconds=_RETRY_AFTER_SECONDS,
             ) from error
         self._crash_point("invalidated")
@@ -70,7 +71,7 @@ class Acknowledger:
         self._crash_point("acknowledged")
 
     def mark_done(self) -> None:
-        """Write down what was acknowledged since the last call."""
+        """Mark the changes acknowledged since the last call as done."""
         with self._lock:
             ids = sorted(self._done)
         for start in range(0, len(ids), _BATCH):
@@ -80,10 +81,10 @@ class Acknowledger:
                 self._done.difference_update(batch)
 
     def take_up(self, min_age_seconds: float = TAKE_UP_SECONDS) -> int:
-        """Finish the changes that have been pending for so long; gives how many. 0 seconds: all of them.
+        """Finish the changes that have been pending for `min_age_seconds`; gives their number.
 
         Raises:
-            Unavailable: a cache does not answer; the rest stays pending.
+            Unavailable: a cache is not responding; the rest stays pending.
         """
         self.mark_done()
         finished, before = 0, self._clock() - min_age_seconds
@@ -93,5 +94,5 @@ class Acknowledger:
             self.mark_done()
             finished += len(pending)
         if finished:
-            _log.info("finished %d changes that were left pending", finished)
+            _log.info("finished %d pending changes", finished)
         return finished

@@ -1,4 +1,4 @@
-"""Storage's internal API on Flask (docs/internal-api.md, "Storage"); images are read in front of it, by `ReadPlane`."""
+"""Storage's internal API on Flask (docs/internal-api.md, "Storage"); `ReadPlane` answers image reads in front of it."""
 
 from __future__ import annotations
 
@@ -37,22 +37,22 @@ _MAX_DIGITS = 18
 
 @dataclass(frozen=True)
 class StorageServices:
-    """What the storage app works with."""
+    """The storage app's collaborators."""
 
     catalog: Catalog
     reader: ImageReader
     renditions: RenditionMaker
     writes: WritePath
     check: Callable[[], None]
-    """Returns where database and object store work; raises otherwise."""
+    """Raises unless the database and the object store work."""
     pool: Blueprint
-    """Where members of the pool register and poll (`pool.endpoints`)."""
+    """The routes where pool members register and poll (`pool.endpoints`)."""
     registry: CollectorRegistry
     counters: Counters
 
 
 def create_app(services: StorageServices, settings: Settings) -> Flask:
-    """The storage app. Starts nothing."""
+    """Make the storage app. Starts nothing."""
     app = base_app(
         __name__,
         internal_token=settings.internal_token,
@@ -104,7 +104,7 @@ def _write_routes(app: Flask, writes: WritePath, counters: Counters) -> None:
         length = _number("X-Image-Length", request.headers.get("X-Image-Length", ""))
         announced = length + DIGEST_CHARACTERS
         if request.content_length not in (None, announced):
-            raise InvalidRequest("Content-Length is the image's length and 64 digits.")
+            raise InvalidRequest("Content-Length must be X-Image-Length + 64.")
         try:
             facts, created = writes.put(
                 check_key(key),
@@ -140,7 +140,7 @@ def _write_routes(app: Flask, writes: WritePath, counters: Counters) -> None:
 
 
 def _counted(totals: Iterator[int], counter: Counter) -> Iterator[int]:
-    """The running totals as they are, with what each adds counted."""
+    """Pass on running totals, counting each increase."""
     before = 0
     for total in totals:
         counter.add(total - before)
@@ -149,21 +149,21 @@ def _counted(totals: Iterator[int], counter: Counter) -> Iterator[int]:
 
 
 def _progress(batches: Iterator[int]) -> Iterator[str]:
-    """A line of JSON a batch. The status is sent by then, so an error is a line of its own, and the last."""
+    """One line of JSON per batch. The status was sent already, so an error is a last line of its own."""
     deleted = 0
     try:
         for deleted in batches:
             yield json.dumps({"deleted": deleted}) + "\n"
-    except Exception as error:  # noqa: BLE001 - behind the headers nobody else can answer it
-        _log.warning("deleting all images stopped after %d: %r", deleted, error)
-        told = str(error) if isinstance(error, ElasticImagesError) else "Deleting stopped; the log says why."
-        yield json.dumps({"deleted": deleted, "error": told}) + "\n"
+    except Exception as error:  # noqa: BLE001 - the headers are sent, so nothing else can report it
+        _log.warning("delete all: stopped after %d images: %r", deleted, error)
+        reason = str(error) if isinstance(error, ElasticImagesError) else "Deleting stopped; see the log."
+        yield json.dumps({"deleted": deleted, "error": reason}) + "\n"
     else:
         yield json.dumps({"deleted": deleted, "done": True}) + "\n"
 
 
 class _Body:
-    """What is left of a request's body, `length` bytes at most; never asks for more, which could block."""
+    """A request's body of `length` bytes. Never reads beyond it, which could block."""
 
     def __init__(self, stream: IO[bytes], length: int) -> None:
         self._stream = stream
@@ -177,21 +177,21 @@ class _Body:
 
 def _number(name: str, text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS):
-        raise InvalidRequest(f"{name} is a whole number.")
+        raise InvalidRequest(f"{name} must be a whole number.")
     return int(text)
 
 
 def _order(text: str) -> Order:
     for order in get_args(Order):
         if text == order:
-            return text  # type: ignore[return-value]  # it is one of the literals
-    raise InvalidRequest("order is key or newest.")
+            return text  # type: ignore[return-value]  # one of the literals
+    raise InvalidRequest("order must be key or newest.")
 
 
 def _write_id() -> str:
     text = request.headers.get("X-Write-Id", "")
     if not _WRITE_ID.fullmatch(text):
-        raise InvalidRequest("X-Write-Id is 32 hexadecimal digits.")
+        raise InvalidRequest("X-Write-Id must be 32 lower-case hexadecimal digits.")
     return text
 
 
@@ -215,5 +215,5 @@ def _actor() -> Actor:
     except (ValueError, KeyError, TypeError):
         fits = False
     if not fits:
-        raise InvalidRequest('X-Actor is JSON: {"user": id or null, "name": text, "admin": bool}.')
+        raise InvalidRequest('X-Actor must be JSON: {"user": id or null, "name": text, "admin": bool}.')
     return Actor(user, name, admin)

@@ -29,8 +29,8 @@ _CHUNK_BYTES = 256 * 1024
 _SETTLE_SECONDS = 15.0
 
 
-_PASSED_OVER_SECONDS = 3.0
-"""A storage host that is gone without a word costs each who asks it seconds: one in so long finds out, no more."""
+_SKIP_SECONDS = 3.0
+"""How long a storage app that did not answer is tried last: each call to a vanished host costs seconds."""
 
 
 class Body(Protocol):
@@ -43,8 +43,8 @@ class Body(Protocol):
 class StorageClient:
     """The storage apps' calls (docs/internal-api.md). Safe to share between threads.
 
-    Of several storage apps the first that answers is used; one that did not is asked last for a few seconds. Every
-    method raises Unavailable where none does, and InvalidKey for a text that is no key.
+    The first storage app that answers is used; one that did not is tried last for a few seconds. Every method raises
+    Unavailable if none answers, and InvalidKey for an invalid key.
     """
 
     def __init__(
@@ -61,10 +61,10 @@ class StorageClient:
         self._urls = [url.rstrip("/") for url in urls]
         self._timeout_seconds = timeout_seconds
         self._make_id = make_id
-        self._breakers = CircuitBreakers(clock, failures=1, open_seconds=_PASSED_OVER_SECONDS)
+        self._breakers = CircuitBreakers(clock, failures=1, open_seconds=_SKIP_SECONDS)
 
     def get_entry(self, name: str) -> Entry:
-        """The image, or rendition (`core.renditions`), of that name, read by a fresh transaction. Raises NotFound."""
+        """The image or rendition (`core.renditions`) of that name, read in a fresh transaction. Raises NotFound."""
         key, rendition = split_name(name)
         path = f"/internal/images/{quote_key(check_key(key))}" + (f"?rendition={rendition}" if rendition else "")
         answer = self._first(lambda url: self._http.fetch(url + path, timeout_seconds=self._timeout_seconds))
@@ -81,19 +81,19 @@ class StorageClient:
         if_none_match: str | None = None,
         kept: RestoredFacts | None = None,
     ) -> tuple[bool, ImageMetadata]:
-        """Store the next `length_bytes` of `body` under `key`: whether the key is new, and the metadata.
+        """Store the next `length_bytes` of `body` under `key`. Gives whether the key is new, and the metadata.
 
-        `kept` is what the image brings along; the actor must be an administrator. Where the key had a version or time
-        as new as that, the metadata has newer ones.
+        `kept` restores an image with its old metadata; the actor must be an administrator. If the key already had a
+        version or time as new as that, the image gets newer ones.
 
-        The body is passed on as it comes and cannot be sent twice: another storage app is tried only while none of
-        it was read. Where its answer is lost, another one says what became of it, or ends it for good. What
-        `body.read` raises comes through, and storage keeps nothing then.
+        The body is streamed and cannot be sent twice: another storage app is tried only while nothing was read from
+        it. If the answer is lost, another storage app settles the write: it reports the outcome, or cancels it for
+        good. Errors of `body.read` are passed through, and nothing is stored.
 
         Raises:
             IncompleteBody: `body` ended early.
             EmptyBody, TooLarge, NotAnImage, BrokenImage, Forbidden, PreconditionFailed, OutOfSpace: nothing changed.
-            Unavailable: as well where a cache does not answer; the image may be stored then.
+            Unavailable: no storage app answered, or a cache did not; in that case the image may be stored.
         """
         headers = {
             "X-Image-Length": str(length_bytes),
@@ -115,7 +115,7 @@ class StorageClient:
             return self._settle(key, headers["X-Write-Id"])
 
     def _settle(self, key: str, write_id: str) -> tuple[bool, ImageMetadata]:
-        """As `put`, of one whose answer was lost. A write that came late would replace what is written after it."""
+        """As `put`, after its answer was lost. Without this, the write might still arrive and replace a later one."""
         path = f"/internal/settle/{quote_key(key)}"
 
         def ask(url: str) -> tuple[bool, ImageMetadata]:
@@ -127,11 +127,11 @@ class StorageClient:
             return self._first(ask)
         except NotFound:
             raise Unavailable(
-                "The upload was cut off and nothing was changed; send it again.", retry_after_seconds=1
+                "The upload was interrupted and nothing changed; send it again.", retry_after_seconds=1
             ) from None
 
     def delete(self, key: str, *, actor: Actor, if_match: str | None = None) -> None:
-        """Delete an image. Raises NotFound, Forbidden, PreconditionFailed. A repetition takes effect once."""
+        """Delete an image. Raises NotFound, Forbidden, PreconditionFailed. A retry takes effect once."""
         headers = self._write_headers(actor, if_match, None)
         path = f"/internal/images/{quote_key(check_key(key))}"
         self._first(lambda url: self._http.request("DELETE", url + path, headers=headers, timeout_seconds=30.0))
@@ -158,15 +158,15 @@ class StorageClient:
         return cast(Usage, self._get("/internal/usage"))
 
     def delete_all(self, *, actor: Actor) -> int:
-        """Delete every image; how many there were. Raises as `delete_all_progress`."""
+        """Delete every image and give their number. Raises what `delete_all_progress` raises."""
         return max(self.delete_all_progress(actor=actor), default=0)
 
     def delete_all_progress(self, *, actor: Actor) -> Iterator[int]:
         """Delete every image, yielding how many are gone so far.
 
         Raises:
-            Forbidden: the actor is no administrator.
-            Unavailable: it stopped on the way; the rest is still there, and asking again goes on.
+            Forbidden: the actor is not an administrator.
+            Unavailable: it stopped halfway; calling again deletes the rest.
         """
         answer = self._first(
             lambda url: self._http.request(
@@ -193,7 +193,7 @@ class StorageClient:
 
     def _first(self, ask: Callable[[str], T], *, go_on: Callable[[], bool] = lambda: True) -> T:
         """The answer of the first storage app that is available."""
-        trouble: ElasticImagesError = Unavailable("No storage app is known.")
+        trouble: ElasticImagesError = Unavailable("No storage app is configured.")
         for url in self._in_order():
             try:
                 answer = ask(url)
@@ -211,17 +211,17 @@ class StorageClient:
         raise trouble
 
     def _in_order(self) -> Iterator[str]:
-        """Every storage app once; those that failed a moment ago at the end. Asked for as they are needed."""
+        """Every storage app once, those that just failed at the end. Lazy: breakers are asked only when needed."""
         if len(self._urls) == 1:
             yield self._urls[0]
             return
-        passed_over = []
+        skipped = []
         for url in self._urls:
             if self._breakers.allows(url):
                 yield url
             else:
-                passed_over.append(url)
-        yield from passed_over
+                skipped.append(url)
+        yield from skipped
 
     def _write_headers(self, actor: Actor, if_match: str | None, if_none_match: str | None) -> dict[str, str]:
         headers = {"X-Write-Id": self._make_id(), "X-Actor": json_module.dumps(actor.to_json())}
@@ -233,7 +233,7 @@ class StorageClient:
 
 
 class _Sending:
-    """The body as it is sent: its bytes, and their SHA-256 behind them. Iterated once."""
+    """The body as it is sent: its bytes, followed by their SHA-256. Iterated once."""
 
     def __init__(self, body: Body, length_bytes: int) -> None:
         self._body = body
@@ -250,7 +250,7 @@ class _Sending:
         while left:
             chunk = self._body.read(min(left, _CHUNK_BYTES))
             if not chunk:
-                raise IncompleteBody(f"The body ended {left:,} bytes before its announced length.")
+                raise IncompleteBody(f"The body ended {left:,} bytes early.")
             digest.update(chunk)
             left -= len(chunk)
             yield chunk
@@ -258,9 +258,9 @@ class _Sending:
 
 
 class _SendingWhole:
-    """A small body, read before it is sent: no more memory than one piece of a larger one, and no storage waits for it.
+    """A small body, read before it is sent: storage never waits for it, and it takes no more memory than one chunk.
 
-    It may be sent twice, because a write that is repeated takes effect once.
+    It may be sent twice, because a repeated write takes effect once.
     """
 
     def __init__(self, body: Body, length_bytes: int) -> None:

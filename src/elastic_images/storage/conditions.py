@@ -15,36 +15,36 @@ _ANY = "*"
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """What must hold of the present image for a write to take effect; None where nothing is asked."""
+    """What the current image must satisfy for a write to take effect; None means no condition."""
 
     if_match: frozenset[str] | None = None
     if_none_match: frozenset[str] | None = None
 
     @classmethod
     def parse(cls, if_match: str | None, if_none_match: str | None) -> Conditions:
-        """The conditions of two header fields. Raises InvalidRequest where one cannot be read."""
+        """Parse the two header fields. Raises InvalidRequest."""
         return cls(_tags("If-Match", if_match), _tags("If-None-Match", if_none_match))
 
     def check(self, etag: str | None) -> None:
-        """Return where the conditions hold of the present entity tag; None: there is no image.
+        """Check the conditions against the current entity tag, or None if there is no image.
 
-        If-Match compares strongly, If-None-Match weakly, as the RFC asks.
+        If-Match compares strongly, If-None-Match weakly, as the RFC requires.
 
         Raises:
-            PreconditionFailed: says which one does not hold.
+            PreconditionFailed: names the condition that failed.
         """
         if self.if_match is not None and (etag is None or not self.if_match & {_ANY, etag}):
             raise PreconditionFailed(
-                "If-Match does not hold: there is no such image."
+                "If-Match failed: there is no such image."
                 if etag is None
-                else "If-Match does not hold: the image has changed."
+                else "If-Match failed: the image has changed."
             )
         if self.if_none_match is None or etag is None:
             return
         if _ANY in self.if_none_match:
-            raise PreconditionFailed("If-None-Match: * does not hold: there is such an image.")
+            raise PreconditionFailed("If-None-Match: * failed: the image exists.")
         if etag in {tag.removeprefix("W/") for tag in self.if_none_match}:
-            raise PreconditionFailed("If-None-Match does not hold: the image has that entity tag.")
+            raise PreconditionFailed("If-None-Match failed: the image has this entity tag.")
 
 
 NO_CONDITIONS = Conditions()
@@ -56,5 +56,5 @@ def _tags(name: str, text: str | None) -> frozenset[str] | None:
     if text.strip() == _ANY:
         return frozenset({_ANY})
     if not _TAGS.fullmatch(text):
-        raise InvalidRequest(f"{name} is * or a list of entity tags in double quotes.")
+        raise InvalidRequest(f"{name} must be * or a list of entity tags in double quotes.")
     return frozenset(_ONE_TAG.findall(text))

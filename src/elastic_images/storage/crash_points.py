@@ -1,4 +1,4 @@
-"""Named points in a write at which a test may stop the process. In production they do nothing."""
+"""Named points in a write at which a test may crash the process. In production they do nothing."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ CRASH_POINTS = (
     "invalidated",
     "acknowledged",
 )
-"""All of them, in the order in which a write passes them; a deletion begins at `before-commit`."""
+"""In the order in which a write passes them; a deletion starts at `before-commit`."""
 
 
 def no_crash(name: str) -> None:
-    """Go on."""
+    """Do nothing."""

@@ -1,4 +1,4 @@
-"""How the bytes of an image are read: the row first, in a fresh transaction, then its object."""
+"""Reads an image: its row first, in a fresh transaction, then its object."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _ATTEMPTS = 10
 
 
 class BytesLost(ElasticImagesError):
-    """The catalog has the image, the object store has not its bytes."""
+    """The catalog has the image, but the object store does not have its bytes."""
 
     slug, title = "bytes-lost", "Bytes lost"
 
 
 class ImageReader:
-    """Reads images. Keeps nothing, joins nothing: each call sees what is there when it is called.
+    """Reads images, without caching: each call sees the current state.
 
     Safe to share between threads.
     """
@@ -41,11 +41,11 @@ class ImageReader:
     def open(self, key: str) -> tuple[ImageFacts, OpenObject]:
         """The metadata of `key` and its bytes, to be closed by the caller.
 
-        An object that is missing was replaced between the two looks, so the row is read again.
+        If the object is missing, the image was replaced after its row was read, so the row is read again.
 
         Raises:
             NotFound: there is no such image.
-            BytesLost: the row names an object that is gone or has another length.
+            BytesLost: the row names an object that is missing or has the wrong length.
         """
         missing = None
         for _ in range(_ATTEMPTS):
@@ -64,5 +64,5 @@ class ImageReader:
                 return image.facts, found
             found.close()
             break
-        _log.error("the bytes of %r are lost: its object is missing or has another length", key)
-        raise BytesLost(f"The bytes of {key!r} are lost; `elastic-images fsck` says more.")
+        _log.error("bytes of %r lost: object missing or of the wrong length", key)
+        raise BytesLost(f"The bytes of {key!r} are lost; run `elastic-images fsck` for details.")

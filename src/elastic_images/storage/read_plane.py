@@ -1,6 +1,6 @@
-"""Storage's data plane: the bytes of an image, answered in front of Flask's dispatch.
+"""Storage's data plane: serves image bytes in front of Flask's dispatch.
 
-Every miss of every cache comes here, and the dispatch costs more than the read itself.
+Every cache miss comes here, and the dispatch would cost more than the read itself.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ IMAGES = "/internal/images/"
 
 
 class ReadPlane:
-    """WSGI: answers `GET|HEAD /internal/images/<key>`; everything else goes to the app behind it."""
+    """WSGI middleware: answers `GET|HEAD /internal/images/<key>` and passes everything else on."""
 
     def __init__(self, reader: ImageReader, renditions: RenditionMaker, token: str, behind: WSGIApplication) -> None:
         self._reader = reader
@@ -88,7 +88,7 @@ def _decoded(path: str) -> str:
     try:
         return path.encode("latin-1").decode()
     except UnicodeError:
-        raise InvalidKey("A key in a path is percent-encoded UTF-8.") from None
+        raise InvalidKey("The key in the path must be percent-encoded UTF-8.") from None
 
 
 def _headers(facts: ImageFacts) -> Headers:

@@ -1,4 +1,4 @@
-"""Puts the storage app together and starts its threads."""
+"""Assembles the storage app and starts its threads."""
 
 from __future__ import annotations
 
@@ -68,14 +68,14 @@ class StorageService:
         collector = ObjectCollector(changes, self._store)
         self._collector = PeriodicLoop("object-collector", collector.collect, _COLLECT_SECONDS)
 
-    def start(self, bound: Bound) -> None:  # noqa: ARG002 - nobody needs to be told where storage is
-        """See `server.Service`. Raises Unavailable where the object store cannot be written."""
+    def start(self, bound: Bound) -> None:  # noqa: ARG002 - storage does not register its address
+        """See `server.Service`. Raises Unavailable if the object store is not writable."""
         self._store.check()
         self._keeper.start()
         self._collector.start()
 
     def stop(self) -> None:
-        """See `server.Service`. What was acknowledged and is not marked yet is marked now, or taken up later."""
+        """See `server.Service`. Marks what was acknowledged; if that fails, another process does."""
         self._keeper.stop(_STOP_SECONDS)
         self._collector.stop(_STOP_SECONDS)
         self._acknowledger.mark_done()
@@ -84,7 +84,7 @@ class StorageService:
         self._engine.dispose()
 
     def _keep(self) -> None:
-        """Finish what was left pending: everything in the first round, what is 5 s old in later ones."""
+        """Finish pending changes: all of them in the first round, later those older than 5 s."""
         self._acknowledger.take_up(self._take_up_seconds)
         self._take_up_seconds = TAKE_UP_SECONDS
 

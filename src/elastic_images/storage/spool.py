@@ -1,4 +1,4 @@
-"""A body on its way in: in memory where it is small, else in a file that vanishes with the process."""
+"""Receives request bodies: small ones in memory, larger ones in a file that disappears with the process."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 class Readable(Protocol):
-    """Where a body is read from."""
+    """A stream that a body is read from."""
 
     def read(self, size: int, /) -> bytes:
-        """Up to `size` bytes; none at the end."""
+        """Up to `size` bytes; b"" at the end."""
 
 
 class Spooled:
-    """A body that came whole. For one thread."""
+    """A complete body. For one thread."""
 
     def __init__(self, data: Buffer, sha256: str) -> None:
         self.data = data
@@ -40,30 +40,30 @@ class Spooled:
         return len(self.data)
 
     def chunks(self) -> Iterator[bytes]:
-        """Its bytes, in pieces."""
+        """Its bytes, in chunks."""
         for start in range(0, len(self.data), CHUNK_BYTES):
             yield self.data[start : start + CHUNK_BYTES]
 
 
 class Spool:
-    """Receives bodies in a folder, made when it is first used. Safe to share between threads."""
+    """Receives bodies into a folder, made on first use. Safe to share between threads."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     @contextmanager
     def receive(self, source: Readable, length: int) -> Iterator[Spooled]:
-        """The next `length` bytes of `source`, where the 64 hexadecimal digits behind them are their SHA-256.
+        """The next `length` bytes of `source`, checked against the 64 hexadecimal digits of SHA-256 that follow them.
 
         Raises:
             EmptyBody: the length is 0.
-            IncompleteBody: fewer bytes came, or others.
-            OutOfSpace, Unavailable: the folder has no room or cannot be written.
+            IncompleteBody: bytes are missing or differ.
+            OutOfSpace, Unavailable: the folder is full or cannot be written.
         """
         if length == 0:
             raise EmptyBody("The upload is empty.")
         if length <= CHUNK_BYTES:
-            # As much memory as a piece of a larger body. Of 100 KB a file costs 147 us of processor time, this 53.
+            # No more memory than one chunk of a larger body; for 100 KB a file costs 147 us of CPU time, this 53 us.
             yield _in_memory(source, length)
             return
         with _disk_errors():
@@ -75,7 +75,7 @@ class Spool:
                     sha256 = _copy(source, file, length)
                     file.flush()
             except BaseException:
-                with suppress(OSError):  # closing writes what is left in the buffer once more, and fails once more
+                with suppress(OSError):  # closing flushes the buffer again, and fails again
                     file.close()
                 raise
             _check(sha256, _read_all(source, DIGEST_CHARACTERS))
@@ -95,7 +95,7 @@ def _in_memory(source: Readable, length: int) -> Spooled:
 
 def _check(sha256: str, announced: bytes) -> None:
     if not hmac.compare_digest(announced, sha256.encode()):
-        raise IncompleteBody("The upload's SHA-256 is another one than announced, or is missing.")
+        raise IncompleteBody("The upload's SHA-256 is missing or does not match.")
 
 
 def _ended(received: int, length: int) -> IncompleteBody:
@@ -125,7 +125,7 @@ def _read(source: Readable, size: int) -> bytes:
     try:
         return source.read(size)
     except OSError as error:
-        raise IncompleteBody("The upload was cut off.") from error
+        raise IncompleteBody("The upload was interrupted.") from error
 
 
 @contextmanager
@@ -134,5 +134,5 @@ def _disk_errors() -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in _NO_ROOM:
-            raise OutOfSpace("There is no room to receive the upload.") from error
+            raise OutOfSpace("There is no disk space left for uploads.") from error
         raise Unavailable(f"Uploads cannot be received: {error.strerror or error}.") from error

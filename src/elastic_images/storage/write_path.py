@@ -1,10 +1,12 @@
-"""How an image is put, replaced and deleted: design section 5, step by step.
+"""How an image is put, replaced and deleted.
 
-1. The body is received, checked and put into the object store, whole and flushed.
-2. One transaction points the key at it and records the change.
-3. and 4. Every cache is told (`acknowledge`).
-Then the answer goes out. A crash between any two of these loses nothing that was answered: what is stored but not
-committed is an object that nothing refers to, what is committed but not told is a pending change.
+1. The body is received, checked, and put into the object store, whole and flushed.
+2. One transaction points the key at the object and records the change.
+3. Every cache is invalidated (`acknowledger`).
+4. The write is acknowledged.
+
+A crash between two steps loses no acknowledged write: before the commit it leaves an unreferenced object, after it a
+pending change, which any storage process finishes.
 """
 
 from __future__ import annotations
@@ -35,7 +37,7 @@ def new_write_id() -> str:
 
 
 class WritePath:
-    """The only way that images change. Safe to share between threads; any number of processes may have one."""
+    """The only code that changes images. Safe to share between threads; any number of processes may run it."""
 
     def __init__(
         self,
@@ -71,16 +73,16 @@ class WritePath:
         conditions: Conditions = NO_CONDITIONS,
         kept: RestoredFacts | None = None,
     ) -> tuple[ImageFacts, bool]:
-        """Keep the next `length` bytes of `source` under `key`; 64 digits of SHA-256 follow them there.
+        """Store the next `length` bytes of `source` under `key`; 64 hexadecimal digits, their SHA-256, must follow.
 
-        `kept` is what the image brings along from elsewhere (`Catalog.put`); an administrator may say so, nobody else.
-        Gives the metadata, and whether there was no image before. Returns when no older bytes can be read any more.
+        `kept` restores an image with the metadata it had elsewhere (`Catalog.put`); only an administrator may do that.
+        Gives the metadata, and whether the key is new. Returns once no older bytes can be read.
 
         Raises:
             EmptyBody, IncompleteBody, TooLarge, NotAnImage, BrokenImage, Forbidden, PreconditionFailed, OutOfSpace,
-                Conflict (the id was used for another write): nothing was changed and nothing is left behind.
-            Unavailable: as these; or the write is stored but not every cache was reached within 10 s, and it will be
-                finished. A repetition with the same id tells.
+                Conflict (the id was used for another write): nothing changed and nothing is left behind.
+            Unavailable: nothing changed; or the write is stored, but a cache was not reached within 10 s, and it will
+                be finished later. A retry with the same id gives the outcome.
         """
         if kept is not None:
             check_may_keep_facts(actor)
@@ -91,32 +93,32 @@ class WritePath:
                 upload, stored = self._store_checked(key, body, write_id, actor)
             change = self._commit(replace(upload, kept=kept), stored, actor, conditions)
         if change.facts is None:
-            raise AssertionError("the catalog gives a put the facts of its image")
+            raise AssertionError("a committed put has facts")
         self._finish(change)
         return change.facts, change.created
 
     def settle(self, key: str, *, write_id: str) -> tuple[ImageFacts, bool]:
-        """What became of a put that its caller lost sight of, on whatever storage app it is: finish it, or end it.
+        """Finish or cancel a put whose answer was lost, whichever storage app it was sent to.
 
-        Where it was committed this is as `put`. Else it never will be, so that it cannot come late and replace what
-        is written from now on.
+        If it was committed, this does what `put` would have done. If not, it never will be, so it cannot arrive late
+        and replace a later write.
 
         Raises:
-            NotFound: it is ended; nothing was changed.
-            Unavailable: it was committed, and not every cache was reached within 10 s.
+            NotFound: it is cancelled; nothing changed.
+            Unavailable: it was committed, but a cache was not reached within 10 s.
             Conflict: the id was used for another write.
         """
         change = self._catalog.settle(write_id, key)
         if change is None or change.facts is None:
-            raise NotFound("There was no such write, and there will be none.")
+            raise NotFound("This write did not happen and is now cancelled.")
         self._finish(change)
         return change.facts, change.created
 
     def delete(self, key: str, *, write_id: str, actor: Actor, conditions: Conditions = NO_CONDITIONS) -> None:
-        """Remove the image of `key`. Returns when it cannot be read any more.
+        """Delete the image of `key`. Returns once it cannot be read any more.
 
         Raises:
-            NotFound, Forbidden, PreconditionFailed: nothing was changed.
+            NotFound, Forbidden, PreconditionFailed: nothing changed.
             Unavailable: as for `put`.
         """
         self._crash_point("before-commit")
@@ -125,13 +127,13 @@ class WritePath:
         self._finish(change)
 
     def delete_all(self, actor: Actor, *, batch: int = DELETE_BATCH) -> Iterator[int]:
-        """Remove every image there is when its turn comes, by batches; yields how many are gone so far.
+        """Delete every image, in batches; yields the number deleted so far.
 
-        What is uploaded meanwhile is deleted or not. Stopping between two batches is safe.
+        Images uploaded meanwhile may or may not be deleted. Stopping between two batches is safe.
 
         Raises:
-            Forbidden: the actor is no administrator.
-            Unavailable: as for `put`; the batches before are gone.
+            Forbidden: the actor is not an administrator.
+            Unavailable: as for `put`; earlier batches are deleted.
         """
         if not actor.admin:
             raise Forbidden("Only an administrator may delete all images.")
@@ -150,16 +152,16 @@ class WritePath:
             yield deleted
 
     def _check_early(self, key: str, length: int, actor: Actor, conditions: Conditions) -> None:
-        """Refuse what will be refused anyway before its bytes are received. The transaction checks again."""
+        """Refuse a write early, before its bytes are received. The transaction checks again."""
         if length > self._max_bytes:
-            raise TooLarge(f"The upload has {length:,} bytes; at most {self._max_bytes:,} are stored.")
+            raise TooLarge(f"The upload has {length:,} bytes; the limit is {self._max_bytes:,}.")
         present = self._catalog.find(key)
         if present is not None:
             check_may_change(actor, present.owner_id, present.facts.owner)
         conditions.check(present.facts.etag if present else None)
 
     def _store_checked(self, key: str, body: Spooled, write_id: str, actor: Actor) -> tuple[NewImage, StoredObject]:
-        """Look at what was received, and put it into the object store."""
+        """Inspect the image and put it into the object store."""
         self._crash_point("received")
         picture = self._inspector.inspect(body.data)
         self._crash_point("checked")
@@ -171,13 +173,13 @@ class WritePath:
     def _commit(self, upload: NewImage, stored: StoredObject, actor: Actor, conditions: Conditions) -> Change:
         try:
             if stored.sha256 != upload.facts.sha256:
-                raise IncompleteBody("The bytes changed on their way to the object store.")
+                raise IncompleteBody("The bytes changed on the way to the object store.")
             self._crash_point("before-commit")
             change = self._catalog.put(upload, actor, conditions)
             self._crash_point("committed")
         except ElasticImagesError:
-            # Ours say that nothing was committed. After any other error that is not known, and the object stays:
-            # either the row refers to it, or it is garbage that `fsck` finds.
+            # Our own errors mean that nothing was committed. After any other error nobody knows, so the object stays:
+            # either its row was committed, or `fsck` will report it.
             self._store.delete(stored.name)
             raise
         if change.repeated:

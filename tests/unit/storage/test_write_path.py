@@ -299,7 +299,7 @@ def test_a_full_disk_is_named_and_leaves_nothing(parts: Parts, monkeypatch: pyte
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
         patch.setattr(tempfile, "TemporaryFile", no_file)
-        with pytest.raises(OutOfSpace, match="receive the upload"):
+        with pytest.raises(OutOfSpace, match="left for uploads"):
             parts.put("k", large_picture())
     assert parts.objects() == []
     with pytest.raises(NotFound):
@@ -416,7 +416,7 @@ def test_lost_and_cut_bytes_are_said_to_be_lost(parts: Parts, caplog: pytest.Log
     path.unlink()
     with pytest.raises(BytesLost):
         parts.reader.open("k")
-    assert "'k' are lost" in caplog.text
+    assert "bytes of 'k' lost" in caplog.text
 
 
 def test_the_collector_removes_what_was_left_half_put_a_day_ago(parts: Parts) -> None:

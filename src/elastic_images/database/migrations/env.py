@@ -1,4 +1,4 @@
-"""What Alembic runs to migrate: `database.migrate` gives it the connection."""
+"""Run by Alembic to migrate, on the connection from `database.migrate`."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The catalog: which images there are, and every change of them, in the database.
 
-No statement reads a whole table: each goes by a primary key or an index.
+No statement scans a table: each uses a primary key or an index.
 """
 
 from __future__ import annotations
@@ -37,18 +37,18 @@ from elastic_images.storage.catalog.transactions import RetryingTransactions
 from elastic_images.storage.conditions import NO_CONDITIONS, Conditions
 
 MAX_OBJECT_AGE_SECONDS = 3600.0
-"""An object older than this is not committed: `fsck` and its like must be able to tell garbage from uploads."""
+"""An older object is not committed: `fsck` must be able to tell garbage from running uploads."""
 MIN_STEP_SECONDS = 1.0
-"""By so much at least the time of a key grows with each change, so that Last-Modified does."""
+"""The time of a key grows by at least this much with each change, so that Last-Modified grows."""
 
 _NEVER = 0
-"""The version of a write that was given up before it took effect; those of images begin at 1."""
+"""The version of a write that was cancelled before it took effect; images start at 1."""
 PENDING, DONE, CLEAN = "pending", "done", "clean"
 
 
 @dataclass(frozen=True, slots=True)
 class CatalogImage:
-    """A row: the image's metadata, where its bytes are, whose it is."""
+    """A row: the image's metadata, its object, and its owner's id."""
 
     facts: ImageFacts
     object_name: str
@@ -57,15 +57,15 @@ class CatalogImage:
 
 @dataclass(frozen=True, slots=True)
 class NewImage:
-    """What a put commits. `facts` has no version and times of its own yet; they are given in the transaction."""
+    """What a put commits. The version and times in `facts` are set in the transaction."""
 
     write_id: str
     facts: ImageFacts
     object_name: str
     begun_at: float
-    """When the object was begun, by the catalog's monotonic clock."""
+    """When the object was started, by the catalog's monotonic clock."""
     kept: RestoredFacts | None = None
-    """What the image brings along; the catalog's row gets it, except what would make a version or a time go back."""
+    """Metadata to restore, except a version or time that would go back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,19 +75,19 @@ class Change:
     id: int
     key: str
     facts: ImageFacts | None
-    """The image as of this write; None: it was deleted."""
+    """The image as of this write; None after a deletion."""
     created: bool
-    """There was no image before."""
+    """The key had no image before."""
     done: bool
-    """Every cache has been told."""
+    """Every cache was invalidated."""
     repeated: bool = False
-    """It had been committed before this call."""
+    """It was committed by an earlier call."""
 
 
 class Catalog:
-    """Reads and changes the catalog; each method is one transaction, begun when it is called.
+    """Reads and changes the catalog; each call is one fresh transaction.
 
-    Safe to share between threads and processes. Raises SQLAlchemy's errors when the database does not answer.
+    Safe to share between threads and processes. Raises SQLAlchemy's errors if the database does not answer.
     """
 
     def __init__(
@@ -105,17 +105,17 @@ class Catalog:
         self._monotonic = monotonic
 
     def find(self, key: str) -> CatalogImage | None:
-        """The image of `key` as it is now."""
+        """The current image of `key`, if any."""
         row = self._one.first(key=key)
         return None if row is None else _image(row)
 
     def list_page(
         self, *, order: Order = "key", prefix: str = "", limit: int = 100, cursor: str | None = None
     ) -> CatalogPage:
-        """One page, by key's bytes or the newest change first.
+        """One page, by the keys' bytes or newest change first.
 
         Raises:
-            InvalidRequest: a bad limit, cursor or prefix, or a prefix with `newest`, which no index serves.
+            InvalidRequest: a bad limit, cursor or prefix, or a prefix with `newest`, which no index supports.
         """
         last = decode_cursor(cursor, order) if cursor else None
         query = (_by_key(prefix, last) if order == "key" else _newest_first(prefix, last)).limit(check_limit(limit) + 1)
@@ -125,7 +125,7 @@ class Catalog:
         return CatalogPage(found, Cursor(found[-1].key, found[-1].updated_at).encode(order) if more else None)
 
     def neighbours(self, key: str, *, order: Order = "key", prefix: str = "") -> Neighbours:
-        """The images before and behind `key` in a listing.
+        """The images before and after `key` in a listing.
 
         Raises:
             NotFound: there is no such image.
@@ -146,24 +146,23 @@ class Catalog:
         return self._transactions.read(work)
 
     def usage(self) -> Usage:
-        """How many images there are, and their bytes: 16 rows, however many images."""
+        """The number of images and their bytes. Reads 16 rows, however many images there are."""
         query = select(func.sum(image_usage.c.images), func.sum(image_usage.c.size_bytes))
         count, size_bytes = self._transactions.read(lambda connection: connection.execute(query).one())
         return Usage(images=int(count or 0), bytes=int(size_bytes or 0))
 
     def find_put(self, write_id: str, key: str) -> Change | None:
-        """The put of this id, where it took effect. Raises Conflict where that was of another key, or a deletion."""
+        """The put with this id, if it took effect. Raises Conflict if that was a deletion or of another key."""
         return _written(self._write.first(write_id=write_id), key, put=True)
 
     def put(self, upload: NewImage, actor: Actor, conditions: Conditions = NO_CONDITIONS) -> Change:
-        """Point the key at its new object and record the change. A repeated write gives what the first one gave.
+        """Point the key at its new object and record the change. A repeated write gives the first result.
 
-        With kept facts the version is the kept one and the time too, where these are above those of the key; else
-        they grow as with any change.
+        Restored versions and times apply if they are greater than the key's; otherwise these grow as with any change.
 
         Raises:
-            Forbidden, PreconditionFailed, Conflict (the id was used for another write): nothing was changed.
-            Unavailable: the object is too old; nothing was changed.
+            Forbidden, PreconditionFailed, Conflict (the id was used for another write): nothing changed.
+            Unavailable: the object is too old; nothing changed.
         """
         key = upload.facts.key
 
@@ -174,7 +173,7 @@ class Catalog:
             old = self._find(connection, key)
             _check(actor, conditions, old)
             if self._monotonic() - upload.begun_at > MAX_OBJECT_AGE_SECONDS:
-                raise Unavailable("This upload took more than an hour; it was not kept.")
+                raise Unavailable("This upload took more than an hour and was not stored.")
             facts = replace(upload.facts, version=version, updated_at=updated_at, created_at=updated_at)
             image = _owned(CatalogImage(facts, upload.object_name, actor.user), old, upload.kept)
             facts = image.facts
@@ -185,10 +184,10 @@ class Catalog:
         return self._transactions.write(work)
 
     def settle(self, write_id: str, key: str) -> Change | None:
-        """The put of this id, where it took effect. Else None, and it never will: it raises Conflict from now on.
+        """The put with this id, if it took effect. Otherwise None, and it is cancelled: it raises Conflict from now on.
 
-        That holds until the record is forgotten (`ChangeLog.forget`), long after any upload has ended. Raises Conflict
-        where the id was used for another write.
+        That holds until the record is deleted (`ChangeLog.forget`), long after any upload has ended. Raises Conflict
+        if the id was used for another write.
         """
 
         def work(connection: Connection) -> Change | None:
@@ -197,7 +196,7 @@ class Catalog:
                 return None
             if row is not None:
                 return self._find_write(connection, write_id, key, put=True)
-            # Of this and a commit under way one fails with IntegrityError, and is run again by `RetryingTransactions`.
+            # If the put commits at the same time, one of the two gets an IntegrityError and is retried.
             never = _change_row(write_id, key, _NEVER, None, None, self._clock())
             connection.execute(insert(image_changes).values(never | {"state": CLEAN}))
             return None
@@ -205,16 +204,16 @@ class Catalog:
         return self._transactions.write(work)
 
     def delete(self, key: str, write_id: str, actor: Actor, conditions: Conditions = NO_CONDITIONS) -> Change:
-        """Remove the image of `key` and record the change. A repeated write gives what the first one gave.
+        """Delete the image of `key` and record the change. A repeated write gives the first result.
 
         Raises:
-            NotFound, Forbidden, PreconditionFailed, Conflict (the id was used for another write): nothing was changed.
+            NotFound, Forbidden, PreconditionFailed, Conflict (the id was used for another write): nothing changed.
         """
 
         def work(connection: Connection) -> Change:
             if found := self._find_write(connection, write_id, key, put=False):
                 return found
-            # Looked for before the lock, so that deletions of keys that never were leave no rows.
+            # Before locking, so that deleting a key that never existed leaves no row.
             if self._find(connection, key) is None:
                 raise _unknown(key)
             version, _ = self._lock(connection, key)
@@ -231,9 +230,9 @@ class Catalog:
     def delete_batch(
         self, after: str | None, limit: int, make_id: Callable[[], str]
     ) -> tuple[list[Change], str | None]:
-        """Remove up to `limit` images with keys above `after` (None: from the first), in one transaction.
+        """Delete up to `limit` images with keys above `after` (None: from the first), in one transaction.
 
-        Gives the changes and the last key that was looked at, None where there was nothing left.
+        Gives the changes and the last key seen, None if nothing was left.
         """
 
         def work(connection: Connection) -> tuple[list[Change], str | None]:
@@ -241,7 +240,7 @@ class Catalog:
             keys = connection.execute(page if after is None else page.where(images.c.key > after)).scalars().all()
             if not keys:
                 return [], None
-            # Locked in the order of keys: two of these at once wait for each other instead of blocking each other.
+            # Locked in key order, so that two concurrent batches cannot deadlock.
             locks = select(image_keys.c.key).where(image_keys.c.key.in_(keys)).order_by(image_keys.c.key)
             connection.execute(locks.with_for_update()).all()
             present = connection.execute(select(*COLUMNS).where(images.c.key.in_(keys)).order_by(images.c.key)).all()
@@ -252,7 +251,7 @@ class Catalog:
     def _delete_all(
         self, connection: Connection, olds: Sequence[CatalogImage], make_id: Callable[[], str]
     ) -> list[Change]:
-        """Remove images whose keys are locked, with a handful of statements however many they are."""
+        """Delete images whose keys are locked, with a fixed number of statements."""
         if not olds:
             return []
         now = self._clock()
@@ -265,7 +264,7 @@ class Catalog:
         )
         connection.execute(delete(images).where(images.c.key.in_(keys)))
         self._count_many(connection, [(old.facts.key, -1, -old.facts.size_bytes) for old in olds])
-        # The image's version is the key's: a deleted key has no image.
+        # An image has its key's version.
         rows = [_change_row(make_id(), old.facts.key, old.facts.version + 1, None, old, now) for old in olds]
         connection.execute(insert(image_changes), rows)
         written = [row["write_id"] for row in rows]
@@ -277,11 +276,11 @@ class Catalog:
         return [Change(row.id, row.key, None, created=False, done=False) for row in connection.execute(ids)]
 
     def _lock(self, connection: Connection, key: str, kept: RestoredFacts | None = None) -> tuple[int, float]:
-        """Lock the key until the transaction ends, and raise its version: the new one and its time."""
+        """Lock the key until the transaction ends, and raise its version. Gives the new version and time."""
         version, now = (kept.version, kept.updated_at) if kept else (1, self._clock())
         row = self._statements.lock.run(connection, key=key).row
         if row is None:
-            # Of two who make the row, one fails with IntegrityError and is run again by `RetryingTransactions`.
+            # If two transactions insert the row, one gets an IntegrityError and is retried.
             self._statements.new_key.run(connection, key=key, version=version, updated_at=now)
             return version, now
         last_version, last_time = row
@@ -323,7 +322,7 @@ class Catalog:
         self._count_many(connection, [(key, bool(new) - bool(old), size_bytes)])
 
     def _count_many(self, connection: Connection, deltas: Sequence[tuple[str, int, int]]) -> None:
-        """Add to the counters, in the order of partitions, as everybody does."""
+        """Add to the counters, in partition order, so that writers cannot deadlock."""
         totals: dict[int, tuple[int, int]] = {}
         for key, count, size_bytes in deltas:
             before = totals.get(partition_of(key), (0, 0))
@@ -353,7 +352,7 @@ def _change_row(
 
 
 def _written(row: Sequence[Any] | None, key: str, *, put: bool) -> Change | None:
-    """What the row of a write says (`statements.WRITE`). Raises Conflict where it is of another one."""
+    """The change in a row of `statements.WRITE`. Raises Conflict if it is another write."""
     if row is None:
         return None
     row_id, its_key, answer, created, state = row
@@ -370,13 +369,13 @@ def _check(actor: Actor, conditions: Conditions, old: CatalogImage | None) -> No
 
 
 def _owned(image: CatalogImage, old: CatalogImage | None, kept: RestoredFacts | None) -> CatalogImage:
-    """The new row with its owner and time of creation: what is kept, else the old image's, else its own."""
+    """Set owner and creation time: the restored ones, else the old image's, else its own."""
     if kept is not None:
         facts = replace(image.facts, created_at=kept.created_at, owner=kept.owner)
         return replace(image, facts=facts, owner_id=kept.owner_id)
     if old is None:
         return image
-    # Whoever replaces an image does not take it over.
+    # Replacing an image does not change its owner.
     facts = replace(image.facts, created_at=old.facts.created_at, owner=old.facts.owner)
     return replace(image, facts=facts, owner_id=old.owner_id)
 
@@ -386,7 +385,7 @@ def _by_key(prefix: str, last: Cursor | None) -> Any:
     start = _prefix_bytes(prefix)
     if prefix and (end := end_of_prefix(start)) is not None:
         query = query.where(images.c.key < end)
-    # One bound from below: of two SQLite goes by the first, and walks from there to the second.
+    # A single lower bound: given two, SQLite seeks to the first and scans on to the second.
     if last is not None and last.key.encode() >= start:
         return query.where(images.c.key > last.key)
     return query.where(images.c.key >= start) if prefix else query
@@ -399,11 +398,11 @@ def _by_key_backwards(prefix: str, last: Cursor) -> Any:
 
 def _newest_first(prefix: str, last: Cursor | None) -> Any:
     if prefix:
-        raise InvalidRequest("A prefix goes with order=key only.")
+        raise InvalidRequest("prefix requires order=key.")
     query = select(*FACTS).order_by(images.c.updated_at.desc(), images.c.key.desc())
     if last is None:
         return query
-    # One range and an exception to it: databases use the index for that, and not for an OR.
+    # A range with an exception: databases use the index for it, but not for an OR.
     return query.where(
         images.c.updated_at <= last.updated_at,
         not_(and_(images.c.updated_at == last.updated_at, images.c.key >= last.key)),
@@ -422,11 +421,11 @@ def _prefix_bytes(prefix: str) -> bytes:
     try:
         return prefix.encode()
     except UnicodeEncodeError:
-        raise InvalidRequest("The prefix is no Unicode text.") from None
+        raise InvalidRequest("The prefix is not valid Unicode.") from None
 
 
 def _image(row: Sequence[Any]) -> CatalogImage:
-    """An image from its `COLUMNS`. By place: by name, a page of 1,000 costs half as much again."""
+    """An image from its `COLUMNS`. By position: by name, a page of 1,000 costs 50 % more."""
     return CatalogImage(ImageFacts(*row[:-2]), *row[-2:])
 
 

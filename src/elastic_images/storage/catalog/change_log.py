@@ -1,4 +1,4 @@
-"""What becomes of changes after their commit: pending, done, clean, forgotten."""
+"""Changes after their commit: pending, done, clean, forgotten."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from elastic_images.storage.catalog.transactions import RetryingTransactions
 
 @dataclass(frozen=True, slots=True)
 class PendingChange:
-    """A change that not every cache may have heard of."""
+    """A change that some caches may not know of yet."""
 
     id: int
     key: str
@@ -23,7 +23,7 @@ class PendingChange:
 
 @dataclass(frozen=True, slots=True)
 class OldObject:
-    """What a change took out of use; `name` None where it replaced nothing."""
+    """The object that a change replaced; `name` is None if there was none."""
 
     change_id: int
     name: str | None
@@ -37,7 +37,7 @@ class ChangeLog:
         self._clock = clock
 
     def pending(self, before: float, limit: int = 500) -> list[PendingChange]:
-        """Changes that have been pending since `before` (seconds since the epoch) or longer, oldest first."""
+        """Changes that have been pending since `before` (seconds since the epoch), oldest first."""
         query = (
             select(image_changes.c.id, image_changes.c.key)
             .where(image_changes.c.state == PENDING, image_changes.c.state_at <= before)
@@ -48,11 +48,11 @@ class ChangeLog:
         return [PendingChange(row.id, row.key) for row in rows]
 
     def mark_done(self, ids: Collection[int]) -> None:
-        """Every cache has been told of these changes."""
+        """Mark pending changes as done: every cache was invalidated."""
         self._move(ids, PENDING, DONE)
 
     def old_objects(self, min_age_seconds: float, limit: int = 500) -> list[OldObject]:
-        """Of changes that have been done for so long, oldest first."""
+        """The old objects of changes that have been done for that long, oldest first."""
         query = (
             select(image_changes.c.id, image_changes.c.old_object)
             .where(image_changes.c.state == DONE, image_changes.c.state_at <= self._clock() - min_age_seconds)
@@ -63,11 +63,11 @@ class ChangeLog:
         return [OldObject(row.id, row.old_object) for row in rows]
 
     def mark_clean(self, ids: Collection[int]) -> None:
-        """The old objects of these changes are gone."""
+        """Mark done changes as clean: their old objects are deleted."""
         self._move(ids, DONE, CLEAN)
 
     def forget(self, min_age_seconds: float, limit: int = 500) -> int:
-        """Drop the records of changes that have been clean for so long; their write ids are no longer known."""
+        """Delete the records of changes that have been clean for that long, write ids included. Gives their number."""
         query = (
             select(image_changes.c.id)
             .where(image_changes.c.state == CLEAN, image_changes.c.state_at <= self._clock() - min_age_seconds)

@@ -1,4 +1,4 @@
-"""Many writers, one commit: for a database with one writer at a time, that flushes the disk at each commit."""
+"""Group commit, for a database with one writer at a time that flushes the disk on each commit (SQLite)."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ MOST_TOGETHER = 64
 class GroupCommit:
     """Runs the work of several threads in one transaction. Safe to share between threads.
 
-    Who gets his turn takes along everybody who waits for one, in the order in which they came. Each work has a
-    savepoint of its own, so that one that fails takes nothing of another's with it, and each thread gets its own
-    result or error. Where the commit fails, it failed for all of them.
+    The thread whose turn it is runs the work of all waiting threads, in order of arrival. Each work has its own
+    savepoint, so one that fails undoes only itself, and each thread gets its own result or error. A failed commit fails
+    for all of them.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -32,7 +32,7 @@ class GroupCommit:
         self._waiting: deque[_Work] = deque()
 
     def run(self, work: Callable[[Connection], T]) -> T:
-        """Give what `work` gives, once it is committed; `work` may be run twice, by any thread, and commits once.
+        """Give the result of `work` once it is committed. `work` may run twice, on any thread, but commits once.
 
         Raises what `work` raises, and SQLAlchemy's errors.
         """
@@ -53,7 +53,7 @@ class GroupCommit:
             one.decided = True
 
     def _commit_together(self, works: list[_Work]) -> bool:
-        """False: nothing was changed, because an error ended the transaction and not one work alone."""
+        """False: nothing changed, because an error ended the whole transaction."""
         try:
             with write_transaction(self._engine) as connection:
                 for one in works:
@@ -62,7 +62,7 @@ class GroupCommit:
             for one in works:
                 one.error = one.value = None
             return False
-        except BaseException as error:  # noqa: BLE001 - each thread raises it
+        except BaseException as error:  # noqa: BLE001 - every thread raises it
             for one in works:
                 one.error = one.error or error
         return True
@@ -76,7 +76,7 @@ class GroupCommit:
 
 
 class Savepoints:
-    """The statements around one work of several, by the driver's cursor: 4 us a work, SQLAlchemy's own cost 54."""
+    """Savepoint statements, run by the driver's cursor: 4 us per work instead of 54 us through SQLAlchemy."""
 
     def __init__(self, engine: Engine) -> None:
         self.begin = PreparedStatement(engine, text("SAVEPOINT one_work"))
@@ -85,11 +85,11 @@ class Savepoints:
 
 
 class _TransactionLost(Exception):
-    """SQLite ends a whole transaction by itself when it has no room, for example."""
+    """SQLite itself ended the whole transaction, for example because the disk is full."""
 
 
 class _Work:
-    """One thread's work and what became of it; written under the turn."""
+    """One thread's work and its result; written under the turn lock."""
 
     def __init__(self, work: Callable[[Connection], Any]) -> None:
         self.work = work

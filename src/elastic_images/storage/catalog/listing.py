@@ -1,4 +1,4 @@
-"""Pages of a listing: cursors, and where the keys with a prefix end. Pure."""
+"""Pages of a listing, their cursors, and prefix ranges. Pure."""
 
 from __future__ import annotations
 
@@ -30,42 +30,42 @@ class CatalogPage:
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """The last image of the page before: the next page begins behind it."""
+    """The last image of a page; the next page starts after it."""
 
     key: str
     updated_at: float = 0.0
 
     def encode(self, order: Order) -> str:
-        """As an opaque text that is safe in a URL."""
+        """Encode as an opaque, URL-safe string."""
         text = json.dumps([order, self.key, self.updated_at])
         return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
 def decode_cursor(text: str, order: Order) -> Cursor:
-    """Read what `Cursor.encode` gave. Raises InvalidRequest where it is something else, or of another order."""
+    """Decode the output of `Cursor.encode`. Raises InvalidRequest if it is anything else, or of another order."""
     try:
         padded = text + "=" * (-len(text) % 4)
         kind, key, updated_at = json.loads(base64.b64decode(padded.encode(), altchars=b"-_", validate=True))
         key.encode()
         cursor = Cursor(key, float(updated_at))
     except (ValueError, TypeError, AttributeError, binascii.Error):
-        raise InvalidRequest("This cursor is none that a listing gave.") from None
+        raise InvalidRequest("Invalid cursor.") from None
     if kind != order:
-        raise InvalidRequest("This cursor belongs to a listing in another order.")
+        raise InvalidRequest("This cursor belongs to a listing with another order.")
     return cursor
 
 
 def end_of_prefix(prefix: bytes) -> bytes | None:
-    """The smallest bytes above all that begin with `prefix`; None where there are none.
+    """The smallest byte string greater than all that start with `prefix`; None if there is none.
 
-    The last byte that is not FF is raised, and what follows it is cut.
+    The last byte other than FF is incremented, and everything after it is cut off.
     """
     stem = prefix.rstrip(b"\xff")
     return stem[:-1] + bytes([stem[-1] + 1]) if stem else None
 
 
 def check_limit(limit: int) -> int:
-    """Give `limit` back where a page may have so many images. Raises InvalidRequest."""
+    """Give `limit` back if it is a valid page size. Raises InvalidRequest."""
     if not 1 <= limit <= MAX_LIMIT:
-        raise InvalidRequest(f"limit is 1 to {MAX_LIMIT}.")
+        raise InvalidRequest(f"limit must be from 1 to {MAX_LIMIT}.")
     return limit

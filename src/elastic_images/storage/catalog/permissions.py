@@ -7,13 +7,13 @@ from elastic_images.core.image_facts import Actor
 
 
 def check_may_change(actor: Actor, owner_id: int | None, owner: str | None) -> None:
-    """Return where `actor` may replace or delete an image of `owner_id`: his own, or any as an administrator.
+    """Check that `actor` may replace or delete an image of `owner_id`: their own, or any as an administrator.
 
-    What nobody in particular uploaded, nobody in particular may change. An owner with a name but without an id is of
-    another system: his image was restored here, where he is nobody.
+    Anonymous callers may change anonymous images. An owner with a name but no id belongs to another system: their
+    image was restored here, where they have no account.
 
     Raises:
-        Forbidden: he may not.
+        Forbidden: they may not.
     """
     unknown_here = owner_id is None and owner is not None
     if not actor.admin and (unknown_here or actor.user != owner_id):
@@ -21,6 +21,6 @@ def check_may_change(actor: Actor, owner_id: int | None, owner: str | None) -> N
 
 
 def check_may_keep_facts(actor: Actor) -> None:
-    """Return where `actor` may say whose an image is, and of when. Raises Forbidden."""
+    """Check that `actor` may restore an image with its owner, times and version. Raises Forbidden."""
     if not actor.admin:
         raise Forbidden("Only an administrator may restore an image with its owner, times and version.")

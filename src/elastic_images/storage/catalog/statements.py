@@ -1,8 +1,4 @@
-"""The statements of a write, on the rows of one key.
-
-They are run by the driver's cursor: finding that a put is new and committing it costs 174 us and not 387 (SQLite in
-memory, processor time, best of 40), and all of that is under the lock for which other writers wait.
-"""
+"""The SQL statements on the rows of one key, prepared (docs/decisions/prepared-statements.md)."""
 
 from __future__ import annotations
 
@@ -16,7 +12,7 @@ from elastic_images.storage.catalog.tables import image_changes, image_keys, ima
 
 FACTS = [images.c[name] for name in ImageFacts.__slots__]
 COLUMNS = [*FACTS, images.c.object_name, images.c.owner_id]
-"""What is known of an image, then where its bytes are and whose it is."""
+"""An image's metadata, then its object and its owner's id."""
 ONE_IMAGE: Select[Any] = select(*COLUMNS).where(images.c.key == bindparam("key"))
 WRITE: Select[Any] = select(
     image_changes.c.id, image_changes.c.key, image_changes.c.answer, image_changes.c.created, image_changes.c.state
@@ -33,7 +29,7 @@ _ADD = (
 
 
 class WriteStatements:
-    """Prepared for one engine. Safe to share between threads."""
+    """The statements of a write, prepared for one engine. Safe to share between threads."""
 
     def __init__(self, engine: Engine) -> None:
         image = [column.name for column in COLUMNS]

@@ -7,7 +7,7 @@ from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, String, Tabl
 from elastic_images.database.base import KeyText, Seconds, metadata
 
 RowId = BigInteger().with_variant(Integer, "sqlite")
-"""An id that the database counts up; SQLite does so for INTEGER only."""
+"""An auto-incremented id; SQLite only has them for INTEGER."""
 
 images = Table(
     "images",
@@ -29,7 +29,7 @@ images = Table(
     Index("ix_images_updated_at_key", "updated_at", "key"),
     Index("ix_images_object_name", "object_name", unique=True),
 )
-"""The images there are. No row outlives its image, so that a listing meets nothing but images."""
+"""The current images. Deleted images have no row, so listings need no filter."""
 
 image_keys = Table(
     "image_keys",
@@ -38,7 +38,7 @@ image_keys = Table(
     Column("version", BigInteger, nullable=False),
     Column("updated_at", Seconds, nullable=False),
 )
-"""Every key that was ever written: its version and time live on over deletions. Whoever changes a key locks its row."""
+"""Every key ever written: its version and time survive deletions. Each change of a key locks its row."""
 
 image_changes = Table(
     "image_changes",
@@ -57,9 +57,9 @@ image_changes = Table(
     Index("ix_image_changes_state", "state", "state_at"),
     Index("ix_image_changes_old_object", "old_object"),
 )
-"""What was changed: `pending` until every cache is told, `done`, and `clean` when the old object is gone.
+"""Changes: `pending` until every cache is invalidated, then `done`, and `clean` once the old object is deleted.
 
-`answer` is the image's metadata (JSON) as of this write, None for a deletion: a repeated write is answered by it.
+`answer` is the image's metadata (JSON) as of this write, None for a deletion; a repeated write gets it again.
 """
 
 image_usage = Table(
@@ -69,4 +69,4 @@ image_usage = Table(
     Column("images", BigInteger, nullable=False),
     Column("size_bytes", BigInteger, nullable=False),
 )
-"""Counters, a row for each of the 16 partitions: exact, and writers of different keys seldom meet on one."""
+"""Exact counters, one row per partition (16), so that writers of different keys rarely contend."""

@@ -1,4 +1,4 @@
-"""Short transactions that are run again where they met another one."""
+"""Short transactions that are retried when they conflict with another one."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from elastic_images.storage.catalog.group_commit import GroupCommit
 T = TypeVar("T")
 
 _ATTEMPTS = 8
-_MYSQL_MET = frozenset({1205, 1213, 1020})
-_POSTGRES_MET = frozenset({"40001", "40P01", "55P03"})
+_MYSQL_CONFLICTS = frozenset({1205, 1213, 1020})
+_POSTGRES_CONFLICTS = frozenset({"40001", "40P01", "55P03"})
 
 
 class RetryingTransactions:
@@ -26,21 +26,21 @@ class RetryingTransactions:
     def __init__(self, engine: Engine, *, sleep: Callable[[float], None] = time.sleep) -> None:
         self._engine = engine
         self._sleep = sleep
-        # SQLite has one writer at a time, and those who wait ask again and again, in no order. Here they queue, and
-        # who waited together commits together.
+        # SQLite has one writer at a time; the others would poll for the lock, in no order. Here they queue, and those
+        # that waited together commit together (docs/decisions/group-commit.md).
         self._group = GroupCommit(engine) if engine.dialect.name == "sqlite" else None
 
     def read(self, work: Callable[[Connection], T]) -> T:
-        """Run `work` in a fresh transaction that only reads."""
+        """Run `work` in a fresh read-only transaction."""
         with self._engine.begin() as connection:
             return work(connection)
 
     def write(self, work: Callable[[Connection], T]) -> T:
-        """Run `work` in a transaction and commit. It may be run several times; it touches nothing but the database.
+        """Run `work` in a transaction and commit. It may run several times, so it must only touch the database.
 
         Raises:
-            OutOfSpace: the database has no room; nothing was changed.
-            sqlalchemy.exc.DBAPIError: the database does not answer; whether it committed is not known.
+            OutOfSpace: the database is full; nothing changed.
+            sqlalchemy.exc.DBAPIError: the database does not answer; it may have committed or not.
         """
         for attempt in range(_ATTEMPTS):
             try:
@@ -50,23 +50,23 @@ class RetryingTransactions:
                     return work(connection)
             except DBAPIError as error:
                 if _is_full(error):
-                    raise OutOfSpace("The database has no room.") from error
-                if attempt == _ATTEMPTS - 1 or not _met_another(error):
+                    raise OutOfSpace("The database is full.") from error
+                if attempt == _ATTEMPTS - 1 or not _conflicted(error):
                     raise
             self._sleep(0.005 * 2**attempt)
-        raise AssertionError("the last attempt returns or raises")
+        raise AssertionError("the last attempt must return or raise")
 
 
-def _met_another(error: DBAPIError) -> bool:
-    """Whether another transaction got in the way: a deadlock, a lock not got in time, the same new row.
+def _conflicted(error: DBAPIError) -> bool:
+    """Whether another transaction conflicted: a deadlock, a lock timeout, or the same new row.
 
-    SQLite's "database is locked" is none of these: it comes after 10 s of waiting, and waiting again helps nobody.
+    SQLite's "database is locked" does not count: it comes after 10 s of waiting, and a retry would not help.
     """
     if isinstance(error, IntegrityError):
         return True
     code = getattr(error.orig, "sqlstate", None)
     arguments = getattr(error.orig, "args", ())
-    return code in _POSTGRES_MET or bool(arguments and arguments[0] in _MYSQL_MET)
+    return code in _POSTGRES_CONFLICTS or bool(arguments and arguments[0] in _MYSQL_CONFLICTS)
 
 
 def _is_full(error: DBAPIError) -> bool:

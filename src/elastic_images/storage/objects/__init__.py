@@ -1,1 +1,1 @@
-"""Where the bytes are kept: one object a write, under a name that the store makes, never overwritten."""
+"""Where image bytes are stored: one object per write, under a random name, never overwritten."""

@@ -1,4 +1,4 @@
-"""A URL picks the object store, here and nowhere else."""
+"""Opens the object store at a URL."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ _PREFIX = re.compile(r"[A-Za-z0-9!_.*'()=-]+(/[A-Za-z0-9!_.*'()=-]+)*")
 
 
 def open_object_store(url: str, *, crash_point: CrashPoint = no_crash, part_bytes: int | None = None) -> ObjectStore:
-    """The object store at `url`: `file:///folder` or `s3://bucket/prefix`. Touches nothing yet.
+    """The object store at `url`: `file:///folder` or `s3://bucket/prefix`. Does not access it yet.
 
-    `part_bytes` is for S3: what is longer is sent in parts of this size.
+    `part_bytes` is for S3: larger objects are uploaded in parts of this size.
 
     Raises:
-        InvalidRequest: it is no such URL, or what it needs is not installed.
+        InvalidRequest: the URL is invalid, or boto3 is not installed.
     """
     parts = urlsplit(url)
     if parts.scheme == "s3":
         return _open_s3(parts, crash_point, part_bytes)
     if parts.scheme != "file" or parts.netloc not in ("", "localhost") or not parts.path.startswith("/"):
         raise InvalidRequest(
-            "The object store is a URL such as file:///var/lib/elastic-images/objects or s3://bucket/prefix."
+            "The object store must be a URL such as file:///var/lib/elastic-images/objects or s3://bucket/prefix."
         )
     return LocalObjectStore(Path(unquote(parts.path)), crash_point=crash_point)
 
@@ -38,8 +38,8 @@ def _open_s3(parts: SplitResult, crash_point: CrashPoint, part_bytes: int | None
     plain = not (parts.query or parts.fragment)
     if not plain or not _BUCKET.fullmatch(parts.netloc) or (prefix and not _PREFIX.fullmatch(prefix)):
         raise InvalidRequest(
-            "An object store on S3 is a URL such as s3://bucket/prefix, with nothing else in it: boto3 finds the "
-            "credentials, and AWS_ENDPOINT_URL_S3 names a service other than Amazon's."
+            "An S3 object store must be a URL such as s3://bucket/prefix and nothing more: boto3 finds the "
+            "credentials, and AWS_ENDPOINT_URL_S3 selects a service other than Amazon's."
         )
     from elastic_images.storage.objects.s3.boto import BotoS3Service
     from elastic_images.storage.objects.s3.store import PART_BYTES, S3ObjectStore

@@ -1,4 +1,4 @@
-"""Objects as files of one folder."""
+"""Objects as files in a folder."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _SHARDS = tuple(f"{number:02x}" for number in range(256))
 
 
 class LocalObjectStore:
-    """An `ObjectStore` in the folder `root`, made when it is first written.
+    """An `ObjectStore` in the folder `root`, made on the first write.
 
     An object lives at `root/<first two digits>/<name>`. It is written to `root/partial/<name>`, flushed to the disk,
-    renamed, and the folder is flushed: the order in which a crash leaves it whole or absent (see rename(2), fsync(2)).
+    renamed, and the folder is flushed: in this order a crash leaves it complete or absent (rename(2), fsync(2)).
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class LocalObjectStore:
         """See `ObjectStore`."""
         with self._errors("read"):
             try:
-                # Without a buffer, and by a plain text: with a Path the opening costs twice as much.
+                # Unbuffered, and by a plain str: opening by Path costs twice as much.
                 return _OpenFile(io.FileIO(f"{self._root}/{name[:2]}/{checked(name)}"))
             except FileNotFoundError:
                 raise ObjectMissing(name) from None
@@ -90,7 +90,7 @@ class LocalObjectStore:
             return ObjectInfo(name, status.st_size, status.st_mtime)
 
     def list(self, after: str = "", limit: int = 1000) -> list[ObjectInfo]:
-        """See `ObjectStore`. A name's first digits are its folder, so that folder by folder is name by name."""
+        """See `ObjectStore`. The first digits of a name are its folder, so folder order is name order."""
         found: list[ObjectInfo] = []
         with self._errors("read"):
             for shard in _SHARDS:
@@ -135,7 +135,7 @@ class LocalObjectStore:
         return self._root / name[:2] / checked(name)
 
     def _prepare(self) -> None:
-        """Make all folders at the first write, so that no later one depends on a folder that is not flushed."""
+        """Make all folders on the first write, so that later ones need not flush new folders."""
         with self._preparing:
             if self._prepared and (self._root / _PARTIALS).is_dir():
                 return
@@ -151,13 +151,13 @@ class LocalObjectStore:
             yield
         except OSError as error:
             if error.errno in _NO_ROOM:
-                raise OutOfSpace("The object store has no room.") from error
-            _log.warning("the object store at %s cannot be %s: %s", self._root, done, error)
+                raise OutOfSpace("The object store is full.") from error
+            _log.warning("object store %s cannot be %s: %s", self._root, done, error)
             raise Unavailable(f"The object store cannot be {done}: {error.strerror or error}.") from error
 
 
 class _OpenFile:
-    """See `OpenObject`. A file that is deleted meanwhile can be read to its end."""
+    """See `OpenObject`. A file deleted meanwhile can still be read to its end."""
 
     def __init__(self, file: io.FileIO) -> None:
         self._file = file

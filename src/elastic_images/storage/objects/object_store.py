@@ -1,4 +1,4 @@
-"""The seam between the write path and where bytes are kept."""
+"""`ObjectStore`, the protocol that every store of image bytes implements."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ CHUNK_BYTES = 256 * 1024
 
 
 class ObjectMissing(Exception):
-    """There is no object of that name."""
+    """There is no object with that name."""
 
 
 @dataclass(frozen=True, slots=True)
 class ObjectInfo:
-    """An object as a listing shows it. `created_at` is in seconds since the epoch, by the store's clock."""
+    """An object in a listing. `created_at` is in seconds since the epoch, by the store's clock."""
 
     name: str
     size_bytes: int
@@ -28,7 +28,7 @@ class ObjectInfo:
 
 @dataclass(frozen=True, slots=True)
 class StoredObject:
-    """What was written: counted and hashed from the bytes as they went in."""
+    """A stored object, counted and hashed as it was written."""
 
     name: str
     size_bytes: int
@@ -43,10 +43,10 @@ class OpenObject(Protocol):
         """Its length."""
 
     def read(self, size: int = -1, /) -> bytes:
-        """The next `size` bytes, fewer at the end, all by default."""
+        """Up to `size` bytes, b"" at the end; all that is left by default."""
 
     def close(self) -> None:
-        """Let go of it; a second call does nothing."""
+        """Close it; a second call does nothing."""
 
     def __enter__(self) -> Self: ...
 
@@ -56,54 +56,54 @@ class OpenObject(Protocol):
 
 
 class ObjectStore(Protocol):
-    """Keeps objects. Safe to share between threads and between processes.
+    """Stores objects. Safe to share between threads and processes.
 
-    An object is whole from the moment it can be seen, and stays as it is until it is deleted. What `put` returned
-    for survives a crash of the machine. Library and system errors come out as:
+    An object is complete once it is visible, and never changes until it is deleted. Once `put` has returned, it
+    survives a crash of the machine. Library and system errors are raised as:
 
     Raises:
-        OutOfSpace: there is no room; nothing is left behind.
+        OutOfSpace: the store is full; nothing is left behind.
         Unavailable: the store cannot be reached, read or written.
     """
 
     def put(self, chunks: Iterable[bytes], name: str | None = None) -> StoredObject:
-        """Keep the bytes of `chunks` as a new object. Where `chunks` raises, nothing is left behind.
+        """Store the bytes of `chunks` as a new object. If `chunks` raises, nothing is left behind.
 
-        It gets a fresh name, or `name`. A name that is taken is Unavailable, and what has it stays.
+        It gets a fresh name, or `name`. Raises Unavailable if the name is taken; the existing object stays.
         """
 
     def open(self, name: str) -> OpenObject:
-        """Read an object. Raises ObjectMissing."""
+        """Open an object for reading. Raises ObjectMissing."""
 
     def delete(self, name: str) -> None:
-        """Remove an object; one that is not there is removed already."""
+        """Delete an object. Does nothing if it does not exist."""
 
     def delete_many(self, names: Sequence[str]) -> None:
-        """As `delete` for each, in few steps. After an error some are gone."""
+        """Delete several objects, in few requests. After an error, some may be deleted."""
 
     def stat(self, name: str) -> ObjectInfo | None:
-        """What a listing would show of the object, None where it is not there."""
+        """The object as in a listing, None if it does not exist."""
 
     def list(self, after: str = "", limit: int = 1000) -> list[ObjectInfo]:
-        """Objects with names above `after`, sorted by name, at most `limit`; an empty list is the end."""
+        """Objects with names above `after`, sorted by name, at most `limit`; an empty list at the end."""
 
     def partials(self) -> Iterator[ObjectInfo]:
-        """What a crash in the middle of a `put` left, and what is being put now."""
+        """Incomplete objects: running puts, and what crashed ones left."""
 
     def delete_partial(self, name: str) -> None:
-        """Remove one of `partials`."""
+        """Delete one of `partials`."""
 
     def check(self) -> None:
-        """Return where the store can be written. Raises Unavailable with the reason."""
+        """Check that the store is writable. Raises Unavailable with the reason."""
 
 
 def new_name() -> str:
-    """A random name: 32 hexadecimal digits, 128 bits, nothing of the key in it."""
+    """A random name: 32 hexadecimal digits, independent of the key."""
     return secrets.token_hex(16)
 
 
 def checked(name: str) -> str:
-    """Give `name` back where it is an object's name. Raises ValueError."""
+    """Give `name` back if it is a valid object name. Raises ValueError."""
     if not NAME.fullmatch(name):
-        raise ValueError(f"{name!r} is no object's name")
+        raise ValueError(f"{name!r} is not an object name")
     return name

@@ -1,1 +1,1 @@
-"""Work on stored images beside reads and writes: collecting, checking, copying."""
+"""Maintenance of stored images: collecting garbage, checking, copying."""

@@ -1,4 +1,4 @@
-"""Removes what is no longer needed: old objects of changes that are done, their records, what crashes left half put."""
+"""Deletes what is no longer needed: replaced objects, records of old changes, and remains of crashed uploads."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from elastic_images.storage.objects.object_store import ObjectStore
 _log = logging.getLogger(__name__)
 
 GRACE_SECONDS = 300.0
-"""A reader that saw the old row has so long to open the old object."""
+"""How long a reader that saw the old row may take to open the old object."""
 REMEMBER_SECONDS = 86_400.0
-"""So long a repeated write is known as one."""
+"""How long a repeated write is recognised."""
 PARTIAL_SECONDS = 86_400.0
 _BATCH = 500
 
 
 class ObjectCollector:
-    """Each `collect` is one round; any number of processes may run them at once."""
+    """Each `collect` is one round; several processes may run rounds at once."""
 
     def __init__(
         self,
@@ -36,7 +36,7 @@ class ObjectCollector:
         self._grace_seconds = grace_seconds
 
     def collect(self) -> None:
-        """Remove all that is due."""
+        """Delete everything that is due."""
         while old := self._changes.old_objects(self._grace_seconds, _BATCH):
             self._store.delete_many([one.name for one in old if one.name is not None])
             self._changes.mark_clean([one.change_id for one in old])
@@ -45,4 +45,4 @@ class ObjectCollector:
         for partial in self._store.partials():
             if partial.created_at < self._clock() - PARTIAL_SECONDS:
                 self._store.delete_partial(partial.name)
-                _log.info("removed a half put object of %d bytes, a day old", partial.size_bytes)
+                _log.info("removed an incomplete object: %d bytes, more than a day old", partial.size_bytes)

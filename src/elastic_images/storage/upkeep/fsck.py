@@ -1,4 +1,4 @@
-"""Compares the catalog with the object store. Reads only; may run while the system works."""
+"""Compares the catalog with the object store. Read-only; may run while the system works."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _PAGE = 500
 
 @dataclass(frozen=True, slots=True)
 class Referenced:
-    """What the catalog says of an object."""
+    """An object as the catalog knows it."""
 
     object_name: str
     key: str
@@ -33,23 +33,23 @@ class Referenced:
 
 @dataclass(slots=True)
 class Report:
-    """What was found. Each list is empty in a healthy system but `waiting` and `young`."""
+    """The findings. In a healthy system every list is empty, except `young` and `partial`."""
 
     images: int = 0
     objects: int = 0
     waiting: int = 0
-    """Old objects that will be deleted after their grace period."""
+    """Replaced objects that will be deleted after their grace period."""
     young: list[ObjectInfo] = field(default_factory=list)
-    """Referred to by nothing, less than a day old: an upload under way, or what a crash left."""
+    """Unreferenced and less than a day old: running uploads, or what crashed ones left."""
     unreferenced: list[ObjectInfo] = field(default_factory=list)
-    """Referred to by nothing, older: garbage."""
+    """Unreferenced and older: garbage."""
     partial: list[ObjectInfo] = field(default_factory=list)
-    """Not whole: uploads under way, and what crashes left; removed a day later."""
+    """Incomplete: running uploads, and what crashed ones left, which is removed after a day."""
     missing: list[Referenced] = field(default_factory=list)
-    """Images whose bytes are gone."""
+    """Images whose bytes are missing."""
     wrong_size: list[Referenced] = field(default_factory=list)
     wrong_digest: list[Referenced] = field(default_factory=list)
-    """Looked for only where digests are checked."""
+    """Only filled if digests are checked."""
 
     @property
     def healthy(self) -> bool:
@@ -62,7 +62,7 @@ class Report:
 
 
 def fsck(store: ObjectStore, engine: Engine, *, now: float | None = None, check_digests: bool = False) -> Report:
-    """Look at every object and every image once. `check_digests` reads all bytes, too.
+    """Check every object and every image once. `check_digests` also reads all bytes.
 
     Raises:
         Unavailable: the object store cannot be read.
@@ -72,7 +72,7 @@ def fsck(store: ObjectStore, engine: Engine, *, now: float | None = None, check_
 
 
 class _Check:
-    """One run. Both sides are read in the order of object names, page by page, the store's page first."""
+    """One run. Both sides are read by object name, page by page, the store's page first."""
 
     def __init__(self, store: ObjectStore, engine: Engine, now: float, *, check_digests: bool) -> None:
         self._store = store
@@ -127,7 +127,7 @@ class _Check:
             after = rows[-1].object_name
 
     def _waiting(self, names: list[str]) -> set[str]:
-        """Those of `names` that a change took out of use and that are still to be deleted."""
+        """Those of `names` that were replaced and are yet to be deleted."""
         if not names:
             return set()
         query = select(image_changes.c.old_object).where(
@@ -136,7 +136,7 @@ class _Check:
         return set(self._transactions.read(lambda connection: connection.execute(query).scalars().all()))
 
     def _still_there(self, row: Referenced) -> bool:
-        """Whether the image has this object yet: it may have been replaced since its row was read."""
+        """Whether the image still has this object: it may have been replaced since its row was read."""
         query = select(images.c.key).where(images.c.object_name == row.object_name)
         return self._transactions.read(lambda connection: connection.execute(query).first()) is not None
 

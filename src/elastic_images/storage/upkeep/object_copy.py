@@ -1,7 +1,7 @@
-"""Copies the objects that images refer to from one object store to another, under their names.
+"""Copies the objects that images refer to from one object store to another, keeping their names.
 
-Objects never change, so this may run while the system works, and again until all are there. The target must be empty,
-or hold what an earlier run from the same origin left: an object in it, of a name that only this origin gives, tells.
+Objects never change, so this may run while the system works, and be repeated until all are copied. The target must be
+empty, or hold an earlier run from the same origin, as shown by a marker object with a name specific to the origin.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ _PAGE = 500
 
 @dataclass(slots=True)
 class ObjectCopyReport:
-    """What became of the objects."""
+    """The result of a run."""
 
     copied: int = 0
     copied_bytes: int = 0
     present: int = 0
-    """There from an earlier run."""
+    """Already copied by an earlier run."""
     removed: int = 0
-    """From an earlier run, and referred to no more."""
+    """Copied by an earlier run, but no longer referred to."""
     damaged: list[str] = field(default_factory=list)
-    """Keys of images whose bytes are missing or are other ones than the catalog says, in the source already."""
+    """Keys of images whose bytes are missing or damaged in the source."""
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON values."""
@@ -47,8 +47,8 @@ class ObjectCopy:
 
     Args:
         engine: the catalog of the source.
-        mark: the name of the object that marks the target as this origin's.
-        progress: told how many bytes are done since the last call.
+        mark: the name of the marker object in the target.
+        progress: called with the number of bytes done since the last call.
     """
 
     def __init__(
@@ -70,9 +70,9 @@ class ObjectCopy:
         self.report = ObjectCopyReport()
 
     def check_target(self) -> None:
-        """Return where the target may be copied to. Changes nothing. Raises Conflict where it holds something else."""
+        """Check that the target may be copied to. Changes nothing. Raises Conflict if it holds something else."""
         if self._target.stat(self._mark) is None and self._target.list(limit=1):
-            raise Conflict("The target object store is not empty, and what it holds is not of this migration.")
+            raise Conflict("The target object store is not empty and does not belong to this migration.")
 
     def run(self) -> None:
         """Copy what the target lacks.
@@ -109,7 +109,7 @@ class ObjectCopy:
             after = page[-1].name
 
     def finish(self) -> None:
-        """Remove the mark: the target is an object store like any other."""
+        """Remove the marker: the target is now an ordinary object store."""
         self._target.delete(self._mark)
 
     def _referenced(self, names: set[str]) -> set[str]:
@@ -125,7 +125,7 @@ class ObjectCopy:
         self._progress(row.size_bytes)
 
     def _lacking(self) -> Iterator[Referenced]:
-        """The catalog's objects that are not in the target, by name."""
+        """The catalog's objects that the target lacks, by name."""
         after = ""
         while rows := self._rows(after):
             sizes = self._sizes(after, rows[-1].object_name)
@@ -140,7 +140,7 @@ class ObjectCopy:
             after = rows[-1].object_name
 
     def _sizes(self, after: str, last: str) -> dict[str, int]:
-        """Of the target's objects with names above `after`, up to `last`."""
+        """The sizes of the target's objects with names above `after`, up to `last`."""
         sizes: dict[str, int] = {}
         while page := self._target.list(after, _PAGE):
             sizes |= {info.name: info.size_bytes for info in page if info.name <= last}
@@ -150,7 +150,7 @@ class ObjectCopy:
         return sizes
 
     def _copy(self, row: Referenced) -> bool:
-        """False: the source has not these bytes; the target is left without them."""
+        """False if the source lacks these bytes; the target does not get them then."""
         try:
             with self._source.open(row.object_name) as found:
                 stored = self._target.put(_chunks(found), row.object_name)
@@ -168,7 +168,7 @@ class ObjectCopy:
         return [Referenced(row.object_name, row.key, row.size_bytes, row.sha256) for row in rows]
 
     def _still_there(self, row: Referenced) -> bool:
-        """It may have been replaced since its row was read."""
+        """Whether the image still has this object: it may have been replaced since its row was read."""
         query = select(images.c.key).where(images.c.object_name == row.object_name)
         return self._transactions.read(lambda connection: connection.execute(query).first()) is not None
 

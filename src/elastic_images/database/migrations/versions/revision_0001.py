@@ -1,7 +1,7 @@
 """The first tables: images, accounts, the pool, the autoscaler's records.
 
-The column types stand here as they were, and not by the names that the code has for them: a migration never changes.
-MySQL commits each statement by itself, so every step can be taken again after an interruption.
+Column types are spelled out as they were then, not imported from the code: a migration never changes. MySQL commits
+each statement on its own, so every step can be repeated after an interruption.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Indexes by which the resize under way, and the members that are long dead, are found; every table in utf8mb4.
+"""Indexes to find the running resize and long-dead members; every table in utf8mb4.
 
-The first revision once left its tables on MariaDB in the character set of the database.
+On MariaDB, early versions of the first revision left tables in the database's default character set.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""Objects on S3 or a compatible service."""
+"""Objects in S3 or a compatible service."""

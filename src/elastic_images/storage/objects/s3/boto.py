@@ -1,6 +1,6 @@
-"""The one place here that knows boto3, which is imported when a service is made.
+"""The only module here that knows boto3, imported when a service is made.
 
-boto3 finds credentials, region and endpoint by its own rules: the environment (`AWS_ENDPOINT_URL_S3` for a service
+boto3 finds credentials, region and endpoint by itself: the environment (`AWS_ENDPOINT_URL_S3` for a service
 other than Amazon's), `~/.aws`, the instance's profile.
 """
 
@@ -21,15 +21,15 @@ ANSWER_SECONDS = 5.0
 
 
 class BotoS3Service:
-    """An `S3Service` through boto3. It looks for credentials and connects when it is first called.
+    """An `S3Service` through boto3. It looks for credentials and connects on the first call.
 
-    Nothing is repeated here. Neither a credential nor a text of a library's is in a S3Error.
+    Nothing is retried here. An S3Error holds neither credentials nor messages of the library.
 
     Args:
-        answer_seconds: so long a request waits for each piece of its answer.
+        answer_seconds: read timeout.
 
     Raises:
-        InvalidRequest: boto3 is not installed; the message says how to mend that.
+        InvalidRequest: boto3 is not installed; the message says how to install it.
     """
 
     def __init__(self, *, answer_seconds: float = ANSWER_SECONDS) -> None:
@@ -46,7 +46,7 @@ class BotoS3Service:
             max_pool_connections=CONNECTIONS,
             tcp_keepalive=True,
             retries={"mode": "standard", "total_max_attempts": 1},
-            # Our uploads carry their SHA-256; a second checksum would only cost time.
+            # Our uploads carry a SHA-256; a second checksum would only cost time.
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
         )
@@ -76,7 +76,7 @@ class BotoS3Service:
 
     @contextlib.contextmanager
     def errors(self, operation: str) -> Iterator[None]:
-        """Turns the libraries' errors into S3Error."""
+        """Raise the library's errors as S3Error."""
         try:
             yield
         except self._refused as error:
@@ -91,7 +91,7 @@ class BotoS3Service:
             raise S3Error(type(error).__name__, None, operation=operation) from None
 
     def _connected(self) -> Any:
-        # A client may be shared between threads, a session may not.
+        # Clients are thread-safe, sessions are not.
         with self._lock:
             if self._client is None:
                 self._client = self._session_class().client("s3", config=self._config)
@@ -99,7 +99,7 @@ class BotoS3Service:
 
 
 class _Body:
-    """The bytes of an answer, with our errors."""
+    """A response body that raises S3Error."""
 
     def __init__(self, stream: Any, service: BotoS3Service) -> None:
         self._stream = stream

@@ -1,4 +1,4 @@
-"""Calls to an S3 service, made again where that may help, on one bucket."""
+"""Calls on one S3 bucket, with retries."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Deadlines:
-    """For how long a call is begun again."""
+    """How long calls are retried."""
 
     read_seconds: float = 4.5
-    """Below what the other apps wait for storage."""
+    """Below the other apps' timeout for storage."""
     write_seconds: float = 12.0
-    """So that an upload is answered within 30 s, as most who upload will wait."""
+    """Answers uploads within 30 s, a common client timeout."""
     tidy_seconds: float = 1.0
-    """For what is done behind a failure, before it is told."""
+    """For cleaning up after a failure, before it is reported."""
 
 
 class S3Service(Protocol):
-    """The service behind a store. Safe to share between threads."""
+    """An S3 service. Safe to share between threads."""
 
     def call(self, operation: str, **arguments: Any) -> dict[str, Any]:
-        """One request, by the service's names: `call("GetObject", Bucket=..., Key=...)`. Raises S3Error."""
+        """Send one request: `call("GetObject", Bucket=..., Key=...)`. Raises S3Error."""
 
     def body(self, answer: dict[str, Any]) -> Body:
-        """The bytes of a `GetObject` answer; reading them raises S3Error."""
+        """The body of a `GetObject` answer; reading it may raise S3Error."""
 
 
 class BucketCalls:
@@ -44,31 +44,31 @@ class BucketCalls:
         self._deadlines = deadlines
 
     def once(self, operation: str, **arguments: Any) -> dict[str, Any]:
-        """One request."""
+        """Send one request, without retries."""
         return self._service.call(operation, Bucket=self._bucket, **arguments)
 
     def read(self, operation: str, **arguments: Any) -> dict[str, Any]:
-        """A request that somebody waits for."""
+        """Send a request that reads."""
         return self.repeat_read(lambda: self.once(operation, **arguments))
 
     def write(self, operation: str, **arguments: Any) -> dict[str, Any]:
-        """A request that changes something."""
+        """Send a request that writes."""
         return self.repeat_write(lambda: self.once(operation, **arguments))
 
     def tidy(self, operation: str, **arguments: Any) -> None:
-        """A request that removes what a failed write left."""
+        """Send a request that cleans up after a failed write."""
         self._repeater.run(lambda: self.once(operation, **arguments), self._deadlines.tidy_seconds)
 
     def get(self, key: str, position: int = 0) -> tuple[int, Body]:
-        """How many bytes follow from `position` on, and they themselves; one request."""
+        """The number of bytes from `position` on, and the bytes; one request."""
         span = {"Range": f"bytes={position}-"} if position else {}
         answer = self.once("GetObject", Key=key, **span)
         return answer["ContentLength"], self._service.body(answer)
 
     def repeat_read(self, call: Callable[[], T]) -> T:
-        """Run `call`, again where that may help, as `read` does."""
+        """Run `call` with the retries of `read`."""
         return self._repeater.run(call, self._deadlines.read_seconds)
 
     def repeat_write(self, call: Callable[[], T]) -> T:
-        """Run `call`, again where that may help, as `write` does."""
+        """Run `call` with the retries of `write`."""
         return self._repeater.run(call, self._deadlines.write_seconds)

@@ -1,4 +1,4 @@
-"""What an S3 service says when it fails, and what that is for us. Knows no library."""
+"""Errors of an S3 service, and what they mean to the store's callers. Independent of boto3."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _TEMPORARY = frozenset(
         "RequestTimeout",
         "InternalError",
         "ServiceUnavailable",
-        # Another request on the same name was under way.
+        # Another request for the same key was in progress.
         "ConditionalRequestConflict",
         "OperationAborted",
-        # The bytes changed on their way there.
+        # The bytes were damaged in transit.
         "BadDigest",
         "XAmzContentSHA256Mismatch",
         "XAmzContentChecksumMismatch",
@@ -36,33 +36,33 @@ _ELSEWHERE = frozenset(
 
 
 class S3Error(Exception):
-    """A call that failed: the service's word for it, or the name of the library's error, and the HTTP status."""
+    """A failed call: the service's error code, or the name of the library's error, and the HTTP status."""
 
     def __init__(self, code: str, status: int | None, *, operation: str, connection: bool = False) -> None:
         super().__init__(code)
         self.code = code
         self.status = status
         self.operation = operation
-        """What was asked for, in the service's words: `PutObject`. Also the name of the permission that it needs."""
+        """The S3 operation, such as `PutObject`; also the permission that it needs."""
         self.connection = connection
-        """No whole answer came: whether the service did what it was asked is not known."""
+        """No complete answer came, so the operation may have taken effect or not."""
 
     @property
     def temporary(self) -> bool:
-        """Whether asking again may help."""
+        """Whether a retry may help."""
         return self.connection or self.code in _TEMPORARY or self.status in _TEMPORARY_STATUSES
 
 
 def is_temporary(error: Exception) -> bool:
-    """For `Repeater`."""
+    """Whether a retry may help (for `Repeater`)."""
     return isinstance(error, S3Error) and error.temporary
 
 
 def as_ours(error: S3Error, place: str) -> ElasticImagesError:
-    """The error that the caller of the store sees. `place` is the store's URL, which has no secret in it."""
+    """The error for the store's callers. `place` is the store's URL, which holds no secret."""
     code = error.code
     if code in _NO_ROOM or error.status == _NO_ROOM_STATUS:
-        return OutOfSpace(f"The object store {place} has no room ({code}).")
+        return OutOfSpace(f"The object store {place} is full ({code}).")
     return Unavailable(f"The object store {place} {_what(error)}.")
 
 

@@ -1,4 +1,4 @@
-"""An object on S3 that is being read; a connection that breaks is replaced where it broke."""
+"""An S3 object open for reading; if the connection breaks, reading continues over a new one."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ Repeat = Callable[[Callable[[], bytes]], bytes]
 
 
 class Body(Protocol):
-    """The bytes of an answer."""
+    """A response body."""
 
     def read(self, amt: int | None = None) -> bytes:
-        """The next bytes, all by default."""
+        """Up to `amt` bytes; all by default."""
 
     def close(self) -> None:
-        """Let go of the connection."""
+        """Release the connection."""
 
 
 class S3Object:
@@ -25,10 +25,10 @@ class S3Object:
 
     Args:
         size_bytes: of the whole object.
-        body: its bytes from the first on.
-        fetch: gives the bytes from a position on, by another request.
-        repeat: runs a read, again where that may help.
-        errors: a context that turns the library's errors into ours.
+        body: its bytes from the start.
+        fetch: requests the bytes from a position on.
+        repeat: runs a read, with retries.
+        errors: a context manager that translates S3Error.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class S3Object:
         self._position = 0
 
     def read(self, size: int = -1, /) -> bytes:
-        """See `OpenObject`. An object that was deleted meanwhile can be read for as long as the connection holds."""
+        """See `OpenObject`. An object deleted meanwhile can be read while the connection lasts."""
         if size == 0 or self._position == self.size_bytes:
             return b""
         with self._errors():

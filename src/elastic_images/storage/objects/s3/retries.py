@@ -1,4 +1,4 @@
-"""Calls that are made again when they fail for the moment: with growing, random pauses, and an end."""
+"""Retries with exponential backoff and jitter, until a deadline."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ LONGEST_PAUSE_SECONDS = 2.0
 
 
 class Repeater:
-    """Runs calls until they succeed, fail for good, or the deadline comes. Safe to share between threads.
+    """Runs calls until they succeed, fail permanently, or reach the deadline. Safe to share between threads.
 
-    The n-th pause is a random part of `FIRST_PAUSE_SECONDS` x 2^n, at most `LONGEST_PAUSE_SECONDS`: callers that failed
-    together do not come back together.
+    The n-th pause is random, up to `FIRST_PAUSE_SECONDS` x 2^n and `LONGEST_PAUSE_SECONDS`, so that callers that fail
+    together do not retry together.
     """
 
     def __init__(
@@ -31,13 +31,13 @@ class Repeater:
         self._is_temporary = is_temporary
         self._clock = clock
         self._sleep = sleep
-        self._random = random or Random()  # noqa: S311 - nobody gains by guessing a pause
+        self._random = random or Random()  # noqa: S311 - not a secret
 
     def run(self, call: Callable[[], T], deadline_seconds: float) -> T:
-        """What `call` gives. It is not begun again once `deadline_seconds` have passed.
+        """The result of `call`, which is not retried after `deadline_seconds`.
 
         Raises:
-            Exception: the last one that `call` raised.
+            Exception: the last error of `call`.
         """
         end = self._clock() + deadline_seconds
         longest = FIRST_PAUSE_SECONDS

@@ -1,4 +1,4 @@
-"""Objects in a bucket of Amazon S3, or of a service that speaks its protocol."""
+"""Objects in a bucket of Amazon S3 or a compatible service."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from elastic_images.storage.objects.s3.upload import S3Upload, pieces_of
 _log = logging.getLogger(__name__)
 
 PART_BYTES = 8 * 1024 * 1024
-"""What is longer is sent in parts of this size. A part is held in memory; S3 takes none below 5 MiB but the last."""
+"""The size of parts in multipart uploads. Parts are held in memory; S3 requires 5 MiB or more, except for the last."""
 _CHECK_SECONDS = 5.0
 _PAGE = 1000
 
@@ -28,8 +28,8 @@ _PAGE = 1000
 class S3ObjectStore:
     """An `ObjectStore` in `bucket`, under `prefix` (without slashes at its ends; may be empty).
 
-    Up to `part_bytes` an object goes in one request, else in parts. The service checks the SHA-256 of each, and
-    overwrites nothing. A call that fails for the moment is made again until its deadline.
+    Objects of up to `part_bytes` are uploaded in one request, larger ones in parts. The service checks the SHA-256 of
+    each and never overwrites. Calls that fail temporarily are retried until their deadline.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class S3ObjectStore:
         self._checked_at: float | None = None
 
     def put(self, chunks: Iterable[bytes], name: str | None = None) -> StoredObject:
-        """See `ObjectStore`. Holds two parts in memory at most."""
+        """See `ObjectStore`. Holds at most two parts in memory."""
         name = self._make_name() if name is None else checked(name)
         pieces = pieces_of(chunks, self._part_bytes)
         first, second = next(pieces, b""), next(pieces, None)
@@ -107,12 +107,12 @@ class S3ObjectStore:
             except S3Error as error:
                 if error.code not in MISSING:
                     raise
-                self._calls.read("HeadBucket")  # the answer to HEAD does not tell a missing bucket from a missing key
+                self._calls.read("HeadBucket")  # a 404 to HEAD may also mean that the bucket is missing
                 return None
         return ObjectInfo(name, answer["ContentLength"], _seconds(answer["LastModified"]))
 
     def list(self, after: str = "", limit: int = 1000) -> list[ObjectInfo]:
-        """See `ObjectStore`. What is no object of ours is passed over."""
+        """See `ObjectStore`. Skips keys that are not ours."""
         found: list[ObjectInfo] = []
         last: str | None = self._prefix + after
         with self._errors("read"):
@@ -127,7 +127,7 @@ class S3ObjectStore:
         return found
 
     def partials(self) -> Iterator[ObjectInfo]:
-        """See `ObjectStore`: the uploads in parts that were not completed."""
+        """See `ObjectStore`: the unfinished multipart uploads."""
         with self._errors("read"):
             found = [
                 ObjectInfo(name, self._uploaded_bytes(upload), _seconds(upload["Initiated"]))
@@ -148,9 +148,9 @@ class S3ObjectStore:
                         raise
 
     def check(self) -> None:
-        """See `ObjectStore`. The first call writes and removes an empty object, later ones only look at the bucket.
+        """See `ObjectStore`. The first call writes and deletes an empty object; later ones only look for the bucket.
 
-        A success counts for some seconds.
+        A success is cached for 5 s.
         """
         if self._checked_at is not None and self._clock() < self._checked_at + _CHECK_SECONDS:
             return
@@ -165,7 +165,7 @@ class S3ObjectStore:
         try:
             self._calls.write("PutObject", Key=key, Body=b"", IfNoneMatch="*")
         except S3Error as error:
-            if error.code not in EXISTS:  # another process is at it, or was stopped in the middle of it
+            if error.code not in EXISTS:  # another process is checking, or was stopped while it did
                 raise
         self._calls.write("DeleteObject", Key=key)
         self._write_proved = True
@@ -180,7 +180,7 @@ class S3ObjectStore:
         self._calls.repeat_write(attempt)
 
     def _uploads(self, prefix: str) -> Iterator[dict[str, Any]]:
-        """All uploads in parts of keys that begin so."""
+        """All unfinished multipart uploads of keys with this prefix."""
         markers: dict[str, str] = {}
         while True:
             page = self._calls.read("ListMultipartUploads", Prefix=prefix, **markers)
@@ -190,7 +190,7 @@ class S3ObjectStore:
             markers = {"KeyMarker": page["NextKeyMarker"], "UploadIdMarker": page["NextUploadIdMarker"]}
 
     def _uploaded_bytes(self, upload: dict[str, Any]) -> int:
-        """Of its first 1,000 parts."""
+        """The bytes in its first 1,000 parts."""
         try:
             answer = self._calls.read("ListParts", Key=upload["Key"], UploadId=upload["UploadId"])
         except S3Error as error:
@@ -211,11 +211,11 @@ class S3ObjectStore:
         try:
             yield
         except S3Error as error:
-            _log.warning("the object store %s cannot be %s: %s: %s", self._place, done, error.operation, error.code)
-            # Without its cause: a library's texts may tell more than a caller should see.
+            _log.warning("object store %s cannot be %s: %s: %s", self._place, done, error.operation, error.code)
+            # Without the cause: the library's messages may reveal more than callers should see.
             raise as_ours(error, self._place) from None
 
 
 def _seconds(moment: Any) -> float:
-    """Whole seconds: a listing is finer than an object's own headers in some services."""
+    """Whole seconds: some services give finer times in listings than in an object's headers."""
     return float(int(moment.timestamp()))

@@ -1,4 +1,4 @@
-"""How an object gets into a bucket: whole or in parts, once, however often its requests are repeated."""
+"""Uploads an object to a bucket, whole or in parts, exactly once even if requests are retried."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from elastic_images.storage.objects.s3.errors import EXISTS, UPLOAD_GONE, S3Erro
 _log = logging.getLogger(__name__)
 
 _PROOF = "put"
-"""The metadata of an object name the call that made it."""
+"""The metadata field that identifies the upload which made an object."""
 
 
 class S3Upload:
-    """One object on its way in. For one thread.
+    """The upload of one object. For one thread.
 
-    The service refuses a name that is taken (`If-None-Match: *`). So a request whose answer was lost is refused when it
-    is repeated, and the object's metadata tell whether it is there by this very upload or by another one.
+    The service refuses to overwrite (`If-None-Match: *`). So if an answer was lost, the retry is refused, and the
+    object's metadata tell whether this upload made it or another one.
     """
 
     def __init__(self, calls: BucketCalls, name: str, key: str) -> None:
@@ -34,7 +34,7 @@ class S3Upload:
         self._proof = secrets.token_hex(8)
 
     def whole(self, body: bytes) -> StoredObject:
-        """Send it in one request. Raises S3Error."""
+        """Upload it in one request. Raises S3Error."""
         digest = hashlib.sha256(body)
         content: dict[str, Any] = {"Body": body, "ChecksumSHA256": base64_text(digest.digest())}
         with self._settling():
@@ -42,7 +42,7 @@ class S3Upload:
         return StoredObject(self._name, len(body), digest.hexdigest())
 
     def in_parts(self, pieces: Iterable[bytes]) -> StoredObject:
-        """Send it piece by piece. Raises S3Error, and what `pieces` raises; its parts are removed then."""
+        """Upload it in parts. Raises S3Error, and what `pieces` raises, after removing the parts."""
         begun = self._calls.write(
             "CreateMultipartUpload", Key=self._key, ChecksumAlgorithm="SHA256", Metadata={_PROOF: self._proof}
         )
@@ -76,7 +76,7 @@ class S3Upload:
 
     @contextlib.contextmanager
     def _settling(self) -> Iterator[None]:
-        """S3Error that is none, because the object is there by this upload, ends here."""
+        """Suppress errors of an upload that succeeded after all."""
         try:
             yield
         except S3Error as error:
@@ -84,7 +84,7 @@ class S3Upload:
                 if self._is_mine():
                     return
             elif error.temporary:
-                # Whether it is there is not known. Nobody will refer to it.
+                # The object may exist, but nothing will refer to it.
                 self._tidy("DeleteObject")
             raise
 
@@ -92,25 +92,25 @@ class S3Upload:
         try:
             return bool(self._calls.read("HeadObject", Key=self._key)["Metadata"].get(_PROOF) == self._proof)
         except S3Error as error:
-            _log.info("whether the object %s was stored cannot be seen: %s", self._name, error.code)
+            _log.info("cannot tell whether object %s was stored: %s", self._name, error.code)
             return False
 
     def _tidy(self, operation: str, **arguments: str) -> None:
-        """Behind a failure that is told anyway: what stays is seen by `fsck`, and parts by the collector."""
+        """Clean up after a failure, if possible: `fsck` finds what stays, and the collector removes parts."""
         try:
             self._calls.tidy(operation, Key=self._key, **arguments)
         except S3Error as error:
             if error.code not in UPLOAD_GONE:
-                _log.info("what is left of the object %s may be there yet: %s", self._name, error.code)
+                _log.info("remains of object %s could not be removed: %s", self._name, error.code)
 
 
 def base64_text(digest: bytes) -> str:
-    """A digest as S3's headers carry it."""
+    """A digest as in S3's headers."""
     return base64.b64encode(digest).decode()
 
 
 def pieces_of(chunks: Iterable[bytes], size_bytes: int) -> Iterator[bytes]:
-    """The same bytes in pieces of `size_bytes`, the last one shorter; none for no bytes."""
+    """Regroup the bytes into pieces of `size_bytes`; the last one may be shorter."""
     held = bytearray()
     for chunk in chunks:
         held += chunk
