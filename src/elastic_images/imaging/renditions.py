@@ -27,8 +27,8 @@ class RenditionMaker:
         """The rendition of the image `data`, and facts with the rendition's type, length and digest.
 
         It shows the first frame, upright by its EXIF orientation, without metadata, as JPEG, or as PNG if it has
-        transparency. Images already smaller than the rendition are returned unchanged, unless browsers cannot show their
-        format.
+        transparency. Images already smaller than the rendition are returned unchanged, unless browsers cannot
+        show their format.
 
         Raises:
             InvalidRequest: there is no such rendition.
