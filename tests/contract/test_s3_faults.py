@@ -337,7 +337,7 @@ def test_opening_touches_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9")
     with contextlib.suppress(ElasticImagesError):
         open_object_store("s3://bucket/prefix")
-    with pytest.raises(ValueError, match="no object's name"):
+    with pytest.raises(ValueError, match="not an object name"):
         open_object_store("s3://bucket/prefix").open("..")
 
 
