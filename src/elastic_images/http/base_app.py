@@ -1,4 +1,4 @@
-"""What each of our Flask apps has: problem documents, request ids, health, metrics, the internal token."""
+"""What every Flask app of ours has: problem documents, request ids, health, metrics, the internal token."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _DRAINS = 8
 _DRAIN_BYTES = 1_000_000
 OPEN_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
-"""Answered without a token: they tell nothing that is secret."""
+"""Answered without a token: they reveal no secrets."""
 
 
 def base_app(
@@ -42,13 +42,13 @@ def base_app(
     """A Flask app to put routes on.
 
     Args:
-        name: the import name of the room, where templates and static files are looked for.
-        internal_token: where given, every path but health and metrics is refused without it.
+        name: the import name of the package that holds the templates and static files.
+        internal_token: if given, required on every path but health and metrics.
         ready: raises an ElasticImagesError while the app cannot work; `/readyz` shows its message.
-        registry: what `/metrics` shows.
-        render_error: gives an own answer to an error, such as a page, or None for the problem document.
-        drains: how many bodies may be read and thrown away at a time, behind answers that came before their end.
-        drain_bytes: how long such a body may be; a longer one is cut off.
+        registry: the metrics that `/metrics` shows.
+        render_error: returns another answer to an error, such as a page, or None for the problem document.
+        drains: how many bodies may be drained at a time, after answers sent before their end.
+        drain_bytes: the largest body that is drained; larger ones are cut off.
     """
     app = Flask(name)
     app.wsgi_app = DrainBodies(  # type: ignore[method-assign]  # Flask's documented place for middleware

@@ -1,7 +1,7 @@
-"""Socket options by which the kernel notices that the other machine is gone without a word.
+"""Socket options by which the kernel notices that the other machine is gone.
 
-A machine that lost its power or its network closes no connection: who waits for its answer would wait for the whole of
-his patience, a minute for a write. A process that is only slow is not meant: its kernel goes on acknowledging.
+A machine that lost power or its network closes no connection, so a caller would wait for its whole timeout: a minute
+for a write. A process that is merely slow is not affected, because its kernel keeps acknowledging.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ SocketOptions = list[tuple[int, int, int]]
 
 
 def dead_peer_options(seconds: int) -> SocketOptions:
-    """Level, name and value of each option, as far as the system has them.
+    """Level, name and value of each option that this system has.
 
-    A connection is given up after `seconds`, 2 at least, without any sign of the other machine; on Linux also where its
-    process takes nothing for so long of what waits to be sent.
+    A connection breaks after `seconds`, at least 2, without a sign of the other machine; on Linux also if its process
+    accepts none of the data that waits to be sent for that long.
     """
     wanted = {
-        # Nothing under way: the kernel asks.
+        # Idle: the kernel sends probes.
         "TCP_KEEPIDLE": seconds // 2,
-        "TCP_KEEPALIVE": seconds // 2,  # the same on macOS
+        "TCP_KEEPALIVE": seconds // 2,  # its name on macOS
         "TCP_KEEPINTVL": 1,
         "TCP_KEEPCNT": seconds // 2,
-        # Something under way that is not acknowledged.
+        # Data that is not acknowledged.
         "TCP_USER_TIMEOUT": seconds * 1000,
     }
     known = [(name, value) for name, value in wanted.items() if hasattr(socket, name)]

@@ -1,7 +1,7 @@
-"""What is left of a refused request's body is read and thrown away, so that its sender gets to see the answer.
+"""Reads and discards the rest of a refused request's body, so that the client gets to see the answer.
 
-Many clients send their whole body before they look for an answer. Where the server closes the connection on them they
-report a broken pipe instead of 401 or 413; and the next request of a kept connection may meet its end.
+Many clients send the whole body before they read the answer. If the server closes the connection first, they report a
+broken pipe instead of 401 or 413, and the next request on a kept connection may fail.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ _MAX_DIGITS = 20
 
 
 class DrainBodies:
-    """WSGI middleware: behind an answer it reads what is left of the request's body, up to `limit_bytes`.
+    """WSGI middleware: after an answer it reads what is left of the request's body, up to `limit_bytes`.
 
-    A body that says that it is longer is cut off, and so is one that finds no place.
+    Bodies that announce more are cut off, and so are those that find no free place.
     """
 
     def __init__(self, app: WSGIApplication, places: Bulkhead, limit_bytes: int) -> None:
@@ -31,12 +31,12 @@ class DrainBodies:
         self._limit_bytes = limit_bytes
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Answer as the wrapped application does."""
+        """Answer as the wrapped app does."""
         stream = environ["wsgi.input"] = _NoticedInput(environ["wsgi.input"])
         answer = self._app(environ, start_response)
-        # Who waits for leave to send has sent nothing, and reading would give him leave.
-        waits = environ.get("HTTP_EXPECT", "").lower() == "100-continue" and not stream.begun
-        if waits or not self._worth_draining(environ):
+        # A client waiting for 100 Continue has sent nothing, and reading would invite it to.
+        awaits_continue = environ.get("HTTP_EXPECT", "").lower() == "100-continue" and not stream.begun
+        if awaits_continue or not self._worth_draining(environ):
             return answer
         return _DrainingAnswer(answer, stream, self._places, self._limit_bytes)
 
@@ -48,20 +48,20 @@ class DrainBodies:
 
 
 class _NoticedInput:
-    """The body, as it is read by the application and then drained; `begun` says whether anything was asked for."""
+    """The body, as the app reads it; `begun` says whether it read any of it."""
 
     def __init__(self, stream: InputStream) -> None:
         self._stream = stream
         self.begun = False
 
     def read(self, size: int = -1) -> bytes:
-        """Up to `size` bytes; all that is left where it is negative, which the server's own stream does not know."""
+        """Read up to `size` bytes; if negative, everything that is left, which the server's stream does not support."""
         self.begun = True
         return self._stream.read() if size < 0 else self._stream.read(size)
 
 
 class _DrainingAnswer:
-    """The answer's chunks, and behind them nothing but the reading of what is left."""
+    """The answer's chunks; after the last one it drains the body."""
 
     def __init__(self, answer: Iterable[bytes], stream: _NoticedInput, places: Bulkhead, limit_bytes: int) -> None:
         self._answer = answer
@@ -71,12 +71,12 @@ class _DrainingAnswer:
 
     def __iter__(self) -> Iterator[bytes]:
         yield from self._answer
-        if not self._places.try_take():
+        if not self._places.try_acquire():
             return
         try:
             self._drain()
         finally:
-            self._places.give_back()
+            self._places.release()
 
     def close(self) -> None:
         """Close the wrapped answer."""

@@ -1,4 +1,4 @@
-"""Entries as they travel between processes: the bytes as the body, the facts as headers."""
+"""Cache entries on the wire between our processes: bytes as the body, facts as headers."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from elastic_images.core.errors import Unavailable
 
 
 def fact_headers(version: int, updated_at: float) -> Headers:
-    """What an answer between our processes carries beside the public headers."""
+    """The headers that answers between our processes have beside the public ones."""
     return [("X-Image-Version", str(version)), ("X-Image-Updated", repr(updated_at))]
 
 
 def entry_from_answer(
     key: str, headers: Mapping[str, str], body: bytes, public_headers: Headers | None = None
 ) -> Entry:
-    """The entry that another process of ours answered with.
+    """The entry in another process's answer.
 
-    It goes out with `public_headers`; without them with the facts, as to another process of ours. `headers` may be
-    asked for lower-case names. Raises Unavailable where a fact is missing.
+    It is served with `public_headers`; by default with the facts, for another process of ours. `headers` must find
+    lower-case names. Raises Unavailable if a fact is missing.
     """
     try:
         version, updated_at = int(headers["x-image-version"]), float(headers["x-image-updated"])

@@ -1,4 +1,4 @@
-"""Calls between our own processes: HTTP with the shared token, our errors on both ends."""
+"""Calls between our own processes: HTTP with the shared token, and our errors on both ends."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from elastic_images.http.problems import error_from_answer
 _CONNECT_SECONDS = 2.0
 _WHOLE_SECONDS = 60.0
 WRITE_SECONDS = 60.0
-"""A write waits for a place to decode, for the decoding, and up to 10 s for the caches."""
+"""A write waits for its turn to be decoded, for the decoding, and up to 10 s for the caches."""
 GONE_SECONDS = 10
-"""After so long a write is given up whose storage is gone without a word. A process that hangs may take as long for the
-next piece of an upload: it need not be shorter than a writer's patience with caches."""
+"""When a write gives up on a storage machine that is gone. A hung process may take as long to accept more of an upload,
+so there is no need for less than a writer's patience with caches."""
 
 
 class NoAnswer(Unavailable):
-    """The other side may have done what it was asked for, or not: no connection, or no answer of ours in time."""
+    """No connection, or no answer in time: the other side may have done what it was asked, or not."""
 
 
 class InternalClient:
-    """A client with kept-alive connections. Safe to share between threads.
+    """A client with keep-alive connections. Safe to share between threads.
 
-    No call is repeated here: whoever calls knows whether repeating is harmless.
+    It never retries a failed call: only the caller knows whether that is harmless.
     """
 
     def __init__(self, token: str | None, *, connections: int = 32) -> None:
@@ -62,14 +62,14 @@ class InternalClient:
         timeout_seconds: float = 5.0,
         stream: bool = False,
     ) -> urllib3.BaseHTTPResponse:
-        """The answer, when its status is below 400.
+        """Make a request and return the answer if its status is below 400.
 
-        `timeout_seconds` bounds the connecting and each wait for bytes. With `stream` the body is read by the
-        caller, who then calls `release_conn`, or `close` when he leaves it unread.
+        `timeout_seconds` bounds connecting and each wait for data. With `stream` the caller reads the body, and then
+        calls `release_conn`, or `close` to leave it unread.
 
         Raises:
-            ElasticImagesError: what the other side said in its problem document.
-            Unavailable: the same, or NoAnswer: no connection, or no answer in time.
+            ElasticImagesError: the error in the other side's problem document.
+            NoAnswer: no connection, or no answer in time.
         """
         sent = {**self._authorization, **(headers or {})}
         if json is not None:
@@ -92,47 +92,49 @@ class InternalClient:
             raise NoAnswer(f"{_place(url)} does not answer.") from error
 
     def fetch(self, url: str, *, timeout_seconds: float = 5.0) -> LeanAnswer:
-        """GET something from our own server, whole, at a tenth of what `request` costs. Raises as `request`.
+        """GET a whole answer from one of our own servers, at a tenth of the cost of `request`. Raises as `request`.
 
-        `timeout_seconds` is meant as there, and the whole answer has a minute. Where a kept connection turns out to be
-        closed the call is made once more. Headers have lower-case names.
+        `timeout_seconds` is as in `request`; the whole answer has a minute. If a kept connection turns out to be
+        closed, the call is made once more. Headers have lower-case names.
         """
         scheme, _, rest = url.partition("://")
         if scheme != "http":
-            # TLS is urllib3's: whoever puts it between our processes pays more for it than this.
-            told = self.request("GET", url, timeout_seconds=timeout_seconds)
-            return LeanAnswer(told.status, {name.lower(): value for name, value in told.headers.items()}, told.data)
+            # TLS goes through urllib3: it costs more than what the lean client saves.
+            answer = self.request("GET", url, timeout_seconds=timeout_seconds)
+            return LeanAnswer(
+                answer.status, {name.lower(): value for name, value in answer.headers.items()}, answer.data
+            )
         address, _, path = rest.partition("/")
-        return _taken(self._lean_for(timeout_seconds).get(address, "/" + path, {}))
+        return _successful(self._lean_for(timeout_seconds).get(address, "/" + path, {}))
 
-    def tell(self, address: str, path: str, value: Any, *, timeout_seconds: float) -> None:
-        """POST `value` as JSON to our own process at `address` (`host:port`), at the cost of `fetch`. Raises as it.
+    def notify(self, address: str, path: str, value: Any, *, timeout_seconds: float) -> None:
+        """POST `value` as JSON to our process at `address` (`host:port`), at the cost of `fetch`. Raises as `fetch`.
 
-        Where a kept connection turns out to be closed it is told once more: that must be harmless. Of different
-        `timeout_seconds` there must be few, connections are kept for each.
+        If a kept connection turns out to be closed, it is sent once more: that must be harmless. Use few different
+        values of `timeout_seconds`, because connections are kept for each.
         """
         body = json_module.dumps(value).encode()
-        _taken(self._lean_for(timeout_seconds).post(address, path, {"Content-Type": "application/json"}, body))
+        _successful(self._lean_for(timeout_seconds).post(address, path, {"Content-Type": "application/json"}, body))
 
     def put(self, url: str, body: bytes, *, headers: Mapping[str, str]) -> LeanAnswer:
-        """PUT `body`, which is at hand whole, at less cost than by `request`; its answer has `WRITE_SECONDS`.
+        """PUT a whole `body`, at less cost than `request`; the answer has `WRITE_SECONDS`.
 
-        Where a kept connection turns out to be closed it is sent once more: that must be harmless.
+        If a kept connection turns out to be closed, it is sent once more: that must be harmless.
 
-        Raises as `request`, and NotConnected where nothing was sent.
+        Raises as `request`, and NotConnected if nothing was sent.
         """
         scheme, _, rest = url.partition("://")
         if scheme != "http":
-            told = self.request("PUT", url, body=body, headers=headers, timeout_seconds=WRITE_SECONDS)
-            return LeanAnswer(told.status, dict(told.headers), told.data)
+            answer = self.request("PUT", url, body=body, headers=headers, timeout_seconds=WRITE_SECONDS)
+            return LeanAnswer(answer.status, dict(answer.headers), answer.data)
         address, _, path = rest.partition("/")
         try:
-            answer = self._upload.put(address, "/" + path, headers, body)
+            sent = self._upload.put(address, "/" + path, headers, body)
         except NotConnected:
             raise
         except Unavailable as error:
             raise NoAnswer(str(error)) from error
-        return _taken(answer)
+        return _successful(sent)
 
     def _lean_for(self, timeout_seconds: float) -> LeanClient:
         lean = self._lean.get(timeout_seconds)
@@ -149,11 +151,11 @@ class InternalClient:
         return lean
 
     def get_json(self, url: str, *, timeout_seconds: float = 5.0) -> Any:
-        """GET, and the JSON of the answer. Raises as `request`."""
+        """GET, and decode the answer's JSON. Raises as `request`."""
         return decoded(self.request("GET", url, timeout_seconds=timeout_seconds))
 
     def post_json(self, url: str, value: Any, *, timeout_seconds: float = 5.0) -> Any:
-        """POST `value` as JSON, and the JSON of the answer. Raises as `request`."""
+        """POST `value` as JSON, and decode the answer's. Raises as `request`."""
         return decoded(self.request("POST", url, json=value, timeout_seconds=timeout_seconds))
 
     def close(self) -> None:
@@ -164,15 +166,15 @@ class InternalClient:
 
 
 def decoded(answer: urllib3.BaseHTTPResponse | LeanAnswer) -> Any:
-    """The JSON of an answer; None where it has no body. Raises Unavailable where it is no JSON."""
+    """The JSON of an answer; None if it has no body. Raises Unavailable if it is not JSON."""
     body = answer.body if isinstance(answer, LeanAnswer) else answer.data
     try:
         return json_module.loads(body) if body else None
     except ValueError as error:
-        raise Unavailable("The answer of another process cannot be read.") from error
+        raise Unavailable("Another process sent an answer that is not JSON.") from error
 
 
-def _taken(answer: LeanAnswer) -> LeanAnswer:
+def _successful(answer: LeanAnswer) -> LeanAnswer:
     if answer.status < 400:
         return answer
     raise error_from_answer(*answer)

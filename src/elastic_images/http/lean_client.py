@@ -1,9 +1,8 @@
-"""A lean HTTP client for short calls to our own processes, on kept-alive blocking sockets.
+"""A lean HTTP client for short calls to our own processes, on blocking keep-alive sockets.
 
-It is on the path of every read that a near cache does not answer, of every fill and every invalidation. Measured with
-one relaying process, 16 connections and 10 KB: 9.0k reads a second with blocking sockets, 2.5k with urllib3; a read
-alone costs 14 us here and 147 there. It speaks to our own servers only, which always send a Content-Length; anything
-else is an error.
+Fills, invalidations, and the reads that web sends to nodes from its threads go through it. Measured with one relaying
+process, 16 connections and 10 KB: 9.0k reads a second with blocking sockets, 2.5k with urllib3; one read costs 14 us
+here and 147 there. It only understands our own servers, which always send a Content-Length.
 """
 
 from __future__ import annotations
@@ -22,16 +21,16 @@ from elastic_images.http.response_head import MAX_HEAD_BYTES, parse_response_hea
 _CONNECT_SECONDS = 0.5
 _HTTP_PORT = "80"
 _IDLE_CONNECTIONS = 64
-# A small image in one call, and of a large one little that is copied again: of 64 KB, 100 KB cost 31 us and not 24.
+# Fits a small image; of a large one little is copied twice. With 64 KB, an answer of 100 KB costs 31 us instead of 24.
 _FIRST_READ_BYTES = 16384
 
 
 class NotConnected(Unavailable):
-    """There is no connection: nothing was sent."""
+    """No connection: nothing was sent."""
 
 
 class LeanAnswer(NamedTuple):
-    """What was said: the status number, the headers by lower-case name, the body."""
+    """Status, headers by lower-case name, and body."""
 
     status: int
     headers: dict[str, str]
@@ -39,10 +38,10 @@ class LeanAnswer(NamedTuple):
 
 
 class LeanClient:
-    """Keeps connections to any number of servers, for calls of one patience. Safe to share between threads.
+    """Keeps connections to any number of servers. Safe to share between threads.
 
-    `answer_seconds` bounds each wait for bytes, `whole_seconds` (as long, where it is not given) an answer that comes
-    in drops, and `connect_seconds` the connecting.
+    `answer_seconds` bounds each wait for data, `whole_seconds` (by default the same) an answer that comes in small
+    pieces, and `connect_seconds` connecting.
     """
 
     def __init__(
@@ -54,7 +53,7 @@ class LeanClient:
         connect_seconds: float = _CONNECT_SECONDS,
         options: SocketOptions | None = None,
     ) -> None:
-        """`options` are set at each socket (`dead_peers`)."""
+        """`options` are set on each socket (`dead_peers`)."""
         self._authorization = "" if token is None else f"Authorization: Bearer {token}\r\n"
         self._whole_seconds = answer_seconds if whole_seconds is None else whole_seconds
         self._connect_seconds = connect_seconds
@@ -66,16 +65,16 @@ class LeanClient:
     def get(self, address: str, path: str, headers: Mapping[str, str], *, head: bool = False) -> LeanAnswer:
         """GET (or HEAD) `path`, percent-encoded, from the server at `address` (`host:port`, or `host` for port 80).
 
-        A kept-alive connection that the server had closed meanwhile is replaced, once.
+        A kept connection that the server has closed is replaced, once.
 
         Raises:
             NotConnected: no connection; nothing was sent.
-            Unavailable: no whole answer in time, or no HTTP.
+            Unavailable: no whole HTTP answer in time.
         """
         return self._call(address, self._request("HEAD" if head else "GET", address, path, headers), head=head)
 
     def post(self, address: str, path: str, headers: Mapping[str, str], body: bytes) -> LeanAnswer:
-        """POST `body`, as `get`. It may be posted twice, so that must be harmless."""
+        """POST `body`, as `get`. It may be sent twice, which must be harmless."""
         return self._send("POST", address, path, headers, body)
 
     def put(self, address: str, path: str, headers: Mapping[str, str], body: bytes) -> LeanAnswer:
@@ -95,7 +94,7 @@ class LeanClient:
         return self._call(address, request + body, head=False)
 
     def _call(self, address: str, request: bytes, *, head: bool) -> LeanAnswer:
-        kept = self._take(address)
+        kept = self._take_idle(address)
         if kept is not None:
             try:
                 return self._exchange(address, kept, request, head=head)
@@ -114,12 +113,12 @@ class LeanClient:
         extra = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
         return f"{method} {path} HTTP/1.1\r\nHost: {address}\r\n{self._authorization}{extra}\r\n".encode("latin-1")
 
-    def _take(self, address: str) -> socket.socket | None:
+    def _take_idle(self, address: str) -> socket.socket | None:
         with self._lock:
             idle = self._idle.get(address)
             return idle.pop() if idle else None
 
-    def _give_back(self, address: str, kept: socket.socket) -> None:
+    def _keep(self, address: str, kept: socket.socket) -> None:
         with self._lock:
             idle = self._idle.setdefault(address, [])
             if len(idle) < _IDLE_CONNECTIONS:
@@ -131,7 +130,7 @@ class LeanClient:
         host, port = _host_and_port(address)
         made = socket.create_connection((host, port), self._connect_seconds)
         made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        # The kernel's own time limits, with the socket left blocking: Python's would add a poll() to every call.
+        # The kernel's timeouts on a blocking socket: Python's would add a poll() to every call.
         made.settimeout(None)
         made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, self._timeval)
         made.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, self._timeval)
@@ -150,7 +149,7 @@ class LeanClient:
             connection.close()
             raise Unavailable(f"{address} gave no whole answer in time.") from error
         if reusable:
-            self._give_back(address, connection)
+            self._keep(address, connection)
         else:
             connection.close()
         return answer
@@ -164,7 +163,7 @@ def _host_and_port(address: str) -> tuple[str, int]:
 
 
 class _ClosedWhileIdle(Exception):
-    """The other side had closed the connection before it saw this request."""
+    """The server closed the connection before it saw this request."""
 
 
 def _exchange(connection: socket.socket, request: bytes, deadline: float, *, head: bool) -> tuple[LeanAnswer, bool]:
@@ -178,7 +177,7 @@ def _exchange(connection: socket.socket, request: bytes, deadline: float, *, hea
     while (end := data.find(b"\r\n\r\n")) < 0:
         more = connection.recv(_FIRST_READ_BYTES)
         if not more or len(data) > MAX_HEAD_BYTES or time.monotonic() > deadline:
-            raise ValueError("no HTTP answer")
+            raise ValueError("not an HTTP answer")
         data += more
     status, headers, length, keeps_connection = parse_response_head(data[:end], to_head=head)
     body = _body(connection, data[end + 4 :], length, deadline)
@@ -189,8 +188,8 @@ def _body(connection: socket.socket, start: bytes, length: int, deadline: float)
     if len(start) == length:
         return start
     if len(start) > length:
-        raise ValueError("more bytes than announced")
-    # One call into the kernel for the rest, however many segments it comes in.
+        raise ValueError("more data than announced")
+    # One system call for the rest, however many segments it comes in.
     parts = [start]
     left = length - len(start)
     while left:

@@ -106,8 +106,8 @@ def public_error(error: Exception, request_id: str) -> ElasticImagesError:
         if "disk is full" in str(error):  # SQLite's words
             _log.warning("request %s: the database has no room", request_id)
             return OutOfSpace("The database has no room.")
-        _log.warning("request %s: the database does not respond: %s", request_id, type(error).__name__)
-        return Unavailable("The database does not respond.")
+        _log.warning("request %s: the database does not answer: %s", request_id, type(error).__name__)
+        return Unavailable("The database does not answer.")
     _log.error("request %s failed", request_id, exc_info=error)
     return ElasticImagesError(f"Something went wrong. The log has details under request id {request_id}.")
 

@@ -1,4 +1,4 @@
-"""How an entry answers a GET or HEAD: conditions and ranges by RFC 9110, sections 13 and 14."""
+"""How an entry answers GET and HEAD: conditions and ranges by RFC 9110, sections 13 and 14."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ CONDITIONAL_HEADERS = (
     "HTTP_IF_MATCH",
     "HTTP_IF_UNMODIFIED_SINCE",
 )
-"""The request headers that make an answer other than the whole entry, as the WSGI environment spells them."""
+"""Request headers that can lead to an answer other than the whole entry, as WSGI spells them."""
 
 _OF_CONTENT = frozenset({"Content-Length", "Content-Type", "Accept-Ranges"})
 
 
 def whole(entry: Entry, now: float) -> Answer:
-    """The entry as it is, at the time `now` (seconds since the epoch)."""
+    """The whole entry, at time `now` (seconds since the epoch)."""
     return Answer("200 OK", entry.headers_at(now), entry.body)
 
 
 def is_conditional(environ: Mapping[str, object]) -> bool:
-    """Whether the request has a header that makes the answer depend on more than the key."""
+    """Whether a header makes the answer depend on more than the key."""
     return any(name in environ for name in CONDITIONAL_HEADERS)
 
 
 def answer(entry: Entry, environ: Mapping[str, object], now: float) -> Answer:
-    """What the request in the WSGI environment gets of `entry`; for HEAD the body is still there.
+    """The answer to the request in the WSGI environment; for HEAD it still has the body.
 
-    Precedence as in RFC 9110, section 13.2.2. A range of several parts gives the whole, which section 14.2 allows.
+    Precedence follows RFC 9110, section 13.2.2. Several ranges get the whole entry, which section 14.2 allows.
     """
     if not is_conditional(environ):
         return whole(entry, now)
@@ -59,7 +59,7 @@ def _text(environ: Mapping[str, object], name: str) -> str | None:
 def _date(environ: Mapping[str, object], name: str) -> datetime | None:
     try:
         return parse_date(_text(environ, name))
-    except OverflowError:  # a year or a time zone of twenty digits; what is no date means nothing
+    except OverflowError:  # a year or time zone of twenty digits: invalid dates are ignored
         return None
 
 
@@ -89,7 +89,7 @@ def _range_applies(entry: Entry, environ: Mapping[str, object], settled: bool) -
         return False
     if parsed.date is not None:
         return settled and int(entry.updated_at) == parsed.date.timestamp()
-    # A weak tag never holds here (section 13.1.5).
+    # Weak tags never match here (section 13.1.5).
     return not condition.startswith("W/") and parsed.etag == _bare(entry)
 
 
@@ -100,7 +100,7 @@ def _ranged(entry: Entry, wanted: str, now: float) -> Answer:
         return whole(entry, now)
     first, end = parsed.ranges[0]
     if first < 0:
-        # Werkzeug calls a suffix that is longer than the whole unsatisfiable; it means the whole (section 14.1.2).
+        # Werkzeug calls a suffix longer than the whole unsatisfiable; it means the whole (section 14.1.2).
         first, end = max(size + first, 0), size
     start, stop = first, min(size if end is None else end, size)
     if start >= stop:

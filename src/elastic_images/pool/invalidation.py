@@ -49,7 +49,7 @@ class HttpInvalidationChannel:
         # Rounded up, since connections are kept for each patience; nearly always it is the whole second.
         patience_seconds = math.ceil(timeout_seconds * 10) / 10
         told = {"incarnation": member.incarnation, "keys": list(keys)}
-        self._http.tell(member.address, "/invalidate", told, timeout_seconds=patience_seconds)
+        self._http.notify(member.address, "/invalidate", told, timeout_seconds=patience_seconds)
 
 
 class Invalidator:

@@ -1,4 +1,4 @@
-"""The lifeline: a pipe whose write end only the supervisor holds, so that its end is seen by everyone at once."""
+"""The lifeline: a pipe whose write end only the supervisor holds. It ends when the supervisor does."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ LOST_EXIT_CODE = 70
 
 
 def watch(descriptor: int, stop: Callable[[], None], *, leave: Callable[[int], object] = os._exit) -> threading.Thread:
-    """Start a thread that ends this process once the supervisor is gone, however it went.
+    """Start a thread that ends this process once the supervisor is gone, for whatever reason.
 
     Args:
-        descriptor: the read end, inherited.
+        descriptor: the inherited read end.
         stop: called first, best effort; it has one second.
-        leave: ends the process without asking anyone.
+        leave: ends the process at once.
     """
 
     def wait() -> None:
-        # A reset connection is an end, too; what is read means nothing.
+        # A reset connection is an end, too. Data means nothing.
         with contextlib.suppress(OSError):
             while os.read(descriptor, 1):
                 pass
-        _log.info("the supervisor is gone; leaving")
+        _log.info("the supervisor is gone; exiting")
         helper = threading.Thread(target=stop, name="lifeline-stop", daemon=True)
         helper.start()
         helper.join(STOP_SECONDS)

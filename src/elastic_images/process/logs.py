@@ -1,4 +1,4 @@
-"""One way of logging for every process: plain lines on standard error, without secrets.
+"""Logging for every process: plain lines on standard error, without secrets.
 
 A line is `time level app[pid] request-id message`; the time is UTC.
 """
@@ -21,7 +21,7 @@ _AUTHORIZATION = re.compile(
 
 
 class PlainFormatter(logging.Formatter):
-    """Formats a record as one line, with the traceback below it where there is one; hides what is secret."""
+    """Formats a record as one line, followed by its traceback if there is one, with secrets hidden."""
 
     converter = staticmethod(time.gmtime)
     default_msec_format = "%s.%03dZ"
@@ -32,7 +32,7 @@ class PlainFormatter(logging.Formatter):
         self._secrets = [secret for secret in secrets if secret]
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line or lines, redacted."""
+        """The redacted line or lines."""
         record.request_id = _request_id()
         return redact(super().format(record), self._secrets)
 
@@ -45,7 +45,7 @@ def redact(text: str, secrets: Collection[str] = ()) -> str:
 
 
 def setup(app: str, *, secrets: Collection[str] = (), level: int = logging.INFO) -> None:
-    """Make this process's root logger write such lines to standard error. What was set up before is replaced."""
+    """Make this process's root logger write such lines to standard error, and nothing else."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(PlainFormatter(app, secrets))
     root = logging.getLogger()
@@ -53,13 +53,13 @@ def setup(app: str, *, secrets: Collection[str] = (), level: int = logging.INFO)
         root.removeHandler(old)
     root.addHandler(handler)
     root.setLevel(level)
-    # They tell of every connection and request.
+    # They log every connection and request.
     for chatty in ("urllib3", "botocore", "boto3", "alembic", "werkzeug", "PIL"):
         logging.getLogger(chatty).setLevel(max(level, logging.WARNING))
 
 
 def _request_id() -> str:
-    # A process that serves no Flask app, such as the supervisor, need not import it for this.
+    # Processes without a Flask app, such as the supervisor, must not import Flask for this.
     flask = sys.modules.get("flask")
     if flask is None or not flask.has_request_context():
         return "-"

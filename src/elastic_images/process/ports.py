@@ -1,4 +1,4 @@
-"""Listening on ports: one owner each, and a clear word where one is taken."""
+"""Listening on ports: one owner each, and a helpful error if one is taken."""
 
 from __future__ import annotations
 
@@ -16,32 +16,32 @@ _OFFSETS = range(0, 1000, 100)
 
 
 class PortTaken(Conflict):
-    """Something else listens on the port already."""
+    """Something else already listens on the port."""
 
     slug, title = "port-taken", "Port taken"
 
     def __init__(self, host: str, port: int) -> None:
-        super().__init__(f"Port {port} on {host} is taken.{_known_guest(port)}{_advice(host, port)}")
+        super().__init__(f"Port {port} on {host} is taken.{_known_listener(port)}{_advice(host, port)}")
         self.port = port
 
 
 def bind(host: str, port: int, *, shared: bool = False) -> socket.socket:
-    """A TCP socket that is bound to the port and listens; port 0 is any free one.
+    """A TCP socket that listens on the port; port 0 means any free one.
 
-    Connections are queued from now on. Unless it is `shared`, no other process can bind to the port for as long as
-    the socket is open: there is no moment between finding it free and having it. A shared port is divided among all
-    processes of this user that bind to it as shared.
+    Connections are queued from now on. Unless `shared`, no other process can bind to the port while the socket is open,
+    so there is no gap between finding the port free and owning it. A shared port is divided among all processes of this
+    user that bind to it as shared.
 
     Raises:
         PortTaken: something else listens there; the message names a `--port-offset` that is free.
-        InvalidRequest: this machine has no such address, or the port is for the superuser.
+        InvalidRequest: this machine has no such address, or the port is privileged.
     """
     listener = _socket_for(host, port)
     try:
-        # Allows a restart while connections of the last life are in TIME_WAIT; it lets no two listeners share.
+        # Allows a restart while old connections are in TIME_WAIT; it does not let two listeners share.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        # Inherited by every connection. Without it the end of one answer in four waits 40 ms for the client's delayed
-        # acknowledgement: storage's answers took 48 ms at the 90th percentile, and 3 ms with it.
+        # Inherited by every connection. Without it one answer in four waits 40 ms for the client's delayed
+        # acknowledgement: the 90th percentile of storage's answers was 48 ms, and is 3 ms with it.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if shared:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
@@ -56,7 +56,7 @@ def bind(host: str, port: int, *, shared: bool = False) -> socket.socket:
 
 
 def check_free(host: str, ports: Iterable[int]) -> None:
-    """Nothing where every port is free at this moment. Raises as `bind`, for the first that is not."""
+    """Check that every port is free at this moment. Raises as `bind`, for the first that is not."""
     for port in ports:
         bind(host, port).close()
 
@@ -68,7 +68,7 @@ def ports_of(offset: int) -> list[int]:
 
 
 def free_offset(host: str) -> int | None:
-    """The first offset in hundreds with which every port is free on `host`, or None."""
+    """The first multiple of 100 with which every port is free on `host`, or None."""
     for offset in _OFFSETS:
         try:
             check_free(host, ports_of(offset))
@@ -82,7 +82,7 @@ def _socket_for(host: str, port: int) -> socket.socket:
     try:
         family = socket.getaddrinfo(_bare(host), port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
     except OSError as error:
-        raise InvalidRequest(f"{host} is no address of this machine: {error.strerror}.") from error
+        raise InvalidRequest(f"{host} is not an address of this machine: {error.strerror}.") from error
     return socket.socket(family, socket.SOCK_STREAM)
 
 
@@ -90,14 +90,14 @@ def _bare(host: str) -> str:
     return host.removeprefix("[").removesuffix("]")
 
 
-def _known_guest(port: int) -> str:
+def _known_listener(port: int) -> str:
     if sys.platform == "darwin" and port == BASE_PORTS["web"]:
-        return " On macOS the AirPlay Receiver likes this port; it is switched off in the system settings."
+        return " On macOS the AirPlay Receiver uses this port; you can turn it off in the system settings."
     return ""
 
 
 def _advice(host: str, port: int) -> str:
     if not any(port - base in range(1000) for base in ports_of(0)):
-        return ""  # not a port that an offset moves
+        return ""  # an offset does not move this port
     offset = free_offset(host)
     return "" if offset is None else f" With --port-offset {offset} every port is free."

@@ -39,8 +39,8 @@ _START_SECONDS = 10.0
 _MAX_CONNECTIONS = 8192
 _MAX_FILES = 65_536
 IDLE_SECONDS = 90.0
-"""So long a connection may wait for its next request. Longer than load balancers wait (Amazon's 60 s; deploy/aws: 75):
-who closes first must be the one who sends, or a request meets a closed connection."""
+"""How long a connection may wait for its next request. Longer than load balancers wait (Amazon's 60 s; deploy/aws: 75):
+the side that sends must be the one that closes first, or a request may meet a closed connection."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,21 +49,21 @@ class Bound:
 
     port: int
     address: str
-    """`host:port` by which others reach it."""
+    """`host:port` under which others reach it."""
 
 
 class Service(Protocol):
-    """What an app's `service.py` builds: the app with its collaborators, and their life."""
+    """What an app's `service.py` builds: the app, its collaborators, and their start and stop."""
 
     @property
     def wsgi(self) -> WSGIApplication:
         """The app."""
 
     def start(self, bound: Bound) -> None:
-        """Start the threads. Called once, when the port is ours and before the first request is answered."""
+        """Start the threads. Called once, when the port is bound and before the first request."""
 
     def stop(self) -> None:
-        """Stop the threads, within 3 seconds. Called once, after the last request was answered or given up."""
+        """Stop the threads, within 3 seconds. Called once, after the last request was answered or cut off."""
 
 
 def run(
@@ -81,19 +81,19 @@ def run(
     """Serve until SIGTERM, SIGINT or SIGHUP, or until the lifeline ends. Call it in the main thread.
 
     Args:
-        service: what to serve. Where it has a `control_port`, the ready line names it; where it has `reads`
-            (`front.reads.Reads`), they are answered in front of the server.
+        service: what to serve. If it has a `control_port`, the ready line names it; if it has `reads`
+            (`front.reads.Reads`), the front answers them.
         host: the address to bind to.
-        port: the port to bind to; 0 is any free one.
-        threads: how many requests are worked on at a time; further ones wait.
+        port: the port to bind to; 0 means any free one.
+        threads: how many requests are handled at a time; further ones wait.
         shared_port: whether several processes of the app divide the port.
-        advertise: the host by which other machines reach this one.
-        ready_fd: where to write the ready line, once requests are answered. It is closed then.
-        lifeline_fd: read end of the supervisor's lifeline.
-        grace_seconds: how long requests under way may take after the signal. Then they are cut off.
+        advertise: the host under which other machines reach this one.
+        ready_fd: where to write the ready line once requests are answered. It is closed afterwards.
+        lifeline_fd: the read end of the supervisor's lifeline.
+        grace_seconds: how long requests under way may take after the signal before they are cut off.
 
     Returns:
-        The exit code. The caller ends the process by `leave`: threads of cut off requests would hold it.
+        The exit code. End the process with `leave`: the threads of cut-off requests would keep it alive.
 
     Raises:
         PortTaken: the port is taken.
@@ -115,13 +115,13 @@ def run(
         code = 0 if server.alive else 1
         _log.info("stopping")
         if not server.stop(grace_seconds):
-            _log.warning("requests were still under way after %g s and are cut off", grace_seconds)
+            _log.warning("requests still under way after %g s are cut off", grace_seconds)
         _stop_service(service)
         return code
 
 
 def leave(code: int) -> None:
-    """End the process at once, whatever its threads do, with all that was logged and printed written out."""
+    """End the process at once, whatever its threads do, after flushing logs and output."""
     logging.shutdown()
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):
@@ -138,7 +138,7 @@ def serving(
     threads: int = 16,
     idle_seconds: float = IDLE_SECONDS,
 ) -> Iterator[Bound]:
-    """Serve an app from this process on a free port while the block runs: for tests and tools."""
+    """Serve an app on a free port of this process while the block runs: for tests and tools."""
     with contextlib.closing(bind(host, 0)) as listener:
         port = listener.getsockname()[1]
         server = _serve(wsgi, reads, listener, threads=threads, on_exit=lambda: None, idle_seconds=idle_seconds)
@@ -192,11 +192,11 @@ class _FrontedWorker:
 
     @property
     def alive(self) -> bool:
-        """Whether both serve."""
+        """Whether both are serving."""
         return self._front.alive and self._worker.alive
 
     def stop(self, grace_seconds: float) -> bool:
-        """Accept nothing more and wait for the requests under way. True where they ended in time."""
+        """Stop accepting and wait for the requests under way. True if they ended in time."""
         deadline = time.monotonic() + grace_seconds
         self._front.drain()
         in_time = self._worker.stop(grace_seconds)
@@ -204,7 +204,7 @@ class _FrontedWorker:
 
 
 def _wait_until_served(host: str, port: int) -> None:
-    """Return once a request is answered, whatever the answer. Raises Unavailable after 10 s."""
+    """Return once a request gets any answer. Raises Unavailable after 10 s."""
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline:
         connection = http.client.HTTPConnection(reachable_host(host).strip("[]"), port, timeout=1)
@@ -221,15 +221,15 @@ def _wait_until_served(host: str, port: int) -> None:
 
 
 def _allow_many_files() -> None:
-    """Take as many descriptors as this user may have.
+    """Raise the limit of open files as far as this user may.
 
-    Shells and services mostly begin with 1,024, for the sake of old programs; every connection takes one, or three
-    where it is passed on.
+    Shells and services mostly start with 1,024, for old programs' sake. A connection takes one descriptor, and three as
+    a tunnel.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     allowed = _MAX_FILES if hard == resource.RLIM_INFINITY else min(hard, _MAX_FILES)
     if soft != resource.RLIM_INFINITY and soft < allowed:
-        with contextlib.suppress(OSError, ValueError):  # macOS refuses more than the kernel has
+        with contextlib.suppress(OSError, ValueError):  # macOS refuses more than the kernel allows
             resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
 
 
@@ -237,7 +237,7 @@ def _tell_ready(ready_fd: int | None, service: Service, port: int) -> None:
     if ready_fd is None:
         return
     line = {"port": port, "control_port": getattr(service, "control_port", None)}
-    with contextlib.suppress(BrokenPipeError):  # who started us looks no more
+    with contextlib.suppress(BrokenPipeError):  # the parent no longer reads
         os.write(ready_fd, json.dumps(line).encode() + b"\n")
     os.close(ready_fd)
 
@@ -246,8 +246,8 @@ def _stop_service(service: Service) -> None:
     def stop() -> None:
         try:
             service.stop()
-        except Exception:  # noqa: BLE001  (whatever it is, the process ends)
-            _log.exception("the service did not stop in order")
+        except Exception:  # noqa: BLE001  (the process ends anyway)
+            _log.exception("the service did not stop cleanly")
 
     helper = threading.Thread(target=stop, name="service-stop", daemon=True)
     helper.start()

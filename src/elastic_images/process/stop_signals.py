@@ -1,4 +1,4 @@
-"""Signals that ask a process to stop: the handlers only set a flag, somebody else acts on it."""
+"""Signals that ask a process to stop: the handlers only set a flag, which the main loop acts on."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 class StopSignals:
     """While entered, SIGTERM, SIGINT and SIGHUP set a flag that `wait` waits for. Enter it in the main thread.
 
-    With `children`, the end of a child process is a wake.
+    With `children`, the end of a child process wakes it as well.
 
-    It is a pipe and no Event: a handler runs in the main thread, between any two steps of it, and an Event that is
-    set while the same thread is inside its `wait` may lock up. The interpreter's own C handler writes to it, too
-    (`signal.set_wakeup_fd`): a signal that comes to another thread, or just before this one falls asleep, would else be
-    noticed at the next wake only.
+    It uses a pipe, not an Event: handlers run in the main thread, between any two of its steps, and setting an Event
+    while the same thread is inside its `wait` may deadlock. The interpreter's C handler writes to the pipe, too
+    (`signal.set_wakeup_fd`): otherwise a signal that arrives at another thread, or just before this one falls asleep,
+    would only be noticed at the next wake.
     """
 
     def __init__(self, *, children: bool = False) -> None:
@@ -50,32 +50,32 @@ class StopSignals:
 
     @property
     def count(self) -> int:
-        """How many such signals came."""
+        """How many stop signals have arrived."""
         return self._count
 
     def fileno(self) -> int:
-        """Readable after a signal or a `wake`, until `drain`: for select."""
+        """For select: readable after a signal or a `wake`, until `drain`."""
         return self._reader
 
     def wake(self) -> None:
-        """End a `wait` that is under way, or the next one, without asking to stop. From any thread."""
-        with contextlib.suppress(BlockingIOError):  # full: it will wake anyhow
+        """End the current `wait`, or the next one, without asking to stop. From any thread."""
+        with contextlib.suppress(BlockingIOError):  # full: it will wake anyway
             os.write(self._writer, b".")
 
     def wait(self, timeout_seconds: float | None = None) -> bool:
-        """Wait for a signal, a `wake` or the end of the time. True where a signal came, now or before."""
+        """Wait for a signal, a `wake` or the timeout. True if a stop signal has arrived, now or before."""
         if self._count == 0:
             select.select([self._reader], [], [], timeout_seconds)
         self.drain()
         return self._count > 0
 
     def pause(self, seconds: float) -> None:
-        """Wait for a further signal or `wake`, at most so long."""
+        """Wait for another signal or `wake`, at most `seconds`."""
         select.select([self._reader], [], [], seconds)
         self.drain()
 
     def drain(self) -> None:
-        """Forget the wakes that came."""
+        """Forget past wakes."""
         try:
             while os.read(self._reader, 1024):
                 pass

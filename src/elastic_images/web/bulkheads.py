@@ -48,11 +48,11 @@ def apply_bulkheads(app: Flask, bulkheads: Bulkheads) -> None:
             return
         has_body = "Transfer-Encoding" in request.headers or request.headers.get("Content-Length", "0") != "0"
         bulkhead = bulkheads.bodies if has_body else bulkheads.waiting
-        bulkhead.take()
+        bulkhead.acquire()
         g.bulkhead = bulkhead
 
     @app.teardown_request
     def give_back(_error: BaseException | None) -> None:
         bulkhead = g.pop("bulkhead", None)
         if bulkhead is not None:
-            bulkhead.give_back()
+            bulkhead.release()

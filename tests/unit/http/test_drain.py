@@ -43,7 +43,7 @@ def test_the_rest_of_a_body_is_read_behind_the_answer(environ: dict[str, str]) -
     assert sent == [b"no", b"!"]
     assert body.read() == b""
     assert answer.closed == 1
-    assert places.try_take()
+    assert places.try_acquire()
 
 
 @pytest.mark.parametrize("environ", [{}, {"CONTENT_LENGTH": ""}, {"CONTENT_LENGTH": "0"}, {"CONTENT_LENGTH": "x"}])
@@ -64,7 +64,7 @@ def test_a_body_without_bounds_is_left_alone() -> None:
 
 def test_nothing_is_read_where_all_places_are_taken() -> None:
     places = Bulkhead(1, "drains")
-    places.take()
+    places.acquire()
     body = io.BytesIO(bytes(100))
     answer, sent = run(body, places, CONTENT_LENGTH="100")
     assert (sent, body.tell(), answer.closed) == ([b"no", b"!"], 0, 1)
@@ -78,4 +78,4 @@ def test_a_client_that_is_gone_disturbs_nobody() -> None:
     places = Bulkhead(1, "drains")
     answer, _ = run(Broken(), places, CONTENT_LENGTH="100")
     assert answer.closed == 1
-    assert places.try_take()
+    assert places.try_acquire()

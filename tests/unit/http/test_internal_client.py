@@ -125,7 +125,7 @@ def test_a_member_is_told_in_json_on_one_connection(client: InternalClient) -> N
 
     with RawServer(script) as server:
         for key in ("a", "ä"):
-            client.tell(server.address, "/invalidate", {"keys": [key]}, timeout_seconds=60.0)
+            client.notify(server.address, "/invalidate", {"keys": [key]}, timeout_seconds=60.0)
         assert server.connections == 1
     assert requests[0].startswith(b"POST /invalidate HTTP/1.1\r\n")
     assert b"\r\nAuthorization: Bearer secret\r\n" in requests[0]
@@ -136,7 +136,7 @@ def test_a_member_is_told_in_json_on_one_connection(client: InternalClient) -> N
 def test_who_is_told_may_refuse(client: InternalClient, kind: type[ElasticImagesError]) -> None:
     answer = ok(json.dumps(problem_document(kind("what is wrong"))).encode(), status=f"{kind.status} Trouble")
     with RawServer(answer_always(answer)) as server, pytest.raises(kind, match="what is wrong"):
-        client.tell(server.address, "/invalidate", {}, timeout_seconds=60.0)
+        client.notify(server.address, "/invalidate", {}, timeout_seconds=60.0)
 
 
 def test_who_is_told_and_says_nothing_is_unavailable(client: InternalClient) -> None:
@@ -145,7 +145,7 @@ def test_who_is_told_and_says_nothing_is_unavailable(client: InternalClient) -> 
         read_request(connection)
 
     with RawServer(script) as server, pytest.raises(Unavailable):
-        client.tell(server.address, "/invalidate", {}, timeout_seconds=0.2)
+        client.notify(server.address, "/invalidate", {}, timeout_seconds=0.2)
 
 
 def read_put(connection: socket.socket) -> bytes:
