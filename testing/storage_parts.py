@@ -110,7 +110,7 @@ class Caches:
     reachable: bool = True
     on_invalidate: Callable[[], None] = lambda: None
 
-    def invalidate(self, keys: Sequence[str], deadline: float) -> None:
+    def invalidate_everywhere(self, keys: Sequence[str], deadline: float) -> None:
         assert deadline > 0
         self.on_invalidate()
         if not self.reachable:

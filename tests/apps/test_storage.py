@@ -356,7 +356,7 @@ class NotingCache:
         self.dropped: list[tuple[str, int]] = []
         self.version_of: Any = None
 
-    def invalidate(self, incarnation: str, keys: list[str]) -> int:
+    def invalidate_keys(self, incarnation: str, keys: list[str]) -> int:
         assert incarnation == self.incarnation
         self.dropped += [(key, self.version_of(key)) for key in keys]
         return len(keys)

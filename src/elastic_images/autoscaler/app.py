@@ -25,7 +25,7 @@ from elastic_images.http.base_app import base_app
 from elastic_images.metrics.counters import Counters
 from elastic_images.metrics.sample import batch_from_json
 from elastic_images.metrics.store import MetricStore
-from elastic_images.pool.endpoints import pool_blueprint
+from elastic_images.pool.member_routes import pool_blueprint
 from elastic_images.pool.store import PoolStore
 from elastic_images.pool.view import LIVE
 from elastic_images.settings import Settings

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from elastic_images.pool.view import DEATH_SECONDS, FENCED, LIVE, PATIENCE_SECONDS, Member
+from elastic_images.pool.view import DEAD_AFTER_SECONDS, FENCE_AFTER_SECONDS, FENCED, LIVE, Member
 
 RETURN_SECONDS = 0.3
 """How long a member fenced by mistake has to register again with a new incarnation."""
@@ -25,7 +25,9 @@ class FencingPolicy:
     A clock that stops while the machine sleeps only makes it wait longer.
     """
 
-    def __init__(self, *, patience_seconds: float = PATIENCE_SECONDS, death_seconds: float = DEATH_SECONDS) -> None:
+    def __init__(
+        self, *, patience_seconds: float = FENCE_AFTER_SECONDS, death_seconds: float = DEAD_AFTER_SECONDS
+    ) -> None:
         self._patience_seconds = patience_seconds
         self._death_seconds = death_seconds
         self._waiting_since: dict[tuple[str, int], float] = {}

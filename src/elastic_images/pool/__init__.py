@@ -1,1 +1,1 @@
-"""The pool map and its members, kept in the database; routing to nodes."""
+"""The pool map and its members, kept in the database, and the way to the nodes."""

@@ -1,6 +1,6 @@
-"""A member's control listener: where invalidations arrive, on a port and threads of their own.
+"""A member's control listener: receives invalidations on a port and threads of its own.
 
-Never behind fills or uploads: web waits for storage, and storage, before it acknowledges, for web.
+They must never queue behind fills or uploads: web waits for storage, and storage waits for web before it acknowledges.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ class ControlListener:
     """Serves `/invalidate`, `/clear` and `/healthz` for one cache (docs/internal-api.md)."""
 
     def __init__(self, host: str, port: int, token: str, cache: CoherentCache) -> None:
-        """Bind to `host:port` at once (0: any free port). Raises OSError where that is impossible."""
+        """Bind to `host:port` at once (0: any free port). Raises OSError if it cannot."""
         self._server = _Server((host, port), _handler(token, _routes(cache)))
         self._thread = threading.Thread(target=self._server.serve_forever, name="control", daemon=True)
 
     @property
     def port(self) -> int:
-        """The port that it is bound to."""
+        """The port it is bound to."""
         return int(self._server.server_address[1])
 
     def start(self) -> None:
-        """Begin to answer."""
+        """Start serving."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Answer no more and give the port back."""
+        """Stop serving and free the port."""
         if self._thread.is_alive():
             self._server.shutdown()
             self._thread.join()
@@ -54,7 +54,7 @@ class _Server(ThreadingHTTPServer):
     request_queue_size = 128
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - fixed signature
-        _log.debug("a control connection from %s broke", client_address, exc_info=True)
+        _log.debug("control connection from %s broke", client_address, exc_info=True)
 
 
 Route = Callable[[dict[str, Any]], dict[str, Any]]
@@ -64,7 +64,7 @@ def _routes(cache: CoherentCache) -> dict[tuple[str, str], Route]:
     def invalidate(body: dict[str, Any]) -> dict[str, Any]:
         keys = body.get("keys")
         if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
-            raise InvalidRequest("keys is a list of keys.")
+            raise InvalidRequest("keys must be a list of keys.")
         return {"dropped": cache.invalidate_keys(str(body.get("incarnation")), keys)}
 
     def clear(body: dict[str, Any]) -> dict[str, Any]:
@@ -81,7 +81,7 @@ def _handler(token: str, routes: dict[tuple[str, str], Route]) -> type[BaseHTTPR
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
-        # Headers and body leave in one segment; two would wait for each other's acknowledgement (40 ms on Linux).
+        # Sends headers and body in one segment; two would wait for an acknowledgement in between (40 ms on Linux).
         wbufsize = -1
         disable_nagle_algorithm = True
         timeout = _IDLE_SECONDS
@@ -108,13 +108,13 @@ def _handler(token: str, routes: dict[tuple[str, str], Route]) -> type[BaseHTTPR
             try:
                 body = json.loads(self.rfile.read(int(length)) or b"{}")
             except ValueError:
-                raise InvalidRequest("The body is no JSON.") from None
+                raise InvalidRequest("The body is not valid JSON.") from None
             if not isinstance(body, dict):
-                raise InvalidRequest("The body is no JSON object.")
+                raise InvalidRequest("The body must be a JSON object.")
             return body
 
         def _drain(self, length: int) -> None:
-            """Read what is refused, within bounds: who is still sending would see a reset, not the answer."""
+            """Read a refused body, within bounds: a client that is still sending would see a reset, not the answer."""
             left = min(length, _MAX_DRAINED_BYTES)
             while left and (chunk := self.rfile.read(min(left, 65_536))):
                 left -= len(chunk)
@@ -125,13 +125,13 @@ def _handler(token: str, routes: dict[tuple[str, str], Route]) -> type[BaseHTTPR
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))
             if self.close_connection:
-                # Else the next invalidation is sent on a connection that is about to close, and must be repeated.
+                # Otherwise the next invalidation is sent on a connection that is closing, and has to be repeated.
                 self.send_header("Connection", "close")
             self.end_headers()
             self.wfile.write(body)
             self.wfile.flush()
 
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - fixed signature
-            """Nothing: a line for each invalidation would drown the log."""
+            """Logs nothing: a line for each invalidation would drown the log."""
 
     return Handler

@@ -1,7 +1,7 @@
-"""Keeps a hung node from holding everybody: of one that has gone silent, only a few requests wait for an answer.
+"""Keeps a hung node from holding up everything: only a few requests wait for a node that has gone silent.
 
-The breaker knows of a hung node when the first answers are overdue, 2.5 s later. Until then every request for its
-partitions would take a thread and wait (the bulkhead pattern: M. Nygard, "Release It!").
+The circuit breaker notices a hung node only when the first answers are overdue, after 2.5 s. Until then every request
+for its partitions would take a thread and wait (the bulkhead pattern: M. Nygard, "Release It!").
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from collections.abc import Callable
 WAITING = 16
 SILENCE_SECONDS = 0.3
 TRIAL_SECONDS = 0.1
-"""How often one more may try: where all that wait are waiting for a slow storage, an image in memory is still given."""
+"""How often one more may try: if all the others wait for slow storage, the node can still serve hits."""
 
 
 class HungNodeGuard:
-    """Knows, by name, who is waited for and when an answer last came. Safe to share between threads.
+    """Knows, for each node, who waits for it and when it last answered. Safe to share between threads.
 
-    Who waits is an object of the caller's, one for each answer. No lock: each step is one operation of a built-in type.
+    A waiter is any object of the caller's, one per request. No lock: each step is one operation of a built-in type.
     """
 
     def __init__(
@@ -31,12 +31,12 @@ class HungNodeGuard:
         self._tried_at: dict[str, float] = {}
 
     def enter(self, name: str, waiter: object) -> bool:
-        """Begin to wait for an answer of `name`. False: so many wait for so long in vain that one more should not."""
+        """Begin to wait for `name`. False: it has been silent while so many wait that one more should not."""
         waiters = self._waiters.get(name)
         if waiters is None:
             waiters = self._waiters.setdefault(name, set())
         if not waiters:
-            # From here on silence means something.
+            # Silence counts from here on.
             self._heard_at[name] = self._clock()
         elif len(waiters) >= self._waiting and self._is_silent(name):
             return False

@@ -1,8 +1,8 @@
-"""The lock that a process holds for its whole life: whoever can take it has proof that the process is dead.
+"""The lock that a process holds for its whole life: taking it proves that the process is dead.
 
-A `flock` ends with its process, however that ends, and also where nobody has reaped it; it needs no parent. It is a
-proof on one machine only. So the process notes in the file which incarnations it lives as: the next holder knows that
-these are gone, and says nothing of others, which may live on other machines under the same id.
+A `flock` ends with its process, however that ends, even if it was not reaped; it needs no parent. It proves nothing
+about other machines. So the process notes its incarnations in the file: the next holder knows that these are gone, and
+assumes nothing about others, which may live on other machines under the same id.
 """
 
 from __future__ import annotations
@@ -22,31 +22,31 @@ from typing import IO, Any
 from elastic_images.core.errors import Conflict
 
 MAX_FORMER = 16
-"""So many former incarnations are remembered; any older one is fenced like whoever does not answer."""
+"""How many former incarnations are remembered; older ones are fenced when they do not answer."""
 _TRIES = 20
 _PAUSE_SECONDS = 0.02
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 def node_lock_path(data: Path, slot: int) -> Path:
-    """The lock file of a node's slot. It stays when its node is gone: removing it would let two hold "the" lock."""
+    """The lock file of a node's slot. It is never removed: otherwise two processes could hold "the" lock."""
     return data / "run" / "nodes" / f"slot-{slot}.lock"
 
 
 class LifeLock:
-    """A lock that is held until it is closed, and what is noted in its file. Not safe to share between threads."""
+    """A lock, held until it is closed, and the notes in its file. Not safe to share between threads."""
 
     def __init__(self, file: IO[str]) -> None:
         self._file = file
         self._place = _place(file)
         self.former = _former(file, self._place)
-        """Incarnations that earlier holders noted, all of them gone."""
+        """Incarnations noted by earlier holders; all of them are gone."""
         self.note(self.former)
 
     def note(self, incarnations: Sequence[str]) -> None:
-        """Keep, beside who holds the lock, the incarnations that are gone once nobody does.
+        """Note the incarnations that are gone once the lock is free, beside the holder's process id.
 
-        Best effort: on a full disk the lock itself must do.
+        Best effort: on a full disk the lock must do without.
         """
         kept = {"pid": os.getpid(), "place": self._place, "incarnations": list(incarnations)}
         with contextlib.suppress(OSError, ValueError):  # ValueError: it was closed meanwhile
@@ -54,7 +54,7 @@ class LifeLock:
             os.write(self._file.fileno(), json.dumps(kept).encode())
 
     def close(self) -> None:
-        """Let go of the lock."""
+        """Release the lock."""
         self._file.close()
 
     def __enter__(self) -> LifeLock:
@@ -67,7 +67,7 @@ class LifeLock:
 
 
 def hold(path: Path) -> LifeLock:
-    """Take the lock, until what is given back is closed; its file says who holds it.
+    """Take the lock until the result is closed.
 
     Raises:
         Conflict: a living process holds it.
@@ -78,26 +78,26 @@ def hold(path: Path) -> LifeLock:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            # Whoever asks `is_held` has it for a moment.
+            # A caller of `is_held` may have it for a moment.
             time.sleep(_PAUSE_SECONDS)
         else:
             return LifeLock(file)
     file.close()
-    raise Conflict(f"Another process holds {path}.")
+    raise Conflict(f"Another process holds the lock {path}.")
 
 
 def is_held(path: Path) -> bool:
-    """Whether a living process holds the lock. It is taken for a moment to find out.
+    """Whether a living process holds the lock. Takes it for a moment to find out.
 
     Raises:
-        OSError: the file cannot be opened, and nothing is known.
+        OSError: the file cannot be opened, so nothing is known.
     """
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     except FileNotFoundError:
         return False
     try:
-        # Shared, so that two who ask at once do not take each other for the holder.
+        # Shared, so two callers at once do not take each other for the holder.
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
@@ -108,7 +108,7 @@ def is_held(path: Path) -> bool:
 
 
 def holder(path: Path) -> int | None:
-    """The id of the process that holds the lock; None where none does, or it has not said so yet."""
+    """The id of the process that holds the lock; None if it is free or the holder has not noted it yet."""
     try:
         return int(json.loads(path.read_text(encoding="utf-8"))["pid"]) if is_held(path) else None
     except (OSError, ValueError, KeyError, TypeError):
@@ -116,14 +116,14 @@ def holder(path: Path) -> int | None:
 
 
 def _place(file: IO[str]) -> str | None:
-    """This very file on this very machine since it was started; a copy, here or in a machine's image, is another."""
+    """Identifies this file on this machine since its boot; a copy, here or in a machine image, does not match."""
     boot = _boot()
     status = os.fstat(file.fileno())
     return f"{boot} {status.st_dev} {status.st_ino}" if boot else None
 
 
 def _boot() -> str | None:
-    """The name of this machine's life since its start; None where it has none, and then nothing is proven."""
+    """The id of this machine's boot; None if it has none, and then nothing can be proven."""
     try:
         if sys.platform == "darwin":
             command = ["/usr/sbin/sysctl", "-n", "kern.bootsessionuuid"]

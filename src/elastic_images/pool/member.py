@@ -1,4 +1,4 @@
-"""A process's part in the pool: it registers, polls, obeys the map and keeps its lease."""
+"""A process's membership of the pool: it registers, polls, obeys the map and keeps its lease."""
 
 from __future__ import annotations
 
@@ -6,39 +6,48 @@ import logging
 import threading
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
-from typing import Any
+from typing import cast
 
 from elastic_images.core.coherent_cache import CoherentCache
 from elastic_images.core.errors import ElasticImagesError, Unavailable
 from elastic_images.http.internal_client import InternalClient, decoded
 from elastic_images.pool.lease_clock import lease_clock
 from elastic_images.pool.life_lock import MAX_FORMER, LifeLock
-from elastic_images.pool.view import DEATH_SECONDS, FENCED, LEASE_SECONDS, LIVE, Member, PoolView
+from elastic_images.pool.view import (
+    DEAD_AFTER_SECONDS,
+    FENCED,
+    LEASE_SECONDS,
+    LIVE,
+    Member,
+    PollAnswer,
+    PollRequest,
+    PoolView,
+    RegisterRequest,
+)
 
 _log = logging.getLogger(__name__)
 POLL_SECONDS = 1.0
 _ANSWER_SECONDS = 0.6
-"""How much longer than the poll itself its answer may take; after that another address still fits in the lease."""
+"""How much longer than the poll its answer may take; that leaves time in the lease to try another address."""
 _PAUSE_SECONDS = 0.2
 _REFRESH_SECONDS = 0.05
-STAND_BACK_SECONDS = DEATH_SECONDS + 0.5
-"""How long a member stays away that was fenced while it held a lease: it reaches somebody, but not all reach it.
+STAND_BACK_SECONDS = DEAD_AFTER_SECONDS + 0.5
+"""How long a member stays away if it was fenced while it held a lease, because some writers cannot reach it.
 
-Whoever fenced it waits so long for its death. Were it back before, he would have to wait anew, and a write could be
-held up for as long as the network is broken.
+Those wait for its death. If it came back earlier, they would have to wait anew, and writes could be held up for as long
+as the network is broken.
 """
 MAX_STAND_BACK_SECONDS = 64.0
 _STEADY_SECONDS = 60.0
-"""After so long in one life the next time counts as the first."""
+"""After living this long, a member that is fenced counts as fenced for the first time."""
 
 
 class PoolMember:
     """Polls the pool on a thread of its own.
 
-    With a cache it is a member: it registers an incarnation, gives the cache each map and each lease, and starts a
-    new life when it finds itself fenced. Without one it is a guest and only learns the map. `view` may be read from
-    any thread; it is replaced whole.
+    With a cache it is a member: it registers an incarnation, gives the cache each map and lease, and registers a new
+    incarnation when it finds itself fenced. Without one it is a guest and only learns the map. `view` may be read from
+    any thread; it is replaced as a whole.
     """
 
     def __init__(
@@ -53,10 +62,10 @@ class PoolMember:
         clock: Callable[[], float] = lease_clock,
         on_view: Callable[[PoolView], None] = lambda _view: None,
     ) -> None:
-        """`urls`: storage processes and the autoscaler, any of which answers a poll.
+        """`urls`: storage processes and the autoscaler, any of which can answer a poll.
 
-        `register_urls`: whom it may register with, all of them by default. The writers: one that reaches none of them
-        could not be told by them either, and would hold up their writes.
+        `register_urls`: those it may register with, by default all. They should be the writers: a member that reaches
+        none of them cannot be reached by them either, and would hold up their writes.
         """
         self._http = http
         self._polled = _Rotation(urls)
@@ -82,35 +91,35 @@ class PoolMember:
         self.view = PoolView()
 
     def start(self, address: str, data_address: str = "", *, life: LifeLock | None = None) -> None:
-        """Begin to poll. `address` is the control listener's, `data_address` where a node answers reads.
+        """Start polling. `address` is the control listener's, `data_address` where a node serves reads.
 
-        `life`: the lock of this member's id. What its earlier holders noted is gone, and said to be at registering.
+        `life`: the lock of this member's id. Incarnations that its earlier holders noted are registered as gone.
         """
         self._addresses = (address, data_address)
         self._life, self._former = life, life.former if life else ()
         self._thread.start()
 
     def stop(self) -> None:
-        """End the thread; a poll that is under way is not waited for longer than it may take."""
+        """End the thread. Waits for a pending poll no longer than it may take."""
         self._stopping.set()
         if self._thread.is_alive():
             self._thread.join(POLL_SECONDS + _ANSWER_SECONDS)
 
     def refresh(self) -> PoolView:
-        """Ask for the view now, as a guest; whoever comes while somebody asks gets the same answer.
+        """Ask for the view now, as a guest; concurrent callers share one answer.
 
-        The old view when nobody answers, or when it was asked for a moment ago.
+        Gives the old view if nothing answers, or if it was asked for a moment ago.
         """
         before = self.view
         with self._refreshing:
             if self.view is before and self._clock() >= self._refreshed_at + _REFRESH_SECONDS:
-                body = {"incarnation": None, "epoch": 0, "stamp": "", "wait": 0}
+                body: PollRequest = {"incarnation": None, "epoch": 0, "stamp": "", "wait": 0}
                 try:
-                    self._see(_view_in(self._ask("poll", body, _ANSWER_SECONDS)))
+                    self._publish(_view_in(self._ask("poll", body, _ANSWER_SECONDS)))
                 except ElasticImagesError:
-                    _log.debug("no answer to a refresh of the pool map")
+                    _log.debug("refreshing the pool map failed: no answer")
                 finally:
-                    # At the end: who waited for an answer that did not come must not wait for the next one, too.
+                    # At the end, so callers that waited for this attempt do not wait for another one.
                     self._refreshed_at = self._clock()
             return self.view
 
@@ -128,8 +137,8 @@ class PoolMember:
                 _log.debug("poll failed: %s", error)
                 self._pause()
                 self._look_as_guest()
-            except Exception:  # noqa: BLE001 - the loop goes on, or the lease would never be renewed again
-                _log.exception("polling the pool failed")
+            except Exception:  # noqa: BLE001 - the loop must go on to renew the lease
+                _log.exception("poll failed")
                 self._pause()
 
     def _pause(self) -> None:
@@ -141,7 +150,7 @@ class PoolMember:
         self._look_as_guest()
 
     def _look_as_guest(self) -> None:
-        """A web process that is no member still has to know where the nodes are."""
+        """Refresh the view of a web process that is not a member, because it still needs to know the nodes."""
         if self._kind == "web" and not self._registered and not self._stopping.is_set():
             self.refresh()
 
@@ -152,48 +161,49 @@ class PoolMember:
         incarnation = uuid.uuid4().hex
         cache.start_incarnation(incarnation)
         member = Member(incarnation, self._member_id, self._kind, *self._addresses)
-        # Cleared is as good as gone: whatever lives this process had before, it keeps nothing of them.
+        # Its cache is empty now, so its earlier incarnations are as good as gone.
         gone = self._former
         self._former = (*gone, incarnation)[-MAX_FORMER:]
         if self._life is not None:
             self._life.note(self._former)
+        body: RegisterRequest = {"member": member.to_json(), "replaces": list(gone)}
         sent = self._clock()
-        answer = self._ask("register", {"member": asdict(member), "replaces": list(gone)}, POLL_SECONDS)
+        answer = self._ask("register", body, POLL_SECONDS)
         self._registered, self._registered_at = True, sent
         self._former = (incarnation,)
-        _log.info("registered as %s, incarnation %s", self._member_id, incarnation)
+        _log.info("%s registered, incarnation %s", self._member_id, incarnation)
         self._obey(answer, sent)
 
     def _poll(self) -> None:
         cache = self._cache
-        body = {
+        body: PollRequest = {
             "incarnation": cache.incarnation if cache else None,
             "epoch": cache.epoch if cache else 0,
-            # Not the view's: a refresh may have seen a newer map, which the cache has still to take.
+            # Not the view's: a refresh may have seen a newer map that the cache has yet to take.
             "stamp": self._obeyed_stamp,
-            # After a failure the rest of the lease is too short for a long poll.
+            # After a failure, what is left of the lease is too short for a long poll.
             "wait": 0.0 if self._hurry else POLL_SECONDS,
         }
         sent = self._clock()
         self._obey(self._ask("poll", body, POLL_SECONDS + _ANSWER_SECONDS), sent)
 
-    def _obey(self, answer: dict[str, Any], sent: float) -> None:
+    def _obey(self, answer: PollAnswer, sent: float) -> None:
         view = _view_in(answer)
         if self._cache is not None:
             if answer["state"] != LIVE:
                 self._registered = False
                 pause = self._pause_after(answer["state"])
                 self._back_at = self._clock() + pause
-                _log.warning("%s is %s and starts a new life in %g s", self._member_id, answer["state"], pause)
+                _log.warning("%s is %s, registers anew in %g s", self._member_id, answer["state"], pause)
                 return
-            # The map comes before the lease: a longer lease must not serve an older map.
+            # The map comes before the lease, because a new lease must not serve an older map.
             self._cache.take_map(view.map)
             if view.map is None or view.map.epoch >= self._cache.epoch:
                 self._cache.renew_lease(sent + LEASE_SECONDS)
-        self._see(view)
+        self._publish(view)
         self._obeyed_stamp = view.stamp
 
-    def _see(self, view: PoolView) -> None:
+    def _publish(self, view: PoolView) -> None:
         with self._lock:
             known = self.view.map
             if known is not None and (view.map is None or view.map.epoch < known.epoch):
@@ -202,17 +212,17 @@ class PoolMember:
             self._on_view(view)
 
     def _pause_after(self, state: str) -> float:
-        """How long to stay away after a life that ended so."""
+        """How long to stay away after ending in this state."""
         if self._clock() - self._registered_at >= _STEADY_SECONDS:
             self._setbacks = 0
         if state != FENCED or self._cache is None or self._cache.dark:
-            # It was hung, or cut off from everybody, and is back: nobody waits for it any more.
+            # It was hung or cut off entirely, so nothing waits for it any more.
             return 0.0
         self._setbacks += 1
         return float(min(STAND_BACK_SECONDS * 2 ** (self._setbacks - 1), MAX_STAND_BACK_SECONDS))
 
-    def _ask(self, call: str, body: dict[str, Any], timeout_seconds: float) -> dict[str, Any]:
-        """Ask the address that answered last; one that fails goes to the end of the list."""
+    def _ask(self, call: str, body: PollRequest | RegisterRequest, timeout_seconds: float) -> PollAnswer:
+        """Ask the address that answered last; one that fails moves to the end of the list."""
         urls = self._registrars if call == "register" else self._polled
         url = urls.first
         try:
@@ -223,12 +233,12 @@ class PoolMember:
             urls.pass_over(url)
             raise
         if not isinstance(answer, dict):
-            raise Unavailable("A poll was answered with something else.")
-        return answer
+            raise Unavailable("A poll got an invalid answer.")
+        return cast("PollAnswer", answer)
 
 
 class _Rotation:
-    """Addresses, the first of which is asked. Safe to share between threads."""
+    """A list of addresses that begins with the one to use. Safe to share between threads."""
 
     def __init__(self, urls: Sequence[str]) -> None:
         self._urls = list(urls)
@@ -236,19 +246,19 @@ class _Rotation:
 
     @property
     def first(self) -> str:
-        """The one to ask."""
+        """The one to use."""
         return self._urls[0]
 
     def pass_over(self, failed: str) -> None:
-        """Put one that failed at the end, where it is the first."""
+        """Move a failed address to the end, if it is the first."""
         with self._lock:
-            # Both threads may have met the same failure, and one step on is enough.
+            # Two threads may see the same failure; moving on once is enough.
             if self._urls[0] == failed:
                 self._urls = [*self._urls[1:], failed]
 
 
-def _view_in(answer: dict[str, Any]) -> PoolView:
+def _view_in(answer: PollAnswer) -> PoolView:
     try:
         return PoolView.from_json(answer)
     except (KeyError, TypeError, ValueError) as error:
-        raise Unavailable("A poll was answered with something else.") from error
+        raise Unavailable("A poll got an invalid answer.") from error

@@ -1,4 +1,4 @@
-"""The pool in the database: the one place that all processes agree by."""
+"""The pool in the database, on which all processes agree."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from elastic_images.pool.view import DEAD, FENCED, LIVE, Member, PoolView
 _FORGET_DEAD_SECONDS = 3600.0
 
 Journal = Callable[[Connection], None]
-"""Writes records of its own in the transaction of the change that they record."""
+"""Writes records of a change in that change's transaction."""
 
 
 class PoolStore:
     """Reads and changes the pool map, the members and the pool's configuration.
 
     Each method is one transaction on the primary database, begun when it is called. Safe to share between threads.
-    Raises SQLAlchemy's errors when the database does not answer.
+    Raises SQLAlchemy's errors if the database does not respond.
     """
 
     def __init__(self, engine: Engine, clock: Callable[[], float] = time.time) -> None:
@@ -37,8 +37,8 @@ class PoolStore:
     def read(self) -> PoolView:
         """The pool as it is now.
 
-        The state is read before the members: where a change falls between the two, the stamp is the older one, and
-        whoever compares stamps looks once more.
+        The state is read before the members: if a change falls in between, the stamp is the older one, and comparing
+        stamps leads to another look.
         """
         with self._engine.begin() as connection:
             state = connection.execute(select(pool_state).where(pool_state.c.id == 1)).one()
@@ -56,7 +56,7 @@ class PoolStore:
         )
 
     def stamp(self) -> str:
-        """The stamp alone: one row by its primary key."""
+        """Just the stamp: one row by its primary key."""
         row = self._stamp.first(id=1)
         if row is None:
             raise AssertionError("the migration made the row")
@@ -69,7 +69,7 @@ class PoolStore:
             return connection.execute(query).scalar_one_or_none() or "unknown"
 
     def compare_and_set_map(self, expected_epoch: int | None, new: PoolMap, journal: Journal | None = None) -> bool:
-        """Put `new` where the kept map has `expected_epoch` (None: where none is kept). False: it has another one."""
+        """Replace the map if its epoch is `expected_epoch` (None: there is no map yet). False: it is another epoch."""
         with write_transaction(self._engine) as connection:
             kept = connection.execute(
                 select(pool_state.c.map).where(pool_state.c.id == 1).with_for_update()
@@ -82,24 +82,24 @@ class PoolStore:
             return True
 
     def set_config(self, config: dict[str, Any], journal: Journal | None = None) -> None:
-        """Keep `config` (plain JSON values) as the pool's configuration."""
+        """Store `config` (JSON values) as the pool's configuration."""
         with write_transaction(self._engine) as connection:
             self._change_state(connection, config=json.dumps(config))
             if journal is not None:
                 journal(connection)
 
     def register(self, member: Member, *, replaces: Collection[str] = ()) -> None:
-        """Add an incarnation, live from now on. A repeated call changes nothing; the dead of long ago are forgotten.
+        """Add a live incarnation. Repeating the call changes nothing; members that died long ago are forgotten.
 
-        `replaces`: incarnations of this id that the caller knows to be gone, as a process does that holds the lock
-        under which they were noted, or that registers anew after it cleared; they are marked dead at once. Each is
-        named: a lock proves nothing of another machine, where the same id may live. One that is not known yet is
-        dead from the start: its registration, given up by the caller, may still be on its way.
+        `replaces`: incarnations of this id that the caller knows to be gone, because it holds the lock under which
+        they were noted or has cleared its cache since; they are marked dead at once. Each is named, because a lock
+        proves nothing about other machines, where the same id may live. One that is not known yet is dead from the
+        start: its registration, given up by the caller, may still be on its way.
         """
         now = self._clock()
         gone = set(replaces) - {member.incarnation}
         with write_transaction(self._engine) as connection:
-            # Taking the state's row first keeps one order of locks in all writers.
+            # All writers lock the state's row first, so their order of locks is the same.
             self._change_state(connection)
             known = connection.execute(
                 select(pool_members.c.state).where(pool_members.c.incarnation == member.incarnation)
@@ -127,7 +127,7 @@ class PoolStore:
             connection.execute(_row_of(replace(member, incarnation=incarnation), DEAD, now))
 
     def name_epoch(self, incarnation: str, epoch: int) -> None:
-        """Record that a member has taken the map of `epoch` and dropped what it lost. Never goes back."""
+        """Record that a member has taken the map of `epoch` and dropped what it lost. Never lowers the epoch."""
         with write_transaction(self._engine) as connection:
             connection.execute(
                 update(pool_members)
@@ -136,11 +136,11 @@ class PoolStore:
             )
 
     def fence(self, incarnation: str) -> bool:
-        """Give a live member no more leases. False: it was not live."""
+        """Stop giving leases to a live member. False: it was not live."""
         return self._move(incarnation, (LIVE,), FENCED)
 
     def mark_dead(self, incarnation: str) -> bool:
-        """Skip a member from now on. The caller knows that its process is gone or that its last lease is over."""
+        """Skip a member from now on. The caller knows that its process is gone or its last lease has expired."""
         return self._move(incarnation, (LIVE, FENCED), DEAD)
 
     def _move(self, incarnation: str, states: tuple[str, ...], state: str) -> bool:

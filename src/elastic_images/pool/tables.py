@@ -32,4 +32,4 @@ pool_members = Table(
     Column("registered_at", Seconds, nullable=False),
     Index("ix_pool_members_state_registered_at", "state", "registered_at"),
 )
-"""An incarnation that is dead stays for an hour, so that it learns of it, and is then forgotten."""
+"""A dead incarnation stays for an hour, so it can learn of its death, and is then forgotten."""

@@ -24,7 +24,7 @@ _BATCH = 500
 class Invalidates(Protocol):
     """Step 3 of a write (`pool.invalidation.Invalidator`)."""
 
-    def invalidate(self, keys: Sequence[str], deadline: float) -> None:
+    def invalidate_everywhere(self, keys: Sequence[str], deadline: float) -> None:
         """Return once no copy of `keys` can be read. Raises Unavailable at `deadline` (monotonic clock)."""
 
 
@@ -59,7 +59,7 @@ class Acknowledger:
             Unavailable: a cache did not answer within 10 s; the writes are stored and will be finished.
         """
         try:
-            self._invalidator.invalidate(keys, self._monotonic() + ACKNOWLEDGE_SECONDS)
+            self._invalidator.invalidate_everywhere(keys, self._monotonic() + ACKNOWLEDGE_SECONDS)
         except Unavailable as error:
             raise Unavailable(
                 "The change is stored, but a cache is not responding yet; it will be finished.",

@@ -46,7 +46,7 @@ class StorageServices:
     check: Callable[[], None]
     """Raises unless the database and the object store work."""
     pool: Blueprint
-    """The routes where pool members register and poll (`pool.endpoints`)."""
+    """The routes where pool members register and poll (`pool.member_routes`)."""
     registry: CollectorRegistry
     counters: Counters
 

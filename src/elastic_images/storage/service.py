@@ -11,8 +11,8 @@ from elastic_images.imaging.inspection import ImageInspector
 from elastic_images.imaging.renditions import RenditionMaker
 from elastic_images.metrics.counters import Counters
 from elastic_images.metrics.prometheus import registry_for
-from elastic_images.pool.endpoints import pool_blueprint
 from elastic_images.pool.invalidation import HttpInvalidationChannel, Invalidator
+from elastic_images.pool.member_routes import pool_blueprint
 from elastic_images.pool.store import PoolStore
 from elastic_images.process.periodic import PeriodicLoop
 from elastic_images.process.server import Bound

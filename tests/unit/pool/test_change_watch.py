@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from elastic_images.pool.endpoints import ChangeWatch
+from elastic_images.pool.change_watch import ChangeWatch
 
 
 class Stamp:

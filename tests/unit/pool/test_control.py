@@ -81,7 +81,7 @@ def http_client() -> Iterator[InternalClient]:
 def test_an_invalidation_drops_the_keys(setup: Setup, http_client: InternalClient) -> None:
     for key in ("a", "caf\u00e9/b", "c"):
         setup.keep(key)
-    HttpInvalidationChannel(http_client).invalidate(setup.member, ["a", "caf\u00e9/b", "unknown"], 5.0)
+    HttpInvalidationChannel(http_client).send(setup.member, ["a", "caf\u00e9/b", "unknown"], 5.0)
     assert [setup.cache.peek(key) is None for key in ("a", "caf\u00e9/b", "c")] == [True, True, False]
 
 
@@ -96,7 +96,7 @@ def test_an_invalidation_that_is_answered_has_spoiled_the_fill(setup: Setup) -> 
 def test_many_invalidations_use_one_connection(setup: Setup, http_client: InternalClient) -> None:
     channel = HttpInvalidationChannel(http_client)
     for number in range(50):
-        channel.invalidate(setup.member, [f"key-{number}"], 5.0)
+        channel.send(setup.member, [f"key-{number}"], 5.0)
     assert sum(thread.name.endswith("(process_request_thread)") for thread in threading.enumerate()) <= 1
 
 
@@ -119,15 +119,15 @@ def test_the_channel_tells_why_it_was_not_heard(setup: Setup, http_client: Inter
     other = Member("b" * 32, "node-0", "node", setup.member.address, "")
     for _ in range(3):  # also on a connection that was closed after the refusal
         with pytest.raises(Conflict):
-            HttpInvalidationChannel(http_client).invalidate(other, ["a"], 5.0)
-    HttpInvalidationChannel(http_client).invalidate(setup.member, ["a"], 5.0)
+            HttpInvalidationChannel(http_client).send(other, ["a"], 5.0)
+    HttpInvalidationChannel(http_client).send(setup.member, ["a"], 5.0)
     stranger = InternalClient("wrong")
     with pytest.raises(Unauthenticated):
-        HttpInvalidationChannel(stranger).invalidate(setup.member, ["a"], 5.0)
+        HttpInvalidationChannel(stranger).send(setup.member, ["a"], 5.0)
     stranger.close()
     nobody = Member(LIFE, "node-0", "node", "127.0.0.1:1", "")
     with pytest.raises(Unavailable):
-        HttpInvalidationChannel(http_client).invalidate(nobody, ["a"], 5.0)
+        HttpInvalidationChannel(http_client).send(nobody, ["a"], 5.0)
 
 
 @pytest.mark.parametrize("token", [None, "", "wrong", "secre", "\u00e9"])

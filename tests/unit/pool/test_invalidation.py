@@ -20,11 +20,11 @@ from elastic_images.pool.invalidation import Invalidator, rounds
 from elastic_images.pool.store import PoolStore
 from elastic_images.pool.view import (
     DEAD,
-    DEATH_SECONDS,
+    DEAD_AFTER_SECONDS,
+    FENCE_AFTER_SECONDS,
     FENCED,
     LEASE_SECONDS,
     LIVE,
-    PATIENCE_SECONDS,
     Member,
     PoolView,
 )
@@ -60,7 +60,7 @@ class Channel:
         self.on_call: Callable[[Member], None] = lambda _member: None
         self._lock = threading.Lock()
 
-    def invalidate(self, member: Member, keys: Sequence[str], timeout_seconds: float) -> None:
+    def send(self, member: Member, keys: Sequence[str], timeout_seconds: float) -> None:
         with self._lock:
             self.tried.append(member.id)
             hung = member.incarnation in self.hung
@@ -86,7 +86,7 @@ class Setup:
         assert self.store.compare_and_set_map(kept.epoch if kept else None, pool_map)
 
     def invalidate(self, *keys: str) -> None:
-        self.invalidator.invalidate(keys or (KEY,), self.time.now + DEADLINE_SECONDS)
+        self.invalidator.invalidate_everywhere(keys or (KEY,), self.time.now + DEADLINE_SECONDS)
 
 
 @pytest.fixture
@@ -238,10 +238,10 @@ def test_who_does_not_answer_is_fenced_after_his_time_and_dead_when_his_lease_mu
     fenced_at = _watch(setup, FENCED)
     setup.invalidate()
     assert state(setup, node(0)) == DEAD
-    assert PATIENCE_SECONDS <= fenced_at[0] <= PATIENCE_SECONDS + 0.2
-    assert setup.time.now >= fenced_at[0] + DEATH_SECONDS
-    assert DEATH_SECONDS > LEASE_SECONDS
-    assert setup.time.now <= PATIENCE_SECONDS + DEATH_SECONDS + 1.2, "a hung node holds a write up once, for so long"
+    assert FENCE_AFTER_SECONDS <= fenced_at[0] <= FENCE_AFTER_SECONDS + 0.2
+    assert setup.time.now >= fenced_at[0] + DEAD_AFTER_SECONDS
+    assert DEAD_AFTER_SECONDS > LEASE_SECONDS
+    assert setup.time.now <= FENCE_AFTER_SECONDS + DEAD_AFTER_SECONDS + 1.2, "a hung node holds a write up once"
     assert setup.channel.told == []
 
 
@@ -265,7 +265,7 @@ def test_the_second_write_waits_for_the_fenced_only_and_the_third_for_nobody(set
     setup.store.fence(node(0).incarnation)
     setup.channel.hung.add(node(0).incarnation)
     setup.invalidate()
-    assert DEATH_SECONDS <= setup.time.now <= DEATH_SECONDS + 1.2
+    assert DEAD_AFTER_SECONDS <= setup.time.now <= DEAD_AFTER_SECONDS + 1.2
     before = setup.time.now
     setup.invalidate()
     assert setup.time.now == before
@@ -299,7 +299,7 @@ def test_who_answers_although_fenced_is_not_waited_for_and_not_dead(setup: Setup
     setup.invalidator._sleep = resumed
     setup.invalidate()
     assert state(setup, node(0)) == FENCED
-    assert setup.time.now < PATIENCE_SECONDS + 1.0
+    assert setup.time.now < FENCE_AFTER_SECONDS + 1.0
     assert setup.channel.order()[-1] == "node-0"
 
 
@@ -326,7 +326,7 @@ def test_another_incarnation_at_the_address_is_no_answer(setup: Setup) -> None:
     setup.channel.on_call = another
     setup.invalidate()
     assert state(setup, node(0)) == DEAD
-    assert setup.time.now >= PATIENCE_SECONDS + DEATH_SECONDS
+    assert setup.time.now >= FENCE_AFTER_SECONDS + DEAD_AFTER_SECONDS
 
 
 def test_a_hung_near_cache_holds_the_write_up_once_and_the_others_are_told_meanwhile(setup: Setup) -> None:
@@ -345,7 +345,7 @@ def test_the_deadline_ends_the_waiting_and_nobody_is_dead_before_his_time(setup:
     setup.put_map(ONE)
     setup.channel.hung.add(node(0).incarnation)
     with pytest.raises(Unavailable):
-        setup.invalidator.invalidate([KEY], setup.time.now + 2.0)
+        setup.invalidator.invalidate_everywhere([KEY], setup.time.now + 2.0)
     assert state(setup, node(0)) == FENCED
     assert setup.time.now < 4.0
 
@@ -354,7 +354,7 @@ def test_the_deadline_is_told_also_where_near_caches_hang(setup: Setup) -> None:
     register(setup, web(1), web(2))
     setup.channel.hung |= {web(1).incarnation, web(2).incarnation}
     with pytest.raises(Unavailable):
-        setup.invalidator.invalidate([KEY], setup.time.now + 2.0)
+        setup.invalidator.invalidate_everywhere([KEY], setup.time.now + 2.0)
 
 
 # --- several keys at once
@@ -391,8 +391,8 @@ def test_without_a_map_there_are_no_rounds() -> None:
 
 
 class DestinationFirst(Invalidator):
-    def _tell_everyone(self, keys: Sequence[str], view: PoolView, deadline: float) -> None:
-        super()._tell_everyone(keys, replace(view, map=_reversed(view.map)), deadline)
+    def _reach_all(self, keys: Sequence[str], view: PoolView, deadline: float) -> None:
+        super()._reach_all(keys, replace(view, map=_reversed(view.map)), deadline)
 
 
 def _reversed(pool_map: PoolMap | None) -> PoolMap | None:
@@ -402,23 +402,23 @@ def _reversed(pool_map: PoolMap | None) -> PoolMap | None:
 
 
 class NodesInParallel(Invalidator):
-    def _tell_everyone(self, keys: Sequence[str], view: PoolView, deadline: float) -> None:
+    def _reach_all(self, keys: Sequence[str], view: PoolView, deadline: float) -> None:
         told = [self._together.submit(self._reach, member, keys, deadline) for member in reversed(view.members)]
         for one in told:
             one.result()
 
 
 class WebsFirst(Invalidator):
-    def _tell_everyone(self, keys: Sequence[str], view: PoolView, deadline: float) -> None:
+    def _reach_all(self, keys: Sequence[str], view: PoolView, deadline: float) -> None:
         for member in view.near_caches():
             self._reach(member, keys, deadline)
         nodes = tuple(member for member in view.members if member.slot is not None)
-        super()._tell_everyone(keys, replace(view, members=nodes), deadline)
+        super()._reach_all(keys, replace(view, members=nodes), deadline)
 
 
 class ReadsOnce(Invalidator):
-    def invalidate(self, keys: Sequence[str], deadline: float) -> None:
-        self._tell_everyone(keys, self._store.read(), deadline)
+    def invalidate_everywhere(self, keys: Sequence[str], deadline: float) -> None:
+        self._reach_all(keys, self._store.read(), deadline)
 
 
 class TellsTheLiveOnly(Invalidator):
@@ -429,7 +429,7 @@ class TellsTheLiveOnly(Invalidator):
 
 class GivesUpAtOnce(Invalidator):
     def _reach(self, member: Member, keys: Sequence[str], deadline: float) -> None:  # noqa: ARG002 - broken
-        if not self._told(member, keys, PATIENCE_SECONDS):
+        if not self._confirms(member, keys, FENCE_AFTER_SECONDS):
             self._store.fence(member.incarnation)
             self._store.mark_dead(member.incarnation)
 

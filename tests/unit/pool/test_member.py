@@ -18,7 +18,7 @@ from elastic_images.core.fills import FillTicket
 from elastic_images.core.pool_map import PoolMap
 from elastic_images.pool.life_lock import hold
 from elastic_images.pool.member import MAX_STAND_BACK_SECONDS, STAND_BACK_SECONDS, PoolMember
-from elastic_images.pool.view import DEAD, DEATH_SECONDS, FENCED, LEASE_SECONDS, LIVE, PoolView
+from elastic_images.pool.view import DEAD, DEAD_AFTER_SECONDS, FENCED, LEASE_SECONDS, LIVE, PollAnswer, PoolView
 
 STORAGE, AUTOSCALER = "http://storage", "http://autoscaler"
 
@@ -340,7 +340,7 @@ def test_who_is_fenced_while_it_holds_a_lease_stays_away_until_it_is_given_up() 
     setup = Setup()
     setup.register(map_at(1))
     assert fenced_and_back(setup) == pytest.approx(STAND_BACK_SECONDS)
-    assert STAND_BACK_SECONDS > DEATH_SECONDS
+    assert STAND_BACK_SECONDS > DEAD_AFTER_SECONDS
 
 
 def test_who_is_fenced_again_and_again_stays_away_longer_and_longer_but_never_for_good() -> None:
@@ -489,17 +489,17 @@ def test_every_view_is_shown_to_who_wants_to_know() -> None:
 
 
 class CountsTheLeaseFromTheAnswer(PoolMember):
-    def _obey(self, answer: Body, sent: float) -> None:  # noqa: ARG002 - broken on purpose
+    def _obey(self, answer: PollAnswer, sent: float) -> None:  # noqa: ARG002 - broken on purpose
         super()._obey(answer, self._clock())
 
 
 class RenewsWhateverItIs(PoolMember):
-    def _obey(self, answer: Body, sent: float) -> None:
+    def _obey(self, answer: PollAnswer, sent: float) -> None:
         super()._obey({**answer, "state": LIVE}, sent)
 
 
 class RenewsBeforeItTakesTheMap(PoolMember):
-    def _obey(self, answer: Body, sent: float) -> None:
+    def _obey(self, answer: PollAnswer, sent: float) -> None:
         assert self._cache is not None
         self._cache.renew_lease(sent + LEASE_SECONDS)
         super()._obey(answer, sent)

@@ -20,10 +20,10 @@ from elastic_images.core.fills import FillTicket
 from elastic_images.core.pool_map import close_resize, first_map, open_resize
 from elastic_images.http.base_app import base_app
 from elastic_images.http.internal_client import InternalClient
-from elastic_images.pool.endpoints import pool_blueprint
 from elastic_images.pool.lease_clock import lease_clock
 from elastic_images.pool.life_lock import LifeLock, hold
 from elastic_images.pool.member import PoolMember
+from elastic_images.pool.member_routes import pool_blueprint
 from elastic_images.pool.store import PoolStore
 from elastic_images.pool.view import FENCED, LIVE, PoolView
 from elastic_images.process.server import serving
