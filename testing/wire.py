@@ -1,4 +1,4 @@
-"""HTTP/1.1 as bytes on a socket: a client that sends what a test says, and reads answers strictly (RFC 9112)."""
+"""HTTP/1.1 as bytes on a socket: a client that sends whatever a test wants and reads answers strictly (RFC 9112)."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from email.utils import parsedate_to_datetime
 from typing import NoReturn, Self
 
 WAIT_SECONDS = 60.0
-"""So long nothing may come before it counts as a hang. No test waits so long in order to pass."""
+"""After this long without data the server counts as hung. No passing test waits this long."""
 
 
 class Broken(AssertionError):
-    """What came is no answer of HTTP/1.1."""
+    """The data is not an HTTP/1.1 answer."""
 
 
 class CutOff(Broken):
@@ -23,16 +23,16 @@ class CutOff(Broken):
 
 
 class Closed(Exception):
-    """The server has ended the connection, and no byte of a further answer came."""
+    """The server closed the connection before the first byte of another answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer, read to its end."""
+    """A complete answer."""
 
     status: int
     headers: dict[str, str]
-    """By lower-case name. None that is checked here may come twice."""
+    """By lower-case name. Only Set-Cookie may come twice."""
     body: bytes
 
 
@@ -51,39 +51,39 @@ class Wire:
         self.socket.close()
 
     def send(self, data: bytes) -> None:
-        """Send these bytes; where the server has closed already, it is seen when its answer is read."""
+        """Send these bytes. If the server has already closed, reading the answer will show it."""
         with contextlib.suppress(ConnectionError):
             self.socket.sendall(data)
 
     def ask(self, path: str, *fields: str, method: str = "GET", body: bytes | None = None) -> Reply:
-        """Send a request, and read its answer."""
+        """Send a request and read its answer."""
         self.send(self.request(path, *fields, method=method, body=body))
         return self.read(method)
 
     def request(self, path: str, *fields: str, method: str = "GET", body: bytes | None = None) -> bytes:
-        """A request as bytes, with a Host of ours and the connection's token."""
+        """A request as bytes, with an allowed Host and the connection's token."""
         return request(path, *fields, method=method, body=body, token=self.token)
 
     def read(self, method: str = "GET") -> Reply:
-        """The next answer, to a request of this method. Raises Closed, Broken."""
+        """Read the next answer, to a request with this method. Raises Closed, Broken."""
         head = self._until(b"\r\n\r\n")
         first, *lines = head[:-4].decode("latin-1").split("\r\n")
         version, status, *_ = first.split(" ", 2)
         if version not in ("HTTP/1.1", "HTTP/1.0") or not (len(status) == 3 and status.isdecimal()):
-            raise Broken(f"no status line: {first!r}")
+            raise Broken(f"not a status line: {first!r}")
         headers: dict[str, str] = {}
         for line in lines:
             name, colon, value = line.partition(":")
             if not colon or name != name.strip() or (name.lower() in headers and name.lower() != "set-cookie"):
-                raise Broken(f"no header field, or twice: {line!r}")
+                raise Broken(f"not a header field, or a second one: {line!r}")
             headers[name.lower()] = value.strip()
         number = int(status)
-        if number >= 200 and "date" in headers:  # 100 Continue needs none
+        if number >= 200 and "date" in headers:  # 100 Continue needs no date
             parsedate_to_datetime(headers["date"])
         return Reply(number, headers, self._body(method, number, headers))
 
     def rest(self) -> bytes:
-        """What comes until the server ends the connection, by FIN or by RST."""
+        """Everything until the server ends the connection, by FIN or RST."""
         data, self._held = self._held, b""
         with contextlib.suppress(ConnectionError):
             while more := self._receive():
@@ -91,9 +91,9 @@ class Wire:
         return data
 
     def assert_silent(self) -> None:
-        """Nothing but the answers that were read has come, as far as another exchange on this connection shows."""
+        """Check that nothing but the answers already read has arrived."""
         if self._held:
-            raise Broken(f"more than was asked for: {self._held[:200]!r}")
+            raise Broken(f"more data than answers: {self._held[:200]!r}")
 
     def _body(self, method: str, status: int, headers: dict[str, str]) -> bytes:
         if method == "HEAD" or status in (204, 304) or status < 200:
@@ -156,7 +156,7 @@ class Wire:
 
 
 def request(path: str, *fields: str, method: str = "GET", body: bytes | None = None, token: str | None = None) -> bytes:
-    """A request of HTTP/1.1 as bytes, with a Host of ours."""
+    """An HTTP/1.1 request as bytes, with an allowed Host."""
     lines = [f"{method} {path} HTTP/1.1", "Host: localhost", *fields]
     lines += [f"Authorization: Bearer {token}"] if token else []
     lines += [f"Content-Length: {len(body)}"] if body is not None else []
@@ -165,6 +165,6 @@ def request(path: str, *fields: str, method: str = "GET", body: bytes | None = N
 
 @contextlib.contextmanager
 def many(port: int, count: int) -> Iterator[list[Wire]]:
-    """So many connections at once."""
+    """`count` connections at once."""
     with contextlib.ExitStack() as stack:
         yield [stack.enter_context(Wire(port)) for _ in range(count)]

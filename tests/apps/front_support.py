@@ -1,4 +1,4 @@
-"""A data plane that does what a test says, and a client that speaks bytes."""
+"""A data plane that does what a test wants, and a client that sends bytes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def lines(body: bytes) -> bytes:
 
 
 class Asking:
-    """A question to another server; gives its body, or on failure an answer found on a thread."""
+    """A request to another server; returns its body, or on failure an answer found on a thread."""
 
     def __init__(self, address: tuple[str, int], name: str) -> None:
         self.address = address
@@ -78,7 +78,7 @@ class Plane:
 
 
 def behind(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-    """The app behind: says what it got, and from whom."""
+    """The backend's app: says what it got, and from which client."""
     body = environ["wsgi.input"].read()
     said = f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']} {len(body)} {environ['REMOTE_ADDR']}".encode()
     if environ["PATH_INFO"] == "/big":
@@ -102,7 +102,7 @@ class Wire(StrictWire):
         return self.answer(head=method == "HEAD")
 
     def post(self, target: str, *fields: str, method: str = "GET", body: bytes = b"") -> None:
-        """Send a request, and do not wait for its answer."""
+        """Send a request without waiting for its answer."""
         length = [f"Content-Length: {len(body)}"] if body else []
         self.send("\r\n".join([f"{method} {target} HTTP/1.1", "Host: x", *fields, *length, "", ""]).encode() + body)
 
@@ -112,5 +112,5 @@ class Wire(StrictWire):
 
     @property
     def at_end(self) -> bool:
-        """Whether the other side has closed, and sent nothing more; waits for it."""
+        """Whether the other side has closed without sending more. Waits for it."""
         return self.rest() == b""

@@ -1,4 +1,4 @@
-"""The front on real sockets: what it answers itself, what it passes on, and how connections end."""
+"""The front on real sockets: what it answers, what it tunnels, and how connections end."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ def test_hits_are_answered_one_after_another(port: int) -> None:
             assert told["date"].endswith("GMT")
 
 
-def test_what_is_no_read_of_an_image_is_the_servers_behind(port: int) -> None:
+def test_the_backend_answers_everything_but_reads_of_images(port: int) -> None:
     with Wire(port) as wire:
         assert wire.get("/images/a")[2] == b"A" * 10
         assert wire.get("/other", method="POST", body=b"12345")[2] == b"POST /other 5 127.0.0.1"
         assert wire.get("/images/a")[2] == b"GET /images/a 0 127.0.0.1", "a tunnel stays one"
 
 
-def test_the_server_behind_knows_the_client(port: int) -> None:
+def test_the_backend_knows_the_client(port: int) -> None:
     with Wire(port, "127.0.0.2") as one, Wire(port, "127.0.0.3") as other:
         for _ in range(2):
             assert one.get("/who")[2] == b"GET /who 0 127.0.0.2"
@@ -68,7 +68,7 @@ def test_a_read_on_a_thread_knows_the_client(plane: Plane, port: int) -> None:
         assert wire.get("/images/slow/1")[2] == b"found /images/slow/1 for 127.0.0.9"
 
 
-def test_the_server_behind_answers_nobody_who_comes_by_himself() -> None:
+def test_the_backend_refuses_direct_connections() -> None:
     app = TunnelClients().in_front_of(behind)
     with serving(app) as bound, Wire(bound.port) as wire:
         assert wire.get("/who")[0] == 403
@@ -94,7 +94,7 @@ def test_a_request_may_come_in_any_pieces(port: int) -> None:
             assert [wire.answer()[2][:1], wire.answer()[2][:1]] == [b"A", b"B"]
 
 
-def test_while_reads_wait_hits_go_on(plane: Plane, port: int) -> None:
+def test_hits_are_answered_while_reads_wait(plane: Plane, port: int) -> None:
     with ExitStack() as stack:
         waiting = [stack.enter_context(Wire(port)) for _ in range(16)]
         for number, wire in enumerate(waiting):
@@ -117,7 +117,7 @@ def test_head_and_conditions_are_answered_from_memory(port: int) -> None:
         assert wire.get("/images/a")[2] == b"A" * 10
 
 
-def test_the_clients_wish_to_close_is_obeyed(plane: Plane, port: int) -> None:
+def test_connection_close_is_obeyed(plane: Plane, port: int) -> None:
     plane.gate.set()
     for name in ["a", "slow/1", "big"]:
         with Wire(port) as wire:
@@ -127,7 +127,7 @@ def test_the_clients_wish_to_close_is_obeyed(plane: Plane, port: int) -> None:
             assert wire.at_end
 
 
-def test_who_sends_on_behind_his_last_request_gets_its_whole_answer(plane: Plane, port: int) -> None:
+def test_a_client_that_sends_more_after_its_last_request_gets_the_whole_answer(plane: Plane, port: int) -> None:
     with Wire(port) as wire:
         wire.post("/images/big", "Connection: close")
         wire.send((GET % b"a") * 1000)
@@ -153,7 +153,7 @@ def test_a_slow_reader_gets_the_whole(plane: Plane, port: int) -> None:
             assert wire.answer()[2] == plane.images["big"]
 
 
-def test_a_slow_reader_of_the_server_behind_gets_the_whole(port: int) -> None:
+def test_a_slow_reader_of_the_backend_gets_the_whole(port: int) -> None:
     with Wire(port) as wire:
         wire.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
         assert wire.get("/big")[2] == b"z" * 8_000_000
@@ -164,7 +164,7 @@ def test_a_large_body_goes_through(port: int) -> None:
         assert wire.get("/up", method="PUT", body=b"u" * 5_000_000)[2] == b"PUT /up 5000000 127.0.0.1"
 
 
-def test_who_says_no_more_still_gets_his_answers(plane: Plane, port: int) -> None:
+def test_a_client_that_shuts_its_side_still_gets_its_answers(plane: Plane, port: int) -> None:
     with Wire(port) as wire:
         wire.send(GET % b"slow/1" + GET % b"a")
         assert plane.waiting.acquire(timeout=WAIT_SECONDS)
@@ -175,9 +175,7 @@ def test_who_says_no_more_still_gets_his_answers(plane: Plane, port: int) -> Non
         assert wire.at_end
 
 
-def test_who_waits_behind_a_large_answer_keeps_nobody_busy(
-    plane: Plane, port: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_waiting_after_a_large_answer_does_not_spin(plane: Plane, port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     with Wire(port) as wire, Wire(port) as other:
         wire.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
         wire.send(GET % b"big" + GET % b"slow/1")
@@ -199,7 +197,7 @@ def test_who_waits_behind_a_large_answer_keeps_nobody_busy(
         assert wire.answer()[2].startswith(b"found")
 
 
-def test_who_sends_ahead_is_answered_in_the_end(plane: Plane, port: int) -> None:
+def test_requests_sent_ahead_are_answered_in_the_end(plane: Plane, port: int) -> None:
     many = 4000
     with Wire(port) as wire:
         wire.post("/images/slow/1")
@@ -245,10 +243,10 @@ def test_idle_and_unfinished_connections_are_closed(plane: Plane) -> None:
             wire.post("/images/slow/1")
             assert plane.waiting.acquire(timeout=WAIT_SECONDS)
             threading.Timer(2.0, plane.gate.set).start()
-            assert wire.answer()[0] == 200, "who waits for us is not idle"
+            assert wire.answer()[0] == 200, "a client that waits for an answer is not idle"
 
 
-def test_at_its_end_it_finishes_what_is_under_way(plane: Plane) -> None:
+def test_draining_finishes_the_requests_under_way(plane: Plane) -> None:
     listener = bind("127.0.0.1", 0)
     port = listener.getsockname()[1]
     front = Front(listener, plane, 1, TunnelClients(), threads=4, idle_seconds=90)
@@ -272,7 +270,7 @@ def test_at_its_end_it_finishes_what_is_under_way(plane: Plane) -> None:
     assert not front.alive
 
 
-def test_what_takes_longer_than_the_end_is_cut_off(plane: Plane) -> None:
+def test_requests_longer_than_the_grace_are_cut_off(plane: Plane) -> None:
     listener = bind("127.0.0.1", 0)
     port = listener.getsockname()[1]
     front = Front(listener, plane, 1, TunnelClients(), threads=4, idle_seconds=90)
@@ -286,7 +284,7 @@ def test_what_takes_longer_than_the_end_is_cut_off(plane: Plane) -> None:
     plane.gate.set()
 
 
-def test_whoever_serves_learns_that_its_thread_has_ended(plane: Plane) -> None:
+def test_on_exit_is_called_when_the_thread_has_ended(plane: Plane) -> None:
     ended = threading.Event()
     front = Front(bind("127.0.0.1", 0), plane, 1, TunnelClients(), threads=4, idle_seconds=90, on_exit=ended.set)
     front.loop.end()
@@ -296,7 +294,7 @@ def test_whoever_serves_learns_that_its_thread_has_ended(plane: Plane) -> None:
     assert not front.alive
 
 
-def test_what_is_posted_after_the_end_goes_nowhere() -> None:
+def test_calls_posted_after_the_end_are_dropped() -> None:
     loop = EventLoop()
     loop.close()
     reader, writer = os.pipe()  # as may get the numbers that the loop had
@@ -308,7 +306,7 @@ def test_what_is_posted_after_the_end_goes_nowhere() -> None:
     os.close(writer)
 
 
-def test_a_refusal_comes_through_though_the_server_behind_reads_no_further(plane: Plane) -> None:
+def test_a_refusal_arrives_although_the_backend_stopped_reading(plane: Plane) -> None:
     arrived, refuse, closed, entered, go_on = (threading.Event() for _ in range(5))
 
     def script(connection: socket.socket, _number: int) -> None:
@@ -344,7 +342,7 @@ def test_a_refusal_comes_through_though_the_server_behind_reads_no_further(plane
         assert front.stop(WAIT_SECONDS)
 
 
-def test_where_nobody_is_behind_the_connection_is_closed(plane: Plane) -> None:
+def test_without_a_backend_the_connection_is_closed(plane: Plane) -> None:
     with bind("127.0.0.1", 0) as taken:
         nobody = taken.getsockname()[1]
     listener = bind("127.0.0.1", 0)

@@ -45,7 +45,7 @@ def other(plane: Plane) -> Iterator[Other]:
 
 
 @pytest.mark.parametrize("body", [b"", b"x", b"y" * 16_384, LARGE], ids=len)
-def test_a_whole_answer_is_given_on(body: bytes, port: int, other: Other) -> None:
+def test_a_whole_reply_is_delivered(body: bytes, port: int, other: Other) -> None:
     server = other(answer_always(ok(body)))
     with Wire(port) as wire:
         for _ in range(3):
@@ -107,7 +107,7 @@ def silent(connection: socket.socket, _number: int) -> None:
     ],
     ids=lambda script: script.__name__,
 )
-def test_anything_else_costs_time_and_no_error(script: Script, port: int, other: Other) -> None:
+def test_any_other_reply_costs_time_but_causes_no_error(script: Script, port: int, other: Other) -> None:
     other(script)
     with Wire(port) as wire:
         for _ in range(2):
@@ -115,14 +115,14 @@ def test_anything_else_costs_time_and_no_error(script: Script, port: int, other:
         assert wire.get("/images/a")[2] == b"A" * 10
 
 
-def test_where_nobody_listens_the_read_is_answered_all_the_same(plane: Plane, port: int) -> None:
+def test_a_read_is_answered_although_nothing_listens_upstream(plane: Plane, port: int) -> None:
     with socket.create_server(("127.0.0.1", 0)) as nobody:
         plane.other = nobody.getsockname()
     with Wire(port) as wire:
         assert wire.get("/images/asked/1")[2] == b"bypassed"
 
 
-def test_where_no_descriptor_is_left_the_read_is_answered_all_the_same(port: int) -> None:
+def test_a_read_is_answered_although_no_descriptor_is_left(port: int) -> None:
     with Wire(port) as wire:
         assert wire.get("/images/a")[0] == 200
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -152,7 +152,7 @@ def test_a_connection_that_the_server_wants_closed_is_not_used_again(port: int, 
     assert server.connections == 3
 
 
-def test_a_hung_server_holds_nobody_else(port: int, other: Other) -> None:
+def test_a_hung_upstream_delays_no_other_client(port: int, other: Other) -> None:
     other(silent)
     with Wire(port) as asking, Wire(port) as wire:
         asking.post("/images/asked/1")
@@ -160,7 +160,7 @@ def test_a_hung_server_holds_nobody_else(port: int, other: Other) -> None:
         assert asking.answer()[2] == b"bypassed"
 
 
-def test_more_questions_than_connections_wait_for_their_turn(port: int, other: Other) -> None:
+def test_requests_wait_for_a_connection(port: int, other: Other) -> None:
     gate = threading.Event()
 
     def script(connection: socket.socket, _number: int) -> None:
@@ -178,7 +178,7 @@ def test_more_questions_than_connections_wait_for_their_turn(port: int, other: O
     assert server.connections <= 64
 
 
-def test_who_goes_away_while_asking_harms_nobody(port: int, other: Other) -> None:
+def test_a_client_that_leaves_while_waiting_affects_no_other(port: int, other: Other) -> None:
     asked, gate = threading.Semaphore(0), threading.Event()
 
     def script(connection: socket.socket, _number: int) -> None:

@@ -207,7 +207,7 @@ BAD_PATHS = [
 
 
 @pytest.mark.parametrize("path", BAD_PATHS)
-def test_what_is_no_key(web: System, bodies: dict[str, bytes], path: str) -> None:
+def test_invalid_keys(web: System, bodies: dict[str, bytes], path: str) -> None:
     for method in ("GET", "HEAD"):
         with Wire(web.port()) as wire:
             # Nothing behind the slash is a path that may be unknown as well.
@@ -216,7 +216,7 @@ def test_what_is_no_key(web: System, bodies: dict[str, bytes], path: str) -> Non
 
 
 @pytest.mark.parametrize("path", ["%", "%zz", "a%2", "%u1234"])
-def test_an_escape_that_is_none_stands_for_itself_or_is_refused(web: System, path: str) -> None:
+def test_an_invalid_escape_stands_for_itself_or_is_refused(web: System, path: str) -> None:
     with Wire(web.port()) as wire:
         assert wire.ask(image(path)).status in (400, 404)
 
@@ -273,7 +273,7 @@ def test_large_answers_one_after_another_to_a_slow_reader(web: System, bodies: d
 
 
 @pytest.mark.parametrize("path", [image(SMALL), image(BIG), "/healthz"])
-def test_who_says_no_more_gets_the_answer_or_a_clean_end(web: System, path: str) -> None:
+def test_a_client_that_shuts_its_side_gets_the_answer_or_a_clean_end(web: System, path: str) -> None:
     with Wire(web.port()) as wire:
         wire.send(request(path))
         wire.socket.shutdown(socket.SHUT_WR)
@@ -354,7 +354,7 @@ def test_it_is_alive_while_uploads_are_slow(web: System, bodies: dict[str, bytes
 # ---- Versions, lengths, smuggling ----
 
 
-def test_the_wish_to_close(web: System, bodies: dict[str, bytes]) -> None:
+def test_connection_close(web: System, bodies: dict[str, bytes]) -> None:
     for path in (image(SMALL), image(BIG), "/healthz"):
         with Wire(web.port()) as wire:
             reply = wire.ask(path, "Connection: close")
@@ -382,7 +382,7 @@ def test_http_1_0(web: System) -> None:
                 assert wire.read().status == 200
 
 
-def test_an_upload_that_waits_for_the_word(wire: Wire, bodies: dict[str, bytes]) -> None:
+def test_expect_100_continue(wire: Wire, bodies: dict[str, bytes]) -> None:
     check_image(wire.ask(image(SMALL)), bodies[SMALL])
     whole = wire.request("/api/images/wire/expect", "Expect: 100-continue", method="PUT", body=bodies[OTHER])
     wire.send(whole[: -len(bodies[OTHER])])
@@ -406,7 +406,7 @@ def answers(wire: Wire) -> list[int]:
 
 
 @pytest.mark.parametrize("path", [image(SMALL), image("wire/none"), "/healthz"])
-def test_the_body_of_a_get_is_no_request(web: System, path: str) -> None:
+def test_the_body_of_a_get_is_not_a_request(web: System, path: str) -> None:
     chunks = b"%x\r\n" % len(SMUGGLED) + SMUGGLED + b"\r\n0\r\n\r\n"
     expected = 404 if path == image("wire/none") else 200
     for head, body in (
@@ -475,7 +475,7 @@ def test_an_upload_in_chunks_needs_a_length(web: System, bodies: dict[str, bytes
     assert web.admin().metadata("wire/chunked").status == 404
 
 
-def test_an_image_is_answered_alike_on_every_way(web: System) -> None:
+def test_an_image_is_answered_the_same_in_every_way(web: System) -> None:
     """Whether at once, or by the server behind: with the same header fields, those for security among them."""
     vary = {"date", "server", "x-cache", "x-cache-node", "connection", "content-length"}
     tag = web.client().get(SMALL).headers["ETag"]
@@ -543,7 +543,7 @@ def test_an_ambiguous_request_is_refused_or_taken_in_one_way(web: System, path: 
 
 
 @pytest.mark.parametrize("path", [image(SMALL), image("wire/none"), "/", "/api/images"])
-def test_a_request_without_a_host_of_ours_is_refused(web: System, bodies: dict[str, bytes], path: str) -> None:
+def test_a_request_without_an_allowed_host_is_refused(web: System, bodies: dict[str, bytes], path: str) -> None:
     for line in (None, "Host: evil.example", "Host:", "Host: a b", "Host: localhost, evil.example", "Host: [::1"):
         with Wire(web.port()) as wire:
             lines = [
@@ -694,7 +694,7 @@ def test_logins_are_counted_by_the_clients_address(web: System) -> None:
     assert fail_login(web.port(), "127.0.0.2", 97, "Forwarded: for=192.0.2.1", "X-Real-IP: 192.0.2.1") == 429
 
 
-def test_a_trusted_proxy_names_the_client_and_nobody_else_does(closed_system: System) -> None:
+def test_only_a_trusted_proxy_names_the_client(closed_system: System) -> None:
     port, one, other = closed_system.port(), "X-Forwarded-For: 192.0.2.1", "X-Forwarded-For: 192.0.2.2"
     assert refused_from(port, "127.0.0.9", one) == 30
     assert fail_login(port, "127.0.0.9", 99, other) == 401
@@ -703,7 +703,7 @@ def test_a_trusted_proxy_names_the_client_and_nobody_else_does(closed_system: Sy
     assert fail_login(port, "127.0.0.4", 99, one) == 401
 
 
-def test_a_host_is_named_by_a_trusted_proxy_alone(start_system: StartSystem, bodies: dict[str, bytes]) -> None:
+def test_only_a_trusted_proxy_names_the_host(start_system: StartSystem, bodies: dict[str, bytes]) -> None:
     system = start_system(trusted_proxies="127.0.0.9")
     assert system.admin().put(SMALL, bodies[SMALL]).status == 201
     ours, foreign = "localhost", "evil.example"

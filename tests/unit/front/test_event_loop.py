@@ -1,4 +1,4 @@
-"""The loop goes on, whatever its calls do."""
+"""The loop survives whatever its calls do."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def still_works(loop: EventLoop) -> bool:
     return called.wait(WAIT_SECONDS)
 
 
-def test_who_fails_and_fails_to_close_ends_nobody_else(loop: EventLoop) -> None:
+def test_an_owner_that_fails_and_fails_to_close_affects_no_other(loop: EventLoop) -> None:
     broken = Broken()
     one, other = socket.socketpair()
     with one, other:
@@ -57,7 +57,7 @@ def test_who_fails_and_fails_to_close_ends_nobody_else(loop: EventLoop) -> None:
         assert still_works(loop)
 
 
-def test_what_fails_at_a_tick_is_called_at_the_next(loop: EventLoop) -> None:
+def test_a_tick_that_fails_is_called_again(loop: EventLoop) -> None:
     calls = threading.Semaphore(0)
 
     def call() -> None:
@@ -69,7 +69,7 @@ def test_what_fails_at_a_tick_is_called_at_the_next(loop: EventLoop) -> None:
     assert calls.acquire(timeout=WAIT_SECONDS)
 
 
-def test_what_cannot_be_watched_is_not_known(loop: EventLoop) -> None:
+def test_a_socket_that_cannot_be_watched_is_not_kept(loop: EventLoop) -> None:
     forgotten = threading.Event()
 
     def watch_nothing() -> None:

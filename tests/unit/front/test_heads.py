@@ -1,4 +1,4 @@
-"""Which request heads the front understands: what is odd in any way is the server's behind."""
+"""Which requests the front answers; anything unusual goes to the backend."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FIELDS = b"Host: images.example\r\nAccept: */*\r\n"
 
 
 class Reads:
-    """Judges by the Host; counts how often it is asked."""
+    """Classifies by the Host, and counts the calls."""
 
     prefixes = (b"/images/", b"/peer/")
 
@@ -69,7 +69,7 @@ def test_a_read_has_the_name_that_memory_may_know_it_by(target: bytes, name: str
     assert not request.is_head
 
 
-def test_a_question_mark_alone_is_no_query() -> None:
+def test_a_question_mark_alone_is_not_a_query() -> None:
     request = Heads(Reads()).read(b"GET /images/a? HTTP/1.1\r\n%b\r\n" % FIELDS, "")
     assert request is not None
     assert (request.name, request.environ["QUERY_STRING"]) == ("a", "")
@@ -97,7 +97,7 @@ def test_a_question_mark_alone_is_no_query() -> None:
         b"",
     ],
 )
-def test_any_other_request_line_is_passed_on(line: bytes) -> None:
+def test_any_other_request_line_means_a_tunnel(line: bytes) -> None:
     assert read(line) is None
 
 
@@ -130,11 +130,11 @@ def test_any_other_request_line_is_passed_on(line: bytes) -> None:
         b"Host: foreign.example\r\n",
     ],
 )
-def test_odd_fields_and_those_that_the_data_plane_refuses_are_passed_on(fields: bytes) -> None:
+def test_unusual_fields_and_those_that_the_data_plane_refuses_mean_a_tunnel(fields: bytes) -> None:
     assert read(b"GET /images/a HTTP/1.1", fields) is None
 
 
-def test_fields_are_judged_once_for_each_client() -> None:
+def test_fields_are_classified_once_per_client() -> None:
     reads = Reads()
     heads = Heads(reads)
     head = b"GET /images/%d HTTP/1.1\r\n" + FIELDS + b"\r\n"
@@ -147,7 +147,7 @@ def test_fields_are_judged_once_for_each_client() -> None:
     assert [environ["REMOTE_ADDR"] for environ in reads.judged] == ["10.0.0.1", "10.0.0.2"]
 
 
-def test_what_is_remembered_is_bounded() -> None:
+def test_remembered_fields_are_bounded() -> None:
     heads = Heads(Reads())
     for number in range(5000):
         assert heads.read(b"GET /images/a HTTP/1.1\r\nHost: %d.example\r\n\r\n" % number, "") is not None
@@ -158,7 +158,7 @@ def test_what_is_remembered_is_bounded() -> None:
 
 
 @pytest.mark.parametrize("field", [b"If-None-Match: *", b"Range: bytes=0-1", b"if-modified-since: x", b"If-Range: x"])
-def test_conditions_are_told_apart(field: bytes) -> None:
+def test_conditions_are_recognized(field: bytes) -> None:
     request = Heads(Reads()).read(b"HEAD /images/a HTTP/1.1\r\n%b%b\r\n\r\n" % (FIELDS, field), "")
     assert request is not None
     assert request.is_head
@@ -167,7 +167,7 @@ def test_conditions_are_told_apart(field: bytes) -> None:
 
 
 @pytest.mark.parametrize(("value", "close"), [(b"close", True), (b"Close ", True), (b"keep-alive", False)])
-def test_the_wish_to_close_is_obeyed(value: bytes, close: bool) -> None:
+def test_connection_close_is_obeyed(value: bytes, close: bool) -> None:
     request = Heads(Reads()).read(b"GET /images/a HTTP/1.1\r\n%bConnection: %b\r\n\r\n" % (FIELDS, value), "")
     assert request is not None
     assert request.fields.close is close
@@ -190,12 +190,12 @@ def test_the_wish_to_close_is_obeyed(value: bytes, close: bool) -> None:
         (b"\x16\x03\x01", False),
     ],
 )
-def test_a_beginning_tells_whether_there_is_anything_to_wait_for(start: bytes, may_be: bool) -> None:
+def test_the_beginning_of_a_head_says_whether_to_wait_for_the_rest(start: bytes, may_be: bool) -> None:
     assert Heads(Reads()).may_become_ours(start) is may_be
 
 
 @pytest.mark.parametrize("odd", [b"%", b"?", b"#", b" ", b'"', b"\x7f", b"\xc3", b"\\", b"<", b"\r"])
-def test_the_shortest_way_takes_only_keys_that_are_spelled_as_they_are(odd: bytes) -> None:
+def test_the_fast_path_takes_only_keys_without_percent_encoding(odd: bytes) -> None:
     line = b"GET /images/a%bb HTTP/1.1\r\n"
     assert PLAIN(line % b"-") is not None
     assert PLAIN(line % odd) is None

@@ -9,7 +9,7 @@ DATE = b"Date: Mon, 23 Nov 2026 00:00:00 GMT\r\n"
 
 
 @pytest.mark.parametrize("sent", range(8))
-def test_what_is_left_is_what_was_not_sent(sent: int) -> None:
+def test_the_rest_is_what_was_not_sent(sent: int) -> None:
     parts: list[Part] = [b"abc", memoryview(b"de"), b"fg"]
     assert b"".join(unsent(parts, sent)) == b"abcdefg"[sent:]
 

@@ -37,7 +37,7 @@ def run(body: io.BytesIO, places: Bulkhead, **environ: str) -> tuple[Answer, lis
 
 
 @pytest.mark.parametrize("environ", [{"CONTENT_LENGTH": "150000"}, {"HTTP_TRANSFER_ENCODING": "chunked"}])
-def test_the_rest_of_a_body_is_read_behind_the_answer(environ: dict[str, str]) -> None:
+def test_the_rest_of_a_body_is_read_after_the_answer(environ: dict[str, str]) -> None:
     body, places = io.BytesIO(bytes(150_000)), Bulkhead(1, "drains")
     answer, sent = run(body, places, **environ)
     assert sent == [b"no", b"!"]
@@ -62,7 +62,7 @@ def test_a_body_without_bounds_is_left_alone() -> None:
     assert body.tell() == LIMIT
 
 
-def test_nothing_is_read_where_all_places_are_taken() -> None:
+def test_nothing_is_read_if_all_places_are_taken() -> None:
     places = Bulkhead(1, "drains")
     places.acquire()
     body = io.BytesIO(bytes(100))
@@ -70,7 +70,7 @@ def test_nothing_is_read_where_all_places_are_taken() -> None:
     assert (sent, body.tell(), answer.closed) == ([b"no", b"!"], 0, 1)
 
 
-def test_a_client_that_is_gone_disturbs_nobody() -> None:
+def test_a_client_that_is_gone_causes_no_error() -> None:
     class Broken(io.BytesIO):
         def read(self, _size: int | None = -1, /) -> bytes:
             raise ConnectionResetError

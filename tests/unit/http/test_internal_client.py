@@ -1,4 +1,4 @@
-"""Calls between our processes, against a server that answers byte by byte what a test says."""
+"""Calls between our processes, against a server that sends exactly what a test says."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_connections_are_kept_and_replaced_when_they_were_closed(client: Interna
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
-def test_an_error_comes_out_as_it_went_in(client: InternalClient, kind: type[ElasticImagesError]) -> None:
+def test_an_error_survives_the_wire(client: InternalClient, kind: type[ElasticImagesError]) -> None:
     body = json.dumps(problem_document(kind("what is wrong"))).encode()
     answer = ok(body, "Retry-After: 7", status=f"{kind.status} Trouble")
     with RawServer(answer_always(answer)) as server, pytest.raises(kind) as caught:
@@ -110,12 +110,12 @@ def test_a_fetch_carries_the_token_and_gives_the_whole_answer(client: InternalCl
 
 
 @pytest.mark.parametrize("answer", [ok(b"no document", status="500 Oops"), b"", b"SSH-2.0\r\n\r\n"])
-def test_a_fetch_of_what_is_no_answer_of_ours_is_unavailable(client: InternalClient, answer: bytes) -> None:
+def test_fetching_something_that_is_not_our_answer_is_unavailable(client: InternalClient, answer: bytes) -> None:
     with RawServer(answer_always(answer)) as server, pytest.raises(Unavailable):
         client.fetch(f"http://{server.address}/", timeout_seconds=60.0)
 
 
-def test_a_member_is_told_in_json_on_one_connection(client: InternalClient) -> None:
+def test_members_are_notified_in_json_on_one_connection(client: InternalClient) -> None:
     requests: list[bytes] = []
 
     def script(connection: socket.socket, _number: int) -> None:
@@ -133,13 +133,13 @@ def test_a_member_is_told_in_json_on_one_connection(client: InternalClient) -> N
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
-def test_who_is_told_may_refuse(client: InternalClient, kind: type[ElasticImagesError]) -> None:
+def test_a_notified_member_may_refuse(client: InternalClient, kind: type[ElasticImagesError]) -> None:
     answer = ok(json.dumps(problem_document(kind("what is wrong"))).encode(), status=f"{kind.status} Trouble")
     with RawServer(answer_always(answer)) as server, pytest.raises(kind, match="what is wrong"):
         client.notify(server.address, "/invalidate", {}, timeout_seconds=60.0)
 
 
-def test_who_is_told_and_says_nothing_is_unavailable(client: InternalClient) -> None:
+def test_a_notified_member_that_does_not_answer_is_unavailable(client: InternalClient) -> None:
     def script(connection: socket.socket, _number: int) -> None:
         read_request(connection)
         read_request(connection)
@@ -149,7 +149,7 @@ def test_who_is_told_and_says_nothing_is_unavailable(client: InternalClient) -> 
 
 
 def read_put(connection: socket.socket) -> bytes:
-    """A request of 12 bytes of body, head and all; b"" where the other side has closed."""
+    """A request of 12 bytes of body, head and all; b"" if the other side has closed."""
     data = read_request(connection)
     while data and len(data.partition(b"\r\n\r\n")[2]) < 12:
         data += connection.recv(65536)
@@ -179,7 +179,7 @@ def test_a_put_carries_the_token_and_its_body_on_one_connection(client: Internal
     assert requests[0].endswith(b"\r\n\r\ntwelve bytes")
 
 
-def test_a_put_is_sent_again_where_its_connection_was_closed(client: InternalClient) -> None:
+def test_a_put_is_sent_again_if_its_connection_was_closed(client: InternalClient) -> None:
     def script(connection: socket.socket, number: int) -> None:
         read_put(connection)
         connection.sendall(ok(str(number).encode()))
@@ -235,7 +235,7 @@ NO_ANSWERS = {
 
 
 @pytest.mark.parametrize("answer", NO_ANSWERS.values(), ids=NO_ANSWERS.keys())
-def test_what_is_no_answer_of_ours_is_unavailable(client: InternalClient, answer: bytes) -> None:
+def test_anything_but_our_answers_is_unavailable(client: InternalClient, answer: bytes) -> None:
     def script(connection: socket.socket, _number: int) -> None:
         read_request(connection)
         connection.sendall(answer)
@@ -244,7 +244,7 @@ def test_what_is_no_answer_of_ours_is_unavailable(client: InternalClient, answer
         client.request("GET", f"http://{server.address}/")
 
 
-def test_who_does_not_answer_in_time_or_is_not_there_is_unavailable(client: InternalClient) -> None:
+def test_no_answer_in_time_or_no_connection_is_unavailable(client: InternalClient) -> None:
     def hung(connection: socket.socket, _number: int) -> None:
         read_request(connection)
         read_request(connection)
@@ -255,7 +255,7 @@ def test_who_does_not_answer_in_time_or_is_not_there_is_unavailable(client: Inte
         client.request("GET", "http://127.0.0.1:1/", timeout_seconds=60.0)
 
 
-def test_a_connection_is_given_up_when_the_other_machine_is_gone_without_a_word(client: InternalClient) -> None:
+def test_a_connection_breaks_when_the_other_machine_is_gone(client: InternalClient) -> None:
     """What that does is seen in tests/system/test_several_hosts.py."""
     with RawServer(answer_always(ok(b"1"))) as server:
         client.get_json(f"http://{server.address}/")
@@ -269,7 +269,7 @@ def test_a_connection_is_given_up_when_the_other_machine_is_gone_without_a_word(
         connection.close()
 
 
-def test_no_call_is_repeated(client: InternalClient) -> None:
+def test_no_call_is_retried(client: InternalClient) -> None:
     with RawServer(lambda connection, _number: (read_request(connection), None)[1]) as server:
         with pytest.raises(Unavailable):
             client.request("POST", f"http://{server.address}/")
@@ -305,7 +305,7 @@ def test_a_body_may_be_streamed_both_ways(client: InternalClient) -> None:
     assert received[0].endswith(b"x" * 1000 + b"the end")
 
 
-def test_an_answer_without_a_body_is_nothing_and_one_that_is_no_json_unavailable(client: InternalClient) -> None:
+def test_an_empty_answer_is_none_and_one_that_is_not_json_unavailable(client: InternalClient) -> None:
     with RawServer(answer_always(ok(b""))) as server:
         assert client.get_json(f"http://{server.address}/") is None
     with RawServer(answer_always(ok(b"<html>"))) as server:

@@ -14,7 +14,7 @@ from elastic_images.http.lean_client import LeanAnswer, LeanClient, _host_and_po
 
 @pytest.fixture
 def client() -> Iterator[LeanClient]:
-    """Of endless patience, as far as a test is concerned."""
+    """With timeouts longer than any test."""
     made = LeanClient("secret", answer_seconds=60.0, connect_seconds=60.0)
     yield made
     made.close()
@@ -22,7 +22,7 @@ def client() -> Iterator[LeanClient]:
 
 @pytest.fixture
 def hasty() -> Iterator[LeanClient]:
-    """For tests of what comes too late."""
+    """With short timeouts."""
     made = LeanClient("secret", answer_seconds=0.3)
     yield made
     made.close()
@@ -90,7 +90,7 @@ def test_a_node_that_is_gone_is_unavailable_also_on_a_kept_connection(client: Le
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "", "nowhere", "127.0.0.1:x", "127.0.0.1:99999"])
-def test_an_address_that_nobody_listens_at_is_unavailable(client: LeanClient, address: str) -> None:
+def test_an_address_where_nothing_listens_is_unavailable(client: LeanClient, address: str) -> None:
     with pytest.raises(Unavailable):
         client.get(address, "/images/k", {})
 
@@ -145,9 +145,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("answer", BROKEN.values(), ids=BROKEN.keys())
-def test_what_is_no_whole_answer_is_unavailable_and_its_connection_not_used_again(
-    client: LeanClient, answer: bytes
-) -> None:
+def test_a_broken_answer_is_unavailable_and_its_connection_not_used_again(client: LeanClient, answer: bytes) -> None:
     def script(connection: socket.socket, number: int) -> None:
         read_request(connection)
         connection.sendall(answer if number == 0 else ok(b"fine"))
@@ -197,7 +195,7 @@ def test_a_long_answer_may_take_longer_than_a_wait_for_its_next_bytes() -> None:
     patient.close()
 
 
-def test_an_answer_in_drops_is_given_up_when_its_whole_time_is_over() -> None:
+def test_an_answer_in_small_pieces_is_given_up_at_its_deadline() -> None:
     client = LeanClient(None, answer_seconds=0.2, whole_seconds=0.5)
     with RawServer(sends_drops) as server, pytest.raises(Unavailable):
         get(client, server)

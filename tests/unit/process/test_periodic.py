@@ -16,7 +16,7 @@ _WAIT_SECONDS = 60.0
 
 
 class _Job:
-    """Fails as often as it is told to, and counts its calls."""
+    """Raises `failures` on its first calls, and counts all calls."""
 
     def __init__(self, *failures: Exception) -> None:
         self._failures = list(failures)

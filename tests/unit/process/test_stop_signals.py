@@ -44,7 +44,7 @@ def test_a_signal_that_another_thread_gets_wakes_the_main_one() -> None:
         ("stop.wake()", "False 0"),
     ],
 )
-def test_what_came_before_the_wait_ends_it_at_once(how: str, said: str) -> None:
+def test_a_signal_before_the_wait_ends_it_at_once(how: str, said: str) -> None:
     program = PROGRAM.format(how=how)
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
     assert done.stdout == f"{said}\n", done.stderr
