@@ -1,4 +1,4 @@
-# Sourced by run_main.sh and run_tests.sh: finds Python, and keeps the virtual environment .venv as pyproject.toml says.
+# Sourced by run_main.sh and run_tests.sh: finds Python, and keeps the virtual environment .venv up to date.
 # Plain bash, 3.2 (macOS) and newer.
 
 # Print the first Python on the PATH that is 3.11 or newer.
@@ -14,7 +14,7 @@ find_python() {
   return 1
 }
 
-# Print the one command that installs what is missing: "python", or "venv" for the Python given.
+# Print a command that installs what is missing: "python", or "venv" for the given Python.
 mending_command() {
   local version=""
   if [ "$1" = venv ]; then
@@ -33,10 +33,18 @@ mending_command() {
   fi
 }
 
-# Make ROOT/.venv hold the package with the given extra ("", "aws", "test"), editable: what is edited counts at once.
+# Install a package with pip: with its own progress on a terminal, otherwise printing only errors.
+install_package() {
+  local quiet="-qq"
+  if [ -t 2 ]; then quiet=""; fi
+  # shellcheck disable=SC2086  # no argument at all on a terminal
+  "$1" -m pip install $quiet --disable-pip-version-check --editable "$2" >&2
+}
+
+# Install the package, editable and with the given extra ("", "aws", "test"), into ROOT/.venv, unless it is up to date.
 #
-# The stamp is written last, so an installation that was interrupted has none, and is made anew from the beginning. It
-# names the folder, too: a virtual environment does not survive being moved.
+# The stamp is written last, so an interrupted installation has none and starts over. It contains the folder, because a
+# virtual environment cannot be moved.
 make_environment() {
   local root="$1" extra="$2" python venv stamp wanted
   venv="$root/.venv"
@@ -47,26 +55,29 @@ $root"
     return 0
   fi
   if ! python=$(find_python); then
-    echo "Elastic Images needs Python 3.11 or newer. This installs it:" >&2
+    echo "Elastic Images needs Python 3.11 or newer. To install it:" >&2
     echo "    $(mending_command python)" >&2
     return 1
   fi
   if ! "$python" -c 'import ensurepip, venv' >/dev/null 2>&1; then
-    echo "$python lacks its module venv. This installs it:" >&2
+    echo "$python has no venv module. To install it:" >&2
     echo "    $(mending_command venv "$python")" >&2
     return 1
   fi
-  echo "Installing into $venv (this takes a minute the first time) ..." >&2
+  echo "Installing into $venv; the first time takes about a minute." >&2
   if ! ls "$venv"/.elastic-images* >/dev/null 2>&1 || ! grep -qxF "$root" "$venv"/.elastic-images* ||
     ! "$venv/bin/python" -c '' >/dev/null 2>&1; then
+    echo "  Creating the virtual environment with $python ..." >&2
     rm -rf "$venv"
     "$python" -m venv "$venv" || return 1
   fi
   rm -f "$venv"/.elastic-images*
-  if ! "$venv/bin/python" -m pip install -qq --disable-pip-version-check --editable "$root${extra:+[$extra]}"; then
-    echo "The installation failed; the lines above say why. Start this again to repeat it." >&2
+  echo "  Installing Elastic Images and its dependencies ..." >&2
+  if ! install_package "$venv/bin/python" "$root${extra:+[$extra]}"; then
+    echo "The installation failed; see the lines above. Run this again to retry." >&2
     return 1
   fi
   echo "$wanted" >"$venv/.elastic-images"
   if [ -n "$extra" ]; then echo "$wanted" >"$stamp"; fi
+  echo "  Installed." >&2
 }

@@ -1,6 +1,6 @@
-"""Put the boot script, and the files that it writes, into the user data of system.yaml: `python deploy/aws/embed.py`.
+"""Embed the boot script and the files it writes in system.yaml: `python deploy/aws/embed.py`.
 
-CloudFormation takes one file, people and tools read many. A test compares the two.
+CloudFormation needs one file; people and tools prefer several. A test compares the two.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def boot_script() -> str:
 
 
 def embedded(template: str) -> str:
-    """The template with the boot script as it is now."""
+    """The template with the current boot script."""
     head, _, rest = template.partition(_BEGIN)
     _, _, tail = rest.partition(_END)
     lines = "".join(" " * _INDENT + line if line.strip() else line for line in boot_script().splitlines(keepends=True))

@@ -146,7 +146,7 @@ def test_a_service_that_is_away_is_unavailable_and_soon_nobody_asks(proxy: Fault
 @pytest.mark.parametrize(
     ("fault", "words"),
     [
-        (THROTTLED, "is asked too often in this account"),
+        (THROTTLED, "throttles this account"),
         (FORBIDDEN, "does not allow cloudwatch:GetMetricData to these credentials"),
         (answering(403, b'{"__type":"UnrecognizedClientException"}'), "does not accept the AWS credentials"),
         (answering(400, b'{"__type":"RequestExpired"}'), "whose clock is wrong"),

@@ -1,4 +1,4 @@
-"""What every AWS service refuses alike, by the codes that they have for it. Knows no library."""
+"""The refusals that all AWS services share, by error code. Knows no library."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ THROTTLED = frozenset(
         "TooManyRequestsException",
     }
 )
-"""It was not looked at; asked more slowly, it may be."""
+"""Not processed; may succeed if called less often."""
 
 _NO_CREDENTIALS = frozenset(
     {"NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError", "ProfileNotFound"}
@@ -43,9 +43,9 @@ _FORBIDDEN = frozenset(
 
 
 def refusal(code: str, action: str) -> str | None:
-    """What a code says, to follow the name of the service in a sentence; None where it is none of these.
+    """What a code means, as the end of a sentence that starts with the service; None for other codes.
 
-    `action` is what was asked for, as a policy would allow it.
+    `action` is the refused action, as a policy names it.
     """
     if code in _NO_CREDENTIALS:
         return f"needs AWS credentials, and none were found ({code})"
@@ -55,4 +55,4 @@ def refusal(code: str, action: str) -> str | None:
         return f"does not accept the AWS credentials ({code})"
     if code in _FORBIDDEN:
         return f"does not allow {action} to these credentials ({code})"
-    return f"is asked too often in this account ({code})" if code in THROTTLED else None
+    return f"throttles this account ({code})" if code in THROTTLED else None

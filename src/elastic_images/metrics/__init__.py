@@ -1,1 +1,1 @@
-"""What is counted and kept: counters, samples, the publisher, the stores. README.md is the guide."""
+"""Counters, samples, the publisher and the metric stores. See README.md."""

@@ -1,4 +1,4 @@
-"""The metrics setting picks where samples go and where they are read, here and nowhere else."""
+"""Opens the metric sink and store that the setting names. The only place that knows all backends."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ LOCAL_FILE = "metrics.sqlite3"
 
 
 def open_metric_sink(setting: str, http: InternalClient, autoscaler_url: str, *, pool: str) -> MetricSink:
-    """Where a node or web process publishes.
+    """The sink to which a node or web process publishes.
 
     Raises:
-        InvalidRequest: a setting that means nothing, or what it needs is not installed.
+        InvalidRequest: an invalid setting, or a package that it needs is not installed.
     """
     if is_cloudwatch(setting):
         return _open_cloudwatch(setting, pool, time.time)
@@ -30,16 +30,16 @@ def open_metric_sink(setting: str, http: InternalClient, autoscaler_url: str, *,
 
 
 def publish_schedule_of(setting: str) -> PublishSchedule:
-    """How often a process publishes there. A call to CloudWatch costs money, so it is one for each whole minute."""
+    """How often a process publishes. Calls to CloudWatch cost money, so there it is once a minute."""
     return EACH_MINUTE if is_cloudwatch(setting) else EVERY_FIVE_SECONDS
 
 
 def open_metric_store(setting: str, data: Path, clock: Callable[[], float] = time.time, *, pool: str) -> MetricStore:
-    """What the autoscaler asks; with `local` it is a file in the data folder, which it alone opens.
+    """The store that the autoscaler queries. With `local`, a file in the data folder that only the autoscaler opens.
 
     Raises:
         InvalidRequest: as `open_metric_sink`.
-        Unavailable, OutOfSpace: the file cannot be opened or made.
+        Unavailable, OutOfSpace: the file cannot be opened or created.
     """
     if is_cloudwatch(setting):
         return _open_cloudwatch(setting, pool, clock)
@@ -61,4 +61,4 @@ def _open_cloudwatch(setting: str, pool: str, clock: Callable[[], float]) -> Met
 
 def _check_local(setting: str) -> None:
     if setting != "local":
-        raise InvalidRequest("The metrics setting is local or cloudwatch://NAMESPACE.")
+        raise InvalidRequest("The metrics setting must be local or cloudwatch://NAMESPACE.")

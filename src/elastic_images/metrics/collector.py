@@ -1,4 +1,4 @@
-"""Turns running totals into samples: what was counted since the last one."""
+"""Turns running totals into samples of what was counted since the last one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from elastic_images.metrics.sample import Kind, Sample
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Who counts: the member's id, what it is, and a node's slot."""
+    """The process that counts: its member id, its kind, and a node's slot."""
 
     source: str
     kind: Kind
@@ -20,13 +20,13 @@ class Origin:
 
 
 class Collector:
-    """Gives one sample after another. It is not safe for concurrent access.
+    """Produces samples. Not safe for concurrent access.
 
-    What was counted before it was made, at the time `now`, is left out.
+    Anything counted before its creation, at time `now`, is left out.
     """
 
     def __init__(self, read: Callable[[], Mapping[str, Number]], origin: Origin, now: float) -> None:
-        """`read` gives totals and gauges by the names of `definitions`, as `Counters.read` does."""
+        """`read` returns totals and gauges by their names in `definitions`, like `Counters.read`."""
         self._read = read
         self._origin = origin
         self._run = uuid.uuid4().hex
@@ -35,7 +35,7 @@ class Collector:
         self._last_at = now
 
     def collect(self, now: float) -> Sample:
-        """The sample that ends `now`. A clock that was set back gives a sample of no length, never a negative one."""
+        """The sample that ends `now`. If the clock was set back, it has zero length, never a negative one."""
         figures = dict(self._read())
         started_at, before = min(self._last_at, now), self._before
         self._before, self._last_at = figures, now

@@ -1,8 +1,8 @@
-"""Counters for the hot path, exact and without a lock for each increment.
+"""Counters for the hot path: exact, and without a lock per increment.
 
-`itertools.count` is advanced by one call into C, which holds the GIL throughout: no increment is lost, whatever the
-threads do. Measured with timeit on CPython 3.11: 30 ns for `increment()`, against 50 ns for a cell of each thread's own
-and 155 ns for an integer behind a lock. (Builds without the GIL need CPython 3.14, where `count` locks itself.)
+`itertools.count` advances in one C call that holds the GIL, so no increment is lost between threads. Measured with
+timeit on CPython 3.11: 30 ns for `increment()`, against 50 ns for a cell per thread and 155 ns for an integer behind a
+lock. (Builds without the GIL need CPython 3.14, where `count` has its own lock.)
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ class Counter:
         self._reads = 0
         self._added = 0
         self.increment: Callable[[], int] = self._count.__next__
-        """Add one, without a lock. What it gives means nothing."""
+        """Add one, without a lock. The return value means nothing."""
 
     def add(self, amount: int) -> None:
-        """Add `amount`, zero or more, under a lock."""
+        """Add `amount`, which must not be negative, under a lock."""
         with self._lock:
             self._added += amount
 
     @property
     def value(self) -> int:
-        """How much was added so far."""
-        # Looking at a count advances it: what the looks themselves added is known, and taken off.
+        """The total so far."""
+        # Reading a count advances it, so subtract the number of reads.
         with self._lock:
             value = next(self._count) - self._reads
             self._reads += 1
@@ -47,8 +47,8 @@ class Counter:
 class Counters:
     """All figures of one process, by their names in `definitions`. Safe to share between threads.
 
-    A read counts for the pool by one increment alone, of `hits`, `misses` or `bypasses`: `read` derives `requests`
-    from them and adds the bypasses to the misses, so that at every moment the figures fit together.
+    Each read of an image increments exactly one of `hits`, `misses` and `bypasses`. `Counters.read` adds bypasses to
+    misses and derives `requests`, so the figures are consistent at every moment.
     """
 
     def __init__(self) -> None:
@@ -57,10 +57,10 @@ class Counters:
         self._followed: list[Callable[[], Mapping[str, object]]] = []
 
     def counter(self, name: str) -> Counter:
-        """The counter of that name, made on first use. Look it up once, not for each request.
+        """The counter with this name, created on first use. Look it up once, not for each request.
 
         Raises:
-            ValueError: `definitions` has no such counter, or it is derived.
+            ValueError: `definitions` has no such counter, or it is a derived one.
         """
         definition = DEFINITIONS.get(name)
         if definition is None or definition.kind != "counter" or name == "requests":
@@ -69,16 +69,16 @@ class Counters:
             return self._counters.setdefault(name, Counter())
 
     def follow(self, read: Callable[[], Mapping[str, object]]) -> None:
-        """Take figures from elsewhere whenever they are asked for: gauges, and totals that somebody else counts.
+        """Include figures that are counted elsewhere, and gauges.
 
-        `read` gives numbers by name, such as `CoherentCache.statistics`; what `definitions` does not know is left
-        out. It is called from any thread, a few times a minute, and must be quick.
+        `read` returns numbers by name, like `CoherentCache.statistics`; names that are not in `definitions` are
+        ignored. It is called from any thread, a few times a minute, and must be fast.
         """
         with self._lock:
             self._followed.append(read)
 
     def read(self) -> dict[str, Number]:
-        """Every figure now, by name: totals since the start of the process, and gauges."""
+        """The current figures by name: totals since the process started, and gauges."""
         with self._lock:
             counters, followed = list(self._counters.items()), list(self._followed)
         figures: dict[str, Number] = {name: counter.value for name, counter in counters}

@@ -1,7 +1,6 @@
-"""Every figure there is: its name here, its name for Prometheus, and what it means.
+"""The table of all figures: name, Prometheus name and meaning.
 
-A counter or gauge that is not in this table cannot be made, and README.md lists the table (a test compares them), so
-that no figure is without its documentation.
+Counters and gauges outside this table cannot be created. A test compares it with README.md.
 """
 
 from __future__ import annotations
@@ -19,13 +18,13 @@ class Definition:
     name: str
     kind: Literal["counter", "gauge"]
     family: str
-    """The name for Prometheus, with its unit and without the `_total` that a counter gets there."""
+    """The Prometheus name, including its unit, without the `_total` of counters."""
     text: str
     """The HELP text."""
 
     @property
     def exposed(self) -> str:
-        """The name as `/metrics` shows it."""
+        """The name on `/metrics`."""
         return f"{self.family}_total" if self.kind == "counter" else self.family
 
 
@@ -75,4 +74,4 @@ _ALL = (
 )
 
 DEFINITIONS: Mapping[str, Definition] = MappingProxyType({definition.name: definition for definition in _ALL})
-"""By name, in the order in which they are shown."""
+"""By name, in display order."""

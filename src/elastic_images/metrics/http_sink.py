@@ -1,4 +1,4 @@
-"""Publishes to the autoscaler, which keeps the metrics of all processes of the system."""
+"""Publishes to the autoscaler, which stores the metrics of all processes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from elastic_images.metrics.sample import Sample, batch_to_json
 
 
 class HttpMetricSink:
-    """A `MetricSink` behind the autoscaler's `POST /internal/metrics`. Safe to share between threads."""
+    """A `MetricSink` that sends to the autoscaler's `POST /internal/metrics`. Safe to share between threads."""
 
     def __init__(self, http: InternalClient, autoscaler_url: str, *, timeout_seconds: float = 2.0) -> None:
         self._http = http

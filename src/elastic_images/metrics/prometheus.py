@@ -1,4 +1,4 @@
-"""The figures of a process as `/metrics` shows them, in a registry of its own."""
+"""Exposes a process's figures on `/metrics`, in a registry of its own."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from elastic_images.metrics.definitions import DEFINITIONS
 
 
 def registry_for(app: str, counters: Counters, *, version: str, source: str = "") -> CollectorRegistry:
-    """A registry for `base_app(..., registry=...)`, nothing in it shared with another.
+    """A separate registry for `base_app(..., registry=...)`.
 
-    It shows what `counters` knows when it is asked, who counts (`app`, the member's id as `source`, the version), and
-    the process's own CPU time, memory and open files (on Linux).
+    It exposes the current `counters`, an info metric (app, member id as `source`, version), and, on Linux, the
+    process's CPU time, memory and open files.
     """
     registry = CollectorRegistry()
     registry.register(_CountersCollector(app, counters, version, source))
@@ -26,14 +26,14 @@ def registry_for(app: str, counters: Counters, *, version: str, source: str = ""
 
 
 class _CountersCollector(Collector):
-    """Reads the counters at each scrape; keeps nothing."""
+    """Reads the counters at each scrape."""
 
     def __init__(self, app: str, counters: Counters, version: str, source: str) -> None:
         self._counters = counters
         self._about = {"app": app, "source": source, "version": version}
 
     def collect(self) -> Iterator[Metric]:
-        """The families that this process has figures for."""
+        """The metric families that this process has figures for."""
         yield InfoMetricFamily("elastic_images", "Which app, which member, which version.", value=self._about)
         figures = self._counters.read()
         for definition in DEFINITIONS.values():

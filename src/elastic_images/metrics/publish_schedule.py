@@ -1,4 +1,4 @@
-"""When a process takes its samples. Pure."""
+"""When a process takes and publishes samples. Pure."""
 
 from __future__ import annotations
 
@@ -6,28 +6,28 @@ import math
 from dataclasses import dataclass
 
 _EARLY = 0.05
-"""The part of an interval by which a wait may end too early, so that a moment is not taken twice."""
+"""A wait may end early by this part of an interval without repeating a moment."""
 
 
 @dataclass(frozen=True, slots=True)
 class PublishSchedule:
-    """Every so many seconds, or at whole multiples of them by the clock: each sample is of one minute then."""
+    """At a fixed interval, or at its multiples by the clock, so that each sample covers one whole minute."""
 
     interval_seconds: float
     by_the_clock: bool = False
     first_retry_seconds: float | None = None
-    """What could not be published is tried again after so long, then after twice that and so on, up to half an
-    interval; None: along with the next sample."""
+    """Delay before the first retry. It doubles with each retry, up to half an interval. None: retry with the next
+    sample."""
 
     def until_next(self, now: float) -> float:
-        """Seconds until the next sample is taken, where one was taken `now` or never."""
+        """Seconds until the next sample, if one was just taken, or none yet."""
         if not self.by_the_clock:
             return self.interval_seconds
         passed = math.floor(now / self.interval_seconds + _EARLY)
         return (passed + 1) * self.interval_seconds - now
 
     def longest_retry(self, failures: int) -> float | None:
-        """The most seconds to wait before the next attempt, after so many that failed; None: no attempt by itself."""
+        """Longest wait, in seconds, before the next retry after this many failures; None: no separate retry."""
         if self.first_retry_seconds is None or failures < 1:
             return None
         return min(self.first_retry_seconds * 2.0 ** min(failures - 1, 32), self.interval_seconds / 2)

@@ -1,4 +1,4 @@
-"""Publishes a sample every few seconds, or every minute, from a thread of its own."""
+"""Publishes samples on a schedule, from its own thread."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from elastic_images.metrics.store import MetricSink
 _log = logging.getLogger(__name__)
 
 BACKLOG_SAMPLES = 600
-"""50 minutes of samples wait for an autoscaler that is down (it takes in none that is older than an hour), and ten
-hours of them for CloudWatch."""
+"""How many samples wait for a sink that is down: 50 minutes for the autoscaler, which rejects samples older than an
+hour, and ten hours for CloudWatch."""
 _BATCH_SAMPLES = 100
 _BEFORE_A_SAMPLE = 0.2
-"""No attempt is begun in this last part of an interval, so that the next sample is taken in time."""
+"""No retry starts in this last part of an interval, which could delay the next sample."""
 
 
 class Publisher:
-    """Takes the delta of `counters` on a schedule and publishes it; no request ever waits for it.
+    """Publishes what `counters` counted, on a schedule. Requests never wait for it.
 
-    While the sink does not answer, samples wait, the newest `BACKLOG_SAMPLES` of them. `start` and `stop` are called
-    once each, from one thread.
+    While the sink does not answer, the newest `BACKLOG_SAMPLES` samples wait. Call `start` and `stop` once each, from
+    one thread.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Publisher:
         wait: Callable[[float], bool] | None = None,
         random: Random | None = None,
     ) -> None:
-        """`wait` sleeps for so many seconds at most, and tells whether to stop."""
+        """`wait` sleeps for at most the given seconds, and returns whether to stop."""
         self._sink = sink
         self._clock = clock
         self._schedule = schedule
@@ -64,20 +64,20 @@ class Publisher:
         self._thread.start()
 
     def stop(self, timeout_seconds: float = 5.0) -> None:
-        """Publish what is left, in one attempt, and end the thread. Does nothing where it was never started."""
+        """Try once to publish what is left, and end the thread. Does nothing if it was never started."""
         self._stopping.set()
         if self._thread.ident is not None:
             self._thread.join(timeout_seconds)
 
     def publish_now(self) -> None:
-        """Take a sample and publish it with those that wait. For the thread, and for tests in its place."""
+        """Take a sample and publish it with those that wait. For the thread, or for tests without one."""
         if len(self._waiting) == BACKLOG_SAMPLES:
             self._dropped.increment()
         self._waiting.append(self._collector.collect(self._clock()))
         self.publish_waiting()
 
     def publish_waiting(self) -> None:
-        """Publish the samples that wait, the oldest first, until one attempt fails."""
+        """Publish the waiting samples, oldest first, until an attempt fails."""
         while self._waiting:
             batch = list(self._waiting)[:_BATCH_SAMPLES]
             if not self._publish(batch):
@@ -88,17 +88,17 @@ class Publisher:
     def _run(self) -> None:
         stopping = False
         while not stopping:
-            stopping = self._wait_for_the_next()
+            stopping = self._wait_for_next_sample()
             try:
                 self.publish_now()
-            except Exception:  # noqa: BLE001 - logged; the next sample has what this one should have had
-                _log.exception("no sample was taken")
+            except Exception:  # noqa: BLE001 - logged; the next sample includes what this one missed
+                _log.exception("taking a sample failed")
 
-    def _wait_for_the_next(self) -> bool:
-        """Until the next sample is due. What could not be published is tried again meanwhile."""
+    def _wait_for_next_sample(self) -> bool:
+        """Wait until the next sample is due, retrying meanwhile. Returns whether to stop."""
         remaining = self._schedule.until_next(self._clock())
         while (longest := self._schedule.longest_retry(self._failed_attempts)) is not None:
-            # Processes that failed together do not come back together.
+            # Random, so that processes that failed together do not retry together.
             pause = self._random.uniform(longest / 2, longest)
             if remaining - pause < _BEFORE_A_SAMPLE * self._schedule.interval_seconds:
                 break
@@ -110,21 +110,21 @@ class Publisher:
         return self._wait(max(0.0, remaining))
 
     def _publish(self, batch: list[Sample]) -> bool:
-        """Whether the batch is off our hands."""
+        """Whether the batch needs no further attempt."""
         try:
             self._sink.publish(batch)
         except InvalidRequest as error:
-            # Sending it again would get the same answer, and hold up all that come after it.
+            # A retry would be refused too, and delay the samples behind it.
             self._dropped.add(len(batch))
-            _log.warning("samples were refused: %s", error)
+            _log.warning("%d samples refused: %s", len(batch), error)
         except ElasticImagesError as error:
             self._failures.increment()
-            # At an orderly stop of the whole system, who would take them in may be gone before us.
+            # When the whole system stops, the sink may stop before us.
             if not self._failed_attempts and not self._stopping.is_set():
-                _log.warning("samples wait to be published: %s", error)
+                _log.warning("publishing failed, samples wait: %s", error)
             self._failed_attempts += 1
             return False
         if self._failed_attempts:
-            _log.info("samples are published again")
+            _log.info("publishing works again")
         self._failed_attempts = 0
         return True

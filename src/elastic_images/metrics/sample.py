@@ -1,11 +1,11 @@
-"""A sample: what one process counted between two moments. A value, with its JSON both ways."""
+"""A sample: what one process counted between two moments, and its JSON form."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal, cast
+from typing import Any, Literal, TypedDict, cast
 
 from elastic_images.core.assignment import MAX_NODES
 from elastic_images.core.errors import InvalidRequest
@@ -20,12 +20,12 @@ _LATEST_TIME = 1e11
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Counts are of the time after `started_at` up to `ended_at` (seconds since the epoch), gauges of its end."""
+    """Counts from `started_at` to `ended_at` (seconds since the epoch), and gauges at `ended_at`."""
 
     id: str
-    """Unique: a sample that is published twice counts once."""
+    """Unique: a sample published twice counts once."""
     source: str
-    """`node-<slot>` or `web-<number>-<random>`, the member's id."""
+    """The member id: `node-<slot>` or `web-<number>-<random>`."""
     kind: Kind
     slot: int | None
     started_at: float
@@ -39,37 +39,43 @@ class Sample:
     used_bytes: int = 0
     capacity_bytes: int = 0
 
-    def to_json(self) -> dict[str, Any]:
-        """As plain JSON values; `from_json` reads it back."""
+    def to_json(self) -> dict[str, str | float | None]:
+        """As plain JSON values, for `from_json`."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, value: object) -> Sample:
-        """Read what `to_json` gave, from a process that may not be of our version.
+        """Parse the result of `to_json`, possibly from a process of another version.
 
         Raises:
-            InvalidRequest: a field is missing, unknown or makes no sense.
+            InvalidRequest: a field is missing, unknown or invalid.
         """
         if not isinstance(value, Mapping) or value.keys() != _CHECKS.keys():
-            raise InvalidRequest(f"A sample has the fields {', '.join(_CHECKS)}, and no others.")
+            raise InvalidRequest(f"A sample must have exactly the fields {', '.join(_CHECKS)}.")
         for name, is_right in _CHECKS.items():
             if not is_right(value[name]):
-                raise InvalidRequest(f"The sample's {name} makes no sense.")
+                raise InvalidRequest(f"The sample's {name} is invalid.")
         if value["ended_at"] < value["started_at"]:
             raise InvalidRequest("The sample ends before it starts.")
         return cls(**cast("dict[str, Any]", value))
 
 
-def batch_to_json(samples: Sequence[Sample]) -> dict[str, Any]:
+class SampleBatch(TypedDict):
+    """The body of `POST /internal/metrics`."""
+
+    samples: list[dict[str, str | float | None]]
+
+
+def batch_to_json(samples: Sequence[Sample]) -> SampleBatch:
     """The body of `POST /internal/metrics`."""
     return {"samples": [sample.to_json() for sample in samples]}
 
 
 def batch_from_json(value: object) -> list[Sample]:
-    """The samples in the body of `POST /internal/metrics`. Raises InvalidRequest: no batch, or one bad sample."""
+    """The samples in the body of `POST /internal/metrics`. Raises InvalidRequest if it or a sample is invalid."""
     found = value.get("samples") if isinstance(value, Mapping) else None
     if not isinstance(found, list) or len(found) > MAX_SAMPLES_IN_A_BATCH:
-        raise InvalidRequest(f'A batch is {{"samples": [...]}} with at most {MAX_SAMPLES_IN_A_BATCH} samples.')
+        raise InvalidRequest(f'A batch must be {{"samples": [...]}} with at most {MAX_SAMPLES_IN_A_BATCH} samples.')
     return [Sample.from_json(sample) for sample in found]
 
 

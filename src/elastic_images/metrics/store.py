@@ -1,4 +1,4 @@
-"""The seam: where samples go, and what can be asked about them."""
+"""The interfaces of all backends, `MetricSink` and `MetricStore`, and the values they return."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ MAX_MINUTES = 30 * 24 * 60
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """A figure over time, oldest point first, without holes between the points.
+    """A figure over time, oldest point first, with a point for every step.
 
-    A point is the start of its step (seconds since the epoch) and the value over the step: counts are summed over
-    time and sources, gauges are the last of each source in the step, summed over sources, `nodes` is how many nodes
-    reported. None is a gap: nobody reported or, for a rate, nothing was asked for. The last step is the one under way.
+    A point is the start of its step (seconds since the epoch) and the value over the step. Counts are summed over time
+    and sources; gauges are the last of each source in the step, summed over sources; `nodes` is how many nodes
+    reported. None is a gap: no source reported or, for a rate, there were no requests. The last step is in progress.
     """
 
     name: str
@@ -47,13 +47,13 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """What was counted over the last seconds, by all sources together."""
+    """Counts over a window, of all sources together."""
 
     requests: int
     hits: int
     misses: int
     sources: tuple[str, ...]
-    """Who reported in the window."""
+    """The sources that reported in the window."""
 
     @property
     def miss_rate(self) -> float | None:
@@ -66,7 +66,7 @@ class Rate:
         return self.hits / self.requests if self.requests else None
 
     def missing(self, expected: Iterable[str]) -> tuple[str, ...]:
-        """Those of `expected` that did not report in the window."""
+        """The `expected` sources that did not report in the window."""
         return tuple(sorted(set(expected) - set(self.sources)))
 
     def to_json(self) -> RateDocument:
@@ -83,61 +83,61 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """What was counted between two moments, for a decision."""
+    """Counts between two moments, for a decision."""
 
     started_at: float
-    """Nothing in it was counted before this."""
+    """Nothing was counted before this."""
     ended_at: float
     rate: Rate
     web_reports: int | None = None
-    """How many reports of web processes are in it, where the store does not tell these apart; None where it does."""
+    """The number of web processes that reported; None if the store tells web processes apart."""
 
 
 class MetricSink(Protocol):
     """Where samples go."""
 
     def publish(self, samples: Sequence[Sample]) -> None:
-        """Take the samples in; those that were taken in before change nothing. Safe to share between threads.
+        """Store the samples; those already stored change nothing. Safe to share between threads.
 
         Raises:
-            Unavailable: none is known to be taken in; the same batch may be sent again.
-            InvalidRequest: they make no sense and never will.
+            Unavailable: it is not known whether any were stored; the same batch may be sent again.
+            InvalidRequest: they are invalid, and always will be.
         """
 
 
 class MetricStore(MetricSink, Protocol):
-    """A sink that can be asked. Safe to share between threads. Times are seconds since the epoch.
+    """A sink that can be queried. Safe to share between threads. Times are seconds since the epoch.
 
-    How fine the answers are is the store's own affair. The local one knows each sample, and each process by its id.
-    CloudWatch knows minutes, and web processes together, as the source `web`: there a rate and a window are of whole
-    minutes that are over, a figure of all sources is one that at least one of them reported, and two batches of one
-    source in the same minute give the mean of their gauges.
+    The resolution depends on the store. The local store knows each sample, and each process by its id. CloudWatch knows
+    minutes, and all web processes as one source, `web`: there, rates and windows cover whole past minutes, a figure of
+    all sources exists if at least one reported, and two batches of a source in one minute give the mean of their
+    gauges.
 
     Every method raises Unavailable while the store cannot be reached.
     """
 
     def series(self, name: str, minutes: int, now: float, source: str | None = None) -> Series:
-        """The figure `name` (of `SERIES_NAMES`) over the last minutes, of all sources or of one.
+        """The figure `name` (of `SERIES_NAMES`) over the last minutes, for all sources or one.
 
         Raises:
-            InvalidRequest: no such name, or minutes beyond 1 to `MAX_MINUTES`.
+            InvalidRequest: an unknown name, or minutes outside 1 to `MAX_MINUTES`.
         """
 
     def rate(self, window_seconds: float, now: float) -> Rate:
         """Hits and misses of the samples that ended within the last `window_seconds` (1 to 3600).
 
         Raises:
-            InvalidRequest: another window.
+            InvalidRequest: the window is out of range.
         """
 
     def windows(self, window_seconds: float, now: float, sources: Collection[str]) -> Sequence[Window]:
-        """What may be decided by, the newest first: one window that ends now, or several where figures come late.
+        """Windows to base a decision on, newest first: one that ends now, or several if figures arrive late.
 
-        `sources` are the nodes that matter; what others reported may be left out.
+        `sources` are the nodes of interest; reports of others may be left out.
 
         Raises:
-            InvalidRequest: another window.
+            InvalidRequest: the window is out of range.
         """
 
     def close(self) -> None:
-        """Let go of files and connections; not used afterwards."""
+        """Release files and connections. Not used afterwards."""

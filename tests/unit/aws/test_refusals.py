@@ -18,8 +18,8 @@ REFUSALS = [
     ("RequestExpired", "does not accept requests from this machine, whose clock is wrong"),
     ("AccessDenied", "does not allow {} to these credentials"),
     ("AccessDeniedException", "does not allow {} to these credentials"),
-    ("ThrottledException", "is asked too often in this account"),
-    ("RequestLimitExceeded", "is asked too often in this account"),
+    ("ThrottledException", "throttles this account"),
+    ("RequestLimitExceeded", "throttles this account"),
 ]
 
 

@@ -17,12 +17,12 @@ from elastic_images.metrics.local.store import LocalMetricStore
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ("cloudwatch://", "Metrics in CloudWatch are set as cloudwatch://NAMESPACE"),
-        ("cloudwatch://AWS/EC2", "does not begin with AWS/"),
-        ("cloudwatch://Mine?region=eu", "Region and credentials are found by boto3"),
-        ("cloudwatch://user:secret@Mine", "Metrics in CloudWatch are set as"),
-        ("cloudwatch://" + 256 * "x", "Metrics in CloudWatch are set as"),
-        ("file:///tmp", "The metrics setting is local or cloudwatch://NAMESPACE."),
+        ("cloudwatch://", "Metrics in CloudWatch need cloudwatch://NAMESPACE"),
+        ("cloudwatch://AWS/EC2", "does not start with AWS/"),
+        ("cloudwatch://Mine?region=eu", "boto3 finds the region and credentials"),
+        ("cloudwatch://user:secret@Mine", "Metrics in CloudWatch need"),
+        ("cloudwatch://" + 256 * "x", "Metrics in CloudWatch need"),
+        ("file:///tmp", "The metrics setting must be local or cloudwatch://NAMESPACE."),
     ],
 )
 def test_other_settings_are_refused(setting: str, message: str, tmp_path: Path) -> None:

@@ -66,11 +66,11 @@ def test_missing_and_unknown_fields_are_refused() -> None:
     del incomplete["hits"]
     values: list[object] = [incomplete, GOOD.to_json() | {"more": 1}, [], None, "sample"]
     for value in values:
-        with pytest.raises(InvalidRequest, match="A sample has the fields"):
+        with pytest.raises(InvalidRequest, match="A sample must have exactly the fields"):
             Sample.from_json(value)
 
 
 @pytest.mark.parametrize("body", [None, [], {}, {"samples": {}}, {"samples": [1] * (MAX_SAMPLES_IN_A_BATCH + 1)}])
 def test_what_is_no_batch_is_refused(body: Any) -> None:
-    with pytest.raises(InvalidRequest, match="A batch is"):
+    with pytest.raises(InvalidRequest, match="A batch must be"):
         batch_from_json(body)

@@ -1,4 +1,4 @@
-"""Which alarms a pool has in CloudWatch. Pure."""
+"""A pool's alarms in CloudWatch. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SILENT_MINUTES = 5
 MISSING_MINUTES = 15
 BYPASSING_MINUTES = 5
 FEW_READS = 60
-"""Reads in a minute: with fewer of them a miss rate says little, and fewer bypasses are no trouble."""
+"""Reads per minute. Below this, a miss rate means little, and bypasses are no problem."""
 DEFAULT_MISS_RATE = 0.5
 NAMES = ("silent", "miss-rate", "bypasses")
 
@@ -22,7 +22,7 @@ def alarm_names(location: Location) -> list[str]:
 
 
 def alarms(location: Location, miss_rate: float = DEFAULT_MISS_RATE) -> list[dict[str, Any]]:
-    """What `PutMetricAlarm` is given for each alarm, without whom it tells."""
+    """The arguments of `PutMetricAlarm` for each alarm, without its topics."""
     silent, missing, bypassing = alarm_names(location)
     return [
         {

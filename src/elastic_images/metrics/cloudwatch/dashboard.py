@@ -1,4 +1,4 @@
-"""What the CloudWatch dashboard of a pool shows. Pure."""
+"""A pool's dashboard in CloudWatch. Pure."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _PERIOD_SECONDS = 60
 
 
 def dashboard(location: Location, region: str) -> dict[str, Any]:
-    """The dashboard's body: a widget for each chart, three in a row."""
+    """The dashboard's body: one widget per chart, three to a row."""
     charts = [
-        ("Reads a minute", True, _of_pool(location)),
+        ("Reads per minute", True, _of_pool(location)),
         ("Miss rate", False, _miss_rate(location)),
         ("Nodes that reported", False, _nodes(location)),
         ("Hits by slot", True, _by_slot(location, HITS, "Sum")),
         ("Misses by slot", True, _by_slot(location, MISSES, "Sum")),
-        ("Reads past the pool", False, [_metric(location, BYPASSES, WEB, label="bypasses", stat="Sum")]),
+        ("Bypasses", False, [_metric(location, BYPASSES, WEB, label="bypasses", stat="Sum")]),
         ("Images in memory", True, _held(location, ITEMS)),
         ("Bytes in memory", True, _held(location, BYTES)),
         ("Evictions by slot", True, _by_slot(location, EVICTIONS, "Sum")),

@@ -1,4 +1,4 @@
-"""What CloudWatch says when it fails, and what that is for us. Knows no library."""
+"""CloudWatch's errors, and how they become ours. Knows no library."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Trouble(Exception):
 def as_ours(trouble: Trouble) -> ElasticImagesError:
     """The error that a caller sees. No text of a library's is in it."""
     if trouble.code in _BAD_VALUES:
-        return InvalidRequest(f"CloudWatch does not take what {trouble.operation} was given ({trouble.code}).")
+        return InvalidRequest(f"CloudWatch rejected the arguments of {trouble.operation} ({trouble.code}).")
     return Unavailable(f"CloudWatch {_what(trouble)}.")
 
 

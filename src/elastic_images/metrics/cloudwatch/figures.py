@@ -1,8 +1,8 @@
-"""Which figures are in CloudWatch, how they are named there, and how samples become statistic sets. Pure.
+"""The figures in CloudWatch, their names there, and how samples become statistic sets. Pure.
 
 Every series costs money, so only what is read is published: by slot, which is a node's number or `web` for all web
-processes together, and hits and misses once more for the whole pool, since an alarm's formula takes few figures. A
-set is one report: its sample count is 1, so that in CloudWatch the sample count says how many processes reported.
+processes together; hits and misses also for the whole pool, because an alarm's formula takes few metrics. A set is one
+report with a sample count of 1, so the sample count in CloudWatch is the number of processes that reported.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from elastic_images.metrics.sample import Sample
 
 MINUTE_SECONDS = 60
 WEB = "web"
-"""The slot, and the source, of all web processes."""
+"""Slot and source of all web processes."""
 SLOTS = (*(str(slot) for slot in range(MAX_NODES)), WEB)
 HITS, MISSES, BYPASSES, EVICTIONS, ITEMS, BYTES = "Hits", "Misses", "Bypasses", "Evictions", "Items", "Bytes"
 DOCTOR = "Doctor"
-"""What `doctor` publishes to see whether it may. Nothing reads it."""
+"""Published by `doctor` to test its permission. Nothing reads it."""
 FIGURES: Mapping[str, str] = {
     HITS: "hits",
     MISSES: "misses",
@@ -32,14 +32,14 @@ FIGURES: Mapping[str, str] = {
     ITEMS: "items",
     BYTES: "used_bytes",
 }
-"""The name in CloudWatch, and the field of a sample."""
+"""From names in CloudWatch to fields of `Sample`."""
 _GAUGES = frozenset({ITEMS, BYTES})
 _OF_WEB_ONLY = frozenset({BYPASSES})
 _OF_THE_WHOLE_POOL = frozenset({HITS, MISSES})
 
 
 def slot_of(source: str) -> str | None:
-    """Where a source's figures are; None where they are nowhere."""
+    """The slot that holds a source's figures; None if there is none."""
     kind, _, rest = source.partition("-")
     if kind == "node" and rest in SLOTS[:MAX_NODES]:
         return rest
@@ -52,17 +52,17 @@ def source_of(slot: str) -> str:
 
 
 def minute_of(sample: Sample) -> int:
-    """The start of the minute in which the middle of a sample is: it may be taken a moment too early or too late."""
+    """The start of the minute that contains the sample's midpoint: samples may be taken a little early or late."""
     return math.floor((sample.started_at + sample.ended_at) / 2 / MINUTE_SECONDS) * MINUTE_SECONDS
 
 
 def metric_data(samples: Iterable[Sample], location: Location) -> list[dict[str, Any]]:
-    """The `MetricData` for these samples: one report for each source and minute."""
+    """The `MetricData` for these samples: one report per source and minute."""
     return [datum for report in _reports(samples) for datum in _data(report, location)]
 
 
 def _reports(samples: Iterable[Sample]) -> Sequence[Sample]:
-    """The samples of one source in one minute become one: counts are summed, gauges are the last."""
+    """Merge the samples of a source in one minute: sum counts, keep the last gauges."""
     found: dict[tuple[int, str], Sample] = {}
     for sample in sorted(samples, key=lambda sample: sample.ended_at):
         report = (minute_of(sample), sample.source)
@@ -75,7 +75,7 @@ def _with(before: Sample, sample: Sample) -> Sample:
     sums = {
         field: getattr(before, field) + getattr(sample, field) for name, field in FIGURES.items() if name not in _GAUGES
     }
-    # It stays in the minute that it is of.
+    # Keep the times of the first, so that the minute does not change.
     return replace(sample, started_at=before.started_at, ended_at=before.ended_at, **sums)
 
 
@@ -84,7 +84,7 @@ def _data(report: Sample, location: Location) -> list[dict[str, Any]]:
     return [
         datum(name, location.dimensions(of), minute_of(report), getattr(report, field))
         for name, field in FIGURES.items()
-        if slot == WEB or name not in _OF_WEB_ONLY  # a node never goes past the pool
+        if slot == WEB or name not in _OF_WEB_ONLY  # only web bypasses the pool
         for of in ((slot, None) if name in _OF_THE_WHOLE_POOL else (slot,))
     ]
 

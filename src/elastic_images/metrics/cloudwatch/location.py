@@ -1,4 +1,4 @@
-"""Where in CloudWatch a system's figures are."""
+"""Where a system's metrics are in CloudWatch."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ _LONGEST_NAMESPACE = 255
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """A namespace, and the pool in it."""
+    """A namespace and a pool in it."""
 
     namespace: str
     pool: str
 
     @property
     def name(self) -> str:
-        """For what is made for it: a dashboard, alarms."""
+        """Prefix for the names of its dashboard and alarms."""
         return re.sub(r"[^A-Za-z0-9_-]", "-", f"{self.namespace}-{self.pool}")
 
     def dimensions(self, slot: str | None) -> list[dict[str, str]]:
-        """Of the series of one slot, or of the whole pool."""
+        """The dimensions of a slot's series, or of the whole pool's."""
         found = [{"Name": "Pool", "Value": self.pool}]
         return found if slot is None else [*found, {"Name": "Slot", "Value": slot}]
 
@@ -36,15 +36,15 @@ def is_cloudwatch(setting: str) -> bool:
 
 
 def location_of(setting: str, pool: str) -> Location:
-    """What `cloudwatch://NAMESPACE` and the pool's name say.
+    """Parse `cloudwatch://NAMESPACE`.
 
     Raises:
-        InvalidRequest: the setting is no such URL.
+        InvalidRequest: the setting is not such a URL.
     """
     namespace = setting[len(_SCHEME) :] if is_cloudwatch(setting) else ""
     if len(namespace) > _LONGEST_NAMESPACE or not _NAMESPACE.fullmatch(namespace):
         raise InvalidRequest(
-            "Metrics in CloudWatch are set as cloudwatch://NAMESPACE: a name of letters, digits and . _ - /, which "
-            "does not begin with AWS/. Region and credentials are found by boto3."
+            "Metrics in CloudWatch need cloudwatch://NAMESPACE, where NAMESPACE has letters, digits and . _ - / and "
+            "does not start with AWS/. boto3 finds the region and credentials."
         )
     return Location(namespace, pool)

@@ -1,4 +1,4 @@
-"""Makes, changes and deletes a pool's dashboard and alarms in CloudWatch. What is as it should be is left alone."""
+"""Creates, updates and deletes a pool's dashboard and alarms in CloudWatch. Leaves unchanged ones alone."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Outcome = Literal["made", "changed", "unchanged", "deleted", "absent"]
 
 @dataclass(frozen=True, slots=True)
 class Provisioned:
-    """What became of one dashboard or alarm."""
+    """The result for one dashboard or alarm."""
 
     kind: Literal["dashboard", "alarm"]
     name: str
@@ -28,13 +28,13 @@ class Provisioned:
 
 
 class Provisioner:
-    """The changes. Every method raises Unavailable or InvalidRequest; repeated, it goes on where it stopped."""
+    """Makes the changes. Every method may raise Unavailable or InvalidRequest; call it again to resume."""
 
     def __init__(self, service: CloudWatchService) -> None:
         self._service = service
 
     def keep_dashboard(self, name: str, body: Mapping[str, Any]) -> Provisioned:
-        """Make the dashboard, or make it as it should be."""
+        """Create or update the dashboard."""
         with _our_errors():
             kept = self._dashboard(name)
             if kept == body:
@@ -43,7 +43,7 @@ class Provisioner:
             return Provisioned("dashboard", name, "made" if kept is None else "changed")
 
     def delete_dashboard(self, name: str) -> Provisioned:
-        """Delete it where it is there."""
+        """Delete the dashboard, if it exists."""
         with _our_errors():
             if self._dashboard(name) is None:
                 return Provisioned("dashboard", name, "absent")
@@ -51,13 +51,13 @@ class Provisioner:
             return Provisioned("dashboard", name, "deleted")
 
     def keep_alarms(self, wanted: Sequence[Mapping[str, Any]], notify: Sequence[str] | None) -> list[Provisioned]:
-        """Make the alarms as they should be. `notify` are the topics they tell; None leaves those that they have."""
+        """Create or update the alarms. `notify` are their topics; None keeps those they have."""
         with _our_errors():
             kept = self._alarms([alarm["AlarmName"] for alarm in wanted])
             return [self._keep_alarm(alarm, kept.get(alarm["AlarmName"]), notify) for alarm in wanted]
 
     def delete_alarms(self, names: Sequence[str]) -> list[Provisioned]:
-        """Delete those that are there."""
+        """Delete those that exist."""
         with _our_errors():
             kept = self._alarms(names)
             if kept:
@@ -92,7 +92,7 @@ class Provisioner:
 
 
 def _is_within(wanted: Any, found: Any) -> bool:
-    """Whether `found` is as wanted, and perhaps tells more."""
+    """Whether `found` has everything in `wanted`; it may have more."""
     if isinstance(wanted, Mapping):
         return isinstance(found, Mapping) and all(_is_within(value, found.get(key)) for key, value in wanted.items())
     if isinstance(wanted, list):

@@ -1,4 +1,4 @@
-"""Reads figures from CloudWatch: in few calls, each answer kept for a while, and with rests while it fails."""
+"""Reads figures from CloudWatch: few calls, cached answers, and a backoff while it fails."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ KEPT_SECONDS = 30.0
 QUERIES_IN_A_CALL = 500
 _MOST_PAGES = 100
 _ANSWERS_KEPT = 64
-_FIRST_REST_SECONDS = 5.0
-_LONGEST_REST_SECONDS = 60.0
+_FIRST_BACKOFF_SECONDS = 5.0
+_LONGEST_BACKOFF_SECONDS = 60.0
 
 
 class CloudWatchService(Protocol):
     """The service. Safe to share between threads."""
 
     def call(self, operation: str, **arguments: Any) -> dict[str, Any]:
-        """One request, by the service's names: `call("GetMetricData", MetricDataQueries=...)`. Raises Trouble."""
+        """Make one request, in the service's terms: `call("GetMetricData", MetricDataQueries=...)`. Raises Trouble."""
 
     def close(self) -> None:
-        """Let go of the connections."""
+        """Release the connections."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +45,15 @@ class Query:
 
 
 Answer = Mapping[Query, Mapping[int, float]]
-"""For each query the steps that have a value, by their start."""
+"""For each query, its values by the start of their step."""
 _Key = tuple[tuple[Query, ...], int, int, int]
 
 
 class FigureReader:
-    """Asks CloudWatch for figures. Safe to share between threads; one asks at a time, the others wait for its answer.
+    """Queries CloudWatch. Safe to share between threads; one queries at a time, and the others wait.
 
-    An answer is kept for `kept_seconds`. Where CloudWatch fails, nobody asks for some seconds, growing to a minute, and
-    everyone is told at once: who draws ten charts must not wait for it ten times.
+    Answers are cached for `kept_seconds`. After a failure, calls fail at once for some seconds, growing to a minute:
+    a page with ten charts must not wait ten times.
     """
 
     def __init__(
@@ -70,15 +70,15 @@ class FigureReader:
         self._clock = clock
         self._asking = threading.Lock()
         self._answers: OrderedDict[_Key, tuple[float, Answer]] = OrderedDict()
-        self._rest_seconds = 0.0
-        self._resting_until = 0.0
+        self._backoff_seconds = 0.0
+        self._backoff_until = 0.0
         self._failure = ""
 
     def read(self, queries: Sequence[Query], first: int, end: int, step_seconds: int) -> Answer:
-        """The values of the steps that start from `first` on and before `end` (seconds since the epoch, whole steps).
+        """The values of the steps from `first` up to `end`, exclusive (seconds since the epoch, whole steps).
 
         Raises:
-            Unavailable: CloudWatch does not answer, refuses, or gave less than all.
+            Unavailable: CloudWatch does not answer, refuses, or answers incompletely.
         """
         key = (tuple(queries), first, end, step_seconds)
         with self._asking:
@@ -86,13 +86,13 @@ class FigureReader:
             kept = self._answers.get(key)
             if kept is not None and now < kept[0] + self._kept_seconds:
                 return kept[1]
-            if now < self._resting_until:
-                raise Unavailable(self._failure, retry_after_seconds=max(1, round(self._resting_until - now)))
+            if now < self._backoff_until:
+                raise Unavailable(self._failure, retry_after_seconds=max(1, round(self._backoff_until - now)))
             try:
                 answer = self._ask(*key)
             except Trouble as trouble:
-                raise self._rest(trouble) from None
-            self._rest_seconds = 0.0
+                raise self._back_off(trouble) from None
+            self._backoff_seconds = 0.0
             self._keep(key, answer)
             return answer
 
@@ -102,12 +102,12 @@ class FigureReader:
         while len(self._answers) > _ANSWERS_KEPT:
             self._answers.popitem(last=False)
 
-    def _rest(self, trouble: Trouble) -> Unavailable:
-        self._rest_seconds = min(2 * self._rest_seconds or _FIRST_REST_SECONDS, _LONGEST_REST_SECONDS)
-        self._resting_until = self._clock() + self._rest_seconds
+    def _back_off(self, trouble: Trouble) -> Unavailable:
+        self._backoff_seconds = min(2 * self._backoff_seconds or _FIRST_BACKOFF_SECONDS, _LONGEST_BACKOFF_SECONDS)
+        self._backoff_until = self._clock() + self._backoff_seconds
         self._failure = str(as_ours(trouble))
-        _log.warning("no figures were read, and none will be for %.0f s: %s", self._rest_seconds, self._failure)
-        return Unavailable(self._failure, retry_after_seconds=round(self._rest_seconds))
+        _log.warning("reading metrics failed, backing off for %.0f s: %s", self._backoff_seconds, self._failure)
+        return Unavailable(self._failure, retry_after_seconds=round(self._backoff_seconds))
 
     def _ask(self, queries: tuple[Query, ...], first: int, end: int, step_seconds: int) -> Answer:
         found: dict[Query, dict[int, float]] = {query: {} for query in queries}

@@ -1,4 +1,4 @@
-"""Which statistics a series is made of, and how. Pure."""
+"""Builds series from CloudWatch statistics. Pure."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from elastic_images.metrics.cloudwatch.reader import Answer, Query
 
 
 def gauge_query(figure: str, slot: str) -> Query:
-    """A gauge: a node's mean over the step, and the sum of all web processes (`Steps.gauge` makes it a mean, too)."""
+    """A gauge: a node's mean over the step, or the sum of all web processes (which `Steps.gauge` turns into a mean)."""
     return Query(figure, slot, "Sum" if slot == WEB else "Average")
 
 
@@ -35,24 +35,24 @@ _WANTED: Mapping[str, tuple[Query, ...]] = {
 
 
 def wanted_by(name: str) -> tuple[Query, ...]:
-    """What must be asked for a series. Series that are shown together share their questions, and so the answers."""
+    """The queries for a series. Series that are shown together share queries, and so share cached answers."""
     return _WANTED.get(name, _READS)
 
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """What was found, and the slots that are looked at."""
+    """The answers to the queries, and the slots to include."""
 
     found: Answer
     slots: tuple[str, ...]
     step_seconds: int
 
     def total(self, figure: str, start: int) -> float | None:
-        """A count, over those who reported in the step; None where nobody did."""
+        """A count over the slots that reported in the step; None if none did."""
         return _sum([self._value(Query(figure, slot, "Sum"), start) for slot in self.slots])
 
     def gauge(self, figure: str, start: int) -> float | None:
-        """A gauge, summed over those who reported in the step; None where nobody did."""
+        """A gauge summed over the slots that reported in the step; None if none did."""
         minutes = self.step_seconds / MINUTE_SECONDS
         values = [
             None if value is None else value / (minutes if slot == WEB else 1)
@@ -62,7 +62,7 @@ class Steps:
         return _sum(values)
 
     def nodes(self, start: int) -> float | None:
-        """How many nodes reported; None where nobody did."""
+        """How many nodes reported; None if no slot did."""
         reported = [slot for slot in self.slots if self._value(Query(HITS, slot, "Sum"), start) is not None]
         return float(sum(slot != WEB for slot in reported)) if reported else None
 

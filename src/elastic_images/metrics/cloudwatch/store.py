@@ -1,4 +1,4 @@
-"""Metrics kept in CloudWatch: minutes for two days, quarters of an hour for 30 days, as the local store shows them."""
+"""Metrics in CloudWatch, shown like those of the local store: minutes for two days, quarters for 30 days."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ from elastic_images.metrics.store import MAX_MINUTES, SERIES_NAMES, Rate, Series
 _log = logging.getLogger(__name__)
 
 MINUTES_LATE = 3
-"""A minute that ended longer ago is too old to decide by."""
+"""Minutes that ended earlier are too old for a decision."""
 MOST_WINDOW_SECONDS = 3600
 _QUARTER_SECONDS = 900
 _MINUTES_SHOWN_SECONDS = 2 * 86_400
 _OLDEST_SECONDS = 14 * 86_400
 _MOST_AHEAD_SECONDS = 2 * 3600
-"""CloudWatch takes in nothing older or further ahead."""
+"""CloudWatch rejects anything older or further ahead."""
 _SAMPLES_IN_A_CALL = 125
-"""Each is eight figures at most, and a call takes a thousand."""
+"""Each has at most eight figures, and a call takes a thousand."""
 _IDS_KEPT = 10_000
 
 
 class CloudWatchMetricStore:
-    """A `MetricStore` in CloudWatch. Safe to share between threads; one publishes at a time, and one asks.
+    """A `MetricStore` in CloudWatch. Safe to share between threads; one publishes at a time, and one queries.
 
-    A sample is put at most once, since CloudWatch would count it twice: one whose request got no answer is taken to be
-    there. What is lost by that is a gap, and a gap is never taken for a zero.
+    CloudWatch would count a repeated sample twice, so each is sent at most once: after a request without an answer it
+    is assumed to be stored. If it was not, there is a gap, and a gap is never taken for zero.
     """
 
     def __init__(
@@ -57,13 +57,13 @@ class CloudWatchMetricStore:
         self._taken: OrderedDict[str, None] = OrderedDict()
 
     def publish(self, samples: Sequence[Sample]) -> None:
-        """See `MetricSink.publish`. One call for up to 125 samples; untimely ones are left out."""
+        """See `MetricSink.publish`. One call for up to 125 samples; drops those too old or in the future."""
         now = self._clock()
         with self._publishing:
             fresh = {sample.id: sample for sample in samples if sample.id not in self._taken}
             timely = [sample for sample in fresh.values() if _is_timely(sample, now)]
             if len(timely) < len(fresh):
-                _log.warning("%d samples were left out: their times are off", len(fresh) - len(timely))
+                _log.warning("%d samples dropped: their times are too old or in the future", len(fresh) - len(timely))
             for start in range(0, len(timely), _SAMPLES_IN_A_CALL):
                 self._put(timely[start : start + _SAMPLES_IN_A_CALL])
 
@@ -86,7 +86,7 @@ class CloudWatchMetricStore:
     def series(self, name: str, minutes: int, now: float, source: str | None = None) -> Series:
         """See `MetricStore.series`. Steps are minutes up to two days, quarters of an hour beyond."""
         if name not in SERIES_NAMES:
-            raise InvalidRequest(f"There is no figure {name[:40]!r}; the figures are {', '.join(SERIES_NAMES)}.")
+            raise InvalidRequest(f"Unknown figure {name[:40]!r}; choose from {', '.join(SERIES_NAMES)}.")
         if not 1 <= minutes <= MAX_MINUTES:
             raise InvalidRequest(f"minutes must be from 1 to {MAX_MINUTES}, not {minutes}.")
         span_seconds = minutes * MINUTE_SECONDS
@@ -102,17 +102,17 @@ class CloudWatchMetricStore:
         )
 
     def rate(self, window_seconds: float, now: float) -> Rate:
-        """See `MetricStore.rate`: over the newest of the last whole minutes in which most reported.
+        """See `MetricStore.rate`. Of the last whole minutes, uses the newest in which most sources reported.
 
-        Those in which fewer did may not have come whole yet.
+        Those with fewer sources may not be complete yet.
         """
         found = self._windows(window_seconds, now, SLOTS)
         return max(found, key=lambda window: (len(window.rate.sources), window.ended_at)).rate
 
     def windows(self, window_seconds: float, now: float, sources: Collection[str]) -> Sequence[Window]:
-        """See `MetricStore.windows`: whole minutes, one window for each of the last three that they may end with.
+        """See `MetricStore.windows`. Three windows of whole minutes, each ending a minute earlier than the one before.
 
-        A node is among the sources of a window where it reported in each of its minutes.
+        A node is a source of a window if it reported in each of its minutes.
         """
         slots = {slot for source in sources if (slot := slot_of(source)) is not None}
         return self._windows(window_seconds, now, (*sorted(slots - {WEB}), WEB))

@@ -1,4 +1,4 @@
-"""Whole minutes, to decide by. Pure."""
+"""Windows of whole minutes, for scaling decisions. Pure."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from elastic_images.metrics.cloudwatch.reader import Answer, Query
 from elastic_images.metrics.store import Rate, Window
 
 CLOCKS_SECONDS = 1.0
-"""By so much the clocks of two machines may differ."""
+"""How far the clocks of two machines may differ."""
 _COUNTS = (HITS, MISSES)
 
 
 def queries_of(slots: tuple[str, ...]) -> tuple[Query, ...]:
-    """What must be asked for windows of these slots."""
+    """The queries for windows of these slots."""
     reports = tuple(Query(figure, WEB, "SampleCount") for figure in _COUNTS) if WEB in slots else ()
     return tuple(Query(figure, slot, "Sum") for slot in slots for figure in _COUNTS) + reports
 
 
 def window_of(found: Answer, slots: tuple[str, ...], end: int, minutes: int) -> Window:
-    """The window of so many minutes that ends at `end`. Who reported in each of them, hits and misses, is a source."""
+    """The window of `minutes` that ends at `end`. Its sources reported hits and misses in each minute."""
     starts = range(end - minutes * MINUTE_SECONDS, end, MINUTE_SECONDS)
 
     def values(figure: str, slot: str) -> list[float]:
@@ -39,6 +39,6 @@ def window_of(found: Answer, slots: tuple[str, ...], end: int, minutes: int) -> 
 
 
 def _web_reports(found: Answer, starts: range) -> int:
-    """How many web processes reported, in the minute in which the fewest did."""
+    """How many web processes reported, in the minute with the fewest."""
     counts = [found.get(Query(figure, WEB, "SampleCount"), {}) for figure in _COUNTS]
     return round(min(count.get(start, 0.0) for count in counts for start in starts))

@@ -1,1 +1,1 @@
-"""Metrics in a file of the autoscaler."""
+"""Metrics in a file that the autoscaler owns."""

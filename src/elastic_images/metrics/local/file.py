@@ -1,4 +1,4 @@
-"""The file behind `LocalMetricStore`: its tables, how it is opened, what its errors mean."""
+"""The SQLite file behind `LocalMetricStore`: tables, opening, errors."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from elastic_images.core.errors import OutOfSpace, Unavailable
 _log = logging.getLogger(__name__)
 
 VERSION = 1
-"""Of the tables, in `user_version`. A file of another version is set aside: figures may be lost, not misread."""
+"""Schema version, kept in `user_version`. A file of another version is set aside: metrics may be lost, not misread."""
 
 _TABLES = """
 CREATE TABLE sample (
@@ -44,12 +44,12 @@ CREATE TABLE step (
 
 
 def open_file(path: Path) -> sqlite3.Connection:
-    """A connection to the file, with its tables; whoever uses it from several threads locks it.
+    """A connection to the file, with its tables. Callers must lock it if they share it between threads.
 
-    A file that is damaged or of another version is renamed to `<name>.unreadable`, and a new one begun.
+    A file that is damaged or of another version is renamed to `<name>.unreadable` and replaced by a new one.
 
     Raises:
-        Unavailable, OutOfSpace: it can be neither opened nor made.
+        Unavailable, OutOfSpace: it can be neither opened nor created.
     """
     with our_errors():
         try:
@@ -57,7 +57,7 @@ def open_file(path: Path) -> sqlite3.Connection:
         except sqlite3.DatabaseError as error:
             if isinstance(error, sqlite3.OperationalError):
                 raise
-            _log.warning("the metrics file cannot be read, a new one is begun: %s", error)
+            _log.warning("metrics file unreadable, starting a new one: %s", error)
     _set_aside(path)
     with our_errors():
         return _connect(path)
@@ -65,19 +65,19 @@ def open_file(path: Path) -> sqlite3.Connection:
 
 @contextmanager
 def our_errors() -> Iterator[None]:
-    """Turns what SQLite raises into our errors."""
+    """Convert SQLite's errors to ours."""
     try:
         yield
     except sqlite3.Error as error:
         if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
-            raise OutOfSpace("There is no room on the disk for metrics.") from error
+            raise OutOfSpace("The disk is full: metrics cannot be stored.") from error
         raise Unavailable(f"The metrics file cannot be used: {error}.") from error
 
 
 def _connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=5, isolation_level=None, check_same_thread=False)
     try:
-        # The last seconds may be lost when the power fails; the file stays whole, and no write waits for the disk.
+        # A power failure may lose the last seconds but never corrupts the file, and writes do not wait for the disk.
         for pragma in ("journal_mode=WAL", "synchronous=NORMAL"):
             connection.execute(f"PRAGMA {pragma}")
         (version,) = connection.execute("PRAGMA user_version").fetchone()

@@ -1,8 +1,8 @@
-"""Metrics kept in a SQLite file by the one process that opens it, over restarts, in falling resolution.
+"""Metrics in a SQLite file that one process opens, with a resolution that falls with age.
 
-A sample is added to its minute and its quarter of an hour as it comes in, in one transaction with its id, so that a
-late one lands where it belongs and a repeated one nowhere. Maintenance only deletes. Samples stay for an hour, minutes
-for two days, quarters for 30 days.
+Each sample is added to its minute and its quarter of an hour in one transaction with its id: late samples count in the
+right step, repeated ones not at all. Maintenance only deletes. Samples are kept for an hour, minutes for two days,
+quarters of an hour for 30 days.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ _log = logging.getLogger(__name__)
 SAMPLE_RETENTION_SECONDS = 3600
 QUARTER_SECONDS = 900
 RETENTION_SECONDS = {MINUTE_SECONDS: 2 * 86_400, QUARTER_SECONDS: 30 * 86_400}
-"""By length of step."""
+"""By step length, in seconds."""
 _MAINTENANCE_SECONDS = 600
 _MOST_AHEAD_SECONDS = 3600
-"""A sample further in the future is of a broken clock; it would be kept for as long as the clock is off."""
+"""A sample further in the future comes from a broken clock, and would be kept too long."""
 
 _EXPRESSIONS = {
     "nodes": "SUM(is_node)",
@@ -60,22 +60,22 @@ class LocalMetricStore:
     """A `MetricStore` in the file `path`. Safe to share between threads; each call waits for the one before it."""
 
     def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
-        """Opens the file, or makes it. Raises Unavailable or OutOfSpace where neither works."""
+        """Opens or creates the file. Raises Unavailable or OutOfSpace if it can do neither."""
         self._clock = clock
         self._lock = threading.Lock()
         self._connection = open_file(path)
         self._maintained_at = -math.inf
 
     def publish(self, samples: Sequence[Sample]) -> None:
-        """Take the samples in, all or none (see `MetricSink.publish`).
+        """Store all samples or none (see `MetricSink.publish`).
 
-        A sample older than an hour is left out, as it can no longer be told from a repeated one; so is a future one.
-        Every ten minutes this does the maintenance, too.
+        Samples older than an hour are dropped, because repeats of them could no longer be recognised, and so are
+        future ones. Also does the maintenance, every ten minutes.
         """
         now = self._clock()
         timely = [sample for sample in samples if self._is_timely(sample, now)]
         if len(timely) < len(samples):
-            _log.warning("%d samples were left out: their times are off", len(samples) - len(timely))
+            _log.warning("%d samples dropped: their times are too old or in the future", len(samples) - len(timely))
         with self._transaction() as connection:
             for sample in timely:
                 _add(connection, sample)
@@ -83,19 +83,19 @@ class LocalMetricStore:
             self.maintain()
 
     def maintain(self) -> None:
-        """Delete what is past its time."""
+        """Delete what is older than its retention."""
         now = self._maintained_at = self._clock()
         with self._transaction() as connection:
             connection.execute("DELETE FROM sample WHERE ended_at <= ?", (now - SAMPLE_RETENTION_SECONDS,))
             for step_seconds, retention_seconds in RETENTION_SECONDS.items():
-                # The step in which the retention ends is kept whole: a series may begin in it.
+                # Keep the step in which the retention ends: a series may start in it.
                 oldest = _start_of_step(now - retention_seconds, step_seconds)
                 connection.execute("DELETE FROM step WHERE step_seconds = ? AND started_at < ?", (step_seconds, oldest))
 
     def series(self, name: str, minutes: int, now: float, source: str | None = None) -> Series:
         """See `MetricStore.series`. Steps are minutes up to two days, quarters of an hour beyond."""
         if name not in _EXPRESSIONS:
-            raise InvalidRequest(f"There is no figure {name[:40]!r}; the figures are {', '.join(SERIES_NAMES)}.")
+            raise InvalidRequest(f"Unknown figure {name[:40]!r}; choose from {', '.join(SERIES_NAMES)}.")
         if not 1 <= minutes <= MAX_MINUTES:
             raise InvalidRequest(f"minutes must be from 1 to {MAX_MINUTES}, not {minutes}.")
         span_seconds = minutes * MINUTE_SECONDS
@@ -119,7 +119,7 @@ class LocalMetricStore:
         return Rate(requests, hits, misses, tuple(row[0] for row in rows))
 
     def windows(self, window_seconds: float, now: float, sources: Collection[str]) -> Sequence[Window]:  # noqa: ARG002
-        """See `MetricStore.windows`. One that ends now; its samples may begin an interval before it."""
+        """See `MetricStore.windows`. A single window that ends now; its samples may start one interval earlier."""
         started_at = now - window_seconds - EVERY_FIVE_SECONDS.interval_seconds
         return (Window(started_at, now, self.rate(window_seconds, now)),)
 

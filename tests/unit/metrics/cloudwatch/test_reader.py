@@ -145,7 +145,7 @@ def test_while_it_fails_it_is_asked_less_and_less_and_a_success_forgets_that() -
     for second in range(300):
         scene.now = float(second)
         before = len(scene.service.asked)
-        with pytest.raises(Unavailable, match="asked too often"):
+        with pytest.raises(Unavailable, match="throttles this account"):
             scene.read()
         if len(scene.service.asked) > before:
             asked_at.append(second)
