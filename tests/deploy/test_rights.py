@@ -79,13 +79,14 @@ def operations(service: str, files: Iterable[Path]) -> set[str]:
 
 
 def in_code(service: str) -> set[str]:
-    places = {
-        "s3": (SOURCE / "storage" / "objects").glob("s3*.py"),
-        # Dashboards and alarms are made by a person, with rights of his own.
-        "cloudwatch": set((SOURCE / "metrics").glob("*.py")) - {SOURCE / "metrics" / "cloudwatch_upkeep.py"},
-        "ec2": (SOURCE / "autoscaler" / "nodes").glob("ec2*.py"),
+    adapters = {
+        "s3": (SOURCE / "storage" / "objects" / "s3").glob("*.py"),
+        # People create dashboards and alarms, with their own rights.
+        "cloudwatch": set((SOURCE / "metrics" / "cloudwatch").glob("*.py"))
+        - {SOURCE / "metrics" / "cloudwatch" / "provisioning.py"},
+        "ec2": (SOURCE / "autoscaler" / "nodes" / "ec2").glob("*.py"),
     }
-    return operations(service, places[service])
+    return operations(service, adapters[service])
 
 
 def in_script(file: Path) -> set[str]:
@@ -134,7 +135,7 @@ def test_the_front_may_read_figures_and_launch_and_end_nodes_beside() -> None:
 
 
 def test_a_node_may_install_itself_read_one_secret_and_tell_its_figures() -> None:
-    start = in_script(SOURCE / "autoscaler" / "nodes" / "templates" / "user_data.sh")
+    start = in_script(SOURCE / "autoscaler" / "nodes" / "ec2" / "templates" / "user_data.sh")
     assert allowed("NodeRole") == needed(aws=start, cloudwatch=["PutMetricData"])
     (secret,) = [one for one in statements("NodeRole") if one["Action"] == "secretsmanager:GetSecretValue"]
     assert secret["Resource"] == {"Ref": "InternalToken"}
