@@ -89,7 +89,7 @@ def test_no_page_is_wider_than_a_phone(visiting: Visiting, admin_state: StorageS
 
 def test_the_choice_of_colours_is_kept_and_set_before_the_first_paint(admin: Visit) -> None:
     page = admin.go("/settings")
-    switch = page.get_by_role("button", name=re.compile("Colours"))
+    switch = page.get_by_role("button", name=re.compile("Theme"))
     background = "getComputedStyle(document.body).backgroundColor"
     light = page.evaluate(background)
     for words in ("light", "dark"):
@@ -295,7 +295,7 @@ def test_settings_tell_where_they_come_from(admin: Visit) -> None:
 def test_by_keyboard_alone(admin: Visit, system: System) -> None:
     page = admin.go("/")
     page.keyboard.press("Tab")
-    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
     page.keyboard.press("Enter")
     expect(page.locator("#main")).to_be_focused()
     admin.go("/pool")

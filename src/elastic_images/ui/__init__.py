@@ -1,4 +1,4 @@
-"""The front end that web and manager share: assets, the frame of a page, its pieces, and how values are shown."""
+"""The front end shared by web and manager: assets, the base page, macros, and formatting of values."""
 
 from __future__ import annotations
 

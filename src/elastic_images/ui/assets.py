@@ -1,4 +1,4 @@
-"""Static files under addresses that change with their content, so that browsers may keep them for ever."""
+"""Static files under URLs that change with their content, so that browsers can cache them forever."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ _TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml",
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """A file as it is sent."""
+    """A file as it is served."""
 
     content: bytes
     content_type: str
     gzipped: bytes | None
-    """The same, compressed; None where that makes it no smaller."""
+    """Compressed content; None if it is not smaller."""
 
 
 class Assets:
-    """The files of some folders, in memory. Immutable, so safe to share between threads.
+    """Files from several folders, in memory. Immutable, so thread-safe.
 
-    All files share one digest in their addresses: a script may import another by a relative path, and a change of
-    any file changes the address of all.
+    All files share one digest in their URLs, so scripts can import each other by relative paths; changing any file
+    changes every URL.
     """
 
     def __init__(self, folders: Mapping[str, Path]) -> None:
-        """`folders`: the first segment of the address, and where its files are. Raises OSError."""
+        """`folders` maps the first URL segment to a folder. Raises OSError."""
         found = {
             f"{name}/{path.relative_to(folder).as_posix()}": path.read_bytes()
             for name, folder in folders.items()
@@ -46,11 +46,11 @@ class Assets:
         self._files = {name: _asset(name, content) for name, content in found.items()}
 
     def get(self, name: str) -> Asset | None:
-        """The file `<folder>/<path>`; None where there is none."""
+        """The file `<folder>/<path>`, or None."""
         return self._files.get(name)
 
     def address(self, name: str) -> str:
-        """Where a page finds it. Raises KeyError for a file that there is not: a mistake in a template."""
+        """The URL of a file. Raises KeyError if it does not exist: a mistake in a template."""
         if name not in self._files:
             raise KeyError(f"there is no asset {name!r}")
         return f"/assets/{self.digest}/{name}"

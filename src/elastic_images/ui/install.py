@@ -1,4 +1,4 @@
-"""Gives an app the shared front end: `/assets/...`, the templates `ui/*.html`, filters, and headers of its pages."""
+"""Installs the shared front end: `/assets/...`, templates `ui/*.html`, filters, and security headers."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ CONTENT_SECURITY_POLICY = (
     "font-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 )
 _ROOM = Path(__file__).parent
-_FOR_EVER = "public, max-age=31536000, immutable"
+_FOREVER = "public, max-age=31536000, immutable"
 
 
 def install(app: Flask, **folders: Path) -> None:
     """Serve the shared files as `asset("ui/...")`, and those of `folders` as `asset("<name>/...")`.
 
-    The endpoint is `ui.static`, which `accounts.guard` takes for public. Templates get `asset()` and the filters
-    `size`, `when`, `percent`, `count`, `duration` and `browser`. Every HTML answer that has no policy of its own gets
+    The endpoint is `ui.static`, which `accounts.guard` treats as public. Templates get `asset()` and the filters
+    `size`, `when`, `percent`, `count`, `duration` and `browser`. HTML responses without a Content-Security-Policy get
     ours.
 
     Raises:
@@ -60,8 +60,8 @@ def _blueprint(assets: Assets) -> Blueprint:
         if packed:
             response.headers["Content-Encoding"] = "gzip"
         response.headers["Vary"] = "Accept-Encoding"
-        # A page of an older or newer version, while both run: it gets ours, and keeps it under no name of theirs.
-        response.headers["Cache-Control"] = _FOR_EVER if digest == assets.digest else "no-cache"
+        # During an upgrade, another version's page may ask: serve our file, but do not cache it under that URL.
+        response.headers["Cache-Control"] = _FOREVER if digest == assets.digest else "no-cache"
         response.headers["X-Content-Type-Options"] = "nosniff"
         return response
 

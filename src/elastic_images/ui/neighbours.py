@@ -1,4 +1,4 @@
-"""Where a browser finds the other app: on the host that it named for this one, at the other port. Pure."""
+"""The URL of the other app: same host name, other port. Pure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 
 def neighbour_url(scheme: str, host: str | None, port: int) -> str | None:
-    """The address of the app at `port`, where this one was reached as `host` (a `Host` header); None for no host."""
+    """The URL of the app at `port` on the host in `host` (a `Host` header); None if there is no host."""
     try:
         name = urlsplit(f"//{host or ''}").hostname
     except ValueError:

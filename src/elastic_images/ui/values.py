@@ -1,4 +1,4 @@
-"""How values are shown to people. Pure."""
+"""Formats values for people. Pure."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ NONE = Markup("–")
 
 
 def shown_size(size_bytes: float | None) -> str:
-    """A number of bytes: `987 bytes`, `48.2 KB`, `3.1 MB`; a dash for none."""
+    """A size: `987 bytes`, `48.2 KB`, `3.1 MB`; a dash for None."""
     if size_bytes is None:
         return NONE
     size, unit = float(size_bytes), 0
@@ -45,7 +45,7 @@ def shown_size(size_bytes: float | None) -> str:
 
 
 def shown_count(count: float | None, one: str = "", many: str = "") -> str:
-    """A number with its thousands apart, and with the word for one or many where they are given; a dash for none."""
+    """A number with thousands separators and, if given, the noun in singular or plural; a dash for None."""
     if count is None:
         return NONE
     number = f"{count:,.0f}"
@@ -54,12 +54,12 @@ def shown_count(count: float | None, one: str = "", many: str = "") -> str:
 
 
 def shown_percent(rate: float | None) -> str:
-    """A rate of 0 to 1 in percent; a dash for none."""
+    """A rate from 0 to 1 as a percentage; a dash for None."""
     return NONE if rate is None else f"{100 * rate:.1f} %"
 
 
 def shown_duration(seconds: float | None) -> str:
-    """A time span in its two largest units: `45 s`, `12 min`, `3 h 5 min`, `2 d 4 h`; a dash for none."""
+    """A duration in its two largest units: `45 s`, `12 min`, `3 h 5 min`, `2 d 4 h`; a dash for None."""
     if seconds is None:
         return NONE
     whole = max(0, int(seconds))
@@ -72,20 +72,20 @@ def shown_duration(seconds: float | None) -> str:
 
 
 def shown_browser(user_agent: str | None) -> str:
-    """A User-Agent as people say it: `Firefox 144 on Windows`; the text itself where it is none that we know."""
+    """A readable User-Agent: `Firefox 144 on Windows`; an unknown one is returned unchanged."""
     if not user_agent:
         return "unknown"
     found = [_BROWSERS[name] + f" {version}" for name, version in _PRODUCT.findall(user_agent) if name in _BROWSERS]
     if not found:
         return user_agent
-    # Most call themselves by several names, the one that is theirs alone comes first in our list.
+    # Most browsers claim several names; the most specific comes first in our list.
     browser = min(found, key=lambda one: list(_BROWSERS.values()).index(one.rpartition(" ")[0]))
     system = next((words for mark, words in _SYSTEMS.items() if mark in user_agent), "")
     return f"{browser} on {system}" if system else browser
 
 
 def shown_time(seconds: float | None, form: str = "") -> Markup:
-    """Seconds since the epoch as an HTML `time` in UTC, which `page.js` turns into local time; a dash for none.
+    """Seconds since the epoch as an HTML `time` in UTC, which `page.js` turns into local time; a dash for None.
 
     `form`: "clock" shows the time of day only.
     """

@@ -1,4 +1,4 @@
-"""How an error looks to who caused it: a page, the course API's words, or a problem document."""
+"""Renders errors as a page, as the course API's JSON, or as a problem document."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from elastic_images.web.course.api import course_error
 
 
 def render_error(error: ElasticImagesError) -> Response | None:
-    """The answer; None where it is the problem document."""
+    """The response, or None for the default problem document."""
     if request.blueprint == "course":
         return _with_retry(course_error(error), error)
     if request.path.startswith("/api/") or "text/html" not in request.headers.get("Accept", ""):

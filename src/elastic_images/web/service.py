@@ -1,4 +1,4 @@
-"""Puts the web app together: accounts, the clients of storage and autoscaler, the data plane in front."""
+"""Wires the web app: accounts, clients of storage and autoscaler, and the data plane in front."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class WebService:
 
     @property
     def control_port(self) -> int | None:
-        """Where invalidations arrive; None without a near cache."""
+        """The port for invalidations; None without a near cache."""
         return self._pool.control_port
 
     def start(self, bound: Bound) -> None:  # noqa: ARG002 - only the control listener's address is told to others
@@ -57,7 +57,7 @@ class WebService:
         self._accounts.close()
 
     def _may_answer(self, environ: Mapping[str, Any]) -> bool:
-        """Whether the data plane answers a read: nobody needs to be known, and the Host is ours. Else Flask does."""
+        """Whether the data plane may answer a read: it needs no credentials, and the Host is ours."""
         return self._guard.images_are_open and self._guard.host_allowed(environ)
 
     def _check(self) -> None:
@@ -65,5 +65,5 @@ class WebService:
 
 
 def build(settings: Settings) -> WebService:
-    """The service of a web app. The database must be migrated before it starts."""
+    """The service of a web app. Migrate the database before starting it."""
     return WebService(settings)

@@ -1,4 +1,4 @@
-"""What the web app works with: small Protocols, so that tests may bring their own."""
+"""The web app's collaborators, as small Protocols that tests can fake."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Body(Protocol):
 
 
 class Images(Protocol):
-    """What web asks of storage (`storage/client.py`). Safe for concurrent use; every method raises Unavailable."""
+    """Storage, as web uses it (`storage/client.py`). Thread-safe; every method raises Unavailable."""
 
     def put(
         self,
@@ -32,7 +32,7 @@ class Images(Protocol):
         if_none_match: str | None = None,
         kept: RestoredFacts | None = None,
     ) -> tuple[bool, ImageMetadata]:
-        """Store an image: whether its key is new, and its metadata. Raises what the core's errors say of uploads."""
+        """Store an image; returns whether the key is new, and the metadata. Raises the errors of uploads."""
 
     def delete(self, key: str, *, actor: Actor, if_match: str | None = None) -> None:
         """Delete an image. Raises NotFound, Forbidden, PreconditionFailed."""
@@ -50,17 +50,17 @@ class Images(Protocol):
         """How much is stored."""
 
     def delete_all(self, *, actor: Actor) -> int:
-        """Delete every image; how many there were."""
+        """Delete every image and return how many there were."""
 
 
 class PoolControl(Protocol):
-    """What web asks of the autoscaler (`autoscaler/client.py`). Every method raises Unavailable."""
+    """The autoscaler, as web uses it (`autoscaler/client.py`). Every method raises Unavailable."""
 
     def config(self) -> ConfigDocument:
         """The pool's settings."""
 
     def update_config(self, changes: Mapping[str, object]) -> ConfigDocument:
-        """Change some of them, all or nothing; the whole as it is then. Raises InvalidRequest."""
+        """Change some of them, all or nothing, and return the result. Raises InvalidRequest."""
 
     def rate(self, window_seconds: float = 60) -> RateDocument:
         """Requests, hits, misses, and their rates (None without requests)."""
@@ -70,10 +70,10 @@ class Plane(Protocol):
     """The image data plane (`web/reads/plane.py`). Safe for concurrent use."""
 
     def read_whole(self, key: str) -> Answer:
-        """The whole image, read as `GET /images/<key>` reads it and counted as a read. Raises NotFound, Unavailable."""
+        """The whole image, read and counted like `GET /images/<key>`. Raises NotFound, Unavailable."""
 
     def respond(self, environ: dict[str, Any]) -> Answer:
-        """What the GET or HEAD of `/images/<key>` in `environ` is answered, errors included."""
+        """The answer to a GET or HEAD of `/images/<key>`; errors are answers too."""
 
     def locate(self, key: str) -> tuple[int, int | None]:
-        """Partition (0 to 15), and the slot of the node that owns it (None while no pool is known)."""
+        """The partition (0 to 15) and its owner's slot (None while no pool is known)."""

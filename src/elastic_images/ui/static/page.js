@@ -1,14 +1,14 @@
-// What every page has: choice of colours, local times, questions before something is lost, toasts, copy buttons.
-// A module: page scripts import from it (`import { toast } from "../ui/page.js"`).
+// Shared by all pages: theme, local times, confirmation dialogs, toasts, copy buttons.
+// Page scripts import from it (`import { toast } from "../ui/page.js"`).
 
 const THEMES = ["system", "light", "dark"];
 const THEME_ICONS = { system: "sun-moon", light: "sun", dark: "moon" };
-const THEME_WORDS = { system: "as the system", light: "light", dark: "dark" };
+const THEME_WORDS = { system: "system", light: "light", dark: "dark" };
 const TOAST_MS = 6000;
 
 export const all = (selector, root = document) => [...root.querySelectorAll(selector)];
 
-// ---- colours
+// ---- theme
 
 function storedTheme() {
   try {
@@ -26,12 +26,12 @@ function applyTheme(theme) {
     if (theme === "system") localStorage.removeItem("theme");
     else localStorage.setItem("theme", theme);
   } catch {
-    // Then the choice holds for this page only.
+    // Without storage, the choice lasts for this page only.
   }
   for (const button of all("[data-theme-switch]")) {
     setIcon(button, THEME_ICONS[theme]);
-    button.setAttribute("aria-label", `Colours: ${THEME_WORDS[theme]}. Change`);
-    button.title = `Colours: ${THEME_WORDS[theme]}`;
+    button.setAttribute("aria-label", `Theme: ${THEME_WORDS[theme]}. Change`);
+    button.title = `Theme: ${THEME_WORDS[theme]}`;
   }
   document.dispatchEvent(new CustomEvent("ui:theme"));
 }
@@ -49,14 +49,14 @@ function startThemeSwitch() {
     });
   }
   applyTheme(storedTheme());
-  // Another tab, and the system's own switch.
+  // Changed in another tab, or in the system settings.
   addEventListener("storage", (event) => event.key === "theme" && applyTheme(storedTheme()));
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () =>
     document.dispatchEvent(new CustomEvent("ui:theme")),
   );
 }
 
-/** The colour that a CSS variable has now, as `rgb(...)`: for canvases. */
+/** The current colour of a CSS variable as `rgb(...)`, for canvases. */
 export function colour(variable) {
   const probe = document.createElement("span");
   probe.hidden = true;
@@ -67,7 +67,7 @@ export function colour(variable) {
   return value;
 }
 
-// ---- times: the server writes UTC, people read their own
+// ---- times: the server sends UTC, people see local time
 
 const pad = (number) => String(number).padStart(2, "0");
 
@@ -93,7 +93,7 @@ export function showTimes(root = document) {
 
 // ---- toasts
 
-/** A message that goes away by itself. `kind`: "good", "bad", or "" . */
+/** A message that disappears by itself. `kind`: "good", "bad" or "". */
 export function toast(message, kind = "") {
   const place = document.getElementById("toasts");
   if (!place) return;
@@ -104,9 +104,9 @@ export function toast(message, kind = "") {
   setTimeout(() => box.remove(), TOAST_MS);
 }
 
-// ---- questions
+// ---- confirmation
 
-/** Ask before something is done; gives whether the person said yes. `danger` makes the button red. */
+/** Show a confirmation dialog; resolves to whether it was confirmed. `danger` makes the button red. */
 export function ask({ title, text, yes, danger = false }) {
   const dialog = document.getElementById("question");
   dialog.querySelector("[data-title]").textContent = title;
@@ -121,8 +121,8 @@ export function ask({ title, text, yes, danger = false }) {
   });
 }
 
-// <form data-ask="Title" data-ask-text="What will happen" data-ask-yes="Do it" data-ask-danger>; it may stand on the
-// button that sends the form as well. Without a script the form is sent at once: what cannot be undone needs a page.
+// <form data-ask="Title" data-ask-text="What will happen" data-ask-yes="Do it" data-ask-danger>, or the same on its submit
+// button. Without scripts the form is sent at once, so irreversible actions need a confirmation page.
 function startQuestions() {
   const agreed = new WeakSet();
   document.addEventListener("submit", async (event) => {
@@ -151,14 +151,14 @@ function startCopying() {
       await navigator.clipboard.writeText(text);
       toast("Copied.", "good");
     } catch {
-      toast("The browser did not let this page copy. Select the text and copy it by hand.", "bad");
+      toast("The browser blocked copying. Select the text and copy it manually.", "bad");
     }
   });
-  // Without a script nothing would happen, so they are shown by one.
+  // They need a script, so a script reveals them.
   for (const button of all("[data-copy], [data-copy-from]")) button.hidden = false;
 }
 
-// ---- forms are sent once, however often a button is pressed
+// ---- prevent double submission
 
 function startSendingOnce() {
   document.addEventListener("submit", (event) => {
@@ -168,11 +168,11 @@ function startSendingOnce() {
     if ("sent" in form.dataset) event.preventDefault();
     form.dataset.sent = "";
   });
-  // Coming back by the browser's button shows the page as it was left.
+  // The back button may restore the page as it was.
   addEventListener("pageshow", () => all("form[data-sent]").forEach((form) => delete form.dataset.sent));
 }
 
-// ---- htmx: whoever was logged out is shown the login, not a page within a page
+// ---- htmx: after a logout, show the login page instead of embedding it
 
 function startFragments() {
   document.addEventListener("htmx:after:request", (event) => {
@@ -182,9 +182,9 @@ function startFragments() {
   document.addEventListener("htmx:after:swap", () => showTimes());
 }
 
-// ---- what was just done is said once, not again after a reload
+// ---- show a notice once, not again after a reload
 
-function forgetWhatWasDone() {
+function forgetNotice() {
   const here = new URL(location);
   if (!here.searchParams.has("done")) return;
   here.searchParams.delete("done");
@@ -193,7 +193,7 @@ function forgetWhatWasDone() {
 
 startThemeSwitch();
 showTimes();
-forgetWhatWasDone();
+forgetNotice();
 startQuestions();
 startCopying();
 startSendingOnce();

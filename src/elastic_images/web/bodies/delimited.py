@@ -1,4 +1,4 @@
-"""Reading a stream up to a delimiter, in pieces, however its bytes arrive."""
+"""Reads a stream up to a delimiter, in pieces of any size."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ _READ_BYTES = 64 * 1024
 
 
 class DelimitedInput:
-    """A body, with a line break put before it: the first delimiter may stand at its very beginning.
+    """A body with a line break prepended, so that a delimiter may be at its very start.
 
-    It never holds more than one read and a delimiter. For one thread.
+    Buffers at most one read plus a delimiter. Not thread-safe.
     """
 
     def __init__(self, body: ExactBody) -> None:
@@ -21,12 +21,12 @@ class DelimitedInput:
         self._buffer = bytearray(b"\r\n")
 
     def until(self, delimiter: bytes) -> Iterator[bytes]:
-        """What stands before the delimiter, in pieces; the delimiter is consumed.
+        """Everything up to the delimiter, in pieces; consumes the delimiter.
 
         Raises:
-            IncompleteBody: there is none.
+            IncompleteBody: the body ends first.
         """
-        kept = len(delimiter) - 1  # may be the beginning of one
+        kept = len(delimiter) - 1  # may be the start of a delimiter
         while True:
             found = self._buffer.find(delimiter)
             if found >= 0:
@@ -44,11 +44,11 @@ class DelimitedInput:
             self._buffer += data
 
     def up_to(self, delimiter: bytes, limit_bytes: int, *, also_at_end: bool = False) -> bytes:
-        """What stands before the delimiter, as a whole; with `also_at_end` the end of the body will do as well.
+        """Everything up to the delimiter, at once; with `also_at_end`, the end of the body counts as one.
 
         Raises:
-            IncompleteBody: there is none.
-            TooLarge: it is longer than `limit_bytes`.
+            IncompleteBody: the body ends first.
+            TooLarge: the text is longer than `limit_bytes`.
         """
         text = bytearray()
         try:
@@ -64,10 +64,10 @@ class DelimitedInput:
         return bytes(text)
 
     def put_back(self, data: bytes) -> None:
-        """Make `data` the next that is read."""
+        """Push `data` back, to be read next."""
         self._buffer[:0] = data
 
     def skip_rest(self) -> None:
-        """Read to the end. Raises IncompleteBody where that comes too early."""
+        """Read to the end. Raises IncompleteBody if the body is cut off."""
         while self._body.read(_READ_BYTES):
             pass

@@ -1,10 +1,9 @@
-"""A multipart form, read part by part while it comes in (RFC 7578).
+"""Parses a multipart form part by part as it arrives (RFC 7578).
 
-Not by Werkzeug's decoder: where a read ends within the last boundary it adds a byte to the file before it
-(`test_every_part_comes_out_as_it_went_in` shows it on Werkzeug 3.1.9), and an image is stored exactly.
+Why not a library: see docs/decisions/own-multipart.md.
 
-Fields are kept in memory and are small; a file is spooled to a temporary file. Whoever closes each file before he asks
-for the next part has no more than one at a time.
+Fields are small and kept in memory; files are spooled to temporary files. To hold only one file at a time, close each
+before asking for the next part.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ _BLANK_LINE = b"\r\n\r\n"
 
 @dataclass(frozen=True, slots=True)
 class FieldPart:
-    """A field: its name and its text."""
+    """A text field."""
 
     name: str
     value: str
@@ -40,7 +39,7 @@ class FieldPart:
 
 @dataclass(frozen=True, slots=True)
 class FilePart:
-    """A file: `stream` stands at its beginning, and is closed with the form at the latest."""
+    """A file: `stream` is at its start, and is closed with the form at the latest."""
 
     name: str
     filename: str
@@ -53,13 +52,14 @@ Part = FieldPart | FilePart
 
 @contextmanager
 def parts(request: Request, *, max_body_bytes: int, max_file_bytes: int, max_parts: int) -> Iterator[Iterator[Part]]:
-    """The parts of the form that `request` brings, in their order.
+    """The parts of a request's form, in order.
 
-    Raises (while they are read, too):
-        LengthRequired, TooLarge: the body as a whole, a file, a field or the number of parts.
-        OutOfSpace: for the temporary file.
-        IncompleteBody: it ended before its announced length, or before the closing boundary.
-        InvalidRequest: it is no multipart form.
+    Raises (also while iterating):
+        LengthRequired: the body has no length.
+        TooLarge: the body, a file, a field or the number of parts exceeds its limit.
+        OutOfSpace: no room for the temporary file.
+        IncompleteBody: the body ended before its announced length or before the closing boundary.
+        InvalidRequest: it is not a multipart form.
     """
     boundary = request.mimetype_params.get("boundary", "")
     if request.mimetype != "multipart/form-data" or not boundary or not boundary.isascii():
@@ -73,7 +73,7 @@ def parts(request: Request, *, max_body_bytes: int, max_file_bytes: int, max_par
 
 
 class _Reader:
-    """Takes a form apart. Everything that may be long is read in pieces."""
+    """Splits a form into parts. Reads anything that may be long in pieces."""
 
     def __init__(self, body: ExactBody, boundary: str, max_file_bytes: int, max_parts: int) -> None:
         self._input = DelimitedInput(body)
@@ -83,14 +83,14 @@ class _Reader:
         self._spools: list[SpooledTemporaryFile[bytes]] = []
 
     def close(self) -> None:
-        """Drop the temporary files."""
+        """Delete the temporary files."""
         for spool in self._spools:
             spool.close()
 
     def parts(self) -> Iterator[Part]:
         """Each part, complete."""
         for _ in self._input.until(self._delimiter):
-            pass  # what stands before the first boundary means nothing
+            pass  # skip the preamble
         count = 0
         while not self._is_last():
             count += 1
@@ -101,30 +101,30 @@ class _Reader:
         self._input.skip_rest()
 
     def _is_last(self) -> bool:
-        """Whether the boundary just read closes the form; else the line that it stands on is read to its end."""
+        """Whether the boundary just read closes the form; otherwise reads the rest of its line."""
         line = self._input.up_to(b"\r\n", _MAX_LINE_BYTES, also_at_end=True)
         if line.startswith(b"--"):
             return True
         if line.strip(b" \t"):
-            raise InvalidRequest("The form cannot be read: something follows a boundary.")
+            raise InvalidRequest("Malformed form: unexpected text after a boundary.")
         return False
 
     def _head(self) -> tuple[str, str | None]:
-        """A part's name and, where it is a file, its file name. The line break before the content is left."""
+        """A part's name and, for a file, its file name. Leaves the line break before the content."""
         try:
             lines = self._input.up_to(_BLANK_LINE, _MAX_HEAD_BYTES).decode().split("\r\n")
         except UnicodeDecodeError:
-            raise InvalidRequest("The form cannot be read: the head of a part is not UTF-8.") from None
+            raise InvalidRequest("Malformed form: a part's header is not UTF-8.") from None
         self._input.put_back(b"\r\n")
         for line in lines:
             header, _, value = line.partition(":")
             if header.strip().lower() == "content-disposition":
                 options = parse_options_header(value.strip())[1]
                 return options.get("name", ""), options.get("filename")
-        raise InvalidRequest("The form cannot be read: a part has no Content-Disposition.")
+        raise InvalidRequest("Malformed form: a part has no Content-Disposition.")
 
     def _content(self) -> Iterator[bytes]:
-        """A part's content in pieces. Some clients let an empty part's line break be that of the boundary as well."""
+        """A part's content in pieces. Some clients send an empty part without a line break of its own."""
         skip = 2
         for piece in self._input.until(self._delimiter):
             yield piece[skip:]
@@ -135,11 +135,11 @@ class _Reader:
         for data in self._content():
             text += data
             if len(text) > MAX_FIELD_BYTES:
-                raise TooLarge(f"A field of a form has at most {MAX_FIELD_BYTES} bytes.")
+                raise TooLarge(f"A form field may have at most {MAX_FIELD_BYTES} bytes.")
         try:
             return text.decode()
         except UnicodeDecodeError:
-            raise InvalidRequest("A field of the form is not UTF-8.") from None
+            raise InvalidRequest("A form field is not UTF-8.") from None
 
     def _file(self, name: str, filename: str) -> FilePart:
         spool = SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES)  # noqa: SIM115 - closed by close()
@@ -148,7 +148,7 @@ class _Reader:
         for data in self._content():
             size += len(data)
             if size > self._max_file_bytes:
-                raise TooLarge(f"An image has at most {self._max_file_bytes} bytes.")
+                raise TooLarge(f"An image may have at most {self._max_file_bytes} bytes.")
             _keep(spool, data)
         spool.seek(0)
         return FilePart(name, filename, spool, size)
@@ -159,5 +159,5 @@ def _keep(spool: SpooledTemporaryFile[bytes], data: bytes) -> None:
         spool.write(data)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise OutOfSpace("There is no room for the upload's temporary file.") from error
+            raise OutOfSpace("No room for the upload's temporary file.") from error
         raise

@@ -1,1 +1,1 @@
-"""The course API."""
+"""The course API, for clients of the system's predecessors."""

@@ -1,4 +1,4 @@
-"""How the course API says that a call was done."""
+"""The course API's success answer."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ from typing import Any
 
 
 def success(**facts: Any) -> dict[str, Any]:
-    """The answer of a call that was done."""
+    """The answer to a successful call."""
     return {"success": "true", **facts}

@@ -1,4 +1,4 @@
-"""The course API: what the system's ancestors speak. Success is a word, and so is failure, with status 200."""
+"""The course API of the system's predecessors: `success` is a string, and failures have status 200."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _REACHED = "course_reached"
 
 
 def course_api(images: Images, pool: PoolControl, plane: Plane, max_image_bytes: int) -> Blueprint:
-    """The routes. Each is a POST, with or without a slash at its end, and gives the facts of its success."""
+    """The routes. Each is a POST, with or without a trailing slash."""
     api = Blueprint("course", __name__)
 
     @api.before_request
     def reached() -> None:
-        # The guard and the bounds have let the request pass: what goes wrong from here on is the API's own.
+        # The guard and the bulkheads let the request pass; errors from here on are the API's own.
         setattr(g, _REACHED, True)
 
     add_image_calls(api, images, plane, max_image_bytes)
@@ -28,9 +28,9 @@ def course_api(images: Images, pool: PoolControl, plane: Plane, max_image_bytes:
 
 
 def course_error(error: ElasticImagesError) -> Response:
-    """How the course API says `error`: status 200, but where the caller may not ask, and for trouble on our side.
+    """An error as the course API sends it: with status 200, except for refused callers and server errors.
 
-    Clients look at `success`; proxies, and whoever waits for a system to come back, at the status: 503 stays 503.
+    Clients check `success`, but proxies and health checks look at the status, so 503 stays 503.
     """
     answer = jsonify({"success": "false", "error": {"code": error.status, "message": str(error)}})
     is_its_own = g.get(_REACHED) and error.status not in _REFUSALS and not error.is_ours

@@ -1,4 +1,4 @@
-"""The course API's calls about images."""
+"""The course API's image calls."""
 
 from __future__ import annotations
 
@@ -62,11 +62,11 @@ def _key_and_file(parts: list[multipart.Part]) -> tuple[str, multipart.FilePart]
     keys = [part.value for part in parts if isinstance(part, multipart.FieldPart) and part.name == "key"]
     files = [part for part in parts if isinstance(part, multipart.FilePart) and part.name == "file"]
     if len(keys) != 1:
-        raise InvalidRequest("The form needs one field 'key'.")
+        raise InvalidRequest("The form needs exactly one field 'key'.")
     if len(files) != 1:
-        raise InvalidRequest("The form needs one file 'file'.")
+        raise InvalidRequest("The form needs exactly one file 'file'.")
     if files[0].size_bytes == 0:
-        raise EmptyBody("The file has no bytes.")
+        raise EmptyBody("The file is empty.")
     return check_key(keys[0]), files[0]
 
 

@@ -1,4 +1,4 @@
-"""The course API's calls about the pool."""
+"""The course API's pool calls."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def add_pool_calls(api: Blueprint, pool: PoolControl) -> None:
     @rule("admin")
     def configure_cache() -> dict[str, Any]:
         given = _parameters()
-        # Judged as a whole here already, so that the message has the names that the caller used.
+        # Check here first, so that errors use the caller's names.
         config = pool.config()
         present = {name: value for name, value in config.items() if name in OWN_NAMES}
         ScalingConfig.from_json(present).merge(given, COURSE_NAMES)
@@ -52,7 +52,7 @@ def add_pool_calls(api: Blueprint, pool: PoolControl) -> None:
 
 
 def _parameters() -> dict[str, str]:
-    """The call's parameters, from query string, form and JSON. Raises InvalidRequest where one is given twice."""
+    """Parameters from query string, form and JSON. Raises InvalidRequest if one is given twice."""
     found = request.values.to_dict(flat=False)
     for name, value in _json_parameters().items():
         found.setdefault(name, []).append(value)
@@ -63,16 +63,16 @@ def _parameters() -> dict[str, str]:
 
 
 def _json_parameters() -> dict[str, str]:
-    """Those in a body of JSON: ignored, they would be answered with `success` and change nothing."""
+    """Parameters in a JSON body: ignoring them would report success without a change."""
     if not request.is_json or not request.get_data(cache=True):
         return {}
     try:
         found = request.get_json(silent=True)
     except RecursionError:
-        found = None  # thousands of brackets in each other
+        found = None  # thousands of nested brackets
     if not isinstance(found, dict):
-        raise InvalidRequest("A body of JSON must be an object with the parameters.")
+        raise InvalidRequest("A JSON body must be an object with the parameters.")
     for name, value in found.items():
         if isinstance(value, bool) or not isinstance(value, str | int | float):
-            raise InvalidRequest(f"{name[:40]} must be a text or a number.")
+            raise InvalidRequest(f"{name[:40]} must be a string or a number.")
     return {name: str(value) for name, value in found.items()}

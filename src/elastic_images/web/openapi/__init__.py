@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document of the public APIs, kept by hand; a test compares it with the routes and their answers."""
+"""The OpenAPI 3.1 document of the public APIs, written by hand; a test checks it against the routes."""
 
 from __future__ import annotations
 

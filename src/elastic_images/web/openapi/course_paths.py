@@ -9,14 +9,14 @@ from elastic_images.web.openapi.parts import json_content, parameter, ref
 Json = dict[str, Any]
 
 _REFUSED = {
-    401: "Nobody is logged in, or the token is wrong",
-    403: "Not allowed to this caller, or asked for by a page of another site",
-    503: "Something that is needed does not answer",
+    401: "Credentials are missing or invalid",
+    403: "Not allowed for this caller, or requested by a page of another site",
+    503: "A required service is not responding",
 }
 _SETTINGS: Json = {
     "mode": {"enum": ["manual", "auto"]},
     "numNodes": {"type": "integer", "minimum": 1, "maximum": 8, "description": "The wanted size"},
-    "cacheSize": {"type": "integer", "minimum": 1, "description": "MB for each node"},
+    "cacheSize": {"type": "integer", "minimum": 1, "description": "MB per node"},
     "policy": {"enum": ["RR", "LRU"], "description": "RR is random replacement"},
     "expRatio": {"type": "number", "exclusiveMinimum": 1},
     "shrinkRatio": {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
@@ -26,7 +26,7 @@ _SETTINGS: Json = {
 
 
 def course_paths() -> Json:
-    """Paths of tag `course`; each also works with a slash at its end."""
+    """Paths of tag `course`; each also works with a trailing slash."""
     form = {
         "type": "object",
         "properties": {"key": ref("Key"), "file": {"type": "string", "format": "binary"}},
@@ -36,11 +36,11 @@ def course_paths() -> Json:
     return {
         "/api/upload": _call("upload", "Store an image", "CourseKey", body=json_content(form, "multipart/form-data")),
         "/api/list_keys": _call("listKeys", "All keys", "CourseKeys"),
-        "/api/key/{key}": key | _call("getKey", "An image in base64; an unknown key: code 404", "CourseContent"),
+        "/api/key/{key}": key | _call("getKey", "An image in base64; code 404 for an unknown key", "CourseContent"),
         "/api/delete_all": _call("deleteAll", "Delete every image", "CourseDone"),
         "/api/configure_cache": _call(
             "configureCache",
-            "Change the pool's settings: any of them, all or nothing",
+            "Change any of the pool's settings, all or nothing",
             "CourseConfig",
             query=[parameter(name, "query", schema) for name, schema in _SETTINGS.items()],
         ),
@@ -67,7 +67,7 @@ def _call(
         "operationId": operation,
         "summary": summary,
         "responses": {
-            "200": {"description": "Done, or the reason why not", "content": json_content(ref(schema))},
+            "200": {"description": "Success, or the error", "content": json_content(ref(schema))},
             **refusals,
         },
     }

@@ -1,4 +1,4 @@
-"""The document as a whole."""
+"""The complete document."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from elastic_images.web.openapi.schemas import SCHEMAS
 
 
 def openapi_document() -> dict[str, Any]:
-    """The document, as plain JSON values; a new one at each call."""
+    """A new copy of the document, as JSON values."""
     return {
         "openapi": "3.1.0",
         "info": {
@@ -36,7 +36,7 @@ def openapi_document() -> dict[str, Any]:
                 "token": {
                     "type": "http",
                     "scheme": "bearer",
-                    "description": "An API token. ELASTIC_IMAGES_ANONYMOUS says what is open without one.",
+                    "description": "An API token. ELASTIC_IMAGES_ANONYMOUS sets what works without one.",
                 }
             },
         },
@@ -48,7 +48,7 @@ def _key_parameter() -> dict[str, Any]:
         "key",
         "path",
         {"$ref": "#/components/schemas/Key"},
-        "Percent-encoded UTF-8. Slashes may stand as they are; `%2F` is the same as `/`.",
+        "Percent-encoded UTF-8. Slashes need no encoding; `%2F` is the same as `/`.",
         required=True,
     )
 

@@ -13,19 +13,19 @@ Json = dict[str, Any]
 
 _KEY = {"$ref": "#/components/parameters/Key"}
 _ETAG = {"ETag": header("Of the image's bytes")}
-_IF_MATCH = parameter("If-Match", "header", {"type": "string"}, "Only where the image has this ETag; else 412")
+_IF_MATCH = parameter("If-Match", "header", {"type": "string"}, "Only if the image has this ETag, otherwise 412")
 _KEEP_FACTS = parameter(
     "X-Keep-Facts",
     "header",
     {"type": "string", "contentMediaType": "application/json", "contentSchema": ref("RestoredFacts")},
-    "For administrators, else 403: restore the image with what it was elsewhere. Where the key had a version or a time "
-    "as new as that here, the answer's are newer",
+    "Administrators only (403): restore the image's owner, times and version. If the key already has a version or time "
+    "at least as new, newer ones are used",
 )
 _RENDITION = parameter(
-    "rendition", "query", {"enum": list(RENDITIONS)}, "A smaller version, where the image is larger than that"
+    "rendition", "query", {"enum": list(RENDITIONS)}, "A smaller version; smaller images are returned unchanged"
 )
 _IMAGE_HEADERS = {
-    "X-Cache": header("Where it came from", {"enum": ["HIT", "HIT-NEAR", "MISS", "BYPASS", "STALE"]}),
+    "X-Cache": header("Where the answer came from", {"enum": ["HIT", "HIT-NEAR", "MISS", "BYPASS", "STALE"]}),
     "X-Cache-Node": header("The node that answered"),
     "ETag": header("Strong: the SHA-256 of the bytes"),
     "Last-Modified": header("Left out within 2 seconds of a change"),
@@ -40,13 +40,13 @@ def image_paths() -> Json:
         "/images/{key}": {
             "parameters": [_KEY],
             "get": _read("getImage", "The image's bytes"),
-            "head": _read("headImage", "What `GET` answers, without the bytes"),
+            "head": _read("headImage", "Like `GET`, without the bytes"),
         },
         "/api/images": {"get": _list_images()},
         "/api/images/{key}": {
             "parameters": [_KEY],
             "get": _metadata("getMetadata", "The image's metadata"),
-            "head": _metadata("headMetadata", "Whether there is such an image, and its ETag"),
+            "head": _metadata("headMetadata", "Whether the image exists, and its ETag"),
             "put": _put(),
             "delete": _delete(),
         },
@@ -55,8 +55,8 @@ def image_paths() -> Json:
 
 def _read(operation: str, summary: str) -> Json:
     conditions = ("If-None-Match", "If-Modified-Since", "If-Match", "If-Unmodified-Since", "Range", "If-Range")
-    image = {"description": "The image, exactly as it was uploaded, or the rendition", "headers": _IMAGE_HEADERS}
-    part = {"description": "The range that was asked for", "headers": _IMAGE_HEADERS}
+    image = {"description": "The image exactly as uploaded, or the rendition", "headers": _IMAGE_HEADERS}
+    part = {"description": "The requested range", "headers": _IMAGE_HEADERS}
     return {
         "tags": ["images"],
         "operationId": operation,
@@ -65,9 +65,9 @@ def _read(operation: str, summary: str) -> Json:
         "responses": {
             "200": image | {"content": {"image/*": {}}},
             "206": part | {"content": {"image/*": {}}},
-            "304": {"description": "The caller has it already"},
-            "412": {"description": "A condition did not hold"},
-            "416": {"description": "The image has no such range"},
+            "304": {"description": "Not modified"},
+            "412": {"description": "A condition failed"},
+            "416": {"description": "The range is not satisfiable"},
             **problems(400, 401, 403, 404, 503),
         },
     }
@@ -81,9 +81,9 @@ def _list_images() -> Json:
         "operationId": "listImages",
         "summary": "Metadata of many images, sorted by the bytes of their keys",
         "parameters": [
-            parameter("prefix", "query", prefix, "Only keys that begin so"),
+            parameter("prefix", "query", prefix, "Only keys with this prefix"),
             parameter("limit", "query", limit),
-            parameter("cursor", "query", {"type": "string"}, "`next` of the page before"),
+            parameter("cursor", "query", {"type": "string"}, "`next` from the previous page"),
         ],
         "responses": {
             "200": {"description": "A page", "content": json_content(ref("ImageList"))},
@@ -106,18 +106,18 @@ def _metadata(operation: str, summary: str) -> Json:
 
 def _put() -> Json:
     stored = {
-        "headers": _ETAG | {"Location": header("The stable address of the image's bytes")},
+        "headers": _ETAG | {"Location": header("The image's stable URL")},
         "content": json_content(ref("Image")),
     }
     return {
         "tags": ["images"],
         "operationId": "putImage",
         "summary": "Store the body under the key",
-        "description": "JPEG, PNG, GIF, WebP, AVIF, TIFF or BMP, found by decoding every frame; a Content-Type is "
-        "ignored. A Content-Length is needed, and as many bytes.",
+        "description": "JPEG, PNG, GIF, WebP, AVIF, TIFF or BMP, detected by decoding every frame; Content-Type is "
+        "ignored. Content-Length is required and must match the body.",
         "parameters": [
             _IF_MATCH,
-            parameter("If-None-Match", "header", {"const": "*"}, "Only where there is no such image yet; else 412"),
+            parameter("If-None-Match", "header", {"const": "*"}, "Only if there is no such image yet, otherwise 412"),
             _KEEP_FACTS,
         ],
         "requestBody": {"required": True, "content": {"application/octet-stream": {}, "image/*": {}}},
@@ -135,5 +135,5 @@ def _delete() -> Json:
         "operationId": "deleteImage",
         "summary": "Delete the image",
         "parameters": [_IF_MATCH],
-        "responses": {"204": {"description": "It is gone"}, **problems(400, 401, 403, 404, 412, 503)},
+        "responses": {"204": {"description": "Deleted"}, **problems(400, 401, 403, 404, 412, 503)},
     }

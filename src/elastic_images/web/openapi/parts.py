@@ -1,4 +1,4 @@
-"""Pieces that the document repeats."""
+"""Helpers for repeated parts of the document."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from typing import Any
 Json = dict[str, Any]
 
 _PROBLEMS = {
-    400: "The key, a parameter or the body makes no sense",
-    401: "Nobody is logged in, or the token is wrong",
-    403: "Not allowed to this caller, or asked for by a page of another site",
+    400: "Invalid key, parameter or body",
+    401: "Credentials are missing or invalid",
+    403: "Not allowed for this caller, or requested by a page of another site",
     404: "There is no such image",
     411: "An upload needs a Content-Length",
-    412: "If-Match or If-None-Match did not hold",
-    413: "More bytes than the limit",
-    415: "None of the formats that are stored",
-    422: "Cut off, damaged, or too many pixels",
-    503: "Something that is needed does not answer; Retry-After says when to come back",
-    507: "No room is left; nothing was changed",
+    412: "If-Match or If-None-Match failed",
+    413: "Larger than the limit",
+    415: "Unsupported format",
+    422: "Truncated, damaged, or too many pixels",
+    503: "A required service is not responding; see Retry-After",
+    507: "Out of storage space; nothing was changed",
 }
 
 
@@ -27,7 +27,7 @@ def ref(name: str) -> Json:
 
 
 def json_content(schema: Json, media_type: str = "application/json") -> Json:
-    """The `content` of a body of one media type."""
+    """The `content` of a body with one media type."""
     return {media_type: {"schema": schema}}
 
 
@@ -38,12 +38,12 @@ def parameter(name: str, where: str, schema: Json, description: str = "", *, req
 
 
 def header(description: str, schema: Json | None = None) -> Json:
-    """A header of an answer."""
+    """A response header."""
     return {"description": description, "schema": schema or {"type": "string"}}
 
 
 def problems(*statuses: int) -> Json:
-    """Answers that are problem documents."""
+    """Responses that are problem documents."""
     return {str(status): _problem(status) for status in statuses}
 
 

@@ -1,4 +1,4 @@
-"""The schemas: what keys, metadata and errors look like."""
+"""Schemas of keys, metadata and errors."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _object(properties: Json, *, optional: tuple[str, ...] = (), description: st
 
 
 def _course_answer(**facts: Json) -> Json:
-    """An answer of the course API: success with `facts`, or failure."""
+    """A course API answer: success with `facts`, or an error."""
     success = _object({"success": {"const": "true"}, **facts})
     return {"oneOf": [success, ref("CourseError")]}
 
@@ -48,9 +48,9 @@ _METADATA: Json = {
         "type": ["integer", "null"],
         "minimum": 0,
         "maximum": 7,
-        "description": "The slot of the cache node that owns the partition; null while no pool is known",
+        "description": "The slot of the node that owns the partition; null while no pool is known",
     },
-    "url": {"type": "string", "description": "Where its bytes are, on this host"},
+    "url": {"type": "string", "description": "The path of the image on this host"},
 }
 
 SCHEMAS: Json = {
@@ -65,15 +65,15 @@ SCHEMAS: Json = {
         {
             "owner": {
                 "type": ["string", "null"],
-                "description": "A user's name. Where he is no user here, only administrators may change the image",
+                "description": "A user name. Without such a user here, only administrators may change the image",
             },
             "created_at": _TIME,
             "updated_at": _TIME,
             "version": {"type": "integer", "minimum": 1, "maximum": MAX_KEPT_VERSION},
         },
-        description="What an image brings along from another system",
+        description="An image's history from another system",
     ),
-    "Image": _object(_METADATA, description="What is known of an image"),
+    "Image": _object(_METADATA, description="An image's metadata"),
     "ImageList": _object(
         {
             "images": {"type": "array", "items": ref("Image")},
@@ -82,13 +82,13 @@ SCHEMAS: Json = {
     ),
     "Problem": {
         "type": "object",
-        "description": "A problem document (RFC 9457). The last part of `type` is a stable word for scripts.",
+        "description": "A problem document (RFC 9457). The last part of `type` is stable, for scripts.",
         "properties": {
             "type": {"type": "string", "format": "uri-reference"},
             "title": {"type": "string"},
             "status": {"type": "integer", "minimum": 400, "maximum": 599},
             "detail": {"type": "string"},
-            "instance": {"type": "string", "description": "Names the request in our log"},
+            "instance": {"type": "string", "description": "The request id, as in the server's log"},
         },
         "required": ["type", "title", "status", "detail"],
     },
@@ -113,7 +113,7 @@ SCHEMAS: Json = {
         rate={"enum": ["hit", "miss"]},
         value={
             "anyOf": [{"type": "number", "minimum": 0, "maximum": 1}, {"const": -1}],
-            "description": "Over the last minute; -1 where nothing was asked for",
+            "description": "Over the last minute; -1 without requests",
         },
     ),
 }

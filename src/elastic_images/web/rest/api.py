@@ -33,7 +33,7 @@ def rest_api(images: Images, plane: Plane, find_user: FindUser, max_image_bytes:
         kept = restored_facts(request, find_user)
         length = announced_length(request, max_image_bytes)
         if length == 0:
-            raise EmptyBody("The upload has no bytes.")
+            raise EmptyBody("The upload is empty.")
         created, metadata = images.put(
             key,
             exact_body(request, length),
@@ -74,21 +74,21 @@ def rest_api(images: Images, plane: Plane, find_user: FindUser, max_image_bytes:
 
 
 def image_path(key: str) -> str:
-    """The stable address of an image's bytes on this host."""
+    """The stable URL path of an image."""
     return f"/images/{quote_key(key)}"
 
 
 def with_place(metadata: ImageMetadata, plane: Plane) -> PlacedImage:
-    """Metadata with its address, and where in the pool the image belongs: `partition` 1 to 16, and `node`."""
+    """Metadata with the image's URL, its `partition` (1 to 16) and the `node` that owns it."""
     partition, slot = plane.locate(metadata["key"])
     return {**metadata, "partition": shown_partition(partition), "node": slot, "url": image_path(metadata["key"])}
 
 
 def checked_prefix(text: str | None) -> str:
-    """The beginning of keys that a query asks for. Raises InvalidRequest where no key can begin so."""
+    """The prefix of a query. Raises InvalidRequest if it is longer than any key."""
     prefix = text or ""
     if len(prefix) > MAX_KEY_CHARACTERS:
-        raise InvalidRequest(f"prefix has at most {MAX_KEY_CHARACTERS} characters.")
+        raise InvalidRequest(f"prefix may have at most {MAX_KEY_CHARACTERS} characters.")
     return prefix
 
 
@@ -99,10 +99,10 @@ def _metadata_answer(metadata: PlacedImage) -> Response:
 
 
 def _limit(text: str | None) -> int:
-    """How many a query asks for; left out or empty means the default."""
+    """The page size of a query; the default if it is missing or empty."""
     if not text:
         return DEFAULT_LIMIT
-    # No number of more digits is within the bounds, and int() is slow on very long ones.
+    # Longer numbers are out of range anyway, and int() is slow on very long ones.
     limit = int(text) if text.isascii() and text.isdigit() and len(text) <= len(str(MAX_LIMIT)) else 0
     if not 1 <= limit <= MAX_LIMIT:
         raise InvalidRequest(f"limit must be a whole number from 1 to {MAX_LIMIT}.")

@@ -1,4 +1,4 @@
-"""The facts that an administrator restores an image with: `X-Keep-Facts` on `PUT /api/images/<key>`."""
+"""The `X-Keep-Facts` header, with which an administrator restores an image's owner, times and version."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from elastic_images.core.errors import Forbidden, NotFound
 from elastic_images.core.restored_facts import KEEP_FACTS_HEADER, RestoredFacts
 
 FindUser = Callable[[str], User]
-"""The user of a name. Raises NotFound."""
+"""Looks up a user by name. Raises NotFound."""
 
 
 def restored_facts(request: Request, find_user: FindUser) -> RestoredFacts | None:
-    """What the request wants kept, None where it asks for nothing of the kind.
+    """The facts to restore, or None without the header.
 
-    An owner who is a user here is named as he is here. One who is not stays a name, without rights: whoever gets that
-    name later does not get the image.
+    An owner with an account here gets the spelling and id of that account. Any other owner stays a bare name without
+    rights: a user who takes that name later does not get the image.
 
     Raises:
-        Forbidden: the caller is no administrator.
-        InvalidRequest: the header makes no sense.
+        Forbidden: the caller is not an administrator.
+        InvalidRequest: the header is invalid.
     """
     text = request.headers.get(KEEP_FACTS_HEADER)
     if text is None:
