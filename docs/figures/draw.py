@@ -244,6 +244,7 @@ def architecture() -> str:
 ROOMS = {
     "cli": "the command line",
     "doctor": "checks what a system needs",
+    "backup": "whole systems, kept and restored",
     "supervisor": "starts and restarts the apps",
     "web": "pages, API, reads",
     "storage": "images in and out",

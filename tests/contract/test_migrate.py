@@ -141,7 +141,7 @@ def test_a_copy_of_the_database_that_was_interrupted_is_begun_anew(
 
 
 def test_another_systems_unfinished_copy_is_left_alone(target: Engine, source: Engine, database_url: str) -> None:
-    copying._mark(target, "f" * 32)
+    copying.mark_unfinished(target, "f" * 32)
     result = run("migrate", ELASTIC_IMAGES_TO_DATABASE=database_url)
     assert result.exit_code == 6
     assert "an unfinished copy of another system" in result.output

@@ -10,6 +10,7 @@ import click
 
 from elastic_images.cli.accounts import token, user
 from elastic_images.cli.aws import aws
+from elastic_images.cli.backup import backup, restore
 from elastic_images.cli.doctor import doctor
 from elastic_images.cli.errors import Program
 from elastic_images.cli.fsck import fsck
@@ -59,6 +60,8 @@ for _command in (
     user,
     token,
     fsck,
+    backup,
+    restore,
     migrate,
     doctor,
     aws,

@@ -115,3 +115,7 @@ class OutOfSpace(ElasticImagesError, status=507, slug="out-of-space"):
 
 class NotMine(ElasticImagesError, status=421, slug="not-mine"):
     """By its own map, a node does not serve the key's partition. Only nodes answer this, to web and to peers."""
+
+
+class BackupDamaged(ElasticImagesError, slug="backup-damaged"):
+    """A backup does not contain what its record promises."""

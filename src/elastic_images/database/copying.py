@@ -7,7 +7,7 @@ copy starts over. While the marker exists, no system starts on the target (`data
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -58,17 +58,17 @@ def copy_database(source: Engine, target: Engine, origin: str, progress: Progres
         CopyDiffers: the target does not hold what was copied.
     """
     check_target(target, origin)
-    _mark(target, origin)
+    mark_unfinished(target, origin)
     migrate(target, unfinished_copy=True)
     if revision_of(source) != revision_of(target):
         raise Conflict("The database has another schema version: start and stop the system once, then try again.")
     tables = import_all().sorted_tables
-    _empty(target, tables)
+    empty(target, tables)
     counts: dict[str, int] = {}
-    with _snapshot(source) as reading:
+    with snapshot(source) as reading:
         for table in tables:
             counts[table.name] = _copy_table(reading, target, table, progress)
-    _advance_ids(target, tables)
+    advance_ids(target, tables)
     return counts
 
 
@@ -112,7 +112,7 @@ def _add(digest: int, rows: list[dict[str, Any]]) -> int:
 
 
 @contextmanager
-def _snapshot(engine: Engine) -> Iterator[Connection]:
+def snapshot(engine: Engine) -> Iterator[Connection]:
     """A consistent view of all tables."""
     with engine.connect() as connection:
         if engine.dialect.name == "sqlite":
@@ -122,28 +122,32 @@ def _snapshot(engine: Engine) -> Iterator[Connection]:
 
 
 def _holds_something(engine: Engine, table: Table) -> bool:
-    """Whether the table has rows. The pool's state always has one, so there only a change counts."""
+    """Whether the table has rows. The pool's state and the leases always do, so there only a change counts."""
     query = select(func.count()).select_from(table)
     if table.name == "pool_state":
         query = query.where(table.c.revision > 0)
+    elif table.name == "upkeep_leases":
+        query = query.where(table.c.until > 0)
     with engine.connect() as connection:
         return bool(connection.execute(query).scalar_one())
 
 
-def _mark(target: Engine, origin: str) -> None:
+def mark_unfinished(target: Engine, origin: str) -> None:
+    """Mark the target as being copied into, until `finish_copy`."""
     _MARK.create(target, checkfirst=True)
     with write_transaction(target) as connection:
         if connection.execute(select(_MARK.c.origin)).first() is None:
             connection.execute(insert(_MARK).values(origin=origin))
 
 
-def _empty(target: Engine, tables: list[Table]) -> None:
+def empty(target: Engine, tables: Sequence[Table]) -> None:
+    """Remove all rows."""
     with write_transaction(target) as connection:
         for table in reversed(tables):
             connection.execute(table.delete())
 
 
-def _advance_ids(target: Engine, tables: list[Table]) -> None:
+def advance_ids(target: Engine, tables: Sequence[Table]) -> None:
     """Move PostgreSQL's sequences past the copied ids."""
     if target.dialect.name != "postgresql":
         return

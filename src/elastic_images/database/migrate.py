@@ -57,6 +57,11 @@ def newest_revision() -> str:
     return found
 
 
+def known_revisions() -> frozenset[str]:
+    """Every revision that this program can bring to the newest one."""
+    return frozenset(script.revision for script in ScriptDirectory(str(_MIGRATIONS)).walk_revisions())
+
+
 def alembic_config(connection: Connection) -> Config:
     """Alembic's configuration without an ini file; commands use `connection`."""
     config = Config()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, String, Table, Text
+from sqlalchemy import DDL, BigInteger, Boolean, Column, Index, Integer, String, Table, Text, event
 
 from elastic_images.database.base import KeyText, Seconds, metadata
 
@@ -70,3 +70,77 @@ image_usage = Table(
     Column("size_bytes", BigInteger, nullable=False),
 )
 """Exact counters, one row per partition (16), so that writers of different keys rarely contend."""
+
+trash = Table(
+    "trash",
+    metadata,
+    Column("id", RowId, primary_key=True, autoincrement=True),
+    Column("key", KeyText, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("object_name", String(32), nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("owner_id", BigInteger, nullable=True),
+    Column("facts", Text, nullable=True),
+    Column("deleted_at", Seconds, nullable=False),
+    Column("until", Seconds, nullable=False),
+    Column("claimed_by", String(32), nullable=True),
+    Column("attempts", Integer, nullable=False),
+    Column("next_attempt_at", Seconds, nullable=False),
+    Index("ix_trash_object_name", "object_name", unique=True),
+    Index("ix_trash_next_attempt_at", "next_attempt_at"),
+    Index("ix_trash_key_id", "key", "id"),
+)
+"""Deleted and replaced images, kept until `until`. `facts` is the image's metadata (JSON) as it was.
+
+Rows from before the trash existed have no facts: they cannot be restored. The collector claims a row before it unlinks
+the object (`claimed_by`), and tries again at `next_attempt_at` if that fails.
+"""
+
+store_identity = Table(
+    "store_identity",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("store_id", String(32), nullable=False),
+    Column("adopted_at", Seconds, nullable=False),
+)
+"""One row (id 1): the random id that the object store of this catalog carries, too."""
+
+bad_objects = Table(
+    "bad_objects",
+    metadata,
+    Column("object_name", String(32), primary_key=True),
+    Column("key", KeyText, nullable=False),
+    Column("state", String(8), nullable=False),
+    Column("detail", String(255), nullable=False),
+    Column("found_at", Seconds, nullable=False),
+)
+"""Objects found `damaged` or `lost`. A row counts while an image still refers to its object."""
+
+scrub_progress = Table(
+    "scrub_progress",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("after", String(32), nullable=False),
+    Column("started_at", Seconds, nullable=True),
+    Column("finished_at", Seconds, nullable=True),
+    Column("requested_at", Seconds, nullable=True),
+    Column("objects", BigInteger, nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("bad", BigInteger, nullable=False),
+)
+"""One row (id 1): how far the current round of the scrubber is. Objects are read in the order of their names."""
+
+upkeep_leases = Table(
+    "upkeep_leases",
+    metadata,
+    Column("name", String(32), primary_key=True),
+    Column("holder", String(64), nullable=False),
+    Column("until", Seconds, nullable=False),
+)
+"""Which process does a job of which there is one at a time: `scrub`, `backup`. A lease counts until `until`.
+
+The rows are always there, so that they can be locked.
+"""
+
+LEASE_ROWS = "INSERT INTO upkeep_leases (name, holder, until) VALUES ('backup', '', 0), ('scrub', '', 0)"
+event.listen(upkeep_leases, "after_create", DDL(LEASE_ROWS))  # type: ignore[no-untyped-call]

@@ -6,9 +6,7 @@ empty, or hold an earlier run from the same origin, as shown by a marker object 
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +15,8 @@ from sqlalchemy import Engine, select
 from elastic_images.core.errors import Conflict
 from elastic_images.storage.catalog.tables import images
 from elastic_images.storage.catalog.transactions import RetryingTransactions
-from elastic_images.storage.objects.object_store import CHUNK_BYTES, ObjectMissing, ObjectStore, OpenObject
+from elastic_images.storage.objects.copying import Copied, copy_objects
+from elastic_images.storage.objects.object_store import ObjectStore
 from elastic_images.storage.upkeep.fsck import Referenced
 
 _PAGE = 500
@@ -84,19 +83,11 @@ class ObjectCopy:
         self.check_target()
         if self._target.stat(self._mark) is None:
             self._target.put([b"a migration to this object store is not finished\n"], self._mark)
-        for half in list(self._target.partials()):
-            self._target.delete_partial(half.name)
-        waiting: deque[tuple[Referenced, Future[bool]]] = deque()
-        with ThreadPoolExecutor(self._jobs) as pool:
-            try:
-                for row in self._lacking():
-                    waiting.append((row, pool.submit(self._copy, row)))
-                    if len(waiting) > 2 * self._jobs:
-                        self._settle(*waiting.popleft())
-                while waiting:
-                    self._settle(*waiting.popleft())
-            finally:
-                pool.shutdown(cancel_futures=True)
+        found: Copied[Referenced] = Copied()
+        copy_objects(self._source, self._target, self._all(), found, jobs=self._jobs, progress=self._progress)
+        report = self.report
+        report.copied, report.copied_bytes, report.present = found.copied, found.copied_bytes, found.present
+        report.damaged = [row.key for row in found.bad if self._still_there(row)]
 
     def remove_leftovers(self) -> None:
         """Remove from the target what an earlier run copied and images refer to no more."""
@@ -116,50 +107,12 @@ class ObjectCopy:
         query = select(images.c.object_name).where(images.c.object_name.in_(names))
         return set(self._transactions.read(lambda connection: connection.execute(query).scalars().all()))
 
-    def _settle(self, row: Referenced, copied: Future[bool]) -> None:
-        if copied.result():
-            self.report.copied += 1
-            self.report.copied_bytes += row.size_bytes
-        elif self._still_there(row):
-            self.report.damaged.append(row.key)
-        self._progress(row.size_bytes)
-
-    def _lacking(self) -> Iterator[Referenced]:
-        """The catalog's objects that the target lacks, by name."""
+    def _all(self) -> Iterator[Referenced]:
+        """The objects of all images, by name."""
         after = ""
         while rows := self._rows(after):
-            sizes = self._sizes(after, rows[-1].object_name)
-            for row in rows:
-                if sizes.get(row.object_name) == row.size_bytes:
-                    self.report.present += 1
-                    self._progress(row.size_bytes)
-                    continue
-                if row.object_name in sizes:
-                    self._target.delete(row.object_name)
-                yield row
+            yield from rows
             after = rows[-1].object_name
-
-    def _sizes(self, after: str, last: str) -> dict[str, int]:
-        """The sizes of the target's objects with names above `after`, up to `last`."""
-        sizes: dict[str, int] = {}
-        while page := self._target.list(after, _PAGE):
-            sizes |= {info.name: info.size_bytes for info in page if info.name <= last}
-            after = page[-1].name
-            if after >= last:
-                break
-        return sizes
-
-    def _copy(self, row: Referenced) -> bool:
-        """False if the source lacks these bytes; the target does not get them then."""
-        try:
-            with self._source.open(row.object_name) as found:
-                stored = self._target.put(_chunks(found), row.object_name)
-        except ObjectMissing:
-            return False
-        if (stored.sha256, stored.size_bytes) == (row.sha256, row.size_bytes):
-            return True
-        self._target.delete(row.object_name)
-        return False
 
     def _rows(self, after: str) -> list[Referenced]:
         columns = select(images.c.object_name, images.c.key, images.c.size_bytes, images.c.sha256)
@@ -171,8 +124,3 @@ class ObjectCopy:
         """Whether the image still has this object: it may have been replaced since its row was read."""
         query = select(images.c.key).where(images.c.object_name == row.object_name)
         return self._transactions.read(lambda connection: connection.execute(query).first()) is not None
-
-
-def _chunks(found: OpenObject) -> Iterator[bytes]:
-    while chunk := found.read(CHUNK_BYTES):
-        yield chunk
