@@ -97,7 +97,7 @@ def test_several_files_by_picker_into_a_folder(admin: Visit, system: System, pho
     choose(page, *(payload(photo, name) for name, photo in zip(names, photos, strict=True)))
     keys = [f"picked/2026/{name}" for name in names]
     expect_stored(page, *keys)
-    expect(page.locator("[data-summary]")).to_have_text("12 of 12 files stored.")
+    expect(page.locator("[data-summary]")).to_have_text("12 of 12 files uploaded.")
     for key, photo in zip(keys, photos, strict=True):
         assert (
             hashlib.sha256(stored(system, key.replace("é", "%C3%A9").replace(" ", "%20"))).hexdigest() == photo.sha256
@@ -164,8 +164,8 @@ def test_what_is_no_image_is_refused_with_a_clear_word(admin: Visit, tmp_path: P
         "notes.txt": "Not an image.",
         "fake.png": "Unsupported format",
         "empty.png": "The file is empty.",
-        "big.png": "at most 25.0 MB",
-        "llll": "at most 255 characters",
+        "big.png": "maximum 25.0 MB",
+        "llll": "maximum 255 characters",
     }.items():
         expect(row(page, key)).to_contain_text(words)
     expect(page.locator("[data-summary]")).to_have_text("0 of 5 files uploaded, 5 failed.")
@@ -342,7 +342,7 @@ def test_replace(admin: Visit, system: System, photos: tuple[Photograph, ...]) -
     expect(page.get_by_role("alert")).to_contain_text("Unsupported format")
     system.admin().put("replaced.png", tiny(2))
     replace_by("late.png", photos[0].body)
-    expect(page.get_by_role("alert")).to_contain_text("meanwhile")
+    expect(page.get_by_role("alert")).to_contain_text("Someone else has replaced")
     page.reload()
     replace_by("good.png", photos[0].body)
     expect(page.get_by_role("status").filter(has_text="Image replaced.")).to_be_visible()

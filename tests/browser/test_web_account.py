@@ -44,7 +44,7 @@ def test_from_the_printed_password_to_ones_own(visiting: Visiting, browser: Brow
 
         one.forgive("status of 40[03]")
         change("not this one", NEW_PASSWORD, NEW_PASSWORD)
-        expect(page.get_by_role("alert")).to_contain_text("not your current password")
+        expect(page.get_by_role("alert")).to_contain_text("current password is wrong")
         change(password, NEW_PASSWORD, NEW_PASSWORD + "?")
         expect(page.get_by_role("alert")).to_contain_text("The new passwords do not match")
         change(password, NEW_PASSWORD, NEW_PASSWORD)
