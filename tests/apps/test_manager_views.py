@@ -15,7 +15,7 @@ from elastic_images.manager.charts import figures
 from elastic_images.manager.decision_groups import grouped
 from elastic_images.manager.event_log import shown_events
 from elastic_images.manager.explain import explanation, problems
-from elastic_images.manager.flash import Note, Notes
+from elastic_images.manager.flash import FlashMessage, FlashMessages
 from elastic_images.manager.health import assess, worst
 from elastic_images.manager.overview import Overview
 from elastic_images.manager.ring import ring
@@ -330,33 +330,33 @@ def test_charts_are_over_the_same_times_and_show_gaps_and_marks() -> None:
 
 
 def test_a_note_is_taken_once_and_by_its_owner() -> None:
-    notes = Notes()
-    name = notes.leave("ann", Note("done", secret="x"))
+    notes = FlashMessages()
+    name = notes.leave("ann", FlashMessage("done", secret="x"))
     assert notes.take("bob", name) is None
     assert notes.take("ann", "other") is None
     taken = notes.take("ann", name)
     assert taken is not None
     assert taken.words == "done"
     assert notes.take("ann", name) is None
-    assert "x" not in repr(Note(secret="x"))
+    assert "x" not in repr(FlashMessage(secret="x"))
 
 
 def test_notes_are_not_kept_for_ever() -> None:
     now = [0.0]
-    notes = Notes(clock=lambda: now[0])
-    old = notes.leave("ann", Note("old"))
+    notes = FlashMessages(clock=lambda: now[0])
+    old = notes.leave("ann", FlashMessage("old"))
     now[0] = 601
     assert notes.take("ann", old) is None
-    first = notes.leave("ann", Note("first"))
+    first = notes.leave("ann", FlashMessage("first"))
     for _ in range(500):
-        notes.leave("ann", Note("more"))
+        notes.leave("ann", FlashMessage("more"))
     assert notes.take("ann", first) is None
 
 
 def test_one_of_many_takers_gets_the_note() -> None:
-    notes = Notes()
-    name = notes.leave("ann", Note("one"))
-    taken: list[Note | None] = []
+    notes = FlashMessages()
+    name = notes.leave("ann", FlashMessage("one"))
+    taken: list[FlashMessage | None] = []
     takers = [threading.Thread(target=lambda: taken.append(notes.take("ann", name))) for _ in range(8)]
     for taker in takers:
         taker.start()

@@ -240,7 +240,7 @@ def test_the_pool_stays_as_it_is_while_cloudwatch_fails_or_is_late(
         scene.rested += 100
         proxy.put_in_the_way("POST", fault)
         assert loop.loop.step() is None
-        assert "No decision could be taken: CloudWatch" in loop.log.list(1)[0]["reason"]
+        assert "Could not decide: CloudWatch" in loop.log.list(1)[0]["reason"]
     scene.rested += 100
     loop.now = NOON + 180
     assert (decided(loop).action, loop.config_store.current().num_nodes) == ("hold", 2)

@@ -56,7 +56,7 @@ def create_app(services: AutoscalerServices, settings: Settings) -> Flask:
 
     def ready() -> None:
         if services.store.read().map is None:
-            raise Unavailable("The pool has no map yet: its first nodes are being started.")
+            raise Unavailable("The pool has no map yet: its first nodes are starting.")
 
     app = base_app(__name__, internal_token=settings.internal_token, ready=ready, registry=services.registry)
     app.register_blueprint(pool_blueprint(services.store))
@@ -89,7 +89,7 @@ def _add_pool(app: Flask, services: AutoscalerServices) -> None:
     def update_config() -> ResponseReturnValue:
         changes = request.get_json(silent=True)
         if not isinstance(changes, dict):
-            raise InvalidRequest("The body is no JSON object.")
+            raise InvalidRequest("The body must be a JSON object.")
         return jsonify(_shown(services.config_store.update(changes)))
 
     @app.post("/internal/clear")
@@ -140,7 +140,7 @@ def _whole(name: str, default: int | None) -> int | None:
     if text is None:
         return default
     if not text.isascii() or not text.isdecimal() or int(text[:20]) > _LARGEST_NUMBER:
-        raise InvalidRequest(f"{name} is a whole number.")
+        raise InvalidRequest(f"{name} must be a whole number.")
     return int(text)
 
 
@@ -150,7 +150,7 @@ def _seconds(name: str, default: float) -> float:
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        raise InvalidRequest(f"{name} is a number of seconds.")
+        raise InvalidRequest(f"{name} must be a number of seconds.")
     return value
 
 

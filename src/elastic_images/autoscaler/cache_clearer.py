@@ -1,4 +1,4 @@
-"""Emptying every cache of the pool."""
+"""Clears every cache of the pool."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _WORKERS = 8
 
 
 class CacheClearer:
-    """Tells every live member, nodes and near caches, to drop what it has. Safe to share between threads."""
+    """Tells every live member, nodes and near caches, to clear its cache. Safe to share between threads."""
 
     def __init__(self, http: InternalClient, pool: Callable[[], PoolView]) -> None:
         self._http = http
         self._pool = pool
 
     def clear(self) -> ClearedDocument:
-        """The ids of those that are empty now, and of those that did not answer."""
+        """Returns the ids of the members that are empty now, and of those that did not respond."""
         members = [member for member in self._pool().members if member.state == LIVE]
         with ThreadPoolExecutor(_WORKERS, thread_name_prefix="clear") as workers:
             answers = list(workers.map(self._clear, members))

@@ -1,4 +1,4 @@
-"""The pool's settings: kept in the database with the pool, from where nodes get them with their polls."""
+"""The pool's settings, stored with the pool in the database; nodes get them when they poll."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _log = logging.getLogger(__name__)
 
 
 class ConfigStore:
-    """Reads and changes the kept settings. Safe to share between threads; the only writer of them.
+    """Reads and changes the stored settings, as their only writer. Safe to share between threads.
 
     Args:
-        first: what is kept where nothing is.
-        on_change: called after each change, when it is kept.
+        first: stored if there are no settings yet.
+        on_change: called after each change, once it is stored.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class ConfigStore:
         self._lock = threading.Lock()
 
     def current(self) -> ScalingConfig:
-        """The kept settings. Raises SQLAlchemy's errors."""
+        """The stored settings. Raises SQLAlchemy's errors."""
         return kept_config(self._store.read().config, self._first)
 
     def of(self, kept: Mapping[str, Any]) -> ScalingConfig:
@@ -43,7 +43,7 @@ class ConfigStore:
         return kept_config(kept, self._first)
 
     def keep_first(self) -> None:
-        """Keep the first settings where none are kept."""
+        """Store the first settings if there are none."""
         with self._lock:
             if not self._store.read().config:
                 self._keep(self._first, Event("config-changed", cause="first-settings"))
@@ -77,10 +77,10 @@ def _differences(before: ScalingConfig, after: ScalingConfig) -> dict[str, Setti
 
 
 def kept_config(kept: Mapping[str, Any], first: ScalingConfig) -> ScalingConfig:
-    """The settings as they are kept, read leniently: what cannot be a value of its kind is taken from `first`.
+    """The stored settings, read leniently: a value of the wrong type is replaced by that of `first`.
 
-    The loops live on it whatever somebody wrote into the database by hand. A nan stays one: the scaling policy says
-    that it makes no sense. The size is always 1 to 8.
+    The loops keep working whatever someone wrote into the database by hand. A nan stays: the scaling policy refuses
+    it. The size is always 1 to 8.
     """
     values: dict[str, Any] = {}
     for setting in fields(ScalingConfig):
@@ -88,7 +88,7 @@ def kept_config(kept: Mapping[str, Any], first: ScalingConfig) -> ScalingConfig:
         try:
             values[setting.name] = type(default)(kept.get(setting.name, default))
         except (TypeError, ValueError, OverflowError):
-            _log.warning("the kept setting %s is unreadable; %r is used", setting.name, default)
+            _log.warning("stored setting %s is unreadable; using %r", setting.name, default)
             values[setting.name] = default
     if values["assignment"] not in ASSIGNMENTS:
         values["assignment"] = first.assignment

@@ -1,4 +1,4 @@
-"""Whether the pool's nodes answer: their control listeners are asked, apart from the loop that must never wait."""
+"""Health checks: asks the nodes' control listeners on threads, because the resizer must never wait."""
 
 from __future__ import annotations
 
@@ -16,26 +16,25 @@ from elastic_images.pool.view import Member
 
 _log = logging.getLogger(__name__)
 INTERVAL_SECONDS = 0.2
-"""Below the pause of the loop that observes (0.25 s), so that each round asks again."""
+"""Less than the idle pause of the resizer (0.25 s), so every step asks again."""
 TIMEOUT_SECONDS = 0.8
 SUSPECT_SECONDS = 1.5
-"""One that has answered nothing for so long is a suspect: a hung node's partitions are to be served by the others
-within 3 s."""
+"""A node that has not responded for this long is a suspect: others must serve a hung node's partitions within 3 s."""
 SUSPECT_QUESTIONS = 2
-"""So many in a row it must have left open: after a standstill of our own, a single one says nothing."""
+"""How many checks in a row must fail: after a pause of this process, a single failure proves nothing."""
 START_SECONDS = 5.0
-"""The same for one that has never answered: its port may not be open yet."""
+"""The same for a node that has never responded: its port may not be open yet."""
 _WORKERS = 8
 
 Probe = Callable[[Member, bool], bool]
-"""Whether the member answers; told whether this is asked for the first time. Takes two seconds at most."""
+"""Whether the member responds; the flag says that it never has yet. Takes two seconds at most."""
 
 
 class HttpProbe:
-    """Asks a member's control listener and, until that has answered once, where the node serves images.
+    """Asks a member's control listener and, until that has responded once, its data port.
 
-    The control listener alone tells later whether the node lives: it has threads of its own, while the other may be
-    slow for being busy. Safe to share between threads.
+    Later the control listener is enough: it has its own threads, while the data port may be slow because it is busy.
+    Safe to share between threads.
     """
 
     def __init__(self, http: InternalClient, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
@@ -43,7 +42,7 @@ class HttpProbe:
         self._timeout_seconds = timeout_seconds
 
     def __call__(self, member: Member, first: bool) -> bool:
-        """See `Probe`. Another incarnation's answer is none."""
+        """See `Probe`. A response of another incarnation does not count."""
         try:
             if first:
                 self._http.request(
@@ -56,20 +55,20 @@ class HttpProbe:
 
 
 class Health(Protocol):
-    """What the resizer asks about nodes. Never waits."""
+    """What the resizer needs to know of nodes. Never waits."""
 
     def observe(self, members: Iterable[Member]) -> None:
-        """Watch these, and forget all others."""
+        """Watch these members, and forget all others."""
 
     def healthy(self, incarnation: str) -> bool:
-        """It has answered, and is no suspect."""
+        """Whether it has responded and is not a suspect."""
 
     def suspects(self) -> frozenset[str]:
-        """Incarnations that have not answered for several seconds."""
+        """Incarnations that have not responded for too long."""
 
 
 @dataclass(slots=True)
-class _Patient:
+class _Check:
     due_at: float = 0.0
     under_way: bool = False
     answered: bool = False
@@ -77,11 +76,11 @@ class _Patient:
 
 
 class HealthWatch:
-    """Keeps asking the members it is told of: a `Health`. Safe to share between threads.
+    """A `Health` that keeps checking the members it is given. Safe to share between threads.
 
     Args:
-        probe: how one is asked.
-        on_news: called, from another thread, when one answers for the first time, and when one does not answer.
+        probe: checks one member.
+        on_news: called from another thread when a member responds for the first time, and when one fails to.
     """
 
     def __init__(
@@ -97,62 +96,62 @@ class HealthWatch:
         self._interval_seconds = interval_seconds
         self._clock = clock
         self._lock = threading.Lock()
-        self._patients: dict[str, _Patient] = {}
+        self._checks: dict[str, _Check] = {}
         self._workers = ThreadPoolExecutor(_WORKERS, thread_name_prefix="health")
 
     def close(self) -> None:
-        """End the threads; questions under way are answered first."""
+        """End the threads after the checks under way."""
         self._workers.shutdown(cancel_futures=True)
 
     def observe(self, members: Iterable[Member]) -> None:
-        """Ask those of `members` that are due; forget all others. Does not wait."""
+        """Check those of `members` that are due; forget all others. Does not wait."""
         now = self._clock()
         with self._lock:
-            known, self._patients = self._patients, {}
+            known, self._checks = self._checks, {}
             for member in members:
-                patient = known.get(member.incarnation) or _Patient()
-                self._patients[member.incarnation] = patient
-                if not patient.under_way and now >= patient.due_at:
-                    patient.under_way = True
-                    self._workers.submit(self._ask, member, patient)
+                check = known.get(member.incarnation) or _Check()
+                self._checks[member.incarnation] = check
+                if not check.under_way and now >= check.due_at:
+                    check.under_way = True
+                    self._workers.submit(self._ask, member, check)
 
     def healthy(self, incarnation: str) -> bool:
         """See `Health`."""
         with self._lock:
-            patient = self._patients.get(incarnation)
-            return patient is not None and patient.answered and not self._suspect(patient)
+            check = self._checks.get(incarnation)
+            return check is not None and check.answered and not self._suspect(check)
 
     def suspects(self) -> frozenset[str]:
         """See `Health`."""
         with self._lock:
-            return frozenset(name for name, patient in self._patients.items() if self._suspect(patient))
+            return frozenset(name for name, check in self._checks.items() if self._suspect(check))
 
-    def _suspect(self, patient: _Patient) -> bool:
-        limit = SUSPECT_SECONDS if patient.answered else START_SECONDS
-        return patient.failing_since is not None and self._clock() - patient.failing_since >= limit
+    def _suspect(self, check: _Check) -> bool:
+        limit = SUSPECT_SECONDS if check.answered else START_SECONDS
+        return check.failing_since is not None and self._clock() - check.failing_since >= limit
 
-    def _ask(self, member: Member, patient: _Patient) -> None:
+    def _ask(self, member: Member, check: _Check) -> None:
         asked_at = self._clock()
         failures = 0
-        # One that used to answer is asked again at once, so that it is known soon.
-        while not self._answers(member, first=not patient.answered):
+        # A node that used to respond is asked again at once, to know soon.
+        while not self._answers(member, first=not check.answered):
             failures += 1
-            if not patient.answered or failures == SUSPECT_QUESTIONS:
+            if not check.answered or failures == SUSPECT_QUESTIONS:
                 break
-        answered = failures == 0 or (patient.answered and failures < SUSPECT_QUESTIONS)
+        answered = failures == 0 or (check.answered and failures < SUSPECT_QUESTIONS)
         with self._lock:
-            news = answered != patient.answered
-            patient.answered = patient.answered or answered
-            patient.failing_since = None if answered else (patient.failing_since or asked_at)
-            patient.under_way = False
-            # One that has never answered is about to: it is asked again soon.
-            patient.due_at = self._clock() + (self._interval_seconds if patient.answered else 0.1)
+            news = answered != check.answered
+            check.answered = check.answered or answered
+            check.failing_since = None if answered else (check.failing_since or asked_at)
+            check.under_way = False
+            # A node that has never responded is about to: ask it again soon.
+            check.due_at = self._clock() + (self._interval_seconds if check.answered else 0.1)
         if news:
             self._on_news()
 
     def _answers(self, member: Member, *, first: bool) -> bool:
         try:
             return self._probe(member, first)
-        except Exception:  # noqa: BLE001 - a probe that breaks says as much as one that fails
-            _log.exception("asking %s for its health failed", member.id)
+        except Exception:  # noqa: BLE001 - a probe that raises counts as a failure
+            _log.exception("health check of %s failed", member.id)
             return False

@@ -1,7 +1,7 @@
 """What to do next with the pool: facts in, a plan out. Pure; the resizer acts on it.
 
-The map and the processes are looked at afresh each time, so whatever state a crash left behind, the next plan goes on
-from there. One change of the map is planned at a time.
+Each plan starts from the current map and processes, so it continues from whatever state a crash left behind. One change
+of the map is planned at a time.
 """
 
 from __future__ import annotations
@@ -17,39 +17,39 @@ _NONE: frozenset[int] = frozenset()
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """How the pool stands. Numbers are slots."""
+    """The state of the pool. Numbers are slots."""
 
     map: PoolMap | None
     wanted: int
-    """The wanted size: slots 0 to wanted - 1 shall serve."""
+    """The wanted size: slots 0 to wanted - 1 should serve."""
     ready: frozenset[int] = _NONE
-    """A live and healthy member that is not being stopped."""
+    """It has a live and healthy member that is not being stopped."""
     doubtful: frozenset[int] = _NONE
     """Not ready, but an incarnation may still answer from memory: fenced, not healthy, or being stopped."""
     fenced: frozenset[int] = _NONE
-    """Of the doubtful: fenced, and no new life has come. No read goes there, and others may serve at once."""
+    """Of the doubtful: fenced, and no new incarnation came. No reads go there, and others may serve at once."""
     unnamed: frozenset[int] = _NONE
     """An incarnation that may still answer has not named the map's epoch."""
     processes: frozenset[int] = _NONE
-    """There is a process, or no proof that there is none."""
+    """There is a process, or no proof that it is gone."""
     startable: frozenset[int] = _NONE
     """No process, and its next start is due."""
     awaited: frozenset[int] = _NONE
     """Not ready, but likely to be soon: it has not yet failed twice in a row."""
     stopping: frozenset[int] = _NONE
-    """Told to stop."""
+    """It was told to stop."""
     cold: bool = False
-    """No node served when this began, so that those which are being started are waited for."""
+    """No node served when this began, so the starting ones are waited for."""
     warmed: bool = True
     """The resize under way may be closed."""
     resize_wanted: int | None = None
     """The wanted size that the resize under way was opened for."""
     assignment: str = "alternating"
-    """How partitions are dealt where all slots that shall serve are ready (`core.assignment`)."""
+    """The assignment to use when all slots that should serve are ready (`core.assignment`)."""
 
     @property
     def slots(self) -> frozenset[int]:
-        """The slots that shall serve."""
+        """The slots that should serve."""
         return frozenset(range(self.wanted))
 
 
@@ -64,11 +64,11 @@ class MapChange:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to do now; `waiting` where more is to come by itself."""
+    """What to do now; `waiting` if more will follow by itself."""
 
     launch: frozenset[int] = _NONE
     retire: frozenset[int] = _NONE
-    """Serves nothing and is not wanted: may be stopped after a while."""
+    """It serves nothing and is not wanted: it may be stopped after a while."""
     change: MapChange | None = None
     waiting: bool = False
 
@@ -104,10 +104,10 @@ def _first(facts: Facts) -> MapChange | None:
 
 
 def _rescue(facts: Facts, current: PoolMap) -> MapChange | None:
-    """Give the partitions of nodes that are gone to those that serve.
+    """Move the partitions of nodes that are gone to those that serve.
 
-    A fenced node is gone for readers. It may still answer from memory until its lease ends, and so it stays in
-    `copies`, and every writer waits for it, until it is dead.
+    For readers a fenced node is gone. It may still answer from memory until its lease expires, so it stays in `copies`
+    and every writer waits for it until it is dead.
     """
     readers = {slot for state in current.partitions for slot in state.readers}
     gone = readers - facts.ready - (facts.doubtful - facts.fenced)
@@ -123,12 +123,12 @@ def _advance(facts: Facts, current: PoolMap) -> MapChange | None:
         if facts.warmed:
             return MapChange("close", close_resize(current), "The new owners are warm.")
         if facts.resize_wanted not in (None, facts.wanted):
-            return MapChange("abort", abort_resize(current), f"{facts.wanted} nodes are wanted now.")
+            return MapChange("abort", abort_resize(current), f"The wanted size is now {facts.wanted}.")
         return None
     if current.phase == "closing":
         if unsettled_slots(current) & facts.unnamed:
             return None
-        return MapChange("settle", settle(current), "Every copy is dropped or dead.")
+        return MapChange("settle", settle(current), "All previous copies are dropped or dead.")
     return _open(facts, current)
 
 
@@ -144,12 +144,12 @@ def _open(facts: Facts, current: PoolMap) -> MapChange | None:
 
 
 def unsettled_slots(current: PoolMap) -> frozenset[int]:
-    """Every slot in the copies of a partition that has more than one: all must name the epoch before it settles."""
+    """Slots in the copies of partitions with more than one copy: all must name the epoch before the map settles."""
     return frozenset(slot for state in current.partitions if len(state.copies) > 1 for slot in state.copies)
 
 
 def target_assignment(facts: Facts, current: Assignment) -> Assignment | None:
-    """Who shall own what, given who is ready; None: wait, or leave all as it is."""
+    """Which slot should own each partition, given which are ready; None to wait or leave everything as it is."""
     serving = facts.slots & facts.ready
     if serving == facts.slots:
         return assign(facts.assignment, current, facts.wanted)
@@ -159,7 +159,9 @@ def target_assignment(facts: Facts, current: Assignment) -> Assignment | None:
 
 
 def _fate(facts: Facts, gone: set[int] | frozenset[int]) -> str:
-    return "died" if not gone & facts.fenced else "does not answer" if len(gone) == 1 else "died or do not answer"
+    return (
+        "died" if not gone & facts.fenced else "is not responding" if len(gone) == 1 else "died or are not responding"
+    )
 
 
 def _named(slots: set[int] | frozenset[int]) -> str:

@@ -1,4 +1,4 @@
-"""Records with a bound: newest first when read, the oldest forgotten when there are too many."""
+"""Bounded tables: read newest first; the oldest rows are deleted when there are too many."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ MAX_PAGE = 500
 
 
 def append(connection: Connection, table: Table, keep: int, **values: Any) -> int:
-    """Add a record and give its id; records that are `keep` ids older are deleted."""
+    """Add a record and return its id; records that are `keep` ids older are deleted."""
     result = connection.execute(insert(table).values(**values))
     assert result.inserted_primary_key is not None  # noqa: S101 - SQLAlchemy gives it for a single INSERT
     number = int(result.inserted_primary_key[0])

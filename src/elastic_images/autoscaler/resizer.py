@@ -33,7 +33,7 @@ _RETRY_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class ResizerStatus:
-    """How things stood after the last step. Numbers are slots."""
+    """The state after the last step. Numbers are slots."""
 
     running: frozenset[int] = frozenset()
     ready: frozenset[int] = frozenset()
@@ -42,12 +42,12 @@ class ResizerStatus:
     """The wanted size."""
     epoch: int = 0
     busy: bool = True
-    """Something is under way or waited for."""
+    """Something is under way or awaited."""
 
 
 @dataclass(slots=True)
 class _Resize:
-    """What is remembered of the resize under way, for as long as the map has its epoch."""
+    """The resize under way, remembered while the map has its epoch."""
 
     epoch: int
     seen_at: float
@@ -57,16 +57,16 @@ class _Resize:
 class Resizer:
     """Reconciles the pool with its wanted size.
 
-    Not safe for concurrent access. All that must outlive this process is in the map and the journal, so that a new
-    Resizer goes on where one was killed.
+    Not safe for concurrent access. Everything that must outlive this process is in the map and the journal, so a new
+    Resizer continues where one was killed.
 
     Args:
         store: the map and the members.
-        config_store: the wanted size.
-        provider: nodes.
-        health: who answers.
-        warmer: when an open resize may be closed.
-        on_change: told of every change of the map, when it is made.
+        config_store: holds the wanted size.
+        provider: launches and terminates nodes.
+        health: which nodes respond.
+        warmer: decides when an open resize may be closed.
+        on_change: called after every change of the map.
         clock: seconds, never set back.
     """
 
@@ -80,7 +80,7 @@ class Resizer:
         warmer: Warmer,
         *,
         history: ProcessHistory | None = None,
-        patience: FencingPolicy | None = None,
+        fencing: FencingPolicy | None = None,
         on_change: Callable[[MapChange], None] = lambda _change: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -91,7 +91,7 @@ class Resizer:
         self._health = health
         self._warmer = warmer
         self._history = history or ProcessHistory(provider.start_seconds, provider.silence_seconds)
-        self._patience = patience or FencingPolicy()
+        self._fencing = fencing or FencingPolicy()
         self._on_change = on_change
         self._clock = clock
         self._retry_at_once = threading.Event()
@@ -102,7 +102,7 @@ class Resizer:
 
     @property
     def status(self) -> ResizerStatus:
-        """How things stood after the last step. Safe to read from any thread."""
+        """The state after the last step. Safe to read from any thread."""
         return self._status
 
     @property
@@ -130,7 +130,7 @@ class Resizer:
     def _step(self) -> bool:
         if self._retry_at_once.is_set():
             self._retry_at_once.clear()
-            self._history.pardon()
+            self._history.retry_at_once()
         # Members are read first: one in the view whose slot is then proven empty is dead.
         view = self._store.read()
         alive = self._provider.alive()
@@ -151,7 +151,7 @@ class Resizer:
     # ---- members
 
     def _bury(self, view: PoolView, alive: frozenset[int]) -> bool:
-        """Mark the members dead whose process is proven to be gone. Whose is not, is fenced for being silent."""
+        """Mark members dead whose process is proven gone. Without proof, `_judge` fences them for being silent."""
         if not self._provider.proves_death:
             return False
         dead = [member for member in view.members if member.slot is not None and member.slot not in alive]
@@ -163,11 +163,11 @@ class Resizer:
         return bool(dead)
 
     def _judge(self, view: PoolView, now: float) -> bool:
-        """Fence who keeps the pool waiting, and give up who was fenced long enough ago."""
+        """Fence members that keep the pool waiting, and give up those fenced long enough ago."""
         nodes = [member for member in view.members if member.slot is not None]
         self._health.observe(nodes)
         closing = view.map is not None and view.map.phase == "closing"
-        decision = self._patience.judge(
+        decision = self._fencing.judge(
             nodes,
             epoch=view.map.epoch if view.map else 0,
             must_name=unsettled_slots(view.map) if view.map and closing else frozenset(),
@@ -191,7 +191,7 @@ class Resizer:
         failures = self._provider.take_failures()
         for slot, why in sorted(failures.items()):
             self._not_launched(slot, why, now)
-        # It may have failed after it was counted as alive; it never lived.
+        # A launch may have failed after it was counted as alive.
         alive -= failures.keys()
         live = {slot: member for slot in alive if (member := view.live_node(slot))}
         healthy = {slot for slot, member in live.items() if self._health.healthy(member.incarnation)}
@@ -208,7 +208,7 @@ class Resizer:
         wanted = config.num_nodes
         resize = self._remember_resize(view, now)
         awaited = self._history.awaited() - ready
-        gone = self._patience.gone()
+        gone = self._fencing.gone()
         doubtful = frozenset(member.slot for member in nodes if member.slot is not None) - ready
         self._cold = not ready or (self._cold and bool(frozenset(range(wanted)) & awaited))
         return Facts(
@@ -236,7 +236,7 @@ class Resizer:
             self._resize = _Resize(view.map.epoch, now, row["wanted"] if row else None)
         return self._resize
 
-    # ---- deeds
+    # ---- actions
 
     def _handle_processes(self, planned: Plan, now: float) -> bool:
         for slot in sorted(self._history.overdue(now)):
@@ -275,7 +275,7 @@ class Resizer:
         expected = view.map.epoch if view.map else None
         journal = self._journal.record(change, view.map, wanted)
         if not self._store.compare_and_set_map(expected, change.new, journal):
-            _log.warning("the pool map was changed by somebody else; looking again")
+            _log.warning("the pool map was changed by another process; reading it again")
             return True
         _log.info("epoch %d, %s: %s", change.new.epoch, change.kind, change.reason)
         self._on_change(change)

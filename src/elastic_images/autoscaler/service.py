@@ -1,4 +1,4 @@
-"""Puts the autoscaler together: the pool's store, its nodes, the resizer, the scaling loop, the metrics."""
+"""Puts the autoscaler together: pool store, nodes, resizer, scaling loop and metrics."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class AutoscalerService:
     """The autoscaler (`server.Service`). Nodes outlive it."""
 
     def __init__(self, settings: Settings, provider: NodeProvider) -> None:
-        # Alone on its host, with all secrets in its environment, it is the first to use the data folder.
+        # If it runs alone on its host, nothing has made the data folder yet.
         settings.data.mkdir(parents=True, exist_ok=True)
         self._engine = open_engine(settings.database)
         self._http = InternalClient(settings.internal_token)
@@ -76,8 +76,8 @@ class AutoscalerService:
         )
         self.wsgi = create_app(services, settings)
 
-    def start(self, bound: Bound) -> None:  # noqa: ARG002 - the nodes know our address from the settings
-        """See `server.Service`: adopt the nodes that live, and begin to reconcile."""
+    def start(self, bound: Bound) -> None:  # noqa: ARG002 - nodes know the address from the settings
+        """See `server.Service`: adopt the running nodes and start the loops."""
         self._resizer.adopt()
         self._resizing.start()
         self._scaling.start()
@@ -102,5 +102,5 @@ class AutoscalerService:
 
 
 def build(settings: Settings) -> AutoscalerService:
-    """The autoscaler's service. Raises InvalidRequest where a setting names something that is not there."""
+    """The autoscaler's service. Raises InvalidRequest if a setting names something that does not exist."""
     return AutoscalerService(settings, open_node_provider(settings))

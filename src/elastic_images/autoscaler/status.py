@@ -1,4 +1,4 @@
-"""Everything about the pool in one document, for `GET /internal/pool`."""
+"""The pool as one document, for `GET /internal/pool`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Stats = Mapping[str, NodeStatistics | None]
 
 
 def newest_members(view: PoolView) -> dict[int, Member]:
-    """For each slot its live member, or the newest of the others."""
+    """For each slot its live member, or else the newest."""
     found: dict[int, Member] = {}
     for member in view.members:
         if member.slot is not None:

@@ -21,8 +21,8 @@ resizes = Table(
     Column("outcome", String(16), nullable=True),
     Index("ix_resizes_finished_at", "finished_at"),
 )
-"""The journal. `state` is `open`, `closing`, `aborting` or `finished`, `epoch` that of the last step taken; both are
-written in the transaction that changes the map. Slots are numbers between commas."""
+"""The journal. `state` is `open`, `closing`, `aborting` or `finished`, `epoch` that of the last step; both are written
+in the transaction that changes the map. Slots are comma-separated numbers."""
 
 pool_events = Table(
     "pool_events",

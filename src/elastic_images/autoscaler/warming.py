@@ -1,4 +1,4 @@
-"""When a resize that is open may be closed."""
+"""When an open resize may be closed."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from elastic_images.autoscaler.nodes.stats import LatestStats
 from elastic_images.pool.view import LIVE, PoolView
 
 TAKING_SECONDS = 1.0
-"""How long members may take to take the open map before the resize goes on without them."""
+"""How long to wait for members to take the open map."""
 WARM_SECONDS = 300.0
-"""How long the new owners may pull. What is not pulled by then comes from storage."""
+"""How long the new owners may pull. Entries not pulled by then are filled from storage."""
 _MAX_AGE_SECONDS = 0.1
 
 
 class Warmer(Protocol):
-    """Decides how long the previous owners go on answering."""
+    """Decides how long the previous owners keep serving."""
 
     def warmed(self, view: PoolView, open_seconds: float) -> bool:
         """Whether the resize of `view`, seen open for `open_seconds`, may be closed. Called often; does not wait."""
 
 
 class BriefWarmer:
-    """Closes as soon as every member has taken the open map, and after `max_seconds` in any case."""
+    """Closes once every member has taken the open map, and after `max_seconds` in any case."""
 
     def __init__(self, max_seconds: float = TAKING_SECONDS) -> None:
         self._max_seconds = max_seconds
@@ -35,7 +35,7 @@ class BriefWarmer:
 
 
 class PullWarmer:
-    """Closes when every new owner has pulled what it gains, as its statistics say, and after a while in any case."""
+    """Closes once every new owner reports that it has pulled what it gains, and after `max_seconds` in any case."""
 
     def __init__(self, stats: LatestStats, *, max_seconds: float = WARM_SECONDS) -> None:
         self._stats = stats
@@ -46,7 +46,7 @@ class PullWarmer:
         """See `Warmer`."""
         if view.map is None or open_seconds >= self._max_seconds:
             return True
-        # A node that has named the open epoch has begun to pull, so that what it says of its pull means this one.
+        # A node that has named the open epoch has begun this pull, so its report is about this one.
         if not self._taking.warmed(view, open_seconds):
             return False
         gaining = {state.owner for state in view.map.partitions if state.previous is not None}

@@ -1,4 +1,4 @@
-"""The manager app: what it answers, put together. Starts nothing and opens nothing."""
+"""The manager app. Making it starts and opens nothing."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from elastic_images.accounts.login_pages import login_pages
 from elastic_images.http.base_app import base_app
 from elastic_images.manager import api, pages
 from elastic_images.manager.deletion import Deletion
-from elastic_images.manager.flash import Notes
+from elastic_images.manager.flash import FlashMessages
 from elastic_images.manager.overview import Overview, gather
 from elastic_images.manager.services import ImageStore, PoolControl
 from elastic_images.settings import Settings
@@ -33,15 +33,15 @@ class ManagerServices:
     clock: Callable[[], float] = time.time
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     deletion: Deletion | None = None
-    """Who has its own stops it at the end."""
+    """Whoever passes one must stop it."""
 
-    def look(self) -> Overview:
-        """What there is to know of the system now."""
+    def overview(self) -> Overview:
+        """The state of the system now."""
         return gather(self.pool, self.images, self.accounts.check_database)
 
 
 def create_app(services: ManagerServices, settings: Settings) -> Flask:
-    """The app. Every route is for administrators, but the login's."""
+    """The app. All routes but the login are for administrators."""
 
     def ready() -> None:
         services.accounts.check_database()
@@ -50,8 +50,8 @@ def create_app(services: ManagerServices, settings: Settings) -> Flask:
     app.config.update(MAX_CONTENT_LENGTH=_MAX_BODY_BYTES)
     guard = Guard(services.accounts, settings)
     guard.install(app)
-    answers = pages.Answers(Notes())
-    pages.dress(app, answers, settings)
+    answers = pages.Answers(FlashMessages())
+    pages.install_layout(app, answers, settings)
     deletion = services.deletion or Deletion(services.images)
     for blueprint in (*_api(services, settings, deletion), *_pages(services, settings, guard, answers, deletion)):
         app.register_blueprint(blueprint)
@@ -61,7 +61,7 @@ def create_app(services: ManagerServices, settings: Settings) -> Flask:
 def _api(services: ManagerServices, settings: Settings, deletion: Deletion) -> list[Blueprint]:
     return [
         api.pool_api(services.pool, services.images, deletion, settings),
-        api.watch_api(services.pool, services.look, services.clock),
+        api.watch_api(services.pool, services.overview, services.clock),
         api.users_api(services.accounts),
         api.tokens_api(services.accounts),
     ]
@@ -73,8 +73,8 @@ def _pages(
     accounts, pool, clock = services.accounts, services.pool, services.clock
     return [
         login_pages(guard, skip_if=lambda principal: principal.is_admin),
-        pages.dashboard_pages(pool, services.look, clock),
-        pages.pool_pages(pool, services.look, answers, clock),
+        pages.dashboard_pages(pool, services.overview, clock),
+        pages.pool_pages(pool, services.overview, answers, clock),
         pages.image_pages(services.images, deletion, answers),
         pages.record_pages(pool),
         pages.user_pages(accounts, answers, clock),

@@ -1,4 +1,4 @@
-"""Reading the arguments in a request's address."""
+"""Reads arguments from a request's query string."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _WHOLE = re.compile(r"[0-9]{1,15}", re.ASCII)
 
 
 def whole(name: str, default: int | None, low: int, high: int) -> int | None:
-    """A whole number within the bounds; `default` where it is not given. Raises InvalidRequest."""
+    """A whole number within the bounds; `default` if it is missing. Raises InvalidRequest."""
     given = request.args.get(name)
     if given is None or given == "":
         return default

@@ -1,4 +1,4 @@
-"""Deleting all images, on a thread of its own: whoever asked for it sees how far it is, and may close the page."""
+"""Deleting all images in the background, with progress."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far the last deletion is."""
+    """The progress of the last deletion."""
 
     state: str = "none"
     """`none`, `running`, `done` or `failed`."""
     deleted: int = 0
     total: int | None = None
-    """How many images there were at its start; None where storage did not say."""
+    """How many images there were at the start; None if unknown."""
     started_at: float | None = None
     finished_at: float | None = None
     by: str = ""
@@ -48,22 +48,22 @@ class Deletion:
 
     @property
     def progress(self) -> Progress:
-        """How far it is now."""
+        """The progress now."""
         with self._lock:
             return self._progress
 
     def start(self, actor: Actor) -> Progress:
-        """Begin to delete everything. Raises Conflict while another deletion runs."""
+        """Start deleting everything. Raises Conflict while another deletion runs."""
         with self._lock:
             if self._progress.state == "running":
-                raise Conflict("All images are being deleted already.")
+                raise Conflict("All images are already being deleted.")
             self._progress = Progress("running", started_at=self._clock(), by=actor.name)
             self._thread = threading.Thread(target=self._run, args=(actor,), name="deletion", daemon=True)
             self._thread.start()
             return self._progress
 
     def stop(self, timeout_seconds: float = 5.0) -> None:
-        """Leave a deletion that runs where it is, and end the thread."""
+        """Abandon a running deletion and end the thread."""
         self._stopping.set()
         if self._thread is not None:
             self._thread.join(timeout_seconds)
@@ -78,9 +78,9 @@ class Deletion:
             self._change(state="done")
         except ElasticImagesError as error:
             self._change(state="failed", error=str(error))
-        except Exception:  # noqa: BLE001 - whatever it is, the person who waits must be told
+        except Exception:  # noqa: BLE001 - the page must show any failure
             _log.exception("deleting all images failed")
-            self._change(state="failed", error="Something went wrong. The manager's log has it.")
+            self._change(state="failed", error="Something went wrong. See the manager's log.")
 
     def _change(self, **values: Any) -> None:
         with self._lock:

@@ -1,6 +1,6 @@
-"""What one page has to tell on the next: the outcome of a form, what was typed into it, a secret that is shown once.
+"""Flash messages: what a form's outcome shows on the next page, with what was typed, or a secret shown only once.
 
-Every form is answered by a redirect, so that a reload sends nothing again; the note waits for the page it leads to.
+Forms redirect, so a reload submits nothing again; the message waits for the page that the redirect leads to.
 """
 
 from __future__ import annotations
@@ -13,47 +13,47 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 _KEEP_SECONDS = 600.0
-_MAX_NOTES = 500
+_MAX_MESSAGES = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Note:
-    """One note."""
+class FlashMessage:
+    """One message."""
 
     words: str = ""
     kind: str = "good"
     """`good`, `warn` or `bad`."""
     secret: str = field(default="", repr=False)
-    """A password or token; shown with the words."""
+    """A password or token, shown with the words."""
     form: str = ""
-    """Which form of the page it is about."""
+    """The form of the page that it is about."""
     typed: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """What was typed into it, without passwords."""
+    """What was typed into the form, without passwords."""
 
 
-class Notes:
-    """Keeps notes until they are taken, ten minutes at most, in memory. Safe to share between threads."""
+class FlashMessages:
+    """Keeps messages in memory until they are taken, for ten minutes at most. Safe to share between threads."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._notes: OrderedDict[str, tuple[float, str, Note]] = OrderedDict()
+        self._messages: OrderedDict[str, tuple[float, str, FlashMessage]] = OrderedDict()
 
-    def leave(self, owner: str, note: Note) -> str:
-        """Keep a note for `owner`; gives its name, which nobody can guess."""
+    def leave(self, owner: str, message: FlashMessage) -> str:
+        """Keep a message for `owner`. Returns its name, which cannot be guessed."""
         name = secrets.token_urlsafe(16)
         with self._lock:
-            self._notes[name] = (self._clock(), owner, note)
-            while len(self._notes) > _MAX_NOTES:
-                self._notes.popitem(last=False)
+            self._messages[name] = (self._clock(), owner, message)
+            while len(self._messages) > _MAX_MESSAGES:
+                self._messages.popitem(last=False)
         return name
 
-    def take(self, owner: str, name: str) -> Note | None:
-        """The note, once; None where there is none of that name for `owner`."""
+    def take(self, owner: str, name: str) -> FlashMessage | None:
+        """The message of that name, once; None if `owner` has none."""
         with self._lock:
-            found = self._notes.get(name)
+            found = self._messages.get(name)
             if found is None or found[1] != owner:
                 return None
-            del self._notes[name]
-        left_at, _, note = found
-        return note if self._clock() - left_at < _KEEP_SECONDS else None
+            del self._messages[name]
+        left_at, _, message = found
+        return message if self._clock() - left_at < _KEEP_SECONDS else None

@@ -1,4 +1,4 @@
-"""Puts the manager together: the accounts, and the clients of the apps that it asks."""
+"""Puts the manager together: accounts, and clients of the other apps."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from elastic_images.settings import Settings
 from elastic_images.storage.client import StorageClient
 
 _ASK_SECONDS = 3.0
-"""How long a page waits for another app before it says that it does not answer."""
+"""How long a page waits for another app before it reports that it is not responding."""
 
 
 class ManagerService:
-    """The manager (`server.Service`). Its only thread of its own is the one of a deletion that runs."""
+    """The manager (`server.Service`). Its only own thread is that of a running deletion."""
 
     def __init__(self, settings: Settings) -> None:
         self._http = InternalClient(settings.internal_token)
@@ -46,5 +46,5 @@ class ManagerService:
 
 
 def build(settings: Settings) -> ManagerService:
-    """The service. Raises InvalidRequest where a setting makes no sense."""
+    """The service. Raises InvalidRequest if a setting is invalid."""
     return ManagerService(settings)

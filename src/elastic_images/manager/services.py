@@ -1,4 +1,4 @@
-"""What the manager asks of other apps: small Protocols, so that tests may bring their own."""
+"""What the manager asks of other apps, as Protocols that tests can replace."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class PoolControl(Protocol):
         """The pool's settings."""
 
     def update_config(self, changes: Mapping[str, object]) -> ConfigDocument:
-        """Change some of them, all or nothing; the whole as it is then. Raises InvalidRequest."""
+        """Change some settings, all or nothing, and return all of them. Raises InvalidRequest."""
 
     def clear(self) -> ClearedDocument:
         """Empty every cache."""
@@ -43,10 +43,10 @@ class PoolControl(Protocol):
         """Events, newest first."""
 
     def metrics(self, name: str, minutes: int = 60, source: str | None = None) -> SeriesDocument:
-        """A figure's 1-minute series."""
+        """A metric's 1-minute series."""
 
     def rate(self, window_seconds: float = 60) -> RateDocument:
-        """Requests, hits, misses, and their rates (None without requests)."""
+        """Requests, hits, misses and their rates."""
 
 
 class ImageStore(Protocol):

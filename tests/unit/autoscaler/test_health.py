@@ -59,7 +59,7 @@ def ask(watch: HealthWatch, patient: Patient) -> None:
     """One question and its answer."""
     before = len(patient.asked)
     watch.observe([NODE])
-    wait_for(lambda: len(patient.asked) > before and not watch._patients[NODE.incarnation].under_way)
+    wait_for(lambda: len(patient.asked) > before and not watch._checks[NODE.incarnation].under_way)
 
 
 def test_one_that_answers_is_healthy_from_then_on(watch: HealthWatch, patient: Patient, clock: Clock) -> None:
@@ -75,7 +75,7 @@ def test_it_is_not_asked_more_often_than_it_must(watch: HealthWatch, patient: Pa
     ask(watch, patient)
     clock.now += 0.8 * INTERVAL_SECONDS
     watch.observe([NODE])
-    assert not watch._patients[NODE.incarnation].under_way
+    assert not watch._checks[NODE.incarnation].under_way
     assert len(patient.asked) == 1
 
 

@@ -73,14 +73,14 @@ def test_a_change_of_the_settings_ends_the_wait_before_a_retry_once(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.run_until_settled_on(0)
-    pardons: list[bool] = []
-    monkeypatch.setattr(ProcessHistory, "pardon", lambda _history: pardons.append(True))
+    retries: list[bool] = []
+    monkeypatch.setattr(ProcessHistory, "retry_at_once", lambda _history: retries.append(True))
     world.resizer.step()
-    assert not pardons
+    assert not retries
     world.config_store.update({"num_nodes": 2})
     world.resizer.step()
     world.resizer.step()
-    assert pardons == [True]
+    assert retries == [True]
 
 
 def test_a_database_that_is_gone_for_a_while_loses_nothing(world: World) -> None:

@@ -1,4 +1,4 @@
-"""Nodes as processes of this machine. Their lives are tied to the supervisor's lifeline, not to ours."""
+"""Nodes as processes on this machine. They live as long as the supervisor's lifeline, not as long as this process."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from elastic_images.pool.life_lock import holder, is_held, node_lock_path
 
 _log = logging.getLogger(__name__)
 _STARTING_SECONDS = 5.0
-"""For so long at most a process counts as starting; one that is stuck must not hold up the others."""
+"""How long a process counts as starting at most; a stuck one must not hold up the others."""
 
 
 @dataclass(slots=True)
@@ -30,14 +30,14 @@ class _Stopping:
 class LocalNodeProvider:
     """A `NodeProvider` of local processes.
 
-    A node is alive while it is a child of ours that has not ended, or while its slot's lock is held. The lock file
-    names the process, so that a restarted autoscaler can stop it too.
+    A node is alive while it is a running child, or while its slot's lock is held. The lock file names the process, so a
+    restarted autoscaler can stop it too.
 
-    While nodes serve, further ones start one after the other: a process that starts keeps a core busy, and four at once
-    would take the machine from those that serve.
+    While nodes serve, others start one by one: a starting process keeps a core busy, and four at once would slow down
+    those that serve.
 
     Args:
-        command: gives the command line for a slot.
+        command: returns the command line for a slot.
         data: the data folder, where the locks are.
         environ: the nodes' environment.
         lifeline_fd: the read end of the supervisor's lifeline, passed on to each node under the same number.
@@ -76,7 +76,7 @@ class LocalNodeProvider:
         return self.alive()
 
     def launch(self, slot: int) -> None:
-        """See `NodeProvider`. The node has a session of its own: Ctrl-C reaches it through the supervisor alone."""
+        """See `NodeProvider`. The node has its own session, so Ctrl-C reaches it only through the supervisor."""
         alive = self.alive()
         if slot in alive:
             return
@@ -86,7 +86,7 @@ class LocalNodeProvider:
             self._waiting.append(slot)
 
     def _may_start(self, alive: Set[int]) -> bool:
-        """Whether one more process may start now. One is up when it holds its lock, or has ended."""
+        """Whether one more process may start now. A process has started when it holds its lock, or has ended."""
         now = self._clock()
         self._starting = {
             slot: since
@@ -101,7 +101,7 @@ class LocalNodeProvider:
     def _start(self, slot: int) -> None:
         kept = () if self._lifeline_fd is None else (self._lifeline_fd,)
         try:
-            child = subprocess.Popen(  # noqa: S603 - the command is ours
+            child = subprocess.Popen(  # noqa: S603 - our own command
                 list(self._command(slot)),
                 env=self._environ,
                 stdin=subprocess.DEVNULL,
@@ -114,7 +114,7 @@ class LocalNodeProvider:
         self._starting[slot] = self._clock()
 
     def take_failures(self) -> dict[int, str]:
-        """See `NodeProvider`: `launch` says all there is to say."""
+        """See `NodeProvider`. Empty: `launch` reports every failure."""
         return {}
 
     def terminate(self, slot: int, drain_seconds: float) -> None:
@@ -128,34 +128,34 @@ class LocalNodeProvider:
         if known is None:
             self._stopping[slot] = _Stopping(kill_at)
             if not self._signal(slot, signal.SIGTERM):
-                _log.warning("node %d is alive, but its process cannot be told to stop", slot)
+                _log.warning("node %d is alive, but its process cannot be signalled", slot)
         else:
             known.kill_at = min(known.kill_at, kill_at)
         self._kill_overdue()
 
     def alive(self) -> frozenset[int]:
-        """See `NodeProvider`. Reaps children, and ends those whose time to drain is over."""
+        """See `NodeProvider`. Reaps children, and kills those that have drained for too long."""
         alive = frozenset(slot for slot in range(MAX_NODES) if self._is_alive(slot))
         self._stopping = {slot: stopping for slot, stopping in self._stopping.items() if slot in alive}
         self._kill_overdue()
         return alive | self._start_waiting(alive)
 
     def _start_waiting(self, alive: Set[int]) -> frozenset[int]:
-        """Start those whose turn it is; gives the slots that have waited, as alive: nobody is to launch them again."""
+        """Start waiting slots whose turn it is. Returns all waiting slots: they count as alive, not to be launched again."""
         waited = frozenset(self._waiting)
         while self._waiting and self._may_start(alive):
             slot = self._waiting.pop(0)
             try:
                 self._start(slot)
             except Unavailable as error:
-                # From the next look on the slot has no node, and whoever wanted one launches it again.
+                # The next call of `alive` leaves the slot out, and it is launched again.
                 _log.warning("%s", error)
         return waited
 
     def close(self) -> None:
         """See `NodeProvider`."""
         for child in self._children.values():
-            # Somebody else will see its end; a Popen that is dropped without having seen it complains.
+            # Another process will reap it; a Popen dropped before its process ended would warn.
             child.returncode = 0 if child.poll() is None else child.returncode
         self._children.clear()
         self._waiting.clear()
@@ -170,7 +170,7 @@ class LocalNodeProvider:
         try:
             return is_held(node_lock_path(self._data, slot))
         except OSError as error:
-            _log.warning("nothing is known of node %d: %s", slot, error)
+            _log.warning("cannot read the lock of node %d: %s", slot, error)
             return True
 
     def _kill_overdue(self) -> None:
@@ -179,7 +179,7 @@ class LocalNodeProvider:
                 stopping.killed = self._signal(slot, signal.SIGKILL)
 
     def _signal(self, slot: int, number: int) -> bool:
-        """Send a signal to the slot's process. False: it is not known, or gone."""
+        """Send a signal to the slot's process. False if it is unknown or gone."""
         child = self._children.get(slot)
         if child is not None:
             child.send_signal(number)

@@ -1,4 +1,4 @@
-"""The setting picks the provider, here and nowhere else."""
+"""Picks the node provider by the setting."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from elastic_images.settings import Settings
 
 
 def open_ec2_provider(settings: Settings) -> NodeProvider:
-    """The provider of instances. It connects when it is first used.
+    """The EC2 provider. It connects on first use.
 
     Raises:
         InvalidRequest: the setting is malformed, boto3 or a region is missing, or nodes could not reach this machine.
@@ -31,7 +31,7 @@ def open_node_provider(settings: Settings) -> NodeProvider:
     """The provider that `settings.node_provider` names.
 
     Raises:
-        InvalidRequest: there is none of that name, or what it says is wrong.
+        InvalidRequest: the setting is unknown or malformed.
     """
     setting = settings.node_provider
     if setting == "local":
@@ -43,4 +43,4 @@ def open_node_provider(settings: Settings) -> NodeProvider:
         )
     if setting.startswith("ec2:"):
         return open_ec2_provider(settings)
-    raise InvalidRequest("The node provider is local or ec2://...")
+    raise InvalidRequest("The node provider must be local or ec2://...")

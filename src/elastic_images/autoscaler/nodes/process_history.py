@@ -1,4 +1,4 @@
-"""What the autoscaler remembers of each slot's process: starts, failures, silence. Rules on an own clock, no doing."""
+"""The history of each slot's process: starts, failures, silence. Rules only; it acts on nothing and has no clock."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from elastic_images.core.events import Event
 START_SECONDS = 30.0
 """How long a process may take from its start until it is registered and healthy."""
 SILENCE_SECONDS = 10.0
-"""How long one that had been ready may be without a live incarnation before it is killed."""
+"""How long a node that was ready may be without a live incarnation before it is killed."""
 STEADY_SECONDS = 60.0
-"""A node that was ready for as long starts afresh: its failures are forgotten."""
+"""After a node has been ready for this long, its failures are forgotten."""
 MAX_PAUSE_SECONDS = 30.0
 LINGER_SECONDS = 2.0
-"""How long a node that is not wanted stays: whoever has an old map gets a quick "not mine" from it."""
+"""How long an unwanted node stays: callers with an old map get a quick "not mine" from it."""
 AWAITED_FAILURES = 1
-"""So many failures in a row still leave hope that the next start helps."""
+"""How many failures in a row before the pool stops waiting for a node."""
 
 
 @dataclass(slots=True)
@@ -36,7 +36,7 @@ class _Slot:
 
 @dataclass(slots=True)
 class ProcessHistory:
-    """The lives of all slots' processes. Times in seconds by one clock. Not safe to share between threads."""
+    """The history of all slots' processes. Times are seconds by one clock. Not safe to share between threads."""
 
     start_seconds: float = START_SECONDS
     silence_seconds: float = SILENCE_SECONDS
@@ -44,7 +44,7 @@ class ProcessHistory:
     _slots: list[_Slot] = field(default_factory=lambda: [_Slot() for _ in range(MAX_NODES)])
 
     def observe(self, running: Set[int], live: Set[int], healthy: Set[int], now: float) -> list[Event]:
-        """Take in which slots have a process, a live incarnation, and one that is healthy."""
+        """Record which slots have a process, a live incarnation, and a healthy one. Returns what changed."""
         events = []
         for number, slot in enumerate(self._slots):
             if slot.running and number not in running:
@@ -82,7 +82,7 @@ class ProcessHistory:
         slot.failures, slot.start_at = failures, start_at
 
     def launched(self, slot: int, now: float) -> None:
-        """A process was started: it counts as running until it is seen not to."""
+        """A process was started: it counts as running until it is seen to be gone."""
         life = self._slots[slot]
         self._reset(life, failures=life.failures, start_at=now)
         life.running, life.silent_since = True, now
@@ -92,15 +92,15 @@ class ProcessHistory:
         self._ended(self._slots[slot], now)
 
     def told_to_stop(self, slot: int) -> None:
-        """The process was told to stop because it is not wanted; its end is no failure."""
+        """The process was told to stop because it is not wanted; its end is not a failure."""
         self._slots[slot].stopping = True
 
     def killed(self, slot: int) -> None:
-        """The process was ended by force because it was silent; that is a failure."""
+        """The process was killed because it was silent; that is a failure."""
         self._slots[slot].stopping = self._slots[slot].given_up = True
 
-    def pardon(self) -> None:
-        """Somebody wants something new: start what is due to be started at once."""
+    def retry_at_once(self) -> None:
+        """Cancel all pauses before the next start: the settings have changed."""
         for slot in self._slots:
             slot.start_at = 0.0
 
@@ -109,7 +109,7 @@ class ProcessHistory:
         return self._where(lambda slot: not slot.running and now >= slot.start_at)
 
     def ready(self) -> frozenset[int]:
-        """Slots whose node is healthy and not told to stop."""
+        """Slots whose node is healthy and was not told to stop."""
         return self._where(lambda slot: slot.ready_since is not None and not slot.stopping)
 
     def awaited(self) -> frozenset[int]:
@@ -123,7 +123,7 @@ class ProcessHistory:
         return self._where(lambda slot: slot.stopping)
 
     def overdue(self, now: float) -> frozenset[int]:
-        """Slots whose process should be killed: it was silent for too long."""
+        """Slots whose process was silent for too long and should be killed."""
         return self._where(
             lambda slot: (
                 slot.running
@@ -134,7 +134,7 @@ class ProcessHistory:
         )
 
     def lingered(self, surplus: Set[int], now: float) -> frozenset[int]:
-        """Those of `surplus`, the slots that nobody wants, that have been so for long enough to be stopped."""
+        """Those of `surplus`, the unwanted slots, that have been unwanted long enough to be stopped."""
         for number, slot in enumerate(self._slots):
             if number not in surplus:
                 slot.surplus_since = None

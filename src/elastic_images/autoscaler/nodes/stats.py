@@ -1,4 +1,4 @@
-"""What the nodes say of themselves (`/stats`), asked for by threads of its own."""
+"""The nodes' statistics (`/stats`), fetched on threads of its own."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _WORKERS = 4
 _KEEP = 64
 
 StatsReader = Callable[[Member], NodeStatistics]
-"""Gives a node's `/stats`. Raises an ElasticImagesError where it does not answer."""
+"""Returns a node's `/stats`. Raises an ElasticImagesError if it does not respond."""
 
 
 class HttpStatsReader:
@@ -35,13 +35,13 @@ class HttpStatsReader:
 
 
 class LatestStats(Protocol):
-    """What a warmer asks."""
+    """What a warmer needs."""
 
     def refresh(self, members: Iterable[Member], max_age_seconds: float) -> None:
-        """Ask those of whom nothing newer is known. Does not wait."""
+        """Fetch what is older than `max_age_seconds`. Does not wait."""
 
     def latest(self, incarnation: str) -> NodeStatistics | None:
-        """The newest answer of that incarnation; None where it gave none, or not the last time."""
+        """The newest statistics of that incarnation; None if it did not respond to the last request."""
 
 
 class NodeStats:
@@ -64,7 +64,7 @@ class NodeStats:
         self._ask(members, max_age_seconds)
 
     def of(self, members: Iterable[Member], max_age_seconds: float = 1.0) -> dict[str, NodeStatistics | None]:
-        """The statistics of each by incarnation, None of one that does not answer. Waits a second at most."""
+        """The statistics by incarnation, None for a node that does not respond. Waits a second at most."""
         members = tuple(members)
         wait(self._ask(members, max_age_seconds), TIMEOUT_SECONDS)
         return {member.incarnation: self.latest(member.incarnation) for member in members}

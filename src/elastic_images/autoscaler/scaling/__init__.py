@@ -1,1 +1,1 @@
-"""Automatic mode: deciding on a size, and keeping each decision."""
+"""Automatic mode: decides on a size and records each decision."""

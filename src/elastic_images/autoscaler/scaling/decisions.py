@@ -20,14 +20,14 @@ _KEEP = 50_000
 
 
 class DecisionLog:
-    """Keeps decisions with their inputs. Safe to share between threads; raises SQLAlchemy's errors."""
+    """Records decisions with their inputs. Safe to share between threads; raises SQLAlchemy's errors."""
 
     def __init__(self, engine: Engine, clock: Callable[[], float] = time.time) -> None:
         self._engine = engine
         self._clock = clock
 
     def add(self, decision: Decision) -> None:
-        """Keep a decision."""
+        """Record a decision."""
         self._append(
             policy=decision.policy,
             action=decision.action,
@@ -38,7 +38,7 @@ class DecisionLog:
         )
 
     def add_error(self, nodes: int, reason: str) -> None:
-        """Keep that no decision could be taken."""
+        """Record that no decision was possible."""
         self._append(
             policy="", action="error", nodes_before=nodes, nodes_after=nodes, reason=reason, inputs=json.dumps({})
         )

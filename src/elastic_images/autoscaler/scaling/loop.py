@@ -1,4 +1,4 @@
-"""Automatic mode: once a minute, look at the metrics, decide, keep the decision, and act on it."""
+"""Automatic mode: once a minute, read the metrics, decide, record the decision, and act on it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from elastic_images.process.periodic import PeriodicLoop
 _log = logging.getLogger(__name__)
 INTERVAL_SECONDS = 60.0
 PUBLISH_SECONDS = 5.0
-"""How often sources publish: what counts as data for a window may begin this much before it."""
+"""How often sources publish: data for a window may begin this much before it."""
 _SHORTEST_WINDOW_SECONDS = 3 * PUBLISH_SECONDS
 
 
@@ -28,22 +28,22 @@ class WindowSource(Protocol):
     """The part of `metrics.store.MetricStore` that is needed here."""
 
     def windows(self, window_seconds: float, now: float, sources: Collection[str]) -> Sequence[Window]:
-        """What the nodes `sources` and the web processes counted lately, the newest first. Raises Unavailable."""
+        """Recent counts of the nodes `sources` and the web processes, newest first. Raises Unavailable."""
 
 
 class ScalingLoop:
-    """Takes a decision every `interval_seconds` while the mode is automatic. In manual mode it does nothing.
+    """Decides every `interval_seconds` in automatic mode. In manual mode it does nothing.
 
-    `step` does one round and may be called by a test in place of `start`. No round that fails ends the loop.
+    `step` does one round; tests may call it instead of `start`. A failed round does not end the loop.
 
     Args:
-        config_store: the settings; a decision is carried out by wishing another size.
-        metrics: what was counted.
-        log: where decisions go.
+        config_store: the settings; a decision is carried out by changing the size.
+        metrics: the recent counts.
+        log: records decisions.
         pool: the pool as it is now.
         resizing: whether a resize is under way or wanted.
-        last_resize_at: when the last one ended, seconds since the epoch.
-        on_decision: told of every decision, when it is kept.
+        last_resize_at: when the last resize ended, in seconds since the epoch.
+        on_decision: called after every recorded decision.
         clock: seconds since the epoch.
     """
 
@@ -80,22 +80,22 @@ class ScalingLoop:
         self._loop.stop(timeout_seconds)
 
     def step(self) -> Decision | None:
-        """Decide and act; None in manual mode, or where something failed, which is kept in the log instead."""
+        """Decide and act. None in manual mode, or after a failure, which is recorded instead."""
         try:
             view = self._pool()
             config = self._config_store.of(view.config)
             if config.mode != "auto":
                 return None
             return self._decide(view, config)
-        except Exception as error:  # noqa: BLE001 - whatever one round meets, the next one may go well
-            _log.warning("no scaling decision could be taken: %s", error, exc_info=not _is_ours(error))
+        except Exception as error:  # noqa: BLE001 - the next round may succeed
+            _log.warning("no scaling decision: %s", error, exc_info=not _is_ours(error))
             self._keep_error(error)
             return None
 
     def _decide(self, view: PoolView, config: ScalingConfig) -> Decision:
         now = self._clock()
         ended_at = self._last_resize_at()
-        # A clock that was set back must not stop scaling until it is where it was.
+        # A clock that was set back must not stop scaling until it catches up.
         since_resize = None if ended_at is None else abs(now - ended_at)
         metrics, warm_up_seconds = self._measure(view, now, since_resize)
         state = ScalingState(config.num_nodes, self._resizing(), since_resize, warm_up_seconds)
@@ -108,7 +108,7 @@ class ScalingLoop:
         return decision
 
     def _measure(self, view: PoolView, now: float, since_resize: float | None) -> tuple[ScalingMetrics, float]:
-        """The figures of a window, and how long ago it began: a resize that ended later makes it worthless."""
+        """The metrics of a window, and how long ago it began: a resize that ended later invalidates it."""
         nodes = self._expected(view, "node", now)
         windows = self._metrics.windows(self._window_seconds, now, nodes)
         choice = choose(windows, nodes, len(self._expected(view, "web", now)), now, since_resize)
@@ -119,7 +119,7 @@ class ScalingLoop:
         return metrics, now - window.started_at
 
     def _expected(self, view: PoolView, kind: str, now: float) -> list[str]:
-        """Who has been there for long enough to have reported."""
+        """Members that have existed long enough to have reported."""
         return [
             member.id
             for member in view.members
@@ -128,10 +128,10 @@ class ScalingLoop:
 
     def _keep_error(self, error: Exception) -> None:
         try:
-            reason = str(error) if _is_ours(error) else f"{type(error).__name__}; the log has more"
-            self._log.add_error(self._config_store.current().num_nodes, f"No decision could be taken: {reason}")
+            reason = str(error) if _is_ours(error) else f"{type(error).__name__}; see the log"
+            self._log.add_error(self._config_store.current().num_nodes, f"Could not decide: {reason}")
         except Exception:  # noqa: BLE001 - the database may be what failed
-            _log.warning("that could not be recorded either", exc_info=True)
+            _log.warning("the failure could not be recorded either", exc_info=True)
 
 
 def _is_ours(error: Exception) -> bool:

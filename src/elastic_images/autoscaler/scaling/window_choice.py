@@ -1,4 +1,4 @@
-"""Which of the windows that the metrics offer a decision is taken by. Pure."""
+"""Which of the metrics' windows a decision is based on. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from elastic_images.metrics.store import Window
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A window, and who should have reported in it and did not."""
+    """A window, and the sources that should have reported in it and did not."""
 
     window: Window
     missing: tuple[str, ...]
@@ -19,17 +19,17 @@ class Choice:
 def choose(
     windows: Sequence[Window], nodes: Collection[str], webs: int, now: float, since_resize: float | None
 ) -> Choice:
-    """The newest window in which everyone reported; the newest of all where there is none.
+    """The newest window in which every source reported, or else the newest.
 
-    A window that began before the last resize ended, `since_resize` seconds ago, tells of another pool: it is taken
-    only where there is no other, and then the pool warms up.
+    A window that began before the last resize ended, `since_resize` seconds ago, describes another pool: it is chosen
+    only if there is no other, and then the cooldown applies.
 
     Args:
         windows: at least one, the newest first.
-        nodes: who must have reported.
-        webs: how many web processes must have, where the store counts them.
+        nodes: the nodes that must have reported.
+        webs: how many web processes must have reported, if the store counts them.
         now: seconds since the epoch.
-        since_resize: None where there was none.
+        since_resize: None before the first resize.
     """
     after = [window for window in windows if since_resize is None or now - window.started_at <= since_resize]
     choices = [Choice(window, _missing(window, nodes, webs)) for window in after or windows[:1]]

@@ -1,4 +1,4 @@
-"""Reading what a JSON call says."""
+"""Reads and validates the JSON body of a request."""
 
 from __future__ import annotations
 
@@ -11,33 +11,33 @@ from elastic_images.core.errors import InvalidRequest
 
 
 def json_object(names: Collection[str] | None = None) -> dict[str, Any]:
-    """The request's body, a JSON object with none but these names (None: any). An empty body is an empty object.
+    """The request's body, a JSON object with only these names (None: any). An empty body is an empty object.
 
     Raises:
-        InvalidRequest: it is none.
+        InvalidRequest: the body is something else.
     """
     try:
         value = request.get_json(force=True, silent=True) if request.get_data(cache=True) else {}
     except RecursionError:
-        value = None  # thousands of brackets in each other
+        value = None  # thousands of nested brackets
     if not isinstance(value, dict):
         raise InvalidRequest("The body must be a JSON object.")
     unknown = [name for name in value if names is not None and name not in names]
     if unknown:
-        raise InvalidRequest(f"There is no {unknown[0][:40]!r} here; there are {', '.join(names or ())}.")
+        raise InvalidRequest(f"Unknown name {unknown[0][:40]!r}; use {', '.join(names or ())}.")
     return value
 
 
 def text(body: dict[str, Any], name: str) -> str | None:
-    """A text of the body; None where it is left out. Raises InvalidRequest where it is something else."""
+    """A string of the body; None if it is missing. Raises InvalidRequest if it is something else."""
     value = body.get(name)
     if value is not None and not isinstance(value, str):
-        raise InvalidRequest(f"{name} must be a text.")
+        raise InvalidRequest(f"{name} must be a string.")
     return value
 
 
 def needed_text(body: dict[str, Any], name: str) -> str:
-    """A text of the body that may not be left out. Raises InvalidRequest."""
+    """A required string of the body. Raises InvalidRequest."""
     value = text(body, name)
     if value is None:
         raise InvalidRequest(f"{name} is missing.")
@@ -45,7 +45,7 @@ def needed_text(body: dict[str, Any], name: str) -> str:
 
 
 def flag(body: dict[str, Any], name: str) -> bool | None:
-    """True, false, or None where it is left out. Raises InvalidRequest where it is something else."""
+    """True, False, or None if it is missing. Raises InvalidRequest if it is something else."""
     value = body.get(name)
     if value is not None and not isinstance(value, bool):
         raise InvalidRequest(f"{name} must be true or false.")
@@ -53,7 +53,7 @@ def flag(body: dict[str, Any], name: str) -> bool | None:
 
 
 def seconds(body: dict[str, Any], name: str) -> float | None:
-    """A number of the body; None where it is left out. Raises InvalidRequest where it is something else."""
+    """A number of the body; None if it is missing. Raises InvalidRequest if it is something else."""
     value = body.get(name)
     if value is None:
         return None
@@ -63,8 +63,8 @@ def seconds(body: dict[str, Any], name: str) -> float | None:
 
 
 def texts(body: dict[str, Any], name: str) -> list[str]:
-    """A list of texts, that may not be left out. Raises InvalidRequest."""
+    """A required list of strings. Raises InvalidRequest."""
     value = body.get(name)
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise InvalidRequest(f"{name} must be a list of texts.")
+        raise InvalidRequest(f"{name} must be a list of strings.")
     return value

@@ -22,7 +22,7 @@ def user_json(user: User) -> dict[str, Any]:
 
 
 def session_json(session: Session) -> dict[str, Any]:
-    """A session, without what would let anybody use it."""
+    """A session, without its secret."""
     return {
         "id": session.id,
         "user": session.user_name,

@@ -1,4 +1,4 @@
-"""The pool, its settings, figures and records, and the two calls that empty things."""
+"""The pool, its settings, metrics and records; clearing caches and deleting images."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def _figures(api: Blueprint, pool: PoolControl) -> None:
     def metrics() -> Response:
         name = request.args.get("name", "")
         if not name:
-            raise InvalidRequest("name is missing: the figure that is wanted.")
+            raise InvalidRequest("name is missing. Give the name of a metric.")
         minutes = whole("minutes", 60, 1, _MAX_MINUTES) or 60
         return jsonify(pool.metrics(name, minutes, request.args.get("source") or None))
 

@@ -28,7 +28,7 @@ def tokens_api(accounts: Accounts) -> Blueprint:
         principal = current_principal()
         owner = text(body, "user") or (None if principal.user_id is None else principal.name)
         if owner is None:
-            raise InvalidRequest("user is missing: whose token is it to be?")
+            raise InvalidRequest("user is missing. Name the token's owner.")
         token, secret = accounts.tokens.create(
             owner, needed_text(body, "label"), texts(body, "scopes"), seconds(body, "expires_seconds")
         )

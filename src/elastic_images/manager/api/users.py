@@ -1,4 +1,4 @@
-"""The users: list, create, change, throw out."""
+"""The users: list, create, change, sign out."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def users_api(accounts: Accounts) -> Blueprint:
         password = new_password() if given is None else given
         role = text(body, "role")
         user = accounts.users.add(needed_text(body, "name"), password, "user" if role is None else role)
-        # A password that was made here is told this once; nobody knows it otherwise.
+        # A generated password is shown only in this response.
         shown = user_json(user) | ({"password": password} if given is None else {})
         return jsonify(shown), 201, {"Location": f"/api/users/{quote(user.name)}"}
 
@@ -45,7 +45,7 @@ def users_api(accounts: Accounts) -> Blueprint:
     def change(name: str) -> Response:
         body = json_object(("role", "disabled", "password"))
         if not body:
-            raise InvalidRequest("Nothing to change: give role, disabled or password.")
+            raise InvalidRequest("Nothing to change. Give role, disabled or password.")
         changed = accounts.users.change(
             name, role=text(body, "role"), disabled=flag(body, "disabled"), password=text(body, "password")
         )

@@ -1,4 +1,4 @@
-"""What the pages watch, as JSON: health, charts, and settings while they are typed."""
+"""What the pages poll, as JSON: health, charts, and validation of typed settings."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from elastic_images.manager.setting_labels import LABELS
 _MAX_MINUTES = 24 * 60
 
 
-def watch_api(pool: PoolControl, look: Callable[[], Overview], clock: Callable[[], float]) -> Blueprint:
-    """The routes. `look` gathers what there is to know."""
+def watch_api(pool: PoolControl, get_overview: Callable[[], Overview], clock: Callable[[], float]) -> Blueprint:
+    """The routes. `get_overview` gathers the state of the system."""
     api = Blueprint("watch-api", __name__, url_prefix="/api")
 
     @api.get("/health")
     @rule("admin")
     def health() -> Response:
-        parts = assess(look(), clock())
+        parts = assess(get_overview(), clock())
         return jsonify({"level": worst(parts), "parts": [part.to_json() for part in parts]})
 
     @api.get("/charts")
@@ -41,7 +41,7 @@ def watch_api(pool: PoolControl, look: Callable[[], Overview], clock: Callable[[
         typed = {name: value.strip() for name, value in request.args.items()}
         unknown = next((name for name in typed if name not in LABELS), None)
         if unknown is not None:
-            raise InvalidRequest(f"There is no setting {unknown[:40]!r}; there are {', '.join(LABELS)}.")
+            raise InvalidRequest(f"Unknown setting {unknown[:40]!r}; the settings are {', '.join(LABELS)}.")
         current = ScalingConfig.from_json(pool.config())
         found = problems(current, typed)
         told = [] if found else explanation(current.merge(typed))

@@ -1,4 +1,4 @@
-"""The manager's pages: made by the server, nicer with a script, whole without one."""
+"""The manager's pages: rendered by the server, and complete without scripts."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from elastic_images.manager.pages.answers import Answers
 from elastic_images.manager.pages.dashboard import dashboard_pages
 from elastic_images.manager.pages.error_pages import render_error
 from elastic_images.manager.pages.images import image_pages
-from elastic_images.manager.pages.layout import dress
+from elastic_images.manager.pages.layout import install_layout
 from elastic_images.manager.pages.pool import pool_pages
 from elastic_images.manager.pages.records import record_pages
 from elastic_images.manager.pages.settings import settings_pages
@@ -18,8 +18,8 @@ __all__ = [
     "Answers",
     "account_pages",
     "dashboard_pages",
-    "dress",
     "image_pages",
+    "install_layout",
     "pool_pages",
     "record_pages",
     "render_error",

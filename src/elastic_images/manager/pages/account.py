@@ -9,7 +9,7 @@ from elastic_images.accounts.guard import Guard, current_principal, rule
 from elastic_images.core.errors import ElasticImagesError, Forbidden, InvalidRequest, Unauthenticated
 from elastic_images.manager.api.body import json_object, needed_text
 from elastic_images.manager.api.facts import session_json, user_json
-from elastic_images.manager.flash import Note
+from elastic_images.manager.flash import FlashMessage
 from elastic_images.manager.pages.answers import Answers
 
 
@@ -41,7 +41,7 @@ def account_pages(guard: Guard, answers: Answers) -> Blueprint:
         # All sessions have ended, this one too: log in again, and leave the message for the new session.
         response = redirect("/account", 303)
         g.session = guard.log_in(response, current_principal().name, form["new"]).session
-        told = answers.tell("/account", Note("Your password was changed, and you are signed out everywhere else."))
+        told = answers.tell("/account", FlashMessage("Your password was changed. You are signed out everywhere else."))
         response.headers["Location"] = told.headers["Location"]
         return response
 
@@ -49,7 +49,7 @@ def account_pages(guard: Guard, answers: Answers) -> Blueprint:
     @rule("account")
     def end_session(session_id: int) -> BaseResponse:
         accounts.sessions.revoke(session_id, g.session.user_id)
-        return answers.tell("/account", Note("The session was ended."))
+        return answers.tell("/account", FlashMessage("The session was ended."))
 
     @pages.get("/api/account")
     @rule("account")

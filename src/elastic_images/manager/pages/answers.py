@@ -1,4 +1,4 @@
-"""How forms are answered: by a redirect to a page, with a note for it."""
+"""How forms are answered: by a redirect to a page, with a flash message for it."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from flask import g, redirect, request
 from werkzeug.wrappers import Response
 
 from elastic_images.core.errors import ElasticImagesError
-from elastic_images.manager.flash import Note, Notes
+from elastic_images.manager.flash import FlashMessage, FlashMessages
 
 
 class Answers:
-    """Redirects with notes, each for whoever made the request. Used within a request."""
+    """Redirects with flash messages for the one who made the request. Use it within a request."""
 
-    def __init__(self, notes: Notes) -> None:
-        self._notes = notes
+    def __init__(self, messages: FlashMessages) -> None:
+        self._messages = messages
 
-    def tell(self, place: str, note: Note) -> Response:
-        """Lead to the page at `place`, which tells `note` once."""
-        return redirect(f"{place}?{urlencode({'note': self._notes.leave(_owner(), note)})}", 303)
+    def tell(self, place: str, message: FlashMessage) -> Response:
+        """Redirect to the page at `place`, which shows `message` once."""
+        return redirect(f"{place}?{urlencode({'note': self._messages.leave(_owner(), message)})}", 303)
 
     def carry_out(
         self,
@@ -31,23 +31,23 @@ class Answers:
         form: str = "",
         typed: Mapping[str, str] | None = None,
     ) -> Response:
-        """Do it, and tell `words` at `place`; where it is refused or fails, tell that."""
+        """Run `action` and show `words` at `place`, or the error if it fails."""
         try:
             action()
         except ElasticImagesError as error:
             return self.refuse(place, error, form=form, typed=typed)
-        return self.tell(place, Note(words, form=form))
+        return self.tell(place, FlashMessage(words, form=form))
 
     def refuse(
         self, place: str, error: ElasticImagesError, *, form: str = "", typed: Mapping[str, str] | None = None
     ) -> Response:
-        """Tell at `place` what is wrong, beside what was typed."""
-        return self.tell(place, Note(str(error), "bad", form=form, typed=typed or {}))
+        """Show an error at `place`, and keep what was typed."""
+        return self.tell(place, FlashMessage(str(error), "bad", form=form, typed=typed or {}))
 
-    def taken(self) -> Note | None:
-        """The note that this page was asked for with, once."""
+    def taken(self) -> FlashMessage | None:
+        """The message that this page was requested with, once."""
         name = request.args.get("note", "")
-        return self._notes.take(_owner(), name) if name else None
+        return self._messages.take(_owner(), name) if name else None
 
 
 def _owner() -> str:

@@ -1,4 +1,4 @@
-"""The first page: whether all is well, how the pool stands, the last half hour, and what happened."""
+"""The first page: health, the pool, charts of the last half hour, and recent events."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from elastic_images.manager.services import PoolControl
 _SHOWN_EVENTS = 8
 
 
-def dashboard_pages(pool: PoolControl, look: Callable[[], Overview], clock: Callable[[], float]) -> Blueprint:
-    """The routes. `look` gathers what is shown."""
+def dashboard_pages(pool: PoolControl, get_overview: Callable[[], Overview], clock: Callable[[], float]) -> Blueprint:
+    """The routes. `get_overview` gathers what is shown."""
     pages = Blueprint("dashboard", __name__)
 
     @pages.get("/")
     @rule("admin")
     def dashboard() -> str:
-        overview, now = look(), clock()
+        overview, now = get_overview(), clock()
         parts = assess(overview, now)
-        # The charts draw themselves; only a reader without a script needs the table within the page.
+        # Charts are drawn by a script; only readers without one need the table in the page.
         with_table = "HX-Request" not in request.headers and overview.pool is not None
         return render_template(
             "dashboard.html",

@@ -1,4 +1,4 @@
-"""How an error looks to who caused it: a page for people, a problem document for programs."""
+"""Errors: pages for browsers, problem documents for programs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from elastic_images.core.errors import ElasticImagesError
 
 
 def render_error(error: ElasticImagesError) -> Response | None:
-    """The page; None where it is the problem document."""
+    """The page; None if the client gets the problem document."""
     if request.path.startswith("/api/") or "text/html" not in request.headers.get("Accept", ""):
         return None
     response = make_response(render_template("error.html", error=error), error.status)

@@ -27,15 +27,15 @@ _STEPS = {"add": 1, "remove": -1}
 
 
 def pool_pages(
-    pool: PoolControl, look: Callable[[], Overview], answers: Answers, clock: Callable[[], float]
+    pool: PoolControl, get_overview: Callable[[], Overview], answers: Answers, clock: Callable[[], float]
 ) -> Blueprint:
-    """The routes. `look` gathers what is shown."""
+    """The routes. `get_overview` gathers what is shown."""
     pages = Blueprint("pool", __name__)
 
     @pages.get(_PLACE)
     @rule("admin")
     def shown() -> str:
-        overview = look()
+        overview = get_overview()
         return render_template(
             "pool.html",
             overview=overview,

@@ -1,4 +1,4 @@
-"""What happened: decisions, resizes, events, newest first."""
+"""Decisions, resizes and events, newest first."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from elastic_images.accounts.accounts import Accounts
 from elastic_images.accounts.guard import rule
 from elastic_images.accounts.principal import SCOPES
 from elastic_images.core.errors import ElasticImagesError, InvalidRequest
-from elastic_images.manager.flash import Note
+from elastic_images.manager.flash import FlashMessage
 from elastic_images.manager.pages.answers import Answers
 
 _DAY_SECONDS = 86_400.0
@@ -48,14 +48,14 @@ def token_pages(accounts: Accounts, answers: Answers, clock: Callable[[], float]
             typed = {"user": owner, "label": label, "days": days, "scopes": " ".join(scopes)}
             return answers.refuse("/tokens", error, form="new", typed=typed)
         words = f"The token “{made.label}” of {made.user_name}. Copy it now; it is not shown again:"
-        return answers.tell("/tokens", Note(words, secret=secret))
+        return answers.tell("/tokens", FlashMessage(words, secret=secret))
 
     @pages.post("/<int:token_id>/revoke")
     @rule("admin")
     def revoke(token_id: int) -> Response:
         accounts.tokens.revoke(token_id)
         place = safe_next(request.form.get("next"), "/tokens").partition("?")[0]
-        return answers.tell(place, Note("Token revoked."))
+        return answers.tell(place, FlashMessage("Token revoked."))
 
     return pages
 

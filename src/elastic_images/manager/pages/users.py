@@ -13,7 +13,7 @@ from elastic_images.accounts.guard import rule
 from elastic_images.accounts.passwords import new_password
 from elastic_images.accounts.principal import ROLES
 from elastic_images.core.errors import ElasticImagesError, InvalidRequest
-from elastic_images.manager.flash import Note
+from elastic_images.manager.flash import FlashMessage
 from elastic_images.manager.pages.answers import Answers
 
 _DONE = {
@@ -45,7 +45,9 @@ def user_pages(accounts: Accounts, answers: Answers, clock: Callable[[], float])
             return answers.refuse("/users", error, form="new", typed={"name": name, "role": role})
         words = f"{user.name} was created."
         # A generated password is shown only here; a chosen one is known already.
-        shown = Note(words) if given else Note(f"{words} The password, shown only once:", secret=password)
+        shown = (
+            FlashMessage(words) if given else FlashMessage(f"{words} The password, shown only once:", secret=password)
+        )
         return answers.tell("/users", shown)
 
     @pages.get("/<name>")
@@ -77,7 +79,7 @@ def user_pages(accounts: Accounts, answers: Answers, clock: Callable[[], float])
     def end_session(name: str, session_id: int) -> Response:
         user_id = accounts.users.get(name).id
         accounts.sessions.revoke(session_id, user_id)
-        return answers.tell(_place(name), Note("The session was ended."))
+        return answers.tell(_place(name), FlashMessage("The session was ended."))
 
     return pages
 
@@ -94,7 +96,9 @@ def _reset_password(accounts: Accounts, answers: Answers, name: str, place: str)
     except ElasticImagesError as error:
         return answers.refuse(place, error, form="password")
     words = "The password was changed, and all sessions ended."
-    shown = Note(words) if given else Note(f"{words} The new password, shown only once:", secret=password)
+    shown = (
+        FlashMessage(words) if given else FlashMessage(f"{words} The new password, shown only once:", secret=password)
+    )
     return answers.tell(place, shown)
 
 

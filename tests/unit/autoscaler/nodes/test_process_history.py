@@ -72,12 +72,12 @@ def test_a_node_that_ran_well_for_a_minute_starts_afresh() -> None:
     assert 0 in life.lives.awaited()
 
 
-def test_a_wish_pardons_every_pause() -> None:
+def test_a_change_of_the_settings_ends_every_pause() -> None:
     life = Life()
     for _ in range(5):
         life.die()
     assert 0 not in life.lives.startable(life.now)
-    life.lives.pardon()
+    life.lives.retry_at_once()
     assert 0 in life.lives.startable(life.now)
 
 

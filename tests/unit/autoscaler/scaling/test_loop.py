@@ -164,7 +164,7 @@ def test_a_round_that_fails_is_kept_and_the_next_one_goes_on(scene: Scene, error
     assert scene.loop.step() is None
     (kept,) = scene.log.list(10)
     assert kept["action"] == "error"
-    assert "No decision could be taken" in kept["reason"]
+    assert "Could not decide" in kept["reason"]
     assert (kept["nodes_before"], kept["nodes_after"]) == (2, 2)
     scene.metrics.rate_now = Rate(100, 0, 100, ())
     assert decided(scene).action == "grow"
