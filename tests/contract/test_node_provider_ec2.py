@@ -70,7 +70,7 @@ def test_a_launch_that_is_never_answered_keeps_its_slot_until_it_is_known(
     nodes.ec2.refusals["RunInstances"] = [("InternalError", "")] * 10
     nodes.provider.launch(3)
     wait_for(lambda: nodes.ec2.count("RunInstances") == len(QUICK.pauses) + 1)
-    wait_for(lambda: nodes.provider.take_failures() == {3: "EC2 does not answer (InternalError)."})
+    wait_for(lambda: nodes.provider.take_failures() == {3: "EC2 is not responding (InternalError)."})
     assert nodes.provider.alive() == {3}, "it may have been launched, and its list may be late"
     monkeypatch.setattr(ec2_fleet, "UNHEARD_SECONDS", 0.0)
     wait_for(lambda: nodes.provider.alive() == frozenset())

@@ -116,7 +116,7 @@ def test_the_setting_picks_the_provider(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("setting", "message"), [("ec2://eu-west-1", "parameters and nothing else"), ("other", "is local or")]
+    ("setting", "message"), [("ec2://eu-west-1", "parameters and nothing else"), ("other", "must be local or")]
 )
 def test_another_provider_is_refused(tmp_path: Path, setting: str, message: str) -> None:
     with pytest.raises(InvalidRequest, match=message):

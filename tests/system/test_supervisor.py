@@ -152,7 +152,7 @@ def test_what_dies_is_started_again_at_once(make: Make, caplog: pytest.LogCaptur
     supervisor.keep_running()
     thread.join()
     assert pid_of(supervisor, "late") == other, "nobody else is touched"
-    assert "early ended (killed by SIGKILL); starting it again in 0.0 s" in caplog.text
+    assert "early exited (killed by SIGKILL); restarting it in 0.0 s" in caplog.text
     supervisor.stop(ORDER)
 
 
@@ -198,7 +198,7 @@ def test_who_does_not_stop_is_killed(make: Make, clock: Clock, caplog: pytest.Lo
     supervisor._processes[0].signal = advance  # type: ignore[method-assign]
     supervisor.stop(ORDER)
     assert pid_of(supervisor, "early") is None
-    assert "early did not stop in time and is killed" in caplog.text
+    assert "early did not stop in time; killing it" in caplog.text
 
 
 def test_a_further_signal_kills_at_once(make: Make) -> None:
@@ -300,7 +300,7 @@ def test_a_data_folder_is_made_for_its_owner_only(tmp_path: Path) -> None:
 
 def test_a_data_folder_that_is_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("")
-    with pytest.raises(InvalidRequest, match="cannot be written"):
+    with pytest.raises(InvalidRequest, match="Cannot write to"):
         make_writable(tmp_path / "data")
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from elastic_images import __version__
 from elastic_images.autoscaler.nodes.ec2.boot import boot_for
 from elastic_images.autoscaler.nodes.ec2.boto import BotoEc2Service
-from elastic_images.autoscaler.nodes.ec2.calls import Ec2Trouble
+from elastic_images.autoscaler.nodes.ec2.calls import Ec2Error
 from elastic_images.autoscaler.nodes.ec2.setting import Ec2Setting, parse_ec2_setting
 from elastic_images.core.errors import ElasticImagesError
 from elastic_images.doctor.finding import BAD, NOTE, OK, Finding
@@ -77,7 +77,7 @@ def _looked(what: str, mend: str, look: Callable[[], object]) -> Finding:
         look()
     except IndexError:
         return Finding(_AREA, BAD, f"{what}: not found", mend)
-    except Ec2Trouble as trouble:
+    except Ec2Error as trouble:
         if trouble.code in _UNSEEN and trouble.operation != "DescribeInstances":
             return Finding(
                 _AREA, NOTE, f"{what}: not checked, because {trouble.operation} is not allowed; nor is it needed"
@@ -89,7 +89,7 @@ def _looked(what: str, mend: str, look: Callable[[], object]) -> Finding:
 def _launch(service: BotoEc2Service, setting: Ec2Setting, user_data: str) -> Finding:
     try:
         service.try_run(setting.subnets[0], user_data)
-    except Ec2Trouble as trouble:
+    except Ec2Error as trouble:
         mend = "allow ec2:RunInstances, ec2:CreateTags and iam:PassRole to these credentials (docs/aws.md)"
         return Finding(_AREA, BAD, f"an instance could not be launched: {trouble.explain()}", mend)
     return Finding(_AREA, OK, f"a {setting.type} could be launched (dry run)")

@@ -1,5 +1,5 @@
 """`elastic-images up`: prepares the data folder and keeps the apps running.
 
-It holds nothing but pipes and process ids: what needs the database is done by a process of its own (`prepare`), so
-that the supervisor stays small.
+It holds only pipes and process ids. What needs the database runs in a process of its own (`prepare`), to keep the
+supervisor small.
 """

@@ -1,4 +1,4 @@
-"""The data folder: writable, and used by one system at a time."""
+"""The data folder: makes it writable and locks it for one system."""
 
 from __future__ import annotations
 
@@ -13,33 +13,33 @@ from elastic_images.core.errors import Conflict, InvalidRequest
 
 
 class DataFolderLocked(Conflict):
-    """Another system runs on the data folder."""
+    """Another system uses the data folder."""
 
     slug, title = "data-folder-locked", "Data folder locked"
 
 
 def make_writable(folder: Path) -> None:
-    """Make the folder where it is missing (for its user alone) and see that files can be written in it.
+    """Create the folder if it is missing (for its user only) and check that files can be written to it.
 
     Raises:
-        InvalidRequest: with what is in the way.
+        InvalidRequest: says why not.
     """
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise InvalidRequest(f"The data folder {folder} cannot be written: {error.strerror}.") from error
+        raise InvalidRequest(f"Cannot write to the data folder {folder}: {error.strerror}.") from error
 
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[bool]:
-    """Hold the folder's lock while the block runs. Gives whether the last holder left in order.
+    """Hold the folder's lock while the block runs. Yields whether the last holder exited cleanly.
 
-    The lock goes with its process, however that ends. It is not inherited by processes that are started.
+    The lock is released when the process ends, however it ends. Child processes do not inherit it.
 
     Raises:
-        DataFolderLocked: names the process that holds it.
+        DataFolderLocked: names the process that holds the lock.
     """
     file = folder / "lock"
     with file.open("a+", encoding="utf-8") as stream:
@@ -49,7 +49,7 @@ def locked(folder: Path) -> Iterator[bool]:
             stream.seek(0)
             holder = stream.read().strip() or "unknown"
             raise DataFolderLocked(
-                f"Another system runs on the data folder {folder}: process {holder}. Stop it, or choose another "
+                f"The data folder {folder} is in use by process {holder}. Stop it, or choose another "
                 "folder with --data (and other ports with --port-offset)."
             ) from None
         stream.seek(0)

@@ -1,4 +1,4 @@
-"""Nodes that do not leave by themselves, a stopped one for example."""
+"""Kills nodes that do not exit by themselves, such as stopped ones."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from elastic_images.pool.life_lock import holder, node_lock_path
 
 
 def kill_nodes(data: Path) -> None:
-    """Kill every node of the data folder that still lives, as its slot's lock says."""
+    """Kill every node of the data folder whose slot's lock is still held."""
     for slot in range(MAX_NODES):
         pid = holder(node_lock_path(data, slot))
         if pid is not None:

@@ -1,7 +1,7 @@
-"""The supervisor's end of the lifeline: it tells everyone when we are gone, and us when everyone is.
+"""The supervisor's end of the lifeline: tells every process when the supervisor is gone, and the reverse.
 
-It is a pair of connected sockets. Ours is never inherited, so the other end reads end of file as soon as we are gone.
-The other end is inherited by every process, nodes too; once the last of them ended, ours reads end of file.
+A pair of connected sockets. The supervisor's end is never inherited, so the other end reads end of file once it exits.
+Every process inherits the other end, nodes too; once the last one has exited, the supervisor reads end of file.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from types import TracebackType
 
 
 class Lifeline:
-    """Both ends. Close it, or leave its `with` block, and every process that holds the other end leaves."""
+    """Both ends. When it is closed, or its `with` block ends, every process that holds the other end exits."""
 
     def __init__(self) -> None:
         self._ours, self._theirs = socket.socketpair()
@@ -31,16 +31,16 @@ class Lifeline:
 
     @property
     def descriptor(self) -> int:
-        """What to pass on to processes."""
+        """The descriptor that processes inherit."""
         return self._theirs.fileno()
 
     def cut(self) -> None:
-        """Let everyone who still runs leave."""
-        with contextlib.suppress(OSError):  # cut before
+        """Make every remaining process exit."""
+        with contextlib.suppress(OSError):  # already cut
             self._ours.shutdown(socket.SHUT_WR)
 
     def wait_until_alone(self, seconds: float) -> bool:
-        """Wait until no process holds the other end. True where that came true in time. Nothing starts after it."""
+        """Wait until no process holds the other end. False on timeout. Start nothing afterwards."""
         self._theirs.close()
         deadline = time.monotonic() + seconds
         while (left := deadline - time.monotonic()) > 0:

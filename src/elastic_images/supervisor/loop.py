@@ -1,4 +1,4 @@
-"""The supervisor's loop: wanted against actual, until a signal asks to stop."""
+"""The supervisor's loop: keeps the wanted processes running until a signal asks to stop."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from elastic_images.supervisor.processes import Managed
 _log = logging.getLogger(__name__)
 START_SECONDS = 60.0
 STOP_SECONDS = 8.0
-"""More than a process of ours takes for its requests under way and its threads."""
+"""More than an app needs to finish its requests and threads."""
 _TICK_SECONDS = 1.0
 
 
 class NotStarted(Unavailable):
-    """An app ended before it was ready, or took too long."""
+    """An app exited before it was ready, or took too long."""
 
     slug, title = "not-started", "Not started"
 
 
 class Supervisor:
-    """Keeps processes running. For one thread, the main thread: it waits for signals and children."""
+    """Keeps processes running. Use it in the main thread only: it waits for signals and children."""
 
     def __init__(
         self, processes: Sequence[Managed], signals: StopSignals, *, clock: Callable[[], float] = time.monotonic
@@ -36,10 +36,10 @@ class Supervisor:
         self._clock = clock
 
     def start(self, on_ready: Callable[[Managed], None]) -> bool:
-        """Start everything at once and wait until all of it is ready. False where a signal came first.
+        """Start everything at once and wait until all of it is ready. False if a signal came first.
 
         Raises:
-            NotStarted: one ended before it was ready, or 60 s went by.
+            NotStarted: a process exited before it was ready, or 60 s passed.
         """
         for process in self._processes:
             process.start()
@@ -62,7 +62,7 @@ class Supervisor:
         return True
 
     def keep_running(self) -> None:
-        """Start again whatever dies, until a signal asks to stop."""
+        """Restart processes that die, until a signal asks to stop."""
         while not self._signals.count:
             now = self._clock()
             for process in self._processes:
@@ -70,24 +70,24 @@ class Supervisor:
                 if (code := process.reap()) is not None:
                     delay = max(0.0, process.next_start_at - now)
                     _log.warning(
-                        "%s ended (%s); starting it again in %.1f s", process.wanted.name, describe_exit(code), delay
+                        "%s exited (%s); restarting it in %.1f s", process.wanted.name, describe_exit(code), delay
                     )
                 if process.pid is None and process.next_start_at <= self._clock():
                     process.start()
             self._wait(self._seconds_to_next_start())
 
     def stop(self, order: Sequence[Sequence[str]]) -> None:
-        """Stop the apps, group after group, by SIGTERM and after 8 s, or at a further signal, by SIGKILL."""
+        """Stop the apps, group by group: SIGTERM, then SIGKILL after 8 s or at another signal."""
         for group in order:
             members = [process for process in self._processes if process.wanted.app in group]
             deadline = self._clock() + STOP_SECONDS
-            patience = self._signals.count + 1
+            next_signal = self._signals.count + 1
             for process in members:
                 process.signal(signal.SIGTERM)
-            while self._alive(members) and self._clock() < deadline and self._signals.count < patience:
+            while self._alive(members) and self._clock() < deadline and self._signals.count < next_signal:
                 self._signals.pause(min(0.2, max(0.0, deadline - self._clock())))
             for process in self._alive(members):
-                _log.warning("%s did not stop in time and is killed", process.wanted.name)
+                _log.warning("%s did not stop in time; killing it", process.wanted.name)
                 process.signal(signal.SIGKILL)
             while self._alive(members):
                 self._signals.pause(0.05)
@@ -102,7 +102,7 @@ class Supervisor:
         return min([_TICK_SECONDS, *(max(0.0, at - self._clock()) for at in planned)])
 
     def _wait(self, seconds: float) -> None:
-        """Until a signal, a child's end or a ready line, at most so long (and at most a tick)."""
+        """Wait for a signal, a child's exit or a ready line, for `seconds` or a tick at most."""
         pipes = [process.ready_fd for process in self._processes if process.ready_fd is not None]
         select.select([self._signals.fileno(), *pipes], [], [], min(max(0.0, seconds), _TICK_SECONDS))
         self._signals.drain()

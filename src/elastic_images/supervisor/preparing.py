@@ -1,4 +1,4 @@
-"""What is done before the apps start, in a process of its own: secrets, the database's schema, the administrator."""
+"""Runs `elastic-images prepare` before the apps start: secrets, database schema, first administrator."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ WRONG_SETTING_EXIT_CODE = 2
 
 
 class NotPrepared(ElasticImagesError):
-    """The preparing process failed; it has said why."""
+    """The preparing process failed; it printed why."""
 
     slug, title = "not-prepared", "Not prepared"
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """What the preparing process did."""
+    """The result of the preparing process."""
 
     administrator: str
     """The first administrator's name."""
     first_start: bool
-    """Whether it made him just now."""
+    """Whether the administrator was created just now."""
 
 
 def prepare(settings: Settings) -> Prepared:
-    """Run `elastic-images prepare` on these settings and wait for its end.
+    """Run `elastic-images prepare` with these settings and wait for it.
 
     Raises:
-        Unavailable: the database does not answer.
-        InvalidRequest: a setting names something that is not there; the process has said which.
+        Unavailable: the database is not responding.
+        InvalidRequest: a setting names something that does not exist; the process printed which.
         NotPrepared: something else is wrong.
     """
     environ = settings.to_environ()

@@ -1,4 +1,4 @@
-"""One process that shall run: how it is started, when it is ready, when it may be started again."""
+"""One managed process: how it starts, when it is ready, when it may be restarted."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 STEADY_SECONDS = 10.0
-"""Who lived so long starts with a clean slate after its next death."""
+"""A process that ran for this long is restarted without delay when it dies."""
 _FIRST_DELAY_SECONDS = 0.5
 _LONGEST_DELAY_SECONDS = 10.0
 
 
 def restart_delay_seconds(deaths: int) -> float:
-    """How long to wait before the restart after so many deaths in a row: nothing at first, then doubling to 10 s."""
+    """The delay before a restart after this many deaths in a row: none at first, then doubling to 10 s."""
     if deaths <= 1:
         return 0.0
     return float(min(_FIRST_DELAY_SECONDS * 2 ** (deaths - 2), _LONGEST_DELAY_SECONDS))
@@ -23,17 +23,17 @@ def restart_delay_seconds(deaths: int) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A process that shall run."""
+    """A process that should run."""
 
     name: str
-    """For people: `web`, or `web 2` where there are several."""
+    """For people: `web`, or `web 2` if there are several."""
     app: str
     command: Sequence[str]
-    """How to start it, but for `--ready-fd`. It holds no secret: the environment does."""
+    """The command line, without `--ready-fd`. Secrets are in the environment, not here."""
 
 
 class Managed:
-    """A wanted process and what it is at present. For one thread."""
+    """A wanted process and its current state. Use it in one thread only."""
 
     def __init__(
         self, wanted: Wanted, *, environ: Mapping[str, str], lifeline: int, clock: Callable[[], float]
@@ -51,21 +51,21 @@ class Managed:
 
     @property
     def pid(self) -> int | None:
-        """Its process id while it lives."""
+        """The process id; None while it is not running."""
         return self._process.pid if self._process is not None else None
 
     @property
     def ready_fd(self) -> int | None:
-        """Readable once it is ready or gone; None where there is nothing to wait for."""
+        """Readable once it is ready or gone; None if there is nothing to wait for."""
         return self._ready_fd
 
     @property
     def next_start_at(self) -> float:
-        """When it may be started again, by the clock."""
+        """When it may be restarted, by the clock."""
         return self._next_start_at
 
     def start(self) -> None:
-        """Start it, in a session of its own: Ctrl-C in the terminal reaches the supervisor alone."""
+        """Start it in its own session, so Ctrl-C in the terminal reaches only the supervisor."""
         reader, writer = os.pipe()
         os.set_blocking(reader, False)
         try:
@@ -83,7 +83,7 @@ class Managed:
         self._started_at = self._clock()
 
     def read_ready(self) -> None:
-        """Take note of its ready line, where one came."""
+        """Read its ready line, if there is one."""
         if self._ready_fd is None:
             return
         try:
@@ -94,7 +94,7 @@ class Managed:
         self._close_ready_fd()
 
     def reap(self) -> int | None:
-        """Its exit code where it died since the last call (below zero: by that signal), and plan its next start."""
+        """Schedule a restart if it died since the last call. Returns its exit code (negative: the signal), or None."""
         if self._process is None or self._process.poll() is None:
             return None
         code = self._process.returncode
@@ -108,7 +108,7 @@ class Managed:
         return code
 
     def signal(self, number: int) -> None:
-        """Send it a signal, where it lives."""
+        """Send it a signal if it is running."""
         if self._process is not None:
             self._process.send_signal(number)
 
@@ -119,5 +119,5 @@ class Managed:
 
 
 def command(*arguments: str) -> Sequence[str]:
-    """How to run a command of ours: with this very Python, whatever the PATH says."""
+    """The command line of one of our commands, run by this Python whatever the PATH says."""
     return [sys.executable, "-m", "elastic_images", *arguments]

@@ -1,4 +1,4 @@
-"""Where the system on a data folder is: a file there that `up` writes, for the command line on the same machine."""
+"""The URLs of the running system, in a file that `up` writes for commands on the same machine."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _APPS = ("web", "manager")
 
 @contextlib.contextmanager
 def kept_urls(settings: Settings) -> Iterator[None]:
-    """Say where web and the manager are while the block runs. After a crash the file stays, and is wrong."""
+    """Keep the URLs of web and manager in the file while the block runs. After a crash a stale file remains."""
     file = settings.data / _FILE
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps({app: settings.url(app) for app in _APPS}) + "\n", encoding="utf-8")
@@ -25,9 +25,9 @@ def kept_urls(settings: Settings) -> Iterator[None]:
 
 
 def url_of(settings: Settings, app: str) -> str:
-    """Where `web` or `manager` is: as the settings say where they say it, else where the data folder says, else usual.
+    """The URL of `web` or `manager`: from explicit settings, else from the data folder, else the default.
 
-    A port or host that was chosen for `up` alone need not be repeated for each command this way.
+    So a port or host chosen for `up` need not be repeated for every command.
     """
     chosen = any(settings.sources.get(name, "default") != "default" for name in ("port_offset", "host"))
     if not chosen:

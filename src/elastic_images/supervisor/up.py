@@ -29,23 +29,23 @@ Say = Callable[[str], None]
 
 
 def up(settings: Settings, say: Say) -> int:
-    """Run the system. Gives the exit code once everything is stopped; no process is left.
+    """Run the system. Returns the exit code once every process has stopped.
 
     Args:
-        settings: as they were loaded; secrets that are missing are made.
-        say: prints one line for the person who started it.
+        settings: as loaded; missing secrets are created.
+        say: prints one line for the user.
 
     Raises:
         ElasticImagesError: the system cannot start; the message says why.
     """
-    say = _undisturbed(say)
+    say = _tolerant(say)
     started_at = time.monotonic()
     for warning in settings.warnings():
         _warn_loudly(warning, say)
     make_writable(settings.data)
-    with _files_of_our_own(), StopSignals(children=True) as signals, locked(settings.data) as orderly:
+    with _private_files(), StopSignals(children=True) as signals, locked(settings.data) as orderly:
         settings = settings.with_secrets()
-        _check_ports(settings, patience_seconds=0.0 if orderly else 3.0)
+        _check_ports(settings, wait_seconds=0.0 if orderly else 3.0)
         prepared = prepare(settings)
         with Lifeline() as lifeline:
             environ = replace(settings, lifeline_fd=lifeline.descriptor).to_environ()
@@ -63,7 +63,7 @@ def up(settings: Settings, say: Say) -> int:
 
 
 def wanted_processes(settings: Settings) -> list[Wanted]:
-    """Everything that the supervisor starts; the nodes are the autoscaler's."""
+    """Everything that the supervisor starts. Nodes are started by the autoscaler."""
     counts = {
         "storage": settings.storage_processes,
         "autoscaler": 1,
@@ -78,10 +78,10 @@ def wanted_processes(settings: Settings) -> list[Wanted]:
 
 
 @contextlib.contextmanager
-def _files_of_our_own() -> Iterator[None]:
-    """What is written while the block runs, by every process started in it, is for this user's eyes alone.
+def _private_files() -> Iterator[None]:
+    """Make files readable by this user only, also those of processes started in the block.
 
-    A data folder that was there before may be open to all, and the database holds hashes of passwords and tokens.
+    An existing data folder may be open to everyone, and the database holds hashes of passwords and tokens.
     """
     before = os.umask(0o077)
     try:
@@ -90,9 +90,9 @@ def _files_of_our_own() -> Iterator[None]:
         os.umask(before)
 
 
-def _check_ports(settings: Settings, *, patience_seconds: float) -> None:
-    """Raise PortTaken for the first taken port. After a crash its old processes get a moment to leave."""
-    deadline = time.monotonic() + patience_seconds
+def _check_ports(settings: Settings, *, wait_seconds: float) -> None:
+    """Raise PortTaken for the first taken port. After a crash, old processes get a moment to exit."""
+    deadline = time.monotonic() + wait_seconds
     while True:
         try:
             check_free(settings.host, [settings.port("web"), settings.port("manager")])
@@ -109,17 +109,17 @@ def _check_ports(settings: Settings, *, patience_seconds: float) -> None:
 
 @contextlib.contextmanager
 def _stopping(supervisor: Supervisor, lifeline: Lifeline, settings: Settings, say: Say) -> Iterator[None]:
-    """However the block ends, nothing that was started is left after it."""
+    """Stop everything that was started, however the block ends."""
     try:
         yield
     finally:
         say("Stopping.")
         supervisor.stop(_STOP_ORDER)
-        lifeline.cut()  # the nodes leave
+        lifeline.cut()  # the nodes exit
         if not lifeline.wait_until_alone(_LEFTOVER_SECONDS):
             kill_nodes(settings.data)
             if not lifeline.wait_until_alone(_LEFTOVER_SECONDS):
-                _log.error("a process that the system started does not end")
+                _log.error("a process of the system does not exit")
         say("Stopped.")
 
 
@@ -132,16 +132,16 @@ def _greet(settings: Settings, prepared: Prepared, seconds: float, say: Say) -> 
         say(f"  first administrator: {prepared.administrator}")
         password_file = settings.data / "admin-password"
         if settings.admin_password:
-            say("  password: the one that ELASTIC_IMAGES_ADMIN_PASSWORD gave")
+            say("  password: the one in ELASTIC_IMAGES_ADMIN_PASSWORD")
         else:
             say(f"  password: {password_file.read_text(encoding='utf-8').strip()}   (kept in {password_file})")
     if not is_loopback(settings.host):
-        say(f"  Other machines can reach it: it listens on {settings.host}.")
+        say(f"  Reachable from other machines: it listens on {settings.host}.")
     say("Ctrl-C stops it.")
 
 
-def _undisturbed(say: Say) -> Say:
-    """As `say`, but a terminal or a reader that is gone does not keep the system from running and stopping."""
+def _tolerant(say: Say) -> Say:
+    """`say`, but a closed terminal or pipe does not stop the system."""
 
     def quietly(line: str) -> None:
         with contextlib.suppress(OSError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from elastic_images.autoscaler.nodes.ec2.calls import Ec2Trouble
+from elastic_images.autoscaler.nodes.ec2.calls import Ec2Error
 from elastic_images.metrics.cloudwatch import errors as cloudwatch_errors
 from elastic_images.storage.objects.s3 import errors as s3_errors
 
@@ -30,10 +30,10 @@ def test_each_service_says_it_in_the_same_words(code: str, sentence: str) -> Non
     trouble = cloudwatch_errors.Trouble(code, operation="PutMetricData", answered=True)
     said = f"CloudWatch {sentence.format('cloudwatch:PutMetricData')} ({code})."
     assert str(cloudwatch_errors.as_ours(trouble)) == said
-    assert str(Ec2Trouble(code, "RunInstances").as_ours()) == f"EC2 {sentence.format('RunInstances')} ({code})."
+    assert str(Ec2Error(code, "RunInstances").as_ours()) == f"EC2 {sentence.format('RunInstances')} ({code})."
 
 
 @pytest.mark.parametrize("code", ["ThrottledException", "TooManyRequestsException", "Throttling"])
 def test_who_is_asked_too_often_is_asked_again_later(code: str) -> None:
     assert s3_errors.S3Error(code, 400, operation="PutObject").temporary
-    assert Ec2Trouble(code, "RunInstances").throttled
+    assert Ec2Error(code, "RunInstances").throttled

@@ -141,7 +141,7 @@ class LocalNodeProvider:
         return alive | self._start_waiting(alive)
 
     def _start_waiting(self, alive: Set[int]) -> frozenset[int]:
-        """Start waiting slots whose turn it is. Returns all waiting slots: they count as alive, not to be launched again."""
+        """Start waiting slots whose turn it is. Returns all that waited: they count as alive."""
         waited = frozenset(self._waiting)
         while self._waiting and self._may_start(alive):
             slot = self._waiting.pop(0)

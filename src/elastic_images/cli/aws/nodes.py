@@ -69,21 +69,21 @@ def _service(settings: Settings) -> BotoEc2Service:
 
 
 def _live_instances(service: BotoEc2Service) -> list[Instance]:
-    from elastic_images.autoscaler.nodes.ec2.calls import Ec2Trouble
+    from elastic_images.autoscaler.nodes.ec2.calls import Ec2Error
 
     try:
         return [instance for instance in service.instances() if instance.state != "terminated"]
-    except Ec2Trouble as trouble:
+    except Ec2Error as trouble:
         raise trouble.as_ours() from None
 
 
 def _terminate(service: BotoEc2Service, found: Sequence[Instance]) -> None:
-    from elastic_images.autoscaler.nodes.ec2.calls import Ec2Trouble
+    from elastic_images.autoscaler.nodes.ec2.calls import Ec2Error
 
     deadline = time.monotonic() + _TIMEOUT_SECONDS
     try:
         service.terminate([instance.id for instance in found])
-    except Ec2Trouble as trouble:
+    except Ec2Error as trouble:
         raise trouble.as_ours() from None
     while _live_instances(service):
         if time.monotonic() >= deadline:

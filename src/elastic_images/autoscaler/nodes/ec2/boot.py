@@ -1,4 +1,4 @@
-"""What an instance runs at its first start, to become a node: rendered, never run here. Pure but for the template."""
+"""Renders the script that makes an instance a node at its first start. Pure, apart from reading the template."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from elastic_images.settings import Settings
 from elastic_images.settings.addresses import is_loopback, reachable_host
 
 MAX_BYTES = 16_384
-"""EC2 takes no more."""
+"""EC2's limit."""
 NODE_DATA = "/var/lib/elastic-images"
 _PASSED_ON = ("metrics", "pool", "port_offset", "cache_mb", "warm_bytes_per_second", "serve_stale")
 
 
 @dataclass(frozen=True, slots=True)
 class Boot:
-    """What all nodes of a pool have in common at their start. No secret is in it."""
+    """What all nodes of a pool share at their start. It contains no secret."""
 
     region: str
     packages: str
     secret: str
     requirement: str
     watched: tuple[str, ...]
-    """Storage and the autoscaler, whose long silence turns a node off."""
+    """Storage and the autoscaler: a node shuts down if they stay silent for long."""
     environment: Mapping[str, str]
 
     def user_data(self, slot: int) -> str:
@@ -54,7 +54,7 @@ class Boot:
 
 
 def boot_for(setting: Ec2Setting, settings: Settings, region: str) -> Boot:
-    """How nodes start.
+    """The `Boot` of a pool.
 
     Raises:
         InvalidRequest: the nodes could not reach this machine.
@@ -71,7 +71,7 @@ def boot_for(setting: Ec2Setting, settings: Settings, region: str) -> Boot:
     }
     for name, value in environment.items():
         if not value.isprintable() or not value.isascii() or set(value) & set("$`\\\"' "):
-            raise InvalidRequest(f"ELASTIC_IMAGES_{name}={value!r} cannot be passed on to nodes on EC2.")
+            raise InvalidRequest(f"ELASTIC_IMAGES_{name}={value!r} cannot be passed to nodes on EC2.")
     extra = "[aws]" if settings.metrics.startswith("cloudwatch") else ""
     return Boot(
         region=region,
@@ -87,7 +87,7 @@ def boot_for(setting: Ec2Setting, settings: Settings, region: str) -> Boot:
 
 
 def _seen_from_elsewhere(url: str, settings: Settings, name: str) -> str:
-    """The URL, with this machine's address in place of one that only this machine itself can reach."""
+    """The URL, with a loopback address replaced by this machine's address."""
     parts = urlsplit(url)
     if not is_loopback(parts.hostname or ""):
         return url

@@ -1,4 +1,4 @@
-"""The one place here that knows boto3, which is imported when a service is made.
+"""The EC2 calls by boto3, which is imported when a service is made.
 
 boto3 finds credentials, region and endpoint by its own rules: the instance's profile, the environment, `~/.aws`.
 """
@@ -14,7 +14,7 @@ from elastic_images.autoscaler.nodes.ec2.calls import (
     LAUNCH_TAG,
     POOL_TAG,
     SLOT_TAG,
-    Ec2Trouble,
+    Ec2Error,
     Instance,
     slot_of,
 )
@@ -30,13 +30,13 @@ _AT_ONCE = {"SkipOsShutdown": True, "Force": True}
 
 
 class BotoEc2Service:
-    """An `Ec2Service` through boto3. It looks for credentials and connects when it is first called.
+    """An `Ec2Service` by boto3. It looks for credentials and connects on the first call.
 
     Args:
         setting: what to launch.
 
     Raises:
-        InvalidRequest: boto3 is not installed, or no region is set; the message says how to mend that.
+        InvalidRequest: boto3 is not installed, or no region is set.
     """
 
     def __init__(self, setting: Ec2Setting) -> None:
@@ -70,7 +70,7 @@ class BotoEc2Service:
 
     @property
     def region(self) -> str:
-        """Where the nodes are."""
+        """The region of the nodes."""
         return str(self._session.region_name)
 
     def instances(self) -> Sequence[Instance]:
@@ -84,10 +84,10 @@ class BotoEc2Service:
     def look_at(self, ids: Collection[str]) -> Sequence[Instance]:
         """See `Ec2Service`."""
         found: list[Instance] = []
-        for id_ in ids:  # one that is not known would make a call for several fail
+        for id_ in ids:  # an unknown one would fail a call for several
             try:
                 found += self._listed(InstanceIds=[id_])
-            except Ec2Trouble as trouble:
+            except Ec2Error as trouble:
                 if trouble.code != "InvalidInstanceID.NotFound":
                     raise
         return found
@@ -97,10 +97,10 @@ class BotoEc2Service:
         return _instance(self._run(slot, launch, subnet, token, user_data)["Instances"][0])
 
     def try_run(self, subnet: str, user_data: str) -> None:
-        """Ask whether `run` would be allowed, and launch nothing. Raises Ec2Trouble where it would not."""
+        """Check whether `run` would be allowed, without launching. Raises Ec2Error if not."""
         try:
             self._run(0, "doctor", subnet, "", user_data, DryRun=True)
-        except Ec2Trouble as trouble:
+        except Ec2Error as trouble:
             if trouble.code != "DryRunOperation":
                 raise
 
@@ -137,10 +137,10 @@ class BotoEc2Service:
 
     def terminate(self, ids: Collection[str], *, at_once: bool = False) -> None:
         """See `Ec2Service`."""
-        for id_ in ids:  # one that is protected or unknown would make a call for several fail
+        for id_ in ids:  # a protected or unknown one would fail a call for several
             try:
                 self.call("ec2", "terminate_instances", InstanceIds=[id_], **(_AT_ONCE if at_once else {}))
-            except Ec2Trouble as trouble:
+            except Ec2Error as trouble:
                 if trouble.code != "InvalidInstanceID.NotFound":
                     raise
 
@@ -152,7 +152,7 @@ class BotoEc2Service:
             self._clients.clear()
 
     def call(self, service: str, operation: str, **arguments: Any) -> dict[str, Any]:
-        """One call. Raises Ec2Trouble."""
+        """One call. Raises Ec2Error."""
         with self._troubles("".join(word.capitalize() for word in operation.split("_"))):
             answer: dict[str, Any] = getattr(self._client(service), operation)(**arguments)
         return answer
@@ -167,11 +167,11 @@ class BotoEc2Service:
             arguments["NextToken"] = answer["NextToken"]
 
     def _root(self) -> tuple[str, int]:
-        """The image's root device and its gigabytes: under another name its volume would not be encrypted."""
+        """The image's root device and its size in GB: under another name the volume would not be encrypted."""
         if self._root_device is None:
             images = self.call("ec2", "describe_images", ImageIds=[self._setting.ami])["Images"]
             if not images:
-                raise Ec2Trouble("InvalidAMIID.NotFound", "DescribeImages", detail=f"there is no {self._setting.ami}")
+                raise Ec2Error("InvalidAMIID.NotFound", "DescribeImages", detail=f"there is no {self._setting.ami}")
             device = str(images[0]["RootDeviceName"])
             volumes = {one.get("DeviceName"): one.get("Ebs", {}) for one in images[0].get("BlockDeviceMappings", ())}
             self._root_device = (device, max(_DISK_GB, volumes.get(device, {}).get("VolumeSize", 0)))
@@ -184,14 +184,14 @@ class BotoEc2Service:
         except self._refused as error:
             told = error.response.get("Error", {})
             status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-            trouble = Ec2Trouble(str(told.get("Code", status)), operation, detail=str(told.get("Message", "")))
-            # EC2 says with a 500 that it has no capacity; any other 5xx says nothing about what was done.
+            trouble = Ec2Error(str(told.get("Code", status)), operation, detail=str(told.get("Message", "")))
+            # EC2 reports missing capacity by a 500; after any other 5xx the outcome is unknown.
             trouble.unknown = status >= _UNKNOWN_FROM and not (trouble.no_capacity or trouble.throttled)
             raise trouble from None
         except self._broken as error:
-            raise Ec2Trouble(type(error).__name__, operation, unknown=True) from None
+            raise Ec2Error(type(error).__name__, operation, unknown=True) from None
         except self._failed as error:
-            raise Ec2Trouble(type(error).__name__, operation, detail=type(error).__name__) from None
+            raise Ec2Error(type(error).__name__, operation, detail=type(error).__name__) from None
 
     def _client(self, service: str) -> Any:
         # A client may be shared between threads, a session may not.

@@ -1,4 +1,4 @@
-"""What is asked of EC2, in our words: instances, the calls, and what an error means. Knows no library."""
+"""The EC2 calls as an interface: instances, operations, and what errors mean. Knows no library."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SLOT_TAG = "elastic-images:slot"
 LAUNCH_TAG = "elastic-images:launch"
 
 GONE_STATES = frozenset({"terminated", "stopped"})
-"""Nothing runs any more. `shutting-down` and `stopping` are no proof: the node may answer until the end."""
+"""Nothing runs any more. `shutting-down` and `stopping` prove nothing: the node may respond until the end."""
 
 _NO_CAPACITY = frozenset(
     {
@@ -32,12 +32,12 @@ _LIMITS = frozenset({"InstanceLimitExceeded", "VcpuLimitExceeded", "MaxSpotInsta
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """An instance that has all our tags."""
+    """An instance with all our tags."""
 
     id: str
     pool: str
     slot: int | None
-    """None: its tag makes no sense."""
+    """None if its tag is invalid."""
     launch: str
     state: str
     """EC2's word: `pending`, `running`, `shutting-down`, `terminated`, `stopping`, `stopped`."""
@@ -47,26 +47,26 @@ class Instance:
 
     @property
     def gone(self) -> bool:
-        """Nothing of it runs any more."""
+        """Whether it runs nothing any more."""
         return self.state in GONE_STATES
 
 
 def slot_of(tag: str) -> int | None:
-    """The slot that a tag names."""
+    """The slot that a tag names; None if it is invalid."""
     return int(tag) if tag.isascii() and tag.isdigit() and len(tag) == 1 and int(tag) < MAX_NODES else None
 
 
-class Ec2Trouble(Exception):
-    """A call that failed: EC2's word for it, or the name of the library's error. Its text names no credential."""
+class Ec2Error(Exception):
+    """A failed call: EC2's error code, or the name of the library's error. Contains no credentials."""
 
     def __init__(self, code: str, operation: str, *, unknown: bool = False, detail: str = "") -> None:
         super().__init__(code)
         self.code = code
         self.operation = operation
         self.unknown = unknown
-        """No whole answer came: whether it was done is not known."""
+        """No complete response came, so the outcome is unknown."""
         self.detail = detail
-        """EC2's own sentence, for people."""
+        """EC2's own message."""
 
     @property
     def no_capacity(self) -> bool:
@@ -75,11 +75,11 @@ class Ec2Trouble(Exception):
 
     @property
     def throttled(self) -> bool:
-        """It was not looked at; asked more slowly, it may be."""
+        """Rejected unread; retry more slowly."""
         return self.code in THROTTLED
 
     def explain(self) -> str:
-        """For people: `EC2 ...`."""
+        """A sentence for people: `EC2 ...`."""
         code = self.code
         if self.no_capacity:
             return f"EC2 has no capacity ({code})"
@@ -89,32 +89,32 @@ class Ec2Trouble(Exception):
         if refused is not None:
             return f"EC2 {refused}"
         if self.unknown:
-            return f"EC2 does not answer ({code})"
+            return f"EC2 is not responding ({code})"
         return f"EC2 refuses {self.operation}: {self.detail or code} ({code})"
 
     def as_ours(self) -> Unavailable:
-        """The error that crosses the provider's door."""
+        """The error that the provider raises."""
         text = self.explain()
         return Unavailable(f"{text[0].upper()}{text[1:]}.")
 
 
 class Ec2Service(Protocol):
-    """The calls. Each takes seconds at the most and repeats nothing. Safe to share between threads.
+    """The calls. Each takes seconds at most and retries nothing. Safe to share between threads.
 
-    All raise Ec2Trouble.
+    All raise Ec2Error.
     """
 
     def instances(self) -> Sequence[Instance]:
-        """All instances of this pool that EC2 lists, the terminated ones of the last hour too."""
+        """All instances of this pool that EC2 lists, including those terminated in the last hour."""
 
     def look_at(self, ids: Collection[str]) -> Sequence[Instance]:
-        """These, whatever their tags are by now; those that EC2 does not know are left out."""
+        """These instances, whatever their tags are now; those unknown to EC2 are left out."""
 
     def run(self, slot: int, launch: str, subnet: str, token: str, user_data: str) -> Instance:
-        """Launch one. The same token launches once, however often it is asked."""
+        """Launch an instance. Calls with the same token launch only one."""
 
     def terminate(self, ids: Collection[str], *, at_once: bool = False) -> None:
-        """Shut these down for good; `at_once`: without waiting for their operating systems."""
+        """Terminate instances; `at_once`: without waiting for their operating systems."""
 
     def close(self) -> None:
-        """Let go of the connections."""
+        """Close the connections."""

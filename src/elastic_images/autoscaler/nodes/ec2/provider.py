@@ -1,4 +1,4 @@
-"""Nodes as EC2 instances. The loop that asks for them never waits for EC2: threads of ours do."""
+"""Nodes as EC2 instances. Callers never wait for EC2; threads of its own do."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from elastic_images.autoscaler.nodes.ec2.calls import Ec2Service, Ec2Trouble, Instance
+from elastic_images.autoscaler.nodes.ec2.calls import Ec2Error, Ec2Service, Instance
 from elastic_images.autoscaler.nodes.ec2.fleet import Fleet, Launch
 from elastic_images.core.assignment import MAX_NODES
 from elastic_images.core.errors import Unavailable
@@ -18,25 +18,25 @@ from elastic_images.core.errors import Unavailable
 _log = logging.getLogger(__name__)
 START_SECONDS = 300.0
 SILENCE_SECONDS = 60.0
-"""systemd starts a node that crashed again within seconds, while another instance takes minutes."""
+"""systemd restarts a crashed node within seconds; another instance takes minutes."""
 _ADOPT_SECONDS = 5.0
 _CLOSE_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How often EC2 is asked, in seconds."""
+    """How often EC2 is polled, in seconds."""
 
     calm: float = 5.0
-    """Between two looks while nothing changes."""
+    """Between polls while nothing changes."""
     busy: float = 1.0
     pauses: tuple[float, ...] = (0.5, 1.0, 2.0, 4.0, 8.0)
-    """Before a launch is asked for again that EC2 did not answer, or had no time for."""
+    """Before each retry of a launch that got no response or was throttled."""
 
 
 @dataclass(slots=True)
 class _Ending:
-    """An instance that is to end."""
+    """An instance to terminate."""
 
     force_at: float
     why: str
@@ -47,19 +47,19 @@ class _Ending:
 class Ec2NodeProvider:
     """A `NodeProvider` of instances, found again by their tags.
 
-    A slot is free only when EC2 has said of each of its instances that it is terminated or stopped. Several instances
-    are launched at once; where a subnet has no capacity the next one is tried. The reaper ends instances of this pool
-    that nobody can want; those of slots that nobody wants the resizer ends, as it sees them alive.
+    A slot is free only once EC2 reports each of its instances as terminated or stopped. Several instances launch at
+    once; if a subnet has no capacity, the next one is tried. Surplus instances are terminated here; those of
+    unwanted slots by the resizer, which sees them alive.
 
     Args:
         service: EC2.
-        user_data: what the instance in a slot runs at its first start.
-        subnets: tried one after another, from another one for each slot on.
+        user_data: the script that the instance in a slot runs at its first start.
+        subnets: tried in turn, each slot starting with another one.
         clock: seconds, never set back.
     """
 
     proves_death = False
-    """EC2's lists are late: a node that an earlier autoscaler launched could register before any list has it."""
+    """EC2's lists are late: a node launched by an earlier autoscaler could register before any list has it."""
     start_seconds = START_SECONDS
     silence_seconds = SILENCE_SECONDS
 
@@ -91,7 +91,7 @@ class Ec2NodeProvider:
     # ---- NodeProvider
 
     def adopt(self) -> frozenset[int]:
-        """See `NodeProvider`. Waits some seconds for EC2's first answer; gives nothing where none has come."""
+        """See `NodeProvider`. Waits some seconds for EC2's first response; returns nothing without one."""
         if self._thread.ident is None:
             self._thread.start()
         self._looked.wait(_ADOPT_SECONDS)
@@ -99,7 +99,7 @@ class Ec2NodeProvider:
             return self._fleet.alive()
 
     def launch(self, slot: int) -> None:
-        """See `NodeProvider`. What EC2 says to it comes by `take_failures`."""
+        """See `NodeProvider`. `take_failures` reports failures."""
         with self._lock:
             self._must_know()
             if slot in self._fleet.alive():
@@ -109,7 +109,7 @@ class Ec2NodeProvider:
             self._workers.submit(self._launch, launch)
 
     def terminate(self, slot: int, drain_seconds: float) -> None:
-        """See `NodeProvider`. EC2 shuts the instance's system down, which ends the node by SIGTERM."""
+        """See `NodeProvider`. EC2 shuts down the instance, which ends the node by SIGTERM."""
         with self._lock:
             for launch in self._fleet.launches_of(slot):
                 launch.cancelled = True
@@ -118,7 +118,7 @@ class Ec2NodeProvider:
         self._wake.set()
 
     def alive(self) -> frozenset[int]:
-        """See `NodeProvider`. From what EC2 last said; asks nothing."""
+        """See `NodeProvider`. From EC2's last list; calls nothing."""
         with self._lock:
             self._must_know()
             return self._fleet.alive()
@@ -130,7 +130,7 @@ class Ec2NodeProvider:
             return failures
 
     def close(self) -> None:
-        """See `NodeProvider`. A call under way is not waited for: whatever it launches will be adopted."""
+        """See `NodeProvider`. Does not wait for calls under way: whatever they launch will be adopted."""
         self._stopping.set()
         self._wake.set()
         self._workers.shutdown(wait=False, cancel_futures=True)
@@ -140,9 +140,9 @@ class Ec2NodeProvider:
 
     def _must_know(self) -> None:
         if self._fleet.looked_at is None:
-            raise self._trouble or Unavailable("EC2 has not yet said which nodes there are.")
+            raise self._trouble or Unavailable("EC2 has not listed the nodes yet.")
 
-    # ---- looking, and ending what is to end: one thread
+    # ---- listing and terminating: one thread
 
     def _run(self) -> None:
         while not self._stopping.is_set():
@@ -151,9 +151,9 @@ class Ec2NodeProvider:
                 self._look()
                 self._carry_out()
                 self._tell(None)
-            except Ec2Trouble as trouble:
+            except Ec2Error as trouble:
                 self._tell(trouble)
-            except Exception:  # noqa: BLE001 - whatever one round meets, the next one may do
+            except Exception:  # noqa: BLE001 - the next round may succeed
                 _log.exception("a round with EC2 failed")
             with self._lock:
                 busy = self._fleet.unsettled or bool(self._endings)
@@ -170,13 +170,13 @@ class Ec2NodeProvider:
             living = {instance.id for instance in self._fleet.living()}
             surplus = self._fleet.surplus()
             self._endings = {id_: ending for id_, ending in self._endings.items() if id_ in living | surplus.keys()}
-            surplus |= {instance.id: "it is not wanted any more" for instance in unwanted}
+            surplus |= {instance.id: "it is no longer wanted" for instance in unwanted}
             for id_, why in surplus.items():
                 self._end(id_, why, 0.0)
         self._looked.set()
 
     def _end(self, id_: str, why: str, drain_seconds: float) -> None:
-        """Call it under the lock."""
+        """Needs the lock."""
         force_at = self._clock() + drain_seconds
         ending = self._endings.setdefault(id_, _Ending(force_at, why))
         ending.force_at = min(ending.force_at, force_at)
@@ -184,90 +184,90 @@ class Ec2NodeProvider:
     def _carry_out(self) -> None:
         with self._lock:
             endings = list(self._endings.items())
-        last: Ec2Trouble | None = None
+        last: Ec2Error | None = None
         for id_, ending in endings:
             force = self._clock() >= ending.force_at
             if ending.asked and (ending.forced or not force):
                 continue
             try:
                 self._service.terminate([id_], at_once=force)
-            except Ec2Trouble as trouble:  # one that is protected must not keep the others
+            except Ec2Error as trouble:  # a protected instance must not hold up the others
                 last = trouble
                 continue
             if not ending.asked:
-                _log.info("instance %s is terminated: %s", id_, ending.why)
+                _log.info("terminating instance %s: %s", id_, ending.why)
             ending.asked, ending.forced = True, force
         if last is not None:
             raise last
 
-    def _tell(self, trouble: Ec2Trouble | None) -> None:
-        """Log a trouble when it begins and when it is over, not at each round."""
+    def _tell(self, trouble: Ec2Error | None) -> None:
+        """Log a failure when it begins and ends, not in every round."""
         known = self._trouble
         self._trouble = trouble.as_ours() if trouble else None
         if self._trouble is None and known is not None:
-            _log.info("EC2 answers again")
+            _log.info("EC2 responds again")
         elif self._trouble is not None and str(known) != str(self._trouble):
-            _log.warning("%s Nodes go on; none can be started or ended.", self._trouble)
+            _log.warning("%s Nodes keep running; none can be started or terminated.", self._trouble)
 
-    # ---- launching: a thread for each
+    # ---- launching: one thread each
 
     def _launch(self, launch: Launch) -> None:
         try:
             instance = self._ask_everywhere(launch)
-        except Ec2Trouble as trouble:
+        except Ec2Error as trouble:
             self._not_launched(launch, trouble)
-        except Exception as error:  # noqa: BLE001 - a slot must not stay taken by what will never be
+        except Exception as error:  # noqa: BLE001 - a failed launch must free its slot
             _log.exception("launching node %d failed", launch.slot)
-            self._not_launched(launch, Ec2Trouble(type(error).__name__, "RunInstances", unknown=True))
+            self._not_launched(launch, Ec2Error(type(error).__name__, "RunInstances", unknown=True))
         else:
             self._launched(launch, instance)
         self._wake.set()
 
     def _launched(self, launch: Launch, instance: Instance) -> None:
-        _log.info("instance %s is launched as node %d", instance.id, launch.slot)
+        _log.info("launched instance %s as node %d", instance.id, launch.slot)
         with self._lock:
             self._fleet.launched(launch, instance, self._clock())
             if launch.cancelled:
-                self._end(instance.id, f"node {launch.slot} is not wanted any more", 0.0)
+                self._end(instance.id, f"node {launch.slot} is no longer wanted", 0.0)
 
-    def _not_launched(self, launch: Launch, trouble: Ec2Trouble) -> None:
+    def _not_launched(self, launch: Launch, trouble: Ec2Error) -> None:
         with self._lock:
             if trouble.unknown:
                 launch.abandoned = True
             else:
                 self._fleet.not_launched(launch)
             if not launch.cancelled and not self._stopping.is_set():
-                _log.warning("node %d is not launched: %s", launch.slot, trouble.explain())
+                _log.warning("launching node %d failed: %s", launch.slot, trouble.explain())
                 self._failures[launch.slot] = str(trouble.as_ours())
 
     def _ask_everywhere(self, launch: Launch) -> Instance:
-        """In one subnet after another, as long as what lacks is capacity. Raises Ec2Trouble."""
+        """Try the subnets in turn while they lack capacity. Raises Ec2Error."""
         subnets = [*self._subnets[launch.slot % len(self._subnets) :], *self._subnets]
-        last: Ec2Trouble | None = None
+        last: Ec2Error | None = None
         for number, subnet in enumerate(subnets[: len(self._subnets)]):
             try:
-                # Another subnet is another request, which EC2 must not take for a repetition.
-                return self._ask_again_and_again(launch, subnet, f"{launch.name}-{number}")
-            except Ec2Trouble as trouble:
+                # Another subnet is another request: EC2 must not take it for a retry.
+                return self._ask_until_decided(launch, subnet, f"{launch.name}-{number}")
+            except Ec2Error as trouble:
                 if not trouble.no_capacity:
                     raise
                 last = trouble
-        raise last or Ec2Trouble("NoSubnet", "RunInstances")
+        raise last or Ec2Error("NoSubnet", "RunInstances")
 
-    def _ask_again_and_again(self, launch: Launch, subnet: str, token: str) -> Instance:
-        """Until EC2 has said yes or no: the token makes sure that no more than one is launched. Raises Ec2Trouble."""
+    def _ask_until_decided(self, launch: Launch, subnet: str, token: str) -> Instance:
+        """Retry until EC2 accepts or refuses; the token ensures that only one is launched. Raises Ec2Error."""
         unknown = False
         for pause in (*self._pace.pauses, None):
             if launch.cancelled or self._stopping.is_set():
-                raise Ec2Trouble("Cancelled", "RunInstances", unknown=unknown)
+                raise Ec2Error("Cancelled", "RunInstances", unknown=unknown)
             launch.tried_at = self._clock()
             try:
                 return self._service.run(launch.slot, launch.name, subnet, token, self._user_data(launch.slot))
-            except Ec2Trouble as trouble:
+            except Ec2Error as trouble:
                 unknown = unknown or trouble.unknown
                 again = trouble.unknown or trouble.throttled
                 if not again or pause is None:
                     trouble.unknown = unknown and again
                     raise
             self._stopping.wait(pause)
-        raise Ec2Trouble("Cancelled", "RunInstances", unknown=unknown)
+        raise Ec2Error("Cancelled", "RunInstances", unknown=unknown)

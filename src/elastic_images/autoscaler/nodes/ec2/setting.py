@@ -1,4 +1,4 @@
-"""The setting `ec2://?ami=...&type=...`: what it says, and what is wrong with it. Pure."""
+"""Parses the setting `ec2://?ami=...&type=...`. Pure."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _OPTIONAL = ("key", "pool")
 
 @dataclass(frozen=True, slots=True)
 class Ec2Setting:
-    """What a node is made of."""
+    """How to launch a node."""
 
     ami: str
     type: str
@@ -40,18 +40,18 @@ class Ec2Setting:
     security_groups: tuple[str, ...]
     profile: str
     packages: str
-    """`s3://bucket/prefix`, without a slash at its end. Below it, a folder for each version."""
+    """`s3://bucket/prefix`, without a trailing slash. It has a folder for each version."""
     secret: str
     pool: str
-    """Tells the instances of this pool from those of another one."""
+    """Distinguishes this pool's instances from other pools'."""
     key: str | None = None
 
 
 def parse_ec2_setting(text: str, pool: str = "default") -> Ec2Setting:
-    """Read the setting; `pool` is the name where it has none.
+    """Parse the setting; `pool` is the default name.
 
     Raises:
-        InvalidRequest: says which parameter is missing, unknown, repeated or malformed, and what it has to be.
+        InvalidRequest: says which parameter is missing, unknown, repeated or malformed, and what is expected.
     """
     given = _parameters(text)
     for name in _PATTERNS:
