@@ -326,40 +326,40 @@ def test_charts_are_over_the_same_times_and_show_gaps_and_marks() -> None:
     assert [(mark.at - NOW, mark.kind) for mark in found.marks] == [(70, "resize"), (100, "fault"), (130, "resize")]
 
 
-# Notes.
+# Flash messages.
 
 
-def test_a_note_is_taken_once_and_by_its_owner() -> None:
-    notes = FlashMessages()
-    name = notes.leave("ann", FlashMessage("done", secret="x"))
-    assert notes.take("bob", name) is None
-    assert notes.take("ann", "other") is None
-    taken = notes.take("ann", name)
+def test_a_flash_message_is_taken_once_and_by_its_owner() -> None:
+    messages = FlashMessages()
+    name = messages.leave("ann", FlashMessage("done", secret="x"))
+    assert messages.take("bob", name) is None
+    assert messages.take("ann", "other") is None
+    taken = messages.take("ann", name)
     assert taken is not None
     assert taken.words == "done"
-    assert notes.take("ann", name) is None
+    assert messages.take("ann", name) is None
     assert "x" not in repr(FlashMessage(secret="x"))
 
 
-def test_notes_are_not_kept_for_ever() -> None:
+def test_flash_messages_expire() -> None:
     now = [0.0]
-    notes = FlashMessages(clock=lambda: now[0])
-    old = notes.leave("ann", FlashMessage("old"))
+    messages = FlashMessages(clock=lambda: now[0])
+    old = messages.leave("ann", FlashMessage("old"))
     now[0] = 601
-    assert notes.take("ann", old) is None
-    first = notes.leave("ann", FlashMessage("first"))
+    assert messages.take("ann", old) is None
+    first = messages.leave("ann", FlashMessage("first"))
     for _ in range(500):
-        notes.leave("ann", FlashMessage("more"))
-    assert notes.take("ann", first) is None
+        messages.leave("ann", FlashMessage("more"))
+    assert messages.take("ann", first) is None
 
 
-def test_one_of_many_takers_gets_the_note() -> None:
-    notes = FlashMessages()
-    name = notes.leave("ann", FlashMessage("one"))
+def test_one_of_many_takers_gets_the_message() -> None:
+    messages = FlashMessages()
+    name = messages.leave("ann", FlashMessage("one"))
     taken: list[FlashMessage | None] = []
-    takers = [threading.Thread(target=lambda: taken.append(notes.take("ann", name))) for _ in range(8)]
+    takers = [threading.Thread(target=lambda: taken.append(messages.take("ann", name))) for _ in range(8)]
     for taker in takers:
         taker.start()
     for taker in takers:
         taker.join()
-    assert len([note for note in taken if note is not None]) == 1
+    assert len([note for message in taken if message is not None]) == 1

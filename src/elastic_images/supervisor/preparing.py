@@ -47,7 +47,7 @@ def prepare(settings: Settings) -> Prepared:
         command("prepare"), env=environ, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=False
     )
     if process.returncode == UNREACHABLE_EXIT_CODE:
-        raise Unavailable("The system cannot start: its database does not answer.")
+        raise Unavailable("The system cannot start: its database is not responding.")
     if process.returncode == WRONG_SETTING_EXIT_CODE:
         raise InvalidRequest("The system cannot start with these settings.")
     if process.returncode != 0:

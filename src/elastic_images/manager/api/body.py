@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any
+from typing import Any, TypeVar
 
 from flask import request
 
 from elastic_images.core.errors import InvalidRequest
+
+_Value = TypeVar("_Value")
 
 
 def json_object(names: Collection[str] | None = None) -> dict[str, Any]:
@@ -30,10 +32,7 @@ def json_object(names: Collection[str] | None = None) -> dict[str, Any]:
 
 def text(body: dict[str, Any], name: str) -> str | None:
     """A string of the body; None if it is missing. Raises InvalidRequest if it is something else."""
-    value = body.get(name)
-    if value is not None and not isinstance(value, str):
-        raise InvalidRequest(f"{name} must be a string.")
-    return value
+    return _optional(body, name, str, "a string")
 
 
 def needed_text(body: dict[str, Any], name: str) -> str:
@@ -46,10 +45,7 @@ def needed_text(body: dict[str, Any], name: str) -> str:
 
 def flag(body: dict[str, Any], name: str) -> bool | None:
     """True, False, or None if it is missing. Raises InvalidRequest if it is something else."""
-    value = body.get(name)
-    if value is not None and not isinstance(value, bool):
-        raise InvalidRequest(f"{name} must be true or false.")
-    return value
+    return _optional(body, name, bool, "true or false")
 
 
 def seconds(body: dict[str, Any], name: str) -> float | None:
@@ -67,4 +63,11 @@ def texts(body: dict[str, Any], name: str) -> list[str]:
     value = body.get(name)
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         raise InvalidRequest(f"{name} must be a list of strings.")
+    return value
+
+
+def _optional(body: dict[str, Any], name: str, kind: type[_Value], words: str) -> _Value | None:
+    value = body.get(name)
+    if value is not None and not isinstance(value, kind):
+        raise InvalidRequest(f"{name} must be {words}.")
     return value
