@@ -362,4 +362,4 @@ def test_one_of_many_takers_gets_the_message() -> None:
         taker.start()
     for taker in takers:
         taker.join()
-    assert len([note for message in taken if message is not None]) == 1
+    assert len([message for message in taken if message is not None]) == 1

@@ -13,8 +13,11 @@ from elastic_images.accounts.principal import Principal
 from elastic_images.core.errors import TooManyRequests, Unauthenticated
 
 
-def login_pages(guard: Guard, *, skip_if: Callable[[Principal], bool]) -> Blueprint:
-    """The routes. `skip_if` tells for whom the form is skipped, because they are logged in already."""
+def login_pages(guard: Guard, *, skip_if: Callable[[Principal], bool], after_logout: str = "/login") -> Blueprint:
+    """The routes. `skip_if` tells for whom the form is skipped, because they are logged in already.
+
+    `after_logout` is where a logout leads.
+    """
     pages = Blueprint("login", __name__)
 
     @pages.get("/login")
@@ -41,7 +44,7 @@ def login_pages(guard: Guard, *, skip_if: Callable[[Principal], bool]) -> Bluepr
     @pages.post("/logout")
     @rule("login")
     def log_out() -> Response:
-        response = redirect("/login?done=logged-out", 303)
+        response = redirect(after_logout, 303)
         guard.log_out(response)
         return response
 

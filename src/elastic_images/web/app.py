@@ -72,7 +72,11 @@ def _register(app: Flask, services: WebServices, max_image_bytes: int) -> None:
         pages.gallery_pages(images, max_image_bytes),
         pages.upload_pages(images, max_image_bytes),
         pages.image_pages(images, plane, max_image_bytes),
-        login_pages(guard, skip_if=lambda principal: principal.via == "session"),
+        login_pages(
+            guard,
+            skip_if=lambda principal: principal.via == "session",
+            after_logout="/login?done=logged-out",
+        ),
         pages.account_pages(guard),
     ):
         app.register_blueprint(blueprint)
