@@ -28,6 +28,7 @@ from elastic_images.storage.objects.local import LocalObjectStore
 from elastic_images.storage.objects.object_store import CHUNK_BYTES, new_name
 from elastic_images.storage.spool import Spool
 from elastic_images.storage.write_path import WritePath
+from testing.clock import Clock
 
 ANN = Actor(1, "ann")
 BOB = Actor(2, "bob")
@@ -90,16 +91,6 @@ def upload_of(
 ) -> NewImage:
     """What the catalog is given for an image whose bytes nobody looks at."""
     return NewImage(write_id(), facts_of(key, seed, size_bytes, actor), new_name(), begun_at)
-
-
-class Clock:
-    """A time that stands still until it is moved."""
-
-    def __init__(self, now: float = 1_800_000_000.25) -> None:
-        self.now = now
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @dataclass

@@ -8,25 +8,20 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-from argon2 import PasswordHasher
 from flask import Flask, Response, request
 from flask.testing import FlaskClient
 from testing.settings import make_settings
+from tests.apps.accounts_support import PASSWORD, accounts_of
 from tests.apps.guard_support import endpoints_without_rule
 from werkzeug.test import EnvironBuilder, TestResponse
 
 from elastic_images.accounts.access import Anonymous, Rule
 from elastic_images.accounts.accounts import Accounts
 from elastic_images.accounts.guard import Guard, current_principal, rule
-from elastic_images.accounts.passwords import Passwords
 from elastic_images.accounts.principal import Principal
-from elastic_images.accounts.tables import login_attempts, sessions, tokens, users
 from elastic_images.core.errors import Unauthenticated
-from elastic_images.database.base import metadata
-from elastic_images.database.engine import open_engine
 from elastic_images.http.base_app import base_app
 
-PASSWORD = "correct horse"
 RULES: tuple[Rule, ...] = get_args(Rule)
 MODES: tuple[Anonymous, ...] = get_args(Anonymous)
 BROWSER = {"Accept": "text/html,application/xhtml+xml"}
@@ -35,14 +30,8 @@ OURS = {"Origin": "http://localhost"}
 
 @pytest.fixture(scope="module")
 def accounts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Accounts]:
-    engine = open_engine(f"sqlite:///{tmp_path_factory.mktemp('guard')}/accounts.db")
-    metadata.create_all(engine, tables=[users, sessions, tokens, login_attempts])
-    fast = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
-    accounts = Accounts(engine, session_seconds=3600, passwords=Passwords(fast))
-    accounts.users.add("ann", PASSWORD)
-    accounts.users.add("root", PASSWORD, "admin")
-    yield accounts
-    accounts.close()
+    with accounts_of(tmp_path_factory.mktemp("guard"), ann="user", root="admin") as accounts:
+        yield accounts
 
 
 def make_app(accounts: Accounts, data: Path, **settings: Any) -> Flask:

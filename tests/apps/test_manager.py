@@ -10,28 +10,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from argon2 import PasswordHasher
 from flask import Flask
 from flask.testing import FlaskClient
 from testing.settings import make_settings
 from testing.waiting import wait_for
+from tests.apps.accounts_support import PASSWORD, accounts_of
 from tests.apps.guard_support import endpoints_without_rule
 from werkzeug.test import TestResponse
 
 from elastic_images.accounts.accounts import Accounts
-from elastic_images.accounts.passwords import Passwords
-from elastic_images.accounts.tables import login_attempts, sessions, tokens, users
 from elastic_images.core.errors import Unavailable
 from elastic_images.core.image_facts import Actor, Usage
 from elastic_images.core.pool_config import ScalingConfig
-from elastic_images.database.base import metadata
 from elastic_images.database.engine import open_engine
 from elastic_images.manager.app import ManagerServices, create_app
 from elastic_images.manager.deletion import Deletion
 from elastic_images.manager.pages.images import CONFIRMATION
 from elastic_images.settings import Settings
 
-PASSWORD = "correct horse"
 PAGE = {"Accept": "text/html", "Origin": "http://localhost"}
 OURS = {"Origin": "http://localhost"}
 EVIL = "<script>alert(1)</script>"
@@ -181,14 +177,8 @@ class Manager:
 
 @pytest.fixture
 def accounts(tmp_path: Path) -> Iterator[Accounts]:
-    engine = open_engine(f"sqlite:///{tmp_path}/accounts.db")
-    metadata.create_all(engine, tables=[users, sessions, tokens, login_attempts])
-    fast = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
-    accounts = Accounts(engine, session_seconds=3600, passwords=Passwords(fast))
-    accounts.users.add("ann", PASSWORD)
-    accounts.users.add("root", PASSWORD, "admin")
-    yield accounts
-    accounts.close()
+    with accounts_of(tmp_path, ann="user", root="admin") as accounts:
+        yield accounts
 
 
 @pytest.fixture

@@ -11,18 +11,15 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 from testing.settings import make_settings
+from tests.apps.storage_support import served_storage
 from tests.apps.web_support import LIMIT, Web, open_web, picture
 from werkzeug.test import TestResponse
 
 from elastic_images.core.errors import Forbidden, InvalidRequest, NotFound
 from elastic_images.core.image_facts import Actor, ImageMetadata
 from elastic_images.core.restored_facts import RestoredFacts
-from elastic_images.database.engine import open_engine
-from elastic_images.database.migrate import migrate
 from elastic_images.http.internal_client import InternalClient
-from elastic_images.process.server import serving
 from elastic_images.storage.client import StorageClient
-from elastic_images.storage.service import build
 
 GOOD: dict[str, Any] = {"owner": "ann", "created_at": 1.6e9, "updated_at": 1.7e9 + 0.25, "version": 3}
 ANN = Actor(1, "ann")
@@ -38,16 +35,10 @@ def web(tmp_path: Path) -> Iterator[Web]:
 @pytest.fixture
 def storage(tmp_path: Path) -> Iterator[StorageClient]:
     settings = make_settings(data=tmp_path)
-    engine = open_engine(settings.database)
-    migrate(engine)
-    engine.dispose()
-    service = build(settings)
-    with serving(service.wsgi) as bound:
-        service.start(bound)
+    with served_storage(settings) as (_service, bound):
         http = InternalClient(settings.internal_token)
         yield StorageClient(http, [f"http://{bound.address}"])
         http.close()
-    service.stop()
 
 
 def put(

@@ -19,6 +19,7 @@ from testing.photographs import photographs
 from testing.settings import make_settings
 from testing.storage_parts import picture, write_id
 from testing.waiting import wait_for
+from tests.apps.storage_support import served_storage
 
 from elastic_images.core.errors import (
     BrokenImage,
@@ -38,12 +39,11 @@ from elastic_images.core.errors import (
 )
 from elastic_images.core.image_facts import Actor, ImageMetadata
 from elastic_images.database.engine import open_engine
-from elastic_images.database.migrate import migrate
 from elastic_images.http.internal_client import InternalClient, decoded
 from elastic_images.pool.control_listener import ControlListener
 from elastic_images.pool.store import PoolStore
 from elastic_images.pool.view import Member
-from elastic_images.process.server import Bound, serving
+from elastic_images.process.server import Bound
 from elastic_images.settings import Settings
 from elastic_images.storage.client import StorageClient
 from elastic_images.storage.service import StorageService, build
@@ -83,16 +83,10 @@ class Storage:
 @pytest.fixture
 def storage(tmp_path: Path) -> Iterator[Storage]:
     settings = make_settings(data=tmp_path, max_image_bytes=LIMIT, max_image_pixels=1_000_000)
-    engine = open_engine(settings.database)
-    migrate(engine)
-    engine.dispose()
-    service = build(settings)
-    with serving(service.wsgi) as bound:
-        service.start(bound)
+    with served_storage(settings) as (service, bound):
         storage = Storage(settings, service, bound)
         yield storage
         storage.http.close()
-    service.stop()
 
 
 def with_digest(body: bytes) -> bytes:

@@ -11,7 +11,8 @@ from typing import Any, cast
 
 import pytest
 from flask.testing import FlaskClient
-from tests.apps.web_support import BROWSER, LIMIT, PASSWORD, Web, open_web, picture, web_settings
+from tests.apps.accounts_support import PASSWORD
+from tests.apps.web_support import BROWSER, LIMIT, Web, open_web, picture, web_settings
 from werkzeug.test import TestResponse
 
 from elastic_images.core.errors import Unavailable

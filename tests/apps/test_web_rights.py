@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from tests.apps.accounts_support import PASSWORD
 from tests.apps.guard_support import endpoints_without_rule
-from tests.apps.web_support import BROWSER, PASSWORD, Web, open_web, picture
+from tests.apps.web_support import BROWSER, Web, open_web, picture
 from werkzeug.test import TestResponse
 
 from elastic_images.core.image_facts import Actor

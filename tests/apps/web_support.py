@@ -11,16 +11,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from argon2 import PasswordHasher
 from flask import Flask
 from flask.testing import FlaskClient
 from PIL import Image
 from testing.settings import make_settings
+from tests.apps.accounts_support import PASSWORD, accounts_of
 
 from elastic_images.accounts.accounts import Accounts
 from elastic_images.accounts.guard import Guard
-from elastic_images.accounts.passwords import Passwords
-from elastic_images.accounts.tables import login_attempts, sessions, tokens, users
 from elastic_images.core.errors import (
     ElasticImagesError,
     Forbidden,
@@ -34,8 +32,6 @@ from elastic_images.core.image_facts import Actor, ImageMetadata, ImagePage, Nei
 from elastic_images.core.partitions import partition_of
 from elastic_images.core.pool_config import ScalingConfig
 from elastic_images.core.restored_facts import RestoredFacts
-from elastic_images.database.base import metadata
-from elastic_images.database.engine import open_engine
 from elastic_images.http.answer import Answer
 from elastic_images.http.problems import problem_answer
 from elastic_images.settings import Settings
@@ -44,7 +40,6 @@ from elastic_images.web.bulkheads import Bulkheads, default_bulkheads
 from elastic_images.web.request_path import key_in_path
 from elastic_images.web.services import Body
 
-PASSWORD = "correct horse"
 LIMIT = 100_000
 BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 
@@ -274,25 +269,10 @@ def web_settings(data: Path, **overrides: Any) -> Settings:
 
 
 @contextmanager
-def open_accounts_for_tests(folder: Path) -> Iterator[Accounts]:
-    """Accounts of `ann`, `bob` and the administrator `root`, with cheap password hashes."""
-    engine = open_engine(f"sqlite:///{folder}/accounts.db")
-    metadata.create_all(engine, tables=[users, sessions, tokens, login_attempts])
-    fast = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
-    accounts = Accounts(engine, session_seconds=3600, passwords=Passwords(fast))
-    for name, role in (("ann", "user"), ("bob", "user"), ("root", "admin")):
-        accounts.users.add(name, PASSWORD, role)
-    try:
-        yield accounts
-    finally:
-        accounts.close()
-
-
-@contextmanager
 def open_web(folder: Path, *, bulkheads: Bulkheads | None = None, **overrides: Any) -> Iterator[Web]:
     """A web app; `overrides` are settings."""
     settings = web_settings(folder, **overrides)
-    with open_accounts_for_tests(folder) as accounts:
+    with accounts_of(folder, ann="user", bob="user", root="admin") as accounts:
         images, pool, guard = FakeImages(), FakePool(), Guard(accounts, settings)
         plane = FakePlane(images)
         services = WebServices(

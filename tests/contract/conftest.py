@@ -8,10 +8,14 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Engine
 from testing.cloudwatch_servers import CloudWatchServer, cloudwatch
 from testing.database_servers import DatabaseServer, mariadb, mariadb_installed, postgresql, postgresql_binaries
 from testing.ec2_stand_ins import FakeEc2, fake_ec2, simple_boot
 from testing.object_servers import S3Server, moto, seaweedfs
+
+from elastic_images.database.engine import open_engine
+from elastic_images.database.migrate import migrate
 
 
 @pytest.fixture(scope="session", params=["sqlite", "mariadb", "postgresql"])
@@ -38,6 +42,15 @@ def database_url(database_server: DatabaseServer | None, tmp_path: Path) -> Iter
         return
     with database_server.fresh_url() as url:
         yield url
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    """A migrated database, as in a running system."""
+    engine = open_engine(database_url)
+    migrate(engine)
+    yield engine
+    engine.dispose()
 
 
 @pytest.fixture(scope="session")

@@ -2,31 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import pytest
 from argon2 import PasswordHasher
 from sqlalchemy import Engine, insert
+from testing.clock import Clock
 from testing.query_plans import explained, gather_statistics, whole_table_reads
-from testing.storage_parts import Clock
 
 from elastic_images.accounts.accounts import Accounts
 from elastic_images.accounts.passwords import Passwords
 from elastic_images.accounts.tables import login_attempts, sessions, tokens, users
-from elastic_images.database.engine import open_engine
-from elastic_images.database.migrate import migrate
 
 MANY = 2000
 PASSWORD = "a good long password"
 FAST = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
-
-
-@pytest.fixture
-def engine(database_url: str) -> Iterator[Engine]:
-    engine = open_engine(database_url)
-    migrate(engine)
-    yield engine
-    engine.dispose()
 
 
 def fill(engine: Engine, now: float) -> None:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import Engine, event, func, insert, select, text
-from testing.storage_parts import ADMIN, ANN, BOB, NOBODY, Clock, upload_of, write_id
+from sqlalchemy import Engine, func, insert, select, text
+from testing.clock import Clock
+from testing.query_plans import explained
+from testing.storage_parts import ADMIN, ANN, BOB, NOBODY, upload_of, write_id
 
 from elastic_images.core.errors import Conflict, Forbidden, InvalidRequest, NotFound, PreconditionFailed, Unavailable
 from elastic_images.core.image_facts import Neighbours, Usage
@@ -501,26 +503,6 @@ def test_changes_go_from_pending_to_forgotten(engine: Engine, catalog: Catalog, 
     clock.now += 1
     assert log.forget(1) == 2
     assert catalog.find_put(first.write_id, "k") is None
-
-
-def explained(engine: Engine, run: Callable[[], object]) -> list[str]:
-    """The steps of the plans of all statements that `run` makes, in the database's own words."""
-    seen: list[tuple[str, object]] = []
-
-    @event.listens_for(engine, "before_cursor_execute")
-    def note(_connection: object, _cursor: object, statement: str, parameters: object, *_rest: object) -> None:
-        seen.append((statement, parameters))
-
-    run()
-    event.remove(engine, "before_cursor_execute", note)
-    word = {"sqlite": "EXPLAIN QUERY PLAN ", "postgresql": "EXPLAIN "}.get(engine.dialect.name, "EXPLAIN ")
-    plans = []
-    with engine.connect() as connection:
-        for statement, parameters in seen:
-            if statement.startswith(("SELECT", "UPDATE", "DELETE")):
-                rows = connection.exec_driver_sql(word + statement, parameters).mappings().all()  # type: ignore[arg-type]
-                plans += [f"{statement} => {dict(row)}" for row in rows]
-    return plans
 
 
 def fill(engine: Engine, clock: Clock) -> None:

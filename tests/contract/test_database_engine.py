@@ -6,7 +6,7 @@ import gc
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from types import SimpleNamespace
@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, select, text
 from sqlalchemy.exc import DBAPIError, OperationalError
+from testing.clock import Clock
 from testing.database_servers import DatabaseServer, mariadb, mariadb_installed, postgresql, postgresql_binaries
-from testing.storage_parts import ANN, Clock, upload_of
+from testing.storage_parts import ANN, upload_of
 from testing.waiting import wait_for
 
 from elastic_images.accounts.accounts import Accounts
@@ -34,14 +35,6 @@ ODD_COLLATIONS = {
     ],
 }
 KEYS = ["Case1", "case1", "case1 ", "CASE1", "ä", "a", "é", "e", "ß", "ss", "😀", "😁", "a/b", "a-b"]
-
-
-@pytest.fixture
-def engine(database_url: str) -> Iterator[Engine]:
-    engine = open_engine(database_url)
-    migrate(engine)
-    yield engine
-    engine.dispose()
 
 
 def check_keys(url: str) -> None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from sqlalchemy import Engine, insert
+from testing.clock import Clock
 from testing.query_plans import explained, gather_statistics, whole_table_reads
-from testing.storage_parts import Clock
 
 from elastic_images.autoscaler.journal import Journal
 from elastic_images.autoscaler.plan import MapChange
@@ -20,8 +19,6 @@ from elastic_images.core.assignment import alternating
 from elastic_images.core.events import Event
 from elastic_images.core.pool_map import close_resize, first_map, open_resize, settle
 from elastic_images.core.scaling import Decision
-from elastic_images.database.engine import open_engine
-from elastic_images.database.migrate import migrate
 from elastic_images.pool.store import PoolStore
 from elastic_images.pool.tables import pool_members
 from elastic_images.pool.view import DEAD, LIVE, Member
@@ -29,15 +26,6 @@ from elastic_images.pool.view import DEAD, LIVE, Member
 HOUR = 3600.0
 FIRST = first_map(alternating(2))
 INPUTS = {"miss_rate": 0.7, "missing": ["node-1"]}
-
-
-@pytest.fixture
-def engine(database_url: str) -> Iterator[Engine]:
-    """Migrated, as in a system that runs."""
-    engine = open_engine(database_url)
-    migrate(engine)
-    yield engine
-    engine.dispose()
 
 
 @pytest.fixture

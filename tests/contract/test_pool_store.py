@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 from sqlalchemy import Connection, Engine, select
+from testing.clock import Clock
 from tests.unit.pool.pools import node, web
 
 from elastic_images.core.assignment import alternating
@@ -31,16 +32,9 @@ def engine(database_url: str) -> Iterator[Engine]:
     engine.dispose()
 
 
-class Clock:
-    now = 1_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(1_000_000.0)
 
 
 @pytest.fixture

@@ -4,19 +4,13 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+from testing.clock import Clock
 from testing.waiting import wait_for
 
 from elastic_images.autoscaler.health import INTERVAL_SECONDS, HealthWatch
 from elastic_images.pool.view import Member
 
 NODE = Member("incarnation-0", "node-0", "node", "a:1", "a:2")
-
-
-class Clock:
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class Patient:
@@ -40,7 +34,7 @@ class Patient:
 
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(0.0)
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from testing.clock import Clock
 
 from elastic_images.core.errors import OutOfSpace, Unavailable
 from elastic_images.metrics.local.store import QUARTER_SECONDS, LocalMetricStore
@@ -17,17 +18,9 @@ NOON = 1_700_006_400.0
 DAY = 86_400.0
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = NOON
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(NOON)
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from testing.clock import Clock
 from tests.unit.pool.scripted_pool import Body, ScriptedPool, answer, map_at
 
 from elastic_images.core.cache import ByteCache
@@ -23,14 +24,6 @@ from elastic_images.pool.view import DEAD, DEAD_AFTER_SECONDS, FENCED, LEASE_SEC
 STORAGE, AUTOSCALER = "http://storage", "http://autoscaler"
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 class Setup:
     """A node's member in slot 0 whose rounds the test calls itself."""
 
@@ -42,7 +35,7 @@ class Setup:
         register_urls: tuple[str, ...] | None = None,
         kind: str = "node",
     ) -> None:
-        self.clock = Clock()
+        self.clock = Clock(100.0)
         self.cache = CoherentCache(ByteCache(1_000_000), self.clock, slot=0)
         self.reply: Callable[[str, str, Body], Body] = lambda _url, _call, _body: answer(map_at(1))
         self.pool = ScriptedPool(self._answer)
@@ -437,38 +430,34 @@ def test_a_refresh_that_is_answered_with_something_else_gives_the_old_view() -> 
 
 def test_all_who_want_a_refresh_at_once_wait_for_one_answer() -> None:
     setup = Setup()
-    asked, go_on = threading.Event(), threading.Event()
-
-    def slow(_url: str, _call: str, _body: Body) -> Body:
-        asked.set()
-        go_on.wait(60)
-        setup.clock.now += 0.6
-        return answer(map_at(2))
-
-    setup.reply = slow
-    _refresh_in_threads(setup, asked, go_on)
+    _refresh_in_threads(setup, lambda: answer(map_at(2)))
     assert len(setup.pool.calls) == 1
 
 
 def test_all_who_want_a_refresh_at_once_wait_for_one_failure_only() -> None:
     setup = Setup()
-    asked, go_on = threading.Event(), threading.Event()
 
-    def hung(_url: str, _call: str, _body: Body) -> Body:
-        asked.set()
-        go_on.wait(60)
-        setup.clock.now += 0.6
+    def fail() -> Body:
         raise Unavailable("no answer in time")
 
-    setup.reply = hung
-    _refresh_in_threads(setup, asked, go_on)
+    _refresh_in_threads(setup, fail)
     assert len(setup.pool.calls) == 1, "one after another they would wait for minutes"
     setup.clock.now += 0.06
     setup.member.refresh()
     assert len(setup.pool.calls) == 2, "a little later it is worth another try"
 
 
-def _refresh_in_threads(setup: Setup, asked: threading.Event, go_on: threading.Event) -> None:
+def _refresh_in_threads(setup: Setup, reply: Callable[[], Body]) -> None:
+    """Refresh in many threads at once; the answer comes after 0.6 s."""
+    asked, go_on = threading.Event(), threading.Event()
+
+    def slow(_url: str, _call: str, _body: Body) -> Body:
+        asked.set()
+        go_on.wait(60)
+        setup.clock.now += 0.6
+        return reply()
+
+    setup.reply = slow
     threads = [threading.Thread(target=setup.member.refresh) for _ in range(8)]
     for thread in threads:
         thread.start()

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.cli.support import TOKEN, FakeSystem, fake_system, run, run_json
+from tests.unit.cli.support import FakeSystem, run, run_json
 
-from elastic_images.cli.transfer import retries
 from elastic_images.cli.transfer.file_names import file_name
 from elastic_images.cli.transfer.manifest import FACTS, MANIFEST, UNFINISHED
 from elastic_images.core import errors
@@ -19,14 +17,10 @@ KEYS = ("a", "A", "a/b", "con", "ü/图.png", "x" * 255, "dot.")
 
 
 @pytest.fixture
-def web(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeSystem]:
-    monkeypatch.setattr(retries, "PAUSES_SECONDS", (0.0, 0.0))
-    with fake_system() as system:
-        monkeypatch.setenv("ELASTIC_IMAGES_URL", system.url)
-        monkeypatch.setenv("ELASTIC_IMAGES_TOKEN", TOKEN)
-        system.images = {key: f"bytes of {key}".encode() for key in KEYS}
-        system.kept = {"a": {"owner": "ann", "version": 7, "created_at": 1.25, "updated_at": 1_700_000_000.123456}}
-        yield system
+def web(web: FakeSystem) -> FakeSystem:
+    web.images = {key: f"bytes of {key}".encode() for key in KEYS}
+    web.kept = {"a": {"owner": "ann", "version": 7, "created_at": 1.25, "updated_at": 1_700_000_000.123456}}
+    return web
 
 
 def lines(folder: Path) -> list[dict[str, Any]]:

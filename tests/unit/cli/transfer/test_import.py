@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from testing.storage_parts import picture
-from tests.unit.cli.support import TOKEN, FakeSystem, fake_system, run, run_json
+from tests.unit.cli.support import FakeSystem, run, run_json
 
-from elastic_images.cli.transfer import retries
 from elastic_images.cli.transfer.file_names import file_name
 from elastic_images.cli.transfer.manifest import FACTS, MANIFEST
 from elastic_images.core import errors
@@ -21,15 +19,6 @@ NOTHING: dict[str, Any] = {
     "imported": 0, "replaced": 0, "same": 0, "conflicts": [], "not_images": [], "passed_over": [], "failed": [],
     "other_facts": [],
 }  # fmt: skip
-
-
-@pytest.fixture
-def web(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeSystem]:
-    monkeypatch.setattr(retries, "PAUSES_SECONDS", (0.0, 0.0))
-    with fake_system() as system:
-        monkeypatch.setenv("ELASTIC_IMAGES_URL", system.url)
-        monkeypatch.setenv("ELASTIC_IMAGES_TOKEN", TOKEN)
-        yield system
 
 
 @pytest.fixture
