@@ -13,12 +13,11 @@ import argparse
 import json
 import sys
 import time
-from dataclasses import replace
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-from benchmarks.checker.run import Options, check
+from benchmarks.checker.one_machine import Options, check
 from benchmarks.lib.stopping import in_order
 
 
@@ -45,8 +44,7 @@ def main() -> int:
 
 
 def _on_one(given: argparse.Namespace) -> dict[str, Any]:
-    options = replace(
-        Options(),
+    options = Options(
         seconds=given.seconds,
         seed=given.seed,
         web_processes=given.web_processes,
@@ -63,13 +61,13 @@ def _on_several_hosts(given: argparse.Namespace) -> dict[str, Any]:
     from testing.hosts.network import why_not
 
     from benchmarks.checker.cuts import schedule
-    from benchmarks.checker.several import SeveralOptions, check_several
+    from benchmarks.checker.several_hosts import SeveralOptions, check_several
 
     missing = why_not()
     if missing:
         sys.exit(f"This machine cannot be several hosts: {missing}.")
     options = SeveralOptions(
-        {"mariadb": mariadb, "postgresql": postgresql}[given.hosts],
+        database={"mariadb": mariadb, "postgresql": postgresql}[given.hosts],
         seed=given.seed,
         resize_pause_seconds=given.resize_pause,
         pause_seconds=given.fault_pause,

@@ -205,6 +205,16 @@ class System:
         """What the autoscaler says of the pool."""
         return cast("dict[str, Any]", self.autoscaler().pool())
 
+    def owners(self) -> tuple[int, ...]:
+        """Each partition's owner, by the pool map."""
+        return tuple(partition["owner"] for partition in self.pool()["map"]["partitions"])
+
+    def is_settled_on(self, nodes: int) -> bool:
+        """Whether no resize is under way and the first `nodes` slots own everything."""
+        pool = self.pool()
+        owners = {partition["owner"] for partition in pool["map"]["partitions"]}
+        return bool(pool["phase"] == "settled" and owners == set(range(nodes)))
+
     def wait_settled(self, nodes: int | None = None, *, seconds: float = 120.0) -> dict[str, Any]:
         """The pool, once no resize is under way, and it has so many nodes that all take part."""
 

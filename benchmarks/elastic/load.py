@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import chain
 from random import Random
 
-from benchmarks.checker.wire import Connection
+from benchmarks.checker.connection import Connection
 from benchmarks.elastic.images import Catalog, cumulative_zipf
 
 _TIMEOUT_SECONDS = 20.0

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from benchmarks.elastic.ideal_pool import IdealPool
 from benchmarks.elastic.load import Read, percentile
-from benchmarks.elastic.model import IdealPool
 from benchmarks.elastic.run import MEGABYTE, Resize, Run
 from benchmarks.elastic.survival import Survival
 from elastic_images.core.assignment import assign

@@ -114,7 +114,7 @@ class _Measurement:
         self._epoch_offset = time.monotonic() - time.time()
 
     def carry_out(self) -> Run:
-        first = self._assignment()
+        first = self._system.owners()
         resizes = []
         for before, after in zip(self._options.sizes, self._options.sizes[1:], strict=False):
             self._readers.rest(self._options.rest_requests)
@@ -136,13 +136,13 @@ class _Measurement:
         return survive(self._system, self._catalog, self._readers, options.requests_per_second, options.sizes[-1])
 
     def _resize(self, before: int, after: int) -> Resize:
-        owners, began_at = self._assignment(), time.monotonic()
+        owners, began_at = self._system.owners(), time.monotonic()
         moved_before = self._handed_over_bytes()
         with self._reading():
             time.sleep(self._options.before_seconds)
             asked_at = time.monotonic()
             self._system.autoscaler().update_config({"mode": "manual", "num_nodes": after})
-            wait_for(lambda: self._is_done(after), f"{after} nodes", seconds=_SETTLE_SECONDS, every=0.1)
+            wait_for(lambda: self._system.is_settled_on(after), f"{after} nodes", seconds=_SETTLE_SECONDS, every=0.1)
             # While nodes that are not wanted any more still tell what they gave away, and what they tell is not old.
             time.sleep(_FRESH_SECONDS)
             moved_bytes = self._handed_over_bytes() - moved_before
@@ -159,7 +159,7 @@ class _Measurement:
             steps["settle"],
             ended_at,
             owners,
-            self._assignment(),
+            self._system.owners(),
             moved_bytes,
         )
 
@@ -175,14 +175,6 @@ class _Measurement:
         finally:
             stop.set()
             reading.join()
-
-    def _assignment(self) -> Assignment:
-        return tuple(partition["owner"] for partition in self._system.pool()["map"]["partitions"])
-
-    def _is_done(self, nodes: int) -> bool:
-        pool = self._system.pool()
-        owners = {partition["owner"] for partition in pool["map"]["partitions"]}
-        return bool(pool["phase"] == "settled" and owners == set(range(nodes)))
 
     def _steps(self, settled_epoch: int) -> dict[str, float]:
         """When the last resize took which step."""

@@ -75,13 +75,13 @@ def _survive(
     reading.start()
     try:
         time.sleep(_BEFORE_SECONDS)
-        lost = {number for number, owner in enumerate(_owners(system)) if owner == VICTIM}
+        lost = {number for number, owner in enumerate(system.owners()) if owner == VICTIM}
         struck_at = time.monotonic()
         strike()
-        wait_for(lambda: VICTIM not in _owners(system), "the others have its partitions", seconds=30, every=0.02)
+        wait_for(lambda: VICTIM not in system.owners(), "the others have its partitions", seconds=30, every=0.02)
         moved_at = time.monotonic()
         # A node that was killed is back soon; what is read while it gets its partitions back is another matter.
-        while VICTIM not in _owners(system) and time.monotonic() < struck_at + _WATCHED_SECONDS:
+        while VICTIM not in system.owners() and time.monotonic() < struck_at + _WATCHED_SECONDS:
             time.sleep(0.02)
         ended_at = time.monotonic()
     finally:
@@ -104,7 +104,3 @@ def _told(how: str, struck_at: float, moved_at: float, ended_at: float, reads: l
         failed=sum(read.status != 200 for read in mine),
         requests=len(mine),
     )
-
-
-def _owners(system: System) -> list[int]:
-    return [partition["owner"] for partition in system.pool()["map"]["partitions"]]

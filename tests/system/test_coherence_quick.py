@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks.checker.run import Options, check
+from benchmarks.checker.one_machine import Options, check
 
 
 def test_no_read_is_stale_and_none_fails() -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from benchmarks.checker.bodies import make_body
 from benchmarks.checker.cuts import CUTS
-from benchmarks.checker.several import SeveralOptions, check_several
+from benchmarks.checker.several_hosts import SeveralOptions, check_several
 from testing.client import Client
 from testing.database_servers import mariadb, mariadb_installed, postgresql, postgresql_binaries
 from testing.hosts.network import Network, network, why_not
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.skipif(_WHY_NOT is not None, reason=str(_WHY_NOT))
 
 @pytest.mark.skipif(not mariadb_installed(), reason="needs mariadb-server")
 def test_no_read_is_stale_or_fails_and_no_write_is_lost_whoever_is_cut_off() -> None:
-    report = check_several(SeveralOptions(mariadb), CUTS)
+    report = check_several(SeveralOptions(database=mariadb), CUTS)
     found = {name: report[name] for name in ("stale_reads", "failed_reads", "lost_writes")}
     assert found == {"stale_reads": 0, "failed_reads": 0, "lost_writes": 0}, report
     assert not report["findings"], report["findings"]

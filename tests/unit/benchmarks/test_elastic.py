@@ -10,9 +10,9 @@ from collections import Counter
 from random import Random
 
 import pytest
+from benchmarks.elastic.ideal_pool import IdealPool
 from benchmarks.elastic.images import Catalog, cumulative_zipf, make_catalog
 from benchmarks.elastic.load import Read, Readers, percentile
-from benchmarks.elastic.model import IdealPool
 from benchmarks.elastic.report import WINDOW, figures_of
 from benchmarks.elastic.run import Resize, Run
 from PIL import Image

@@ -1,0 +1,24 @@
+"""What the checker reports as wrong."""
+
+from __future__ import annotations
+
+from typing import NotRequired, TypedDict
+
+
+class Finding(TypedDict):
+    """One answer that should not have been given."""
+
+    kind: str
+    """`read`, `write`, `stale read`, `failed read` or `lost write`."""
+    key: int
+    what: NotRequired[str]
+    status: NotRequired[int | None]
+    """None: no answer."""
+    body: NotRequired[str]
+    acknowledged: NotRequired[int]
+    """The newest step that was acknowledged before the read began."""
+    got: NotRequired[str]
+    cache: NotRequired[str]
+    """The `X-Cache` of the answer."""
+    at: NotRequired[float]
+    """When, in seconds since the epoch."""

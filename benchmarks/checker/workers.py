@@ -1,0 +1,194 @@
+"""Writers and readers: each a process with a few threads."""
+
+from __future__ import annotations
+
+import multiprocessing
+import random
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from multiprocessing.synchronize import Event
+from typing import Any
+
+from benchmarks.checker.bodies import make_body, read_body
+from benchmarks.checker.connection import Connection, Reply
+from benchmarks.checker.ledger import Ledger, Totals
+
+GIVE_UP_SECONDS = 15.0
+"""A read that got no 200 for so long, though it retried, has failed."""
+_PAUSE_SECONDS = 0.05
+_DELETE_SHARE = 0.03
+_NEW_CONNECTION_EVERY = 200
+"""Reads of a connection, so that readers wander over all web processes."""
+_COUNT_EVERY = 20
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the load is to do. Travels to its processes."""
+
+    places: tuple[tuple[str, int], ...]
+    """The web processes, or what is in front of them."""
+    token: str
+    ledger: Ledger
+    totals: Totals
+    stop: Event
+    complaints: Any
+    """A queue of findings, as dictionaries."""
+    seed: int
+    writes_per_second: float
+    read_seconds: float = 10.0
+    """After so long an attempt to read is given up, and the next place is tried."""
+    reads_per_second: float | None = None
+    """Of each reading thread, at the most; None: as many as it can."""
+
+
+class _Wandering:
+    """A kept-alive connection to one place at a time; after trouble, or when it is closed, to the next one."""
+
+    def __init__(self, places: Sequence[tuple[str, int]], timeout_seconds: float, first: int) -> None:
+        self._connections = [Connection(host, port, timeout_seconds) for host, port in places]
+        self._at = first % len(places)
+        self._used = False
+
+    def request(
+        self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None
+    ) -> Reply | None:
+        """See `Connection`."""
+        self._used = True
+        reply = self._connections[self._at].request(method, path, body, headers)
+        if reply is None:
+            self.close()
+        return reply
+
+    def close(self) -> None:
+        """Close it, and go on to the next place, unless it was closed before and not used since."""
+        if self._used:
+            self._connections[self._at].close()
+            self._at = (self._at + 1) % len(self._connections)
+            self._used = False
+
+
+def start(plan: Plan, *, readers: int, reader_threads: int, writers: int) -> list[multiprocessing.Process]:
+    """Start one process with `writers` writing threads and `readers` processes with `reader_threads` each."""
+    processes = [multiprocessing.Process(target=_run, args=(_write, plan, 0, writers), daemon=True)]
+    processes += [
+        multiprocessing.Process(target=_run, args=(_read, plan, 1 + number, reader_threads), daemon=True)
+        for number in range(readers)
+    ]
+    for process in processes:
+        process.start()
+    return processes
+
+
+def path_of(key: int) -> str:
+    """The address of a key, by its number, below `/images/` or `/api/images/`."""
+    return f"check/{key}"
+
+
+def _run(work: Callable[[Plan, int, int, int], None], plan: Plan, process: int, threads: int) -> None:
+    running = [threading.Thread(target=work, args=(plan, process, number, threads)) for number in range(threads)]
+    for thread in running:
+        thread.start()
+    for thread in running:
+        thread.join()
+
+
+def _write(plan: Plan, _process: int, number: int, writers: int) -> None:
+    """Write the keys that are this writer's, one step after another."""
+    chance = random.Random(f"{plan.seed} writer {number}")
+    connection = _Wandering(plan.places, 30.0, number)
+    mine = range(number, plan.ledger.keys, writers)
+    steps = dict.fromkeys(mine, 0)
+    headers = {"Authorization": f"Bearer {plan.token}"}
+    while not plan.stop.is_set():
+        key = chance.choice(mine)
+        steps[key] += 1
+        deletes = chance.random() < _DELETE_SHARE
+        path = f"/api/images/{path_of(key)}"
+        began = time.monotonic()
+        if deletes:
+            plan.ledger.deleting(key, steps[key])
+            reply = connection.request("DELETE", path, None, headers)
+        else:
+            body = make_body(key, steps[key], chance.randrange(200, 20_000))
+            reply = connection.request("PUT", path, body, headers)
+        plan.totals.took("write", time.monotonic() - began)
+        if reply is not None and (reply.status in (200, 201, 204) or (deletes and reply.status == 404)):
+            plan.ledger.acknowledge(key, steps[key])
+            plan.totals.add("deletes" if deletes else "writes")
+        elif reply is None or reply.status == 503:
+            plan.totals.add("refused_writes")
+        else:
+            plan.complaints.put({"kind": "write", "key": key, "status": reply.status, "body": repr(reply.body[:200])})
+        plan.stop.wait(chance.expovariate(plan.writes_per_second / writers))
+    connection.close()
+
+
+def _read(plan: Plan, process: int, number: int, _threads: int) -> None:
+    chance = random.Random(f"{plan.seed} reader {process} {number}")
+    connection = _Wandering(plan.places, plan.read_seconds, number)
+    reads = bypassed = 0
+    while not plan.stop.is_set():
+        # Some keys are hot, so that near caches take part.
+        key = min(chance.randrange(plan.ledger.keys), chance.randrange(plan.ledger.keys))
+        reply = _read_once(plan, connection, key)
+        reads += 1
+        bypassed += reply is not None and reply.cache == "BYPASS"
+        if reads % _COUNT_EVERY == 0:
+            plan.totals.add("reads", _COUNT_EVERY)
+            plan.totals.add("bypassed", bypassed)
+            bypassed = 0
+        if reads % _NEW_CONNECTION_EVERY == 0:
+            connection.close()
+        if plan.reads_per_second is not None:
+            plan.stop.wait(chance.expovariate(plan.reads_per_second))
+    plan.totals.add("reads", reads % _COUNT_EVERY)
+    connection.close()
+
+
+def _read_once(plan: Plan, connection: _Wandering, key: int) -> Reply | None:
+    """Read a key until there is an answer, and check that it is no older than what was acknowledged before."""
+    began = time.monotonic()
+    while True:
+        seen = plan.ledger.acknowledged(key)
+        reply = connection.request("GET", f"/images/{path_of(key)}")
+        if reply is not None and reply.status in (200, 404):
+            plan.totals.took("read", time.monotonic() - began)
+            _check(plan, key, seen, reply)
+            return reply
+        if reply is not None and reply.status != 503:
+            plan.complaints.put({"kind": "read", "key": key, "status": reply.status, "body": repr(reply.body[:200])})
+        plan.totals.add("retried_reads")
+        if time.monotonic() - began > GIVE_UP_SECONDS:
+            plan.totals.add("failed_reads")
+            plan.complaints.put({"kind": "failed read", "key": key, "status": reply.status if reply else None})
+            return None
+        connection.close()
+        if plan.stop.wait(_PAUSE_SECONDS):
+            return None
+
+
+def what_is_wrong(ledger: Ledger, key: int, seen: int, reply: Reply) -> str | None:
+    """How an answer of 200 or 404 is wrong: older than `seen`, what was acknowledged before it was asked for."""
+    if reply.status == 404:
+        return None if ledger.may_be_absent(key, seen) else "not found"
+    whose, got = read_body(reply.body)
+    return None if whose == key and got >= seen else f"step {got} of key {whose}"
+
+
+def _check(plan: Plan, key: int, seen: int, reply: Reply) -> None:
+    wrong = what_is_wrong(plan.ledger, key, seen, reply)
+    if wrong:
+        plan.totals.add("stale_reads")
+        plan.complaints.put(
+            {
+                "kind": "stale read",
+                "key": key,
+                "acknowledged": seen,
+                "got": wrong,
+                "cache": reply.cache,
+                "at": time.time(),
+            }
+        )
