@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from random import Random
@@ -75,6 +76,18 @@ class Readers:
             connection.close()
 
         _run(work, threads, stop)
+
+    @contextlib.contextmanager
+    def beside(self, rate: float) -> Iterator[None]:
+        """Read at `rate` requests a second while the block runs."""
+        stop = threading.Event()
+        reading = threading.Thread(target=self.steadily, args=(rate, stop), name="reading")
+        reading.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            reading.join()
 
     def steadily(self, rate: float, stop: threading.Event, *, threads: int = 48) -> None:
         """`rate` requests a second until `stop` is set."""

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -138,7 +136,7 @@ class _Measurement:
     def _resize(self, before: int, after: int) -> Resize:
         owners, began_at = self._system.owners(), time.monotonic()
         moved_before = self._handed_over_bytes()
-        with self._reading():
+        with self._readers.beside(self._options.requests_per_second):
             time.sleep(self._options.before_seconds)
             asked_at = time.monotonic()
             self._system.autoscaler().update_config({"mode": "manual", "num_nodes": after})
@@ -162,19 +160,6 @@ class _Measurement:
             self._system.owners(),
             moved_bytes,
         )
-
-    @contextlib.contextmanager
-    def _reading(self) -> Iterator[None]:
-        stop = threading.Event()
-        reading = threading.Thread(
-            target=self._readers.steadily, args=(self._options.requests_per_second, stop), name="reading"
-        )
-        reading.start()
-        try:
-            yield
-        finally:
-            stop.set()
-            reading.join()
 
     def _steps(self, settled_epoch: int) -> dict[str, float]:
         """When the last resize took which step."""

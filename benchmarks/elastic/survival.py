@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from bisect import bisect_left
 from collections.abc import Callable
@@ -70,10 +69,7 @@ def survive(system: System, catalog: Catalog, readers: Readers, rate: float, nod
 def _survive(
     how: str, strike: Callable[[], None], system: System, catalog: Catalog, readers: Readers, rate: float, nodes: int
 ) -> Survival:
-    stop = threading.Event()
-    reading = threading.Thread(target=readers.steadily, args=(rate, stop), name="reading")
-    reading.start()
-    try:
+    with readers.beside(rate):
         time.sleep(_BEFORE_SECONDS)
         lost = {number for number, owner in enumerate(system.owners()) if owner == VICTIM}
         struck_at = time.monotonic()
@@ -84,9 +80,6 @@ def _survive(
         while VICTIM not in system.owners() and time.monotonic() < struck_at + _WATCHED_SECONDS:
             time.sleep(0.02)
         ended_at = time.monotonic()
-    finally:
-        stop.set()
-        reading.join()
     system.wait_settled(nodes, seconds=120)
     return _told(how, struck_at, moved_at, ended_at, [r for r in readers.reads if catalog.partitions[r.number] in lost])
 

@@ -65,6 +65,12 @@ def use(node: Node, key: str, now: float) -> None:
         node.cache.complete_fill(begun.fill, image(key))
 
 
+def use_in_turn(node: Node, keys: Sequence[str], now: float) -> None:
+    """Read `keys`, the first of them at that moment and one a second."""
+    for number, key in enumerate(keys):
+        use(node, key, now + number)
+
+
 def at_the_same_moment(nodes: Sequence[Node], now: float) -> None:
     for node in nodes:
         node.now[0] = now
@@ -119,10 +125,8 @@ def test_scale_in_keeps_the_hottest_entries_that_fit(tmp_path: Path) -> None:
 def test_what_was_used_while_the_pull_went_on_is_hotter_than_all_that_is_pulled(tmp_path: Path) -> None:
     with pool(tmp_path, alternating(2), 2, places=6) as nodes:
         mine, moving = list(keys_of(0)), list(keys_of(1))
-        for number, key in enumerate(mine[:6]):
-            use(nodes[0], key, 100.0 + number)
-        for number, key in enumerate(moving[:6]):
-            use(nodes[1], key, 103.5 + number)
+        use_in_turn(nodes[0], mine[:6], 100.0)
+        use_in_turn(nodes[1], moving[:6], 103.5)
         at_the_same_moment(nodes, 120.0)
         everybody_takes(nodes, open_resize(first_map(alternating(2)), alternating(1)))
         use(nodes[0], mine[0], 121.0)
@@ -160,8 +164,7 @@ def test_full_nodes_that_exchange_partitions_lose_next_to_nothing(tmp_path: Path
 
 def test_an_abort_gives_the_previous_owner_back_what_it_has(tmp_path: Path) -> None:
     with pool(tmp_path, alternating(1), 2, places=10) as nodes:
-        for number, key in enumerate(KEYS[:10]):
-            use(nodes[0], key, 100.0 + number)
+        use_in_turn(nodes[0], KEYS[:10], 100.0)
         at_the_same_moment(nodes, 120.0)
         opened = open_resize(first_map(alternating(1)), alternating(2))
         everybody_takes(nodes, opened)
@@ -175,8 +178,7 @@ def test_an_abort_gives_the_previous_owner_back_what_it_has(tmp_path: Path) -> N
 
 def test_progress_is_told_and_what_was_given_away_is_counted(tmp_path: Path) -> None:
     with pool(tmp_path, alternating(1), 2, places=50) as nodes:
-        for number, key in enumerate(KEYS[:40]):
-            use(nodes[0], key, 100.0 + number)
+        use_in_turn(nodes[0], KEYS[:40], 100.0)
         at_the_same_moment(nodes, 150.0)
         everybody_takes(nodes, open_resize(first_map(alternating(1)), alternating(2)))
         moving = sum(partition_of(key) % 2 for key in KEYS[:40])
@@ -189,8 +191,7 @@ def test_progress_is_told_and_what_was_given_away_is_counted(tmp_path: Path) -> 
 
 def test_the_rate_is_kept(tmp_path: Path) -> None:
     with pool(tmp_path, alternating(1), 2, places=50) as nodes:
-        for number, key in enumerate(KEYS[:40]):
-            use(nodes[0], key, 100.0 + number)
+        use_in_turn(nodes[0], KEYS[:40], 100.0)
         at_the_same_moment(nodes, 150.0)
         everybody_takes(nodes, open_resize(first_map(alternating(1)), alternating(2)))
         moving = sum(partition_of(key) % 2 for key in KEYS[:40])
@@ -210,8 +211,7 @@ def test_with_no_rate_nothing_is_pulled_and_nobody_waits(tmp_path: Path) -> None
 
 def test_a_pull_ends_with_its_map(tmp_path: Path) -> None:
     with pool(tmp_path, alternating(1), 2, places=100) as nodes:
-        for number, key in enumerate(KEYS[:100]):
-            use(nodes[0], key, 100.0 + number)
+        use_in_turn(nodes[0], KEYS[:100], 100.0)
         at_the_same_moment(nodes, 250.0)
         opened = open_resize(first_map(alternating(1)), alternating(2))
         everybody_takes(nodes, opened)
