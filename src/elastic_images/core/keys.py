@@ -1,4 +1,4 @@
-"""What a key is: the user's name for an image.
+"""What a valid key is: the user's name for an image.
 
 1 to 255 characters of Unicode in normal form C, no control characters, no empty, `.` or `..` segment, no slash at
 either end. Keys are compared and sorted by their UTF-8 bytes, on every database, and are never part of a file path.
@@ -15,18 +15,18 @@ from elastic_images.core.errors import InvalidKey
 MAX_KEY_CHARACTERS = 255
 MAX_KEY_BYTES = 4 * MAX_KEY_CHARACTERS
 _REFUSED_CATEGORIES = frozenset({"Cc", "Cs"})
-# Printable ASCII in proper segments: what nearly every key is, told in 0.4 us where the rules one by one take 2.3.
+# Printable ASCII in proper segments, as nearly every key is: takes 0.4 us, against 2.3 for the rules one by one.
 _PLAIN_KEY = re.compile(r"(?!\.{1,2}(?:/|\Z))[ -.0-~]+(?:/(?!\.{1,2}(?:/|\Z))[ -.0-~]+)*")
 
 
 def check_key(text: str) -> str:
-    """Give `text` back where it is a key.
+    """Return `text` if it is a valid key.
 
-    A text that is a key but for its normal form is refused, not repaired: two spellings of one key would otherwise
-    be one image under two addresses.
+    A text in another normal form is refused rather than repaired: otherwise two spellings of a key would be one image
+    under two addresses.
 
     Raises:
-        InvalidKey: with the rule that is broken.
+        InvalidKey: says which rule is broken.
     """
     if len(text) <= MAX_KEY_CHARACTERS and _PLAIN_KEY.fullmatch(text):
         return text

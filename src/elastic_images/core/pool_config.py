@@ -1,7 +1,7 @@
-"""What the pool is told to be: its mode, its size, its nodes' capacity and policy, and when it scales.
+"""The pool's settings: its mode and size, its nodes' capacity and policy, and when it scales.
 
-A `ScalingConfig` is a value. `merge` is the only way for anything from outside to get into one: it takes some of
-the settings from untrusted JSON or query strings, checks the whole, and changes all or nothing.
+A `ScalingConfig` is a value. `merge` is the only way in for outside values: it takes some of the settings from
+untrusted JSON or query strings, checks the whole, and changes all or nothing.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ CACHE_POLICIES: tuple[CachePolicy, ...] = ("LRU", "RR")
 MEGABYTE = 1_000_000
 MIN_CACHE_MB = 1
 MAX_CACHE_MB = 1_000_000
-"""1 TB a node: above every machine there is to rent, below what anybody types by intention."""
+"""1 TB per node: more than any machine for rent has; larger values are typing errors."""
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}", re.ASCII)
 _NUMBER = re.compile(r"[+-]?([0-9]{1,18}(\.[0-9]{0,40})?|\.[0-9]{1,40})([eE][+-]?[0-9]{1,3})?", re.ASCII)
@@ -35,11 +35,11 @@ _SHOWN_CHARACTERS = 40
 
 @dataclass(frozen=True, slots=True)
 class ScalingConfig:
-    """The pool's settings. Making one checks nothing (see `check_config`); `merge` gives only checked ones.
+    """The pool's settings. The constructor checks nothing (see `check_config`); `merge` gives only checked ones.
 
-    The defaults: a miss rate above 0.3 means that storage answers nearly every third request, and a pool of twice the
-    size is worth its nodes. Below 0.05, half as many nodes are likely to do. The thresholds stand far apart so that a
-    pool that has just shrunk is not at once one that should grow.
+    The defaults: at a miss rate above 0.3 storage answers nearly every third request, and doubling the pool is worth
+    its cost. Below 0.05, half the nodes are likely to do. The thresholds are far apart, so a pool that has just shrunk does
+    not want to grow at once.
     """
 
     mode: Mode = "manual"
@@ -56,7 +56,7 @@ class ScalingConfig:
     min_miss: float = 0.05
     """The pool shrinks while its miss rate is below this."""
     assignment: AssignmentName = "alternating"
-    """How partitions are dealt to nodes: partition i to node i mod N, or with as few moves as possible."""
+    """How partitions are assigned to nodes: partition i to node i mod N, or with as few moves as possible."""
 
     @property
     def cache_bytes(self) -> int:
@@ -64,22 +64,22 @@ class ScalingConfig:
         return self.cache_mb * MEGABYTE
 
     def to_json(self) -> ConfigDocument:
-        """As plain JSON values, by our names."""
+        """As JSON values, by our names."""
         return cast("ConfigDocument", asdict(self))
 
     @classmethod
     def from_json(cls, value: Mapping[str, object]) -> ScalingConfig:
-        """Read what `to_json` gave; settings that it lacks get their defaults. Raises InvalidRequest as `merge`."""
+        """Read the output of `to_json`; missing settings get their defaults. Raises InvalidRequest as `merge`."""
         return cls().merge(value)
 
     def merge(self, partial: Mapping[str, object], names: Mapping[str, str] | None = None) -> ScalingConfig:
-        """This config with the settings of `partial` in place of its own: all of them or, on an error, none.
+        """This config with the settings of `partial` replaced: all of them or, on an error, none.
 
-        `names` says how the caller spells the settings: his names to ours, `OWN_NAMES` (default) or `COURSE_NAMES`.
-        `partial` and every message use his spelling. Values are JSON values or their texts.
+        `names` maps the caller's names of the settings to ours: `OWN_NAMES` (default) or `COURSE_NAMES`. `partial` and
+        all messages use the caller's names. Values are JSON values or their texts.
 
         Raises:
-            InvalidRequest: an unknown name, a value that makes no sense, or a combination that makes none.
+            InvalidRequest: an unknown name, or an invalid value or combination of values.
         """
         names = OWN_NAMES if names is None else names
         merged = replace(self, **cast("dict[str, Any]", parse_changes(partial, names)))
@@ -100,14 +100,14 @@ COURSE_NAMES: Mapping[str, str] = MappingProxyType(
         "minMiss": "min_miss",
     }
 )
-"""The course API's spelling of each setting, to ours."""
+"""The course API's name of each setting, mapped to ours."""
 
 
 def parse_changes(partial: Mapping[str, object], names: Mapping[str, str]) -> dict[str, object]:
-    """The settings in `partial` by our names, each of its right type; what they mean together is not judged.
+    """The settings in `partial` by our names, each of the right type; their values are not checked any further.
 
     Raises:
-        InvalidRequest: names the first name or value that is wrong, as the caller spells it.
+        InvalidRequest: says which name or value is wrong, in the caller's spelling.
     """
     changes: dict[str, object] = {}
     for label, value in partial.items():
@@ -118,10 +118,10 @@ def parse_changes(partial: Mapping[str, object], names: Mapping[str, str]) -> di
 
 
 def check_config(config: ScalingConfig, names: Mapping[str, str] = OWN_NAMES) -> None:
-    """Refuse a config that makes no sense.
+    """Refuse an invalid config.
 
     Raises:
-        InvalidRequest: the message names the setting at fault, as the caller spells it (see `ScalingConfig.merge`).
+        InvalidRequest: says which setting is wrong, in the caller's spelling (see `ScalingConfig.merge`).
     """
     label = {ours: theirs for theirs, ours in names.items()}
     _check_choice(label["mode"], config.mode, MODES)
@@ -180,7 +180,7 @@ def _number(label: str, value: object) -> float:
 
 
 def _shown(value: object) -> str:
-    """The value as a message quotes it: short, whatever was sent."""
+    """The value as quoted in messages, shortened."""
     if isinstance(value, int) and abs(value) >= 10**18:
         return "a number of that size"
     text = repr(value)

@@ -1,10 +1,10 @@
 """The pool map: who owns each partition, and how it changes, one epoch at a time.
 
-All of it is values: a transition takes a map and gives the next one. The autoscaler writes it by compare-and-set on
-the epoch; nodes and web processes take it as it comes; storage reads `copies` before it acknowledges a write.
+Maps are values: a transition takes a map and gives the next one. The autoscaler writes it by compare-and-set on the
+epoch, nodes and web processes take it as it comes, and storage reads `copies` before it acknowledges a write.
 
-In every map a reader may use `owner` and `previous` only, and `copies` holds both: a writer that invalidates every
-node of `copies` has reached everyone who may be read.
+In every map readers may use only `owner` and `previous`, and `copies` contains both: a writer that invalidates every
+node of `copies` has reached every node that may be read.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ class PartitionState:
 
     owner: int
     previous: int | None = None
-    """The owner before the resize that is under way; still allowed to answer, and asked before storage."""
+    """The owner before the current resize; it may still serve, and is asked before storage."""
     copies: tuple[int, ...] = ()
-    """Whom a writer must invalidate, in this order: the source of a move before its destination."""
+    """The slots that a writer must invalidate, in this order: the source of a move before its destination."""
 
     @property
     def readers(self) -> tuple[int, ...]:
-        """The slots that may answer for this partition."""
+        """The slots that may serve this partition."""
         return (self.owner,) if self.previous is None else (self.owner, self.previous)
 
 
@@ -67,11 +67,11 @@ class PoolMap:
         return "settled"
 
     def served_by(self, slot: int) -> frozenset[int]:
-        """The partitions that the node in `slot` may answer for."""
+        """The partitions that the node in `slot` may serve."""
         return frozenset(index for index, state in enumerate(self.partitions) if slot in state.readers)
 
     def to_json(self) -> MapDocument:
-        """As plain JSON values; `from_json` reads it back."""
+        """As JSON values, which `from_json` reads back."""
         return {
             "epoch": self.epoch,
             "partitions": [
@@ -82,7 +82,7 @@ class PoolMap:
 
     @classmethod
     def from_json(cls, value: MapDocument) -> PoolMap:
-        """Read what `to_json` gave. Raises KeyError, TypeError or ValueError where it is something else."""
+        """Read the output of `to_json`. Raises KeyError, TypeError or ValueError if it is anything else."""
         return cls(
             epoch=value["epoch"],
             partitions=tuple(
@@ -98,7 +98,7 @@ def first_map(assignment: Assignment) -> PoolMap:
 
 
 def open_resize(current: PoolMap, target: Assignment) -> PoolMap:
-    """Step 1: new owners take over and the old ones may still answer. `current` must be settled."""
+    """Step 1: new owners take over while the old ones may still serve. `current` must be settled."""
     if current.phase != "settled":
         raise ValueError("a resize opens on a settled map only")
 
@@ -111,12 +111,12 @@ def open_resize(current: PoolMap, target: Assignment) -> PoolMap:
 
 
 def close_resize(current: PoolMap) -> PoolMap:
-    """Step 3: the previous owners answer no more; writers still invalidate them."""
+    """Step 3: the previous owners no longer serve; writers still invalidate them."""
     return _next(current, (replace(state, previous=None) for state in current.partitions))
 
 
 def abort_resize(current: PoolMap) -> PoolMap:
-    """Undo step 1: the previous owners own again; the would-be owners are still invalidated, after them."""
+    """Undo step 1: the previous owners take over again; the would-be owners are still invalidated, after them."""
 
     def undone(state: PartitionState) -> PartitionState:
         if state.previous is None:
@@ -127,9 +127,9 @@ def abort_resize(current: PoolMap) -> PoolMap:
 
 
 def settle(current: PoolMap) -> PoolMap:
-    """Step 4, also after an abort and after a node's death: only the owner is left in `copies`.
+    """Step 4, also after an abort or a node's death: only the owner is left in `copies`.
 
-    Its caller has made sure that every node that leaves `copies` named an epoch of `current` or later, or is dead.
+    The caller ensures that every node that leaves `copies` has named the epoch of `current` or a later one, or is dead.
     """
     if current.phase == "open":
         raise ValueError("an open resize must be closed or aborted before it settles")
@@ -137,10 +137,10 @@ def settle(current: PoolMap) -> PoolMap:
 
 
 def fail_over(current: PoolMap, dead: Collection[int], heirs: Assignment) -> PoolMap:
-    """Take the dead slots out of every reader's way; they stay in `copies` until `settle`.
+    """Take dead slots away from readers; they stay in `copies` until `settle`.
 
-    A partition whose dead owner has a living previous owner goes back to it; one that has no living reader goes to
-    its slot in `heirs`, which serves it at once. `heirs` must name no dead slot for such a partition.
+    A partition whose dead owner has a living previous owner goes back to it; one without a living reader goes to its
+    slot in `heirs`, which serves it at once. `heirs` must not name a dead slot for such a partition.
     """
 
     def mended(state: PartitionState, heir: int) -> PartitionState:

@@ -16,7 +16,7 @@ _MARK = "\0"
 
 
 def rendition_name(key: str, rendition: str | None) -> str:
-    """What a cache calls the rendition of `key`; the key itself for None. Raises InvalidRequest for an unknown one."""
+    """The name of a rendition of `key` in caches; the key itself for None. Raises InvalidRequest if unknown."""
     if rendition is None:
         return key
     if rendition not in RENDITIONS:
@@ -25,11 +25,11 @@ def rendition_name(key: str, rendition: str | None) -> str:
 
 
 def split_name(name: str) -> tuple[str, str | None]:
-    """The key, and the rendition or None, of what a cache calls `name`."""
+    """The key and the rendition, or None, that a cache's `name` stands for."""
     key, _, rendition = name.partition(_MARK)
     return key, rendition or None
 
 
 def names_of(key: str) -> tuple[str, ...]:
-    """All names under which a cache may keep something of `key`."""
+    """All names under which a cache may keep entries of `key`."""
     return (key, *(f"{key}{_MARK}{rendition}" for rendition in RENDITIONS))

@@ -1,4 +1,4 @@
-"""Facts that an image brings along when an administrator restores it: whose it is, its times, its version."""
+"""Facts that an image brings along when an administrator restores it: its owner, its times, its version."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from elastic_images.core.errors import InvalidRequest
 KEEP_FACTS_HEADER = "X-Keep-Facts"
 """Carries them, as JSON, with a PUT."""
 KEEP_OWNER_ID_HEADER = "X-Keep-Owner-Id"
-"""From web to storage only: the id of the user whom the owner's name means here."""
+"""From web to storage only: the id of the user with the owner's name here."""
 
 MAX_KEPT_VERSION = 10**15
-"""A larger one is a mistake, and would be no exact number in every JSON reader."""
+"""Larger versions are mistakes, and not exact in every JSON reader."""
 MAX_AHEAD_SECONDS = 86_400.0
-"""By so much the clock of the system that an image comes from may be ahead of ours."""
+"""How far the clock of the image's former system may be ahead of ours."""
 MAX_OWNER_CHARACTERS = 255
 
 _NAMES = frozenset({"owner", "created_at", "updated_at", "version"})
@@ -25,21 +25,21 @@ _NAMES = frozenset({"owner", "created_at", "updated_at", "version"})
 
 @dataclass(frozen=True, slots=True)
 class RestoredFacts:
-    """What is kept of an image's life elsewhere. Times are seconds since the epoch."""
+    """What is kept of an image's history elsewhere. Times are seconds since the epoch."""
 
     owner: str | None
     created_at: float
     updated_at: float
     version: int
     owner_id: int | None = None
-    """The user of that name here. None: there is none, and nobody but an administrator may change the image."""
+    """The user of that name here. None: there is none, and only administrators may change the image."""
 
     @classmethod
     def parse(cls, text: str, now: float) -> RestoredFacts:
-        """Read the header. `now` is the present time.
+        """Read the header. `now` is the current time.
 
         Raises:
-            InvalidRequest: it is no JSON object of exactly these four facts, or one of them makes no sense.
+            InvalidRequest: it is not a JSON object of exactly these four facts, or one of them is invalid.
         """
         try:
             value = json.loads(text)
@@ -51,7 +51,7 @@ class RestoredFacts:
 
     @classmethod
     def of(cls, facts: Mapping[str, Any], now: float) -> RestoredFacts:
-        """The four among more facts, checked. Raises InvalidRequest; KeyError where one is missing."""
+        """The four facts out of `facts`, checked. Raises InvalidRequest, or KeyError if one is missing."""
         owner, created_at, updated_at = facts["owner"], facts["created_at"], facts["updated_at"]
         if not (owner is None or _is_name(owner)):
             raise _refused(f"has as owner null or a name of 1 to {MAX_OWNER_CHARACTERS} characters")
@@ -63,7 +63,7 @@ class RestoredFacts:
         return cls(owner, float(created_at), float(updated_at), version)
 
     def to_header(self) -> str:
-        """As `parse` reads it. ASCII."""
+        """As ASCII, for `parse`."""
         return json.dumps({name: getattr(self, name) for name in sorted(_NAMES)})
 
 
@@ -72,7 +72,7 @@ def _is_name(value: object) -> bool:
 
 
 def _is_time(value: object, now: float) -> bool:
-    # NaN compares false with everything, and an int of any length compares without overflow.
+    # NaN compares false with everything, and ints of any length compare without overflow.
     return type(value) in (int, float) and 0 <= value <= now + MAX_AHEAD_SECONDS  # type: ignore[operator]
 
 

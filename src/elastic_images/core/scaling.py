@@ -26,7 +26,7 @@ class ScalingMetrics:
     requests: float
     misses: float
     missing: tuple[str, ...] = ()
-    """Nodes, or web processes, that should have reported in the window and did not."""
+    """Nodes or web processes that should have reported in the window but did not."""
     window_seconds: float = 60.0
     window_age_seconds: float = 0.0
     """How long ago the window ended: metrics may arrive late."""
@@ -90,7 +90,7 @@ def decide(metrics: ScalingMetrics, config: ScalingConfig, state: ScalingState) 
 def _threshold(rate: float, config: ScalingConfig, nodes: int) -> _Target:
     least, most = _percent(config.min_miss), _percent(config.max_miss)
     if rate > config.max_miss:
-        # Bounded before rounding: a ratio may be too large for an integer.
+        # Bounded before rounding, because the ratio may be too large for an integer.
         wanted = math.ceil(min(nodes * config.expand_ratio, MAX_NODES + 1))
         return _Target(max(wanted, nodes + 1), f"Miss rate {_percent(rate)} is above the maximum of {most}")
     if rate < config.min_miss:
@@ -112,7 +112,7 @@ def _decision(target: _Target, nodes: int, inputs: dict[str, Any], policy: str) 
 
 
 def _reason_to_hold(metrics: ScalingMetrics, config: ScalingConfig, state: ScalingState) -> str | None:
-    """Why no policy is asked, or None."""
+    """Why no policy is consulted, or None."""
     since = state.seconds_since_resize
     if config.mode != "auto":
         return "The mode is manual: the size is set by hand."

@@ -1,4 +1,4 @@
-"""Web's part in the pool: the near cache as a member, the way to the nodes, and the data plane on both."""
+"""Web's membership of the pool: the near cache as a member, the way to the nodes, and the data plane on both."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _MOST_PROCESSES = 256
 
 
 class PoolMembership:
-    """Makes the data plane and what it stands on. `start` and `stop` are called once each."""
+    """Assembles the data plane and its parts. Call `start` and `stop` once each."""
 
     def __init__(self, settings: Settings, http: InternalClient, storage: EntryReader, counters: Counters) -> None:
         self.member_id, self._lock = _take_id(settings.data)
@@ -78,15 +78,15 @@ class PoolMembership:
 
     @property
     def control_port(self) -> int | None:
-        """Where invalidations arrive; None without a near cache."""
+        """The port that receives invalidations; None without a near cache."""
         return self._control.port if self._control else None
 
     def reads(self, may_answer: Callable[[Environ], bool]) -> WebFrontReads:
-        """The data plane as the front has it; `may_answer`: whether nobody needs to be known, and the Host is ours."""
+        """The data plane for the front. `may_answer`: whether anyone may read, and the Host is allowed."""
         return WebFrontReads(self.plane, self._near, self._relays, self._counters, may_answer)
 
     def start(self) -> None:
-        """Begin to obey invalidations, to poll and to publish."""
+        """Start receiving invalidations, polling and publishing metrics."""
         if self._control is not None:
             self._control.start()
         self._member.start(f"{self._host}:{self.control_port or 0}", life=self._lock)
@@ -103,9 +103,9 @@ class PoolMembership:
 
 
 def _take_id(data: Path) -> tuple[str, LifeLock]:
-    """A member id that no living process has, and the lock that keeps it.
+    """A member id that no living process has, and the lock that reserves it.
 
-    The part behind the number tells apart machines, also those with the same name, and data folders, also copied ones.
+    The part after the number tells machines apart, even with the same name, and data folders, even copied ones.
     """
     place = sha256(f"{_random_name(data)} {socket.gethostname()} {data.resolve()}".encode()).hexdigest()[:8]
     for number in range(_MOST_PROCESSES):
@@ -117,14 +117,14 @@ def _take_id(data: Path) -> tuple[str, LifeLock]:
 
 
 def _random_name(data: Path) -> str:
-    """A name made up once for this data folder, and kept in it: machines may all be called `localhost`."""
+    """A random name, made once and kept in the data folder: several machines may be called `localhost`."""
     path = data / "run" / "web" / "name"
     path.parent.mkdir(parents=True, exist_ok=True)
     while not (found := path.read_text(encoding="ascii") if path.exists() else ""):
         name = secrets.token_hex(16)
         own = path.with_name(f"name-{name}")
         own.write_text(name, encoding="ascii")
-        # Whole or not at all: who starts at the same time must read the same name.
+        # Linked, so it appears whole or not at all: processes that start together must read the same name.
         with contextlib.suppress(FileExistsError):
             os.link(own, path)
         own.unlink()
