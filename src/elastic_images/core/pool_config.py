@@ -38,8 +38,8 @@ class ScalingConfig:
     """The pool's settings. The constructor checks nothing (see `check_config`); `merge` gives only checked ones.
 
     The defaults: at a miss rate above 0.3 storage answers nearly every third request, and doubling the pool is worth
-    its cost. Below 0.05, half the nodes are likely to do. The thresholds are far apart, so a pool that has just shrunk does
-    not want to grow at once.
+    its cost. Below 0.05, half the nodes are likely to do. The thresholds are far apart, so a pool that has just shrunk
+    does not want to grow at once.
     """
 
     mode: Mode = "manual"
