@@ -1,10 +1,10 @@
 """Looks for stale and failed reads in a running system, while it resizes and its processes are killed and stopped.
 
 Several writers and readers on several web processes. Bodies carry key and version, and every read is compared with
-what was acknowledged before it began. Reports what it did and found; exit code 1 where a read was stale or failed.
+what was acknowledged before it began. Prints a report; the exit code is 1 if a read was stale or failed.
 
-With --hosts the system is on several hosts: network namespaces of this machine (Linux, root), with MariaDB or
-PostgreSQL and S3 on a host of their own. Then cables are pulled and packets lost, in one direction or both.
+With --hosts the system runs on several hosts: network namespaces of this machine (Linux, root), with MariaDB or
+PostgreSQL and S3 on a separate host. Then cables are pulled and packets lost, in one direction or both.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""What a resize costs under load: misses, fetches from storage, latency, failed requests, bytes moved.
+"""The cost of a resize under load: misses, fetches from storage, latency, failed requests, bytes moved.
 
 Zipf(1.0) over 5,000 images of 20 to 200 KB, each node holding 12 % of them; a steady state, then 4 -> 5 -> 4 -> 8 ->
-7 -> 1 -> 8 nodes under load, once as the system is and once with the warm step switched off. What it prints is
-explained in benchmarks/README.md. Exit code 1 where a promise is broken.
+7 -> 1 -> 8 nodes under load, once with the warm step and once without it. benchmarks/README.md explains the output.
+The exit code is 1 if a promise is broken.
 """
 
 from __future__ import annotations

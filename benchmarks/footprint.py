@@ -107,7 +107,7 @@ def cached(folder: Path, images: int) -> dict[str, float]:
 
 
 def _read_all(system: System, keys: list[str], held: int) -> dict[str, Any]:
-    """Have the node fetch these images, so that it holds so many, and give what it then says of itself."""
+    """Have the node fetch these images; its statistics once it holds them."""
     http = InternalClient((system.data / "internal-token").read_text().strip())
     url = f"http://127.0.0.1:{system.port('memcache')}"
     with ThreadPoolExecutor(8) as threads:

@@ -59,7 +59,7 @@ def measure(store: ObjectStore, size: int, options: argparse.Namespace) -> list[
 
 
 def run(act: Callable[[], object], options: argparse.Namespace) -> tuple[float, float]:
-    """How often `act` was done a second by all threads, and the median of how long it took."""
+    """The rate of `act` per second over all threads, and its median duration."""
     took: list[float] = []
     end = time.perf_counter() + options.seconds
 
@@ -79,7 +79,7 @@ def run(act: Callable[[], object], options: argparse.Namespace) -> tuple[float, 
 
 @contextmanager
 def folder() -> Iterator[ObjectStore]:
-    """A folder of this machine's disk, flushed at each put."""
+    """A folder on this machine's disk, flushed at each put."""
     with tempfile.TemporaryDirectory(prefix="object-stores-") as name:
         yield open_object_store(f"file://{name}/objects")
 

@@ -1,4 +1,4 @@
-"""A catalog of any size, without a byte of image: rows by bulk inserts, as that many uploads would have left them."""
+"""A catalog of any size without any image bytes: bulk inserts of the rows that real uploads would have left."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def key(number: int) -> str:
 
 
 def fill(engine: Engine, rows: int, progress: Callable[[int], object]) -> None:
-    """Make the tables and `rows` images, and let the database know how many there are."""
+    """Create the tables and `rows` images, and update the database's statistics."""
     migrate(engine)
     usage: Counter[int] = Counter()
     for start in range(0, rows, CHUNK):
@@ -60,6 +60,6 @@ def _row(number: int) -> dict[str, Any]:
         "owner_id": 1,
         "owner": "ann",
         "created_at": BEGAN_AT + number,
-        # Some uploads share their time, as those of an import do.
+        # Some uploads have the same time, as after an import.
         "updated_at": BEGAN_AT + number // 3,
     }

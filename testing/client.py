@@ -1,4 +1,4 @@
-"""What a user's script sends to a system, and what it gets back."""
+"""An HTTP client for a system, as a user's script would use it."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Answer:
 
 
 class Client:
-    """A caller with or without a token. Safe to share between threads. Nothing is tried twice."""
+    """Calls web or the manager, with or without a token. Thread-safe. Never retries."""
 
     def __init__(self, url: str, token: str | None = None) -> None:
         self.url = url
@@ -57,7 +57,7 @@ class Client:
         headers: Mapping[str, str] | None = None,
         fields: Mapping[str, Any] | None = None,
     ) -> Answer:
-        """One request; raises OSError where there is no answer."""
+        """Send one request. Raises NoAnswer."""
         sent = dict(headers or {})
         if self.token is not None:
             sent.setdefault("Authorization", f"Bearer {self.token}")
@@ -93,7 +93,7 @@ class Client:
         return self.request("DELETE", f"/api/images/{quote_key(key)}")
 
     def list(self, prefix: str = "", limit: int = 100) -> Iterator[dict[str, Any]]:
-        """All metadata whose key begins so, page after page."""
+        """The metadata of all images whose key starts with `prefix`, page by page."""
         cursor: str | None = None
         while True:
             query = {"prefix": prefix, "limit": str(limit)} | ({"cursor": cursor} if cursor else {})

@@ -1,4 +1,4 @@
-"""CloudWatch for tests: moto's server, which knows statistic sets and explicit queries, and makes nothing late."""
+"""CloudWatch for tests: moto's server, which supports statistic sets and explicit queries, without any delay."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class CloudWatchServer:
     url: str
 
     def environment(self, url: str | None = None) -> dict[str, str]:
-        """By which boto3 finds it, or the proxy at `url`, and nothing else of the person who runs the tests."""
+        """Makes boto3 use this server, or the proxy at `url`, and ignore the developer's own configuration."""
         return {
             "AWS_ENDPOINT_URL_CLOUDWATCH": url or self.url,
             "AWS_ACCESS_KEY_ID": WRITER[0],
@@ -33,7 +33,7 @@ class CloudWatchServer:
         }
 
     def client(self) -> Any:
-        """A client of boto3's, for looking behind the store's back. To be closed."""
+        """A boto3 client, to inspect the server directly. The caller closes it."""
         import boto3
 
         return boto3.session.Session().client(
@@ -45,7 +45,7 @@ class CloudWatchServer:
         )
 
     def series(self) -> set[tuple[str, tuple[tuple[str, str], ...]]]:
-        """Every series there is: its name and its dimensions."""
+        """Every series: its name and its dimensions."""
         with contextlib.closing(self.client()) as client:
             return {
                 (metric["MetricName"], tuple(sorted((one["Name"], one["Value"]) for one in metric["Dimensions"])))
@@ -56,7 +56,7 @@ class CloudWatchServer:
 
 @contextlib.contextmanager
 def cloudwatch() -> Iterator[CloudWatchServer]:
-    """A server of its own."""
+    """A server for this block alone."""
     with moto() as server:
         yield CloudWatchServer(server.url)
 

@@ -1,6 +1,6 @@
 """Real MariaDB and PostgreSQL servers for tests, on private folders and Unix sockets: no port to collide on.
 
-With an `address` they listen there, too, on their usual ports: for hosts of a test's own (tests/hosts).
+With an `address` they also listen there, on their usual ports, for the hosts of testing/hosts.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ class DatabaseServer:
         self._engine = create_engine(admin_url, isolation_level="AUTOCOMMIT", pool_size=1, pool_pre_ping=True)
         self._made = 0
         self.stop: Callable[[], None] = _not_running
-        """End it in order."""
+        """Shut it down cleanly."""
         self.start: Callable[[], None] = _not_running
         """Start it again, on the same data and the same address."""
 
     @contextmanager
     def fresh_url(self, options: str = "") -> Iterator[str]:
-        """The URL of a database, created with the `options`, that is dropped afterwards."""
+        """The URL of a new database, created with `options` and dropped afterwards."""
         self._made += 1
         name = f"test_{self._made}"
         self.execute(f"CREATE DATABASE {name} {options}")
@@ -57,7 +57,7 @@ class DatabaseServer:
 
 @contextmanager
 def mariadb(address: str | None = None) -> Iterator[DatabaseServer]:
-    """A MariaDB server; the package is `mariadb-server`. With an `address`, `fresh_url` leads there."""
+    """A MariaDB server (package `mariadb-server`). With an `address`, `fresh_url` uses it."""
     user = _server_user("mysql")
     with _folder(user) as folder:
         log, data, socket = folder / "log", folder / "data", folder / "s"
@@ -91,7 +91,7 @@ def mariadb(address: str | None = None) -> Iterator[DatabaseServer]:
 
 @contextmanager
 def postgresql(address: str | None = None) -> Iterator[DatabaseServer]:
-    """A PostgreSQL server; the package is `postgresql`. With an `address`, `fresh_url` leads there."""
+    """A PostgreSQL server (package `postgresql`). With an `address`, `fresh_url` uses it."""
     binaries = postgresql_binaries()
     assert binaries is not None
     user = _server_user("postgres")
@@ -117,12 +117,12 @@ def postgresql(address: str | None = None) -> Iterator[DatabaseServer]:
 
 
 def mariadb_installed() -> bool:
-    """Whether the package `mariadb-server` is here."""
+    """Whether the package `mariadb-server` is installed."""
     return shutil.which("mariadb-install-db") is not None
 
 
 def postgresql_binaries() -> Path | None:
-    """Where Debian keeps the newest server, or None."""
+    """The folder of the newest server that Debian installed, or None."""
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"), key=lambda path: int(path.parts[-3]))
     if found:
         return found[-1].parent
@@ -131,13 +131,13 @@ def postgresql_binaries() -> Path | None:
 
 
 def _server_user(name: str) -> str | None:
-    """Whom the server runs as: both refuse to run as root."""
+    """The user that the server runs as: both servers refuse to run as root."""
     return name if os.geteuid() == 0 else None
 
 
 @contextmanager
 def _folder(user: str | None) -> Iterator[Path]:
-    # Not in pytest's own folders, which another user may not enter; short, since a socket's path is bounded.
+    # Not in pytest's folders, which other users cannot enter; and short, because a socket's path is limited.
     folder = Path(tempfile.mkdtemp(prefix="eidb-", dir=_fast_place()))
     try:
         if user is not None:
@@ -149,7 +149,7 @@ def _folder(user: str | None) -> Iterator[Path]:
 
 
 def _fast_place() -> str | None:
-    """Memory, where there is plenty: making and dropping databases is mostly waiting for the disk."""
+    """Memory if there is plenty: creating and dropping databases is mostly waiting for the disk."""
     memory = Path("/dev/shm")  # noqa: S108 - a private folder is made in it
     return str(memory) if memory.is_dir() and shutil.disk_usage(memory).free > _ROOM_BYTES else None
 
@@ -161,7 +161,7 @@ def _run(command: list[str], log: Path, user: str | None = None) -> None:
 
 
 def _wait_until_ready(process: subprocess.Popen[bytes], log: Path) -> None:
-    # Told by the log: PyMySQL leaves its socket open when it is refused.
+    # Read from the log: PyMySQL leaves its socket open when the server refuses it.
     deadline = time.monotonic() + _START_SECONDS
     while not any(words in log.read_text() for words in _READY):
         assert process.poll() is None, f"the server did not start:\n{log.read_text()}"
@@ -183,7 +183,7 @@ def _running(command: list[str], log: Path, user: str | None, server: DatabaseSe
     def stop() -> None:
         if process is None:
             return
-        # PostgreSQL takes it for a fast shutdown, which does not wait for its clients; MariaDB for a normal one.
+        # For PostgreSQL this is a fast shutdown, which does not wait for clients; for MariaDB a normal one.
         process.send_signal(2 if "postgres" in command[0] else 15)
         try:
             process.wait(60)

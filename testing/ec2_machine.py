@@ -1,9 +1,9 @@
-"""An instance played on this machine: its user data is run whole, with stand-ins for what only an instance has.
+"""An EC2 instance simulated on this machine: runs the whole user data, with stubs for what only an instance has.
 
-The script's own commands run as they are, but for `dnf`, `useradd` and `systemctl`, the metadata service, and Python's
-virtual environment, which here is the one that runs the tests. `aws` speaks to the tests' servers. Then the units that
-the script wrote and enabled are started as systemd would: the token is fetched, and the node started with its
-environment and its credential, and started again where it fails.
+The script's commands run unchanged, except for stubs of `dnf`, `useradd`, `systemctl`, the metadata service, and
+Python's virtual environment, which is the one that runs the tests. `aws` talks to the tests' servers. Then the units
+that the script wrote and enabled are started as systemd would: one fetches the token, then the node is started with
+its environment and credential, and restarted if it fails.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ _NOTHING = "#!/bin/bash\n"
 
 
 def write_stubs(folder: Path, command: Path, version: str) -> Path:
-    """The stand-ins, as a folder for the front of PATH."""
+    """Write the stubs to a folder that goes first in PATH."""
     folder.mkdir(parents=True)
     programs = {
         "aws": _AWS.format(python=sys.executable),
@@ -112,7 +112,7 @@ class ScriptedMachine:
 
     @property
     def console(self) -> str:
-        """All that was printed on it."""
+        """Everything printed on it."""
         return (self.root / "console").read_text(errors="replace")
 
     @property
@@ -128,12 +128,12 @@ class ScriptedMachine:
         return "poweroff" in self._told()
 
     def _told(self) -> list[str]:
-        """What systemd was told, a line each."""
+        """The calls of systemctl, a line each."""
         path = self.root / "systemctl"
         return path.read_text().splitlines() if path.exists() else []
 
     def tick(self) -> None:
-        """What systemd does."""
+        """Act as systemd does."""
         if self._off or self._boot.poll() != 0 or "enable --now elastic-images-node.service" not in self._told():
             return
         if self._token is None:
@@ -170,7 +170,7 @@ class ScriptedMachine:
         for word in unit["Environment"]:
             key, _, value = word.partition("=")
             environ[key] = value.replace("%d", str(credentials))
-        # This machine is not the instance: its files are below its root, and it listens on the loopback only.
+        # This machine is not the instance: files are below `root`, and the node listens on the loopback only.
         assert environ["ELASTIC_IMAGES_INTERNAL_HOST"] == "0.0.0.0"
         environ["ELASTIC_IMAGES_INTERNAL_HOST"] = "127.0.0.1"
         data = Path(self._here(environ["ELASTIC_IMAGES_DATA"]))
@@ -198,5 +198,5 @@ class ScriptedMachine:
 
 
 def scripted_boot(folder: Path, stubs: Path, environ: Mapping[str, str]) -> Boot:
-    """Boots instances from their user data, each in a folder of its own; `environ` stands for their profile."""
+    """Boots instances from their user data, each in its own folder; `environ` stands in for their profile."""
     return lambda _ec2, id_, _slot, user_data: ScriptedMachine(folder / id_, user_data, stubs, environ)

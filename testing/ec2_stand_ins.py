@@ -1,7 +1,7 @@
-"""EC2 for tests: moto's server behind a proxy, and for each of its instances a process of this machine.
+"""EC2 for tests: moto's server behind a proxy, and a local process for each of its instances.
 
-Moto keeps the instances' books. What it lacks is here: a ClientToken launches once, an instance is `shutting-down` for
-as long as its process lives, and faults.
+Moto keeps the records of instances. This module adds what moto lacks: a ClientToken launches only once, an instance is
+`shutting-down` while its process lives, and faults.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from testing.fault_proxy import FaultProxy, fault_proxy
 from testing.object_servers import WRITER, S3Server, moto
 
 SHUTDOWN_SECONDS = 30.0
-"""So long an operating system takes at the most to end a process that does not heed SIGTERM."""
+"""How long an operating system takes at most to end a process that ignores SIGTERM."""
 _EVERY_SECONDS = 0.05
 _XML = "{http://ec2.amazonaws.com/doc/2016-11-15}"
 NO_CAPACITY = "InsufficientInstanceCapacity"
 
 
 class Machine(Protocol):
-    """What stands in for one instance: it was started, and can be asked to stop or be cut off."""
+    """Stands in for one instance, which is running until it is shut down or cut off."""
 
     @property
     def living(self) -> bool:
-        """Whether any process of it is left."""
+        """Whether any of its processes is left."""
 
     def tick(self) -> None:
         """Called often, on one thread."""
@@ -51,7 +51,7 @@ class Machine(Protocol):
 
 
 Boot = Callable[["FakeEc2", str, int, str], Machine]
-"""Given an instance's id, its slot and its user data, starts the machine."""
+"""Starts the machine for an instance's id, slot and user data."""
 
 
 @dataclass(slots=True)
@@ -63,34 +63,34 @@ class _Standing:
 
 @dataclass
 class FakeEc2:
-    """The service and its machines. Safe to share between threads."""
+    """The service and its machines. Thread-safe."""
 
     server: S3Server
     proxy: FaultProxy
     boot: Boot
     network: dict[str, str] = field(default_factory=dict)
-    """The ids of what `prepare` made: ami, subnet, other_subnet, security_group, profile."""
+    """The ids of what `prepare` created: ami, subnet, other_subnet, security_group, profile."""
     machines: dict[str, _Standing] = field(default_factory=dict)
     calls: list[tuple[str, dict[str, str]]] = field(default_factory=list)
     refusals: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
-    """By action: (code, text that the request has to contain) of answers to give in its place, each once."""
+    """By action: (error code, text that the request must contain) of errors to answer with, each once."""
     lost: dict[str, int] = field(default_factory=dict)
-    """By action: of so many calls the answer is lost."""
+    """By action: how many answers to lose."""
     hidden: set[str] = field(default_factory=set)
-    """Instances that lists leave out, as EC2's do for a while."""
+    """Instances missing from listings, as new ones are for a while on EC2."""
     dead_images: bool = False
-    """Instances are launched and nothing of them ever starts."""
+    """Instances are launched, but nothing on them ever starts."""
     stubborn: set[int] = field(default_factory=set)
-    """Slots whose machines do not heed SIGTERM, where `boot` looks at it."""
+    """Slots whose machines ignore SIGTERM, if `boot` supports that."""
     _clients: dict[str, Any] = field(default_factory=dict)
     _answers: dict[str, tuple[int, list[tuple[str, str]], bytes]] = field(default_factory=dict)
     _lock: threading.RLock = field(default_factory=threading.RLock)
     _stop: threading.Event = field(default_factory=threading.Event)
 
-    # ---- behind the system's back
+    # ---- direct access, past the proxy
 
     def client(self, service: str = "ec2") -> Any:
-        """A client that speaks to moto itself."""
+        """A boto3 client of moto itself."""
         import boto3
 
         with self._lock:
@@ -106,7 +106,7 @@ class FakeEc2:
             return self._clients[service]
 
     def prepare(self) -> None:
-        """Make what the setting names."""
+        """Create what the setting names."""
         ec2, iam = self.client(), self.client("iam")
         subnets = ec2.describe_subnets()["Subnets"]
         group = ec2.create_security_group(GroupName=f"nodes-{len(self.network)}", Description="nodes")["GroupId"]
@@ -136,7 +136,7 @@ class FakeEc2:
         return "ec2://?" + "&".join([*(f"{name}={value}" for name, value in parts.items()), both])
 
     def environment(self) -> dict[str, str]:
-        """By which boto3 finds this service."""
+        """Makes boto3 use this service."""
         return {
             **self.server.environment(),
             "AWS_ENDPOINT_URL_EC2": self.proxy.url,
@@ -147,7 +147,7 @@ class FakeEc2:
         }
 
     def instances(self, *, gone: bool = False) -> list[dict[str, Any]]:
-        """Moto's book; without those that were terminated unless `gone`."""
+        """Moto's instances; with `gone` also those that were terminated."""
         ec2 = self.client()
         groups = ec2.describe_instances(MaxResults=1000)["Reservations"]
         found = [one for group in groups for one in group["Instances"]]
@@ -309,7 +309,7 @@ def refused(code: str) -> tuple[int, list[tuple[str, str]], bytes]:
 
 @contextlib.contextmanager
 def fake_ec2(boot: Boot, server: S3Server | None = None) -> Iterator[FakeEc2]:
-    """A running service, its machines started by `boot`; on a moto of its own unless one is given."""
+    """A running service whose machines `boot` starts; on its own moto unless one is given."""
     with contextlib.ExitStack() as stack:
         server = server or stack.enter_context(moto())
         proxy = stack.enter_context(fault_proxy(server.url))

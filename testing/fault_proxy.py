@@ -1,4 +1,4 @@
-"""An HTTP proxy in front of one server that does to requests what networks and busy services do to them."""
+"""An HTTP proxy that injects the faults of networks and busy services."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ SLOW_DOWN = b"<Error><Code>SlowDown</Code><Message>Please reduce your request ra
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a client asked for."""
+    """A client's request."""
 
     method: str
     path: str
     """With its query."""
     operation: str = ""
-    """What a service of Amazon's is asked, where the path does not tell (`X-Amz-Target`)."""
+    """The operation of an AWS service, if the path does not say it (`X-Amz-Target`)."""
 
     @property
     def words(self) -> str:
-        """The path, and what is asked."""
+        """Path and operation."""
         return f"{self.path} {self.operation}"
 
 
 Fault = Callable[["_Handler", bytes], None]
-"""Answers one request in its own way, or not; given the handler and the request's body."""
+"""Handles one request; gets the handler and the request's body. It need not answer."""
 
 
 @dataclass
 class FaultProxy:
-    """Passes requests on, unless a fault was put in their way. Safe to share between threads."""
+    """Passes requests on unless a fault was injected for them. Thread-safe."""
 
     target: str
     url: str = ""
@@ -47,7 +47,7 @@ class FaultProxy:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def put_in_the_way(self, method: str, fault: Fault, *, times: int = 1, containing: str = "") -> None:
-        """Let the next `times` requests of this method, whose path has `containing` in it, meet the fault."""
+        """Use `fault` for the next `times` requests with this method and `containing` in their path."""
         with self._lock:
             self._faults.append((method, containing, fault, times))
 
@@ -58,12 +58,12 @@ class FaultProxy:
             self.requests.clear()
 
     def count(self, method: str, containing: str = "") -> int:
-        """How many such requests came."""
+        """How many matching requests arrived."""
         with self._lock:
             return sum(one.method == method and containing in one.words for one in self.requests)
 
     def fault_for(self, request: Request) -> Fault | None:
-        """Note the request; the fault that it meets."""
+        """Record the request; the fault to use for it."""
         with self._lock:
             self.requests.append(request)
             for place, (method, containing, fault, times) in enumerate(self._faults):
@@ -74,7 +74,7 @@ class FaultProxy:
 
 
 def answering(status: int, body: bytes = SLOW_DOWN) -> Fault:
-    """The service does nothing and says so."""
+    """The service answers with an error and does nothing."""
 
     def fault(handler: _Handler, _body: bytes) -> None:
         handler.reply(status, [("Content-Type", "application/xml")], body)
@@ -93,7 +93,7 @@ def after_a_while(seconds: float) -> Fault:
 
 
 def hanging(seconds: float) -> Fault:
-    """The service does nothing and is silent for so long."""
+    """The service does nothing and stays silent for `seconds`."""
 
     def fault(handler: _Handler, _body: bytes) -> None:
         time.sleep(seconds)
@@ -103,7 +103,7 @@ def hanging(seconds: float) -> Fault:
 
 
 def losing_the_answer(handler: _Handler, body: bytes) -> None:
-    """The service does what it is asked, and the connection is lost before it can say so."""
+    """The service does its work, but the connection is lost before the answer."""
     handler.ask(body).read()
     handler.hang_up()
 
@@ -114,7 +114,7 @@ def refusing(handler: _Handler, _body: bytes) -> None:
 
 
 def cutting_off(at: int) -> Fault:
-    """The answer ends after so many bytes, and the connection with it."""
+    """The connection breaks after `at` bytes of the answer's body."""
 
     def fault(handler: _Handler, body: bytes) -> None:
         answer = handler.ask(body)
@@ -185,7 +185,7 @@ class _Handler(BaseHTTPRequestHandler):
         return proxy
 
     def ask(self, body: bytes) -> http.client.HTTPResponse:
-        """The server's answer to this request. `Host` stays as it was signed."""
+        """The server's answer to this request. `Host` is kept, because it is signed."""
         if self._upstream is None:
             self._upstream = http.client.HTTPConnection(urlsplit(self._proxy.target).netloc, timeout=30)
         self._upstream.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
@@ -209,7 +209,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body if self.command != "HEAD" else b"")
 
     def start(self, status: int, headers: list[tuple[str, str]], length: int) -> None:
-        """The head of an answer with a body of so many bytes."""
+        """Send the head of an answer whose body has `length` bytes."""
         self.send_response_only(status)
         for name, value in headers:
             if name.lower() not in ("connection", "content-length", "transfer-encoding"):

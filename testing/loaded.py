@@ -1,4 +1,4 @@
-"""What an app loads before its first request. Run as a program, it builds one and tells."""
+"""What an app loads before its first request. Run as a program, it builds one app and prints the figures."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Loaded:
 
 
 def loaded(app: str) -> Loaded:
-    """Build the service of an app in a process of its own, and see what that took."""
+    """Build an app's service in a new process and measure it."""
     done = subprocess.run([sys.executable, "-m", __name__, app], capture_output=True, text=True, check=True)
     told = json.loads(done.stdout)
     return Loaded(told["seconds"], told["modules"], told["megabytes"], frozenset(told["packages"]))
@@ -47,7 +47,7 @@ def _main(app: str) -> None:
 
 
 def _megabytes() -> float:
-    # Imported when all is counted. `getrusage` would tell of the parent's memory, too (Linux keeps it over exec).
+    # Imported after counting. `getrusage` would include the parent's memory (Linux keeps it across exec).
     import psutil
 
     return float(psutil.Process().memory_info().rss) / 1e6

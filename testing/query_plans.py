@@ -1,4 +1,4 @@
-"""Which statements read a whole table, by the word of the database itself."""
+"""Which statements read a whole table, according to the database's query plans."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _MARKS = {"sqlite": "'SCAN ", "postgresql": "Seq Scan", "mariadb": "'type': 'ALL
 
 
 def explained(engine: Engine, run: Callable[[], object]) -> list[str]:
-    """The steps of the plans of all statements that `run` makes, in the database's own words."""
+    """The steps of the query plans of all statements that `run` executes, in the database's own words."""
     seen: list[tuple[str, object]] = []
 
     def note(_connection: object, _cursor: object, statement: str, parameters: object, *_rest: object) -> None:
@@ -32,16 +32,16 @@ def explained(engine: Engine, run: Callable[[], object]) -> list[str]:
 
 
 def whole_table_reads(engine: Engine, plans: list[str]) -> list[str]:
-    """Those of the plans that read a whole table instead of going by an index."""
+    """The plans that read a whole table instead of using an index."""
     mark = _MARKS[engine.dialect.name]
     if engine.dialect.name == "sqlite":
-        # Its word for walking along the primary key, to the first row that will do, is the same.
+        # It uses the same word for following the primary key to the first matching row.
         plans = [plan for plan in plans if "LIMIT" not in plan or ("WHERE" in plan and "IS NOT NULL" not in plan)]
     return [plan for plan in plans if mark in plan and "USING" not in plan.partition(" => ")[2]]
 
 
 def gather_statistics(engine: Engine, *tables: str) -> None:
-    """Let the database know how large the tables are, as servers do by themselves; SQLite does not."""
+    """Update the statistics of the tables, as servers do from time to time. Not on SQLite."""
     if engine.dialect.name == "sqlite":
         return
     names = f" TABLE {', '.join(tables)}" if engine.dialect.name in ("mariadb", "mysql") else ""

@@ -1,4 +1,4 @@
-"""People who read photographs all the time, and what went wrong for them."""
+"""Readers that request photographs all the time, and record what went wrong."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from testing.waiting import WAIT_SECONDS, wait_for
 
 @dataclass(slots=True)
 class Readers:
-    """What they saw so far. Safe to share between threads."""
+    """What they saw so far. Thread-safe."""
 
     _lock: threading.Lock = field(default_factory=threading.Lock)
     failures: list[str] = field(default_factory=list)
     sources: Counter[str] = field(default_factory=Counter)
-    """How many good answers came from where: by `X-Cache`."""
+    """The number of good answers by `X-Cache`."""
 
     @property
     def count(self) -> int:
-        """How many reads were answered with the right bytes."""
+        """How many reads got the right bytes."""
         with self._lock:
             return sum(self.sources.values())
 
@@ -38,7 +38,7 @@ class Readers:
                 self.failures.append(failure)
 
     def wait_for_more(self, number: int = 200, *, seconds: float = WAIT_SECONDS) -> None:
-        """Return when so many more reads were answered."""
+        """Return after `number` more reads, or a failure."""
         goal = self.count + number
         wait_for(lambda: self.count >= goal or self.failures, f"{number} more reads", seconds=seconds)
 

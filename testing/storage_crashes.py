@@ -1,7 +1,7 @@
-"""Runs writes and ends the process hard at a named step of each: `python -m testing.storage_crashes FOLDER`.
+"""Runs writes and kills the process at a named step of each: `python -m testing.storage_crashes FOLDER`.
 
-Each case works in a folder of its own, FOLDER/<action>-<step>, in a process of its own, and dies by `os._exit`, which
-runs no handler, flushes nothing and closes nothing, as a SIGKILL would.
+Each case has its own folder, FOLDER/<action>-<step>, and its own process. It ends by `os._exit`, which, like SIGKILL,
+runs no handlers and flushes and closes nothing.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from elastic_images.storage.crash_points import CRASH_POINTS, no_crash
 from testing.storage_parts import Parts, large_picture, picture
 
 KEY, WRITE_ID = "k", "c" * 32
-# The one is small and kept in memory while it comes in, the other goes through a file.
+# One is small and stays in memory during the upload, the other goes through a file.
 OLD, NEW = picture(seed=1), large_picture()
 ACTIONS = ("upload", "replace", "delete")
 CASES = [
@@ -50,7 +50,7 @@ def act(parts: Parts, action: str) -> None:
 
 
 def run(folder: Path, action: str, step: str) -> None:
-    """One case, to be called in a process of its own."""
+    """Run one case; the caller gives it a process of its own."""
     folder.mkdir()
     if action != "upload":
         before = open_parts(folder)

@@ -89,13 +89,13 @@ def upload_of(
     actor: Actor = ANN,
     begun_at: float = 0.0,
 ) -> NewImage:
-    """What the catalog is given for an image whose bytes nobody looks at."""
+    """What the catalog gets for an image whose bytes do not matter."""
     return NewImage(write_id(), facts_of(key, seed, size_bytes, actor), new_name(), begun_at)
 
 
 @dataclass
 class Caches:
-    """Stands for all caches: notes what it is told, or is out of reach."""
+    """Stands in for all caches: records its calls, or is unreachable."""
 
     told: list[tuple[str, ...]] = field(default_factory=list)
     reachable: bool = True

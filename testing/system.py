@@ -1,7 +1,7 @@
-"""A whole system for a test: started by the command that people type, on ports and a data folder of its own.
+"""A whole system for a test, started by the command that users type, with its own ports and data folder.
 
-Every process of a system carries a mark in its environment, by which it is found whatever became of its parents. A
-system is always stopped, and a process that is left after that fails the test.
+Every process of a system has a mark in its environment, which identifies it even if its parents are gone. A system is
+always stopped, and a process that is left after that fails the test.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ STOP_SECONDS = 60.0
 
 @contextlib.contextmanager
 def free_offset() -> Iterator[int]:
-    """A port offset that no other test of this machine holds; its ports were free a moment ago."""
+    """A port offset that no other test on this machine holds; its ports were free a moment ago."""
     folder = Path(tempfile.gettempdir()) / f"elastic-images-test-offsets-{os.getuid()}"
     folder.mkdir(exist_ok=True)
     offsets = list(range(100, 991, 10))
@@ -58,7 +58,7 @@ def free_offset() -> Iterator[int]:
 
 def environment(settings: dict[str, object], mark: str = "") -> dict[str, str]:
     """A clean environment with these settings, by their names in lower case."""
-    # AWS_...: only a test sets them, for servers of its own (tests/conftest.py).
+    # AWS_...: set only by tests, for their own servers (tests/conftest.py).
     kept = {
         name: value
         for name, value in os.environ.items()
@@ -70,7 +70,7 @@ def environment(settings: dict[str, object], mark: str = "") -> dict[str, str]:
 
 @dataclass(slots=True)
 class System:
-    """A system that runs, or ran. Not safe to share between threads; its clients are."""
+    """A system that runs, or ran. Not thread-safe, but its clients are."""
 
     data: Path
     offset: int
@@ -84,7 +84,7 @@ class System:
     # ---- Life ----
 
     def start(self) -> None:
-        """Start it, and return when every app is ready and the pool is settled."""
+        """Start it and wait until every app is ready and the pool is settled."""
         self.launch()
         started = time.monotonic()
         try:
@@ -95,7 +95,7 @@ class System:
             raise
 
     def launch(self) -> None:
-        """Start the supervisor, and do not wait for it."""
+        """Start the supervisor without waiting for it."""
         self.data.parent.mkdir(parents=True, exist_ok=True)
         if self._log is not None:
             self._log.close()
@@ -111,7 +111,7 @@ class System:
         )
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
-        """Ask the supervisor to stop; its exit code. Fails where a process is left."""
+        """Stop the supervisor; its exit code. Fails if a process is left."""
         process = self._running()
         process.send_signal(number)
         try:
@@ -123,7 +123,7 @@ class System:
         return code
 
     def end(self) -> None:
-        """Stop it, however it is, and close everything. Fails where a process had to be killed."""
+        """Stop it in whatever state it is, and close everything. Fails if a process had to be killed."""
         try:
             if self.process is not None and self.process.poll() is None:
                 self.stop()
@@ -149,7 +149,7 @@ class System:
             self._log = None
 
     def wait_gone(self, *, seconds: float = STOP_SECONDS) -> None:
-        """Return when no process of it is left."""
+        """Return when none of its processes is left."""
         wait_for(lambda: not self.processes(), "no process is left", seconds=seconds)
 
     def _running(self) -> subprocess.Popen[bytes]:
@@ -161,15 +161,15 @@ class System:
             raise StartFailed(f"`up` ended with {self._running().returncode}:\n{self.log_tail()}")
         return self.client().readyz() == 200 and self.client(app="manager").readyz() == 200
 
-    # ---- What it says ----
+    # ---- Its output ----
 
     @property
     def log_path(self) -> Path:
-        """What the system printed."""
+        """The file with everything the system printed."""
         return self.data.with_suffix(".log")
 
     def log_tail(self, lines: int = 60) -> str:
-        """The last lines of it."""
+        """The last lines it printed."""
         return "\n".join(self.log_path.read_text(errors="replace").splitlines()[-lines:])
 
     # ---- Talking to it ----
@@ -184,7 +184,7 @@ class System:
         return base[app] + self.offset
 
     def client(self, token: str | None = None, *, app: str = "web") -> Client:
-        """A client of web or the manager, without a token unless one is given. Safe to share between threads."""
+        """A client of web or the manager, without a token unless one is given. Thread-safe."""
         for client in self._clients:
             if (client.token, client.url) == (token, self.url(app)):
                 return client
@@ -192,17 +192,17 @@ class System:
         return self._clients[-1]
 
     def admin(self) -> Client:
-        """A client with the token that the command line uses: it may do everything."""
+        """A client with the command line's token, which may do everything."""
         return self.client((self.data / "cli-token").read_text().strip())
 
     def autoscaler(self) -> AutoscalerClient:
-        """The autoscaler, by its internal calls."""
+        """A client of the autoscaler's internal calls."""
         if not self._internal:
             self._internal.append(InternalClient((self.data / "internal-token").read_text().strip()))
         return AutoscalerClient(self._internal[0], self.url("autoscaler"))
 
     def pool(self) -> dict[str, Any]:
-        """What the autoscaler says of the pool."""
+        """The autoscaler's view of the pool."""
         return cast("dict[str, Any]", self.autoscaler().pool())
 
     def owners(self) -> tuple[int, ...]:
@@ -216,7 +216,7 @@ class System:
         return bool(pool["phase"] == "settled" and owners == set(range(nodes)))
 
     def wait_settled(self, nodes: int | None = None, *, seconds: float = 120.0) -> dict[str, Any]:
-        """The pool, once no resize is under way, and it has so many nodes that all take part."""
+        """The pool, once no resize is under way and it has `nodes` nodes, all of them live owners."""
 
         def settled() -> dict[str, Any] | None:
             pool = self.pool()
@@ -230,7 +230,7 @@ class System:
         return wait_for(settled, f"the pool is settled ({nodes or 'any'} nodes)", seconds=seconds, every=0.1)
 
     def scale(self, nodes: int, *, seconds: float = 120.0) -> dict[str, Any]:
-        """Resize the pool by hand and wait for it."""
+        """Resize the pool manually and wait for it."""
         self.autoscaler().update_config({"mode": "manual", "num_nodes": nodes})
         return self.wait_settled(nodes, seconds=seconds)
 
@@ -250,7 +250,7 @@ class System:
     # ---- Its processes ----
 
     def processes(self) -> list[psutil.Process]:
-        """Every living process of it, the supervisor too."""
+        """All its living processes, including the supervisor."""
         return marked(self.mark)
 
     def find(self, app: str) -> list[psutil.Process]:
@@ -264,7 +264,7 @@ class System:
         return sorted(found, key=lambda process: process.create_time())
 
     def node(self, slot: int) -> psutil.Process:
-        """The process that listens on the port of a slot's node. Raises LookupError where there is none."""
+        """The process that listens on the port of a slot's node. Raises LookupError."""
         port = self.port("memcache") + slot
         for process in self.find("memcache"):
             if any(place.laddr.port == port for place in process.net_connections("tcp") if place.status == "LISTEN"):
@@ -272,13 +272,13 @@ class System:
         raise LookupError(f"no process listens on port {port}")
 
     def kill(self, process: psutil.Process) -> None:
-        """`kill -9`, and wait until it is gone."""
+        """`kill -9`, then wait until it is gone."""
         process.kill()
         wait_for(lambda: not is_alive(process), f"{process.pid} is gone")
 
 
 class StartFailed(Exception):
-    """The supervisor ended before the system was ready; the message has what it printed."""
+    """The supervisor ended before the system was ready; the message contains its output."""
 
 
 def marked(mark: str) -> list[psutil.Process]:
@@ -292,7 +292,7 @@ def marked(mark: str) -> list[psutil.Process]:
 
 
 def is_alive(process: psutil.Process) -> bool:
-    """Whether it runs; a dead one that nobody has waited for yet does not."""
+    """Whether it runs; zombies do not."""
     try:
         return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
@@ -300,7 +300,7 @@ def is_alive(process: psutil.Process) -> bool:
 
 
 def shown(process: psutil.Process) -> str:
-    """A process for people."""
+    """A process in a readable form."""
     try:
         return f"{process.pid}: {' '.join(process.cmdline())}"
     except psutil.NoSuchProcess:
@@ -309,9 +309,9 @@ def shown(process: psutil.Process) -> str:
 
 @contextlib.contextmanager
 def running(folder: Path, **settings: object) -> Iterator[System]:
-    """A system that is ready, with its data in `folder`; stopped at the end, with nothing left of it.
+    """A ready system with its data in `folder`, stopped at the end of the block.
 
-    Another test's system may take a port between the look and the start: then another offset is tried.
+    Tries another port offset if another process takes one of the ports first.
     """
     for attempt in range(3):
         with free_offset() as offset:

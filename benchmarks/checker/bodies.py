@@ -1,4 +1,4 @@
-"""Images that carry whose they are: a PNG of one pixel, with key number and version in a text chunk."""
+"""Images that identify themselves: a PNG of one pixel with key number and version in a text chunk."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _TAIL = _chunk(b"IDAT", zlib.compress(b"\0\0")) + _chunk(b"IEND", b"")
 
 
 def make_body(key: int, version: int, padding_bytes: int) -> bytes:
-    """The image of a version of a key (both numbers), with so many bytes of padding."""
+    """The image of a version of a key (both are numbers), padded with `padding_bytes`."""
     text = b"Comment\0checker:%d:%d;" % (key, version) + b"." * padding_bytes
     return _HEAD + _chunk(b"tEXt", text) + _TAIL
 
 
 def read_body(body: bytes) -> tuple[int, int]:
-    """The key's number and the version that a body carries. Raises ValueError where it carries none."""
+    """The key's number and the version in a body. Raises ValueError if it has none."""
     found = _MARK.search(body)
     if found is None or not body.endswith(_TAIL):
         raise ValueError(f"not a body of ours: {body[:60]!r}")

@@ -1,7 +1,7 @@
-"""A small HTTP client of the checker's own: whatever goes wrong is told apart from an answer.
+"""A small HTTP client for the checker, which tells failures apart from answers.
 
-The standard library's client takes most of a core to parse the answers of a few thousand reads a second, and the core
-is needed by what is checked.
+The standard library's client needs most of a core to parse the answers of a few thousand reads a second, and the
+system under test needs that core.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Reply(NamedTuple):
 
 
 class Connection:
-    """One kept-alive connection, made anew after any trouble. Not safe to share between threads."""
+    """One keep-alive connection, reopened after any failure. Not thread-safe."""
 
     def __init__(self, host: str, port: int, timeout_seconds: float) -> None:
         self._address = (host, port)
@@ -38,7 +38,7 @@ class Connection:
     def request(
         self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None
     ) -> Reply | None:
-        """The answer; None where there was none: refused, reset, cut off, or too late.
+        """The answer; None if it was refused, reset, cut off or late.
 
         Raises:
             ValueError: an answer that is not HTTP/1.1 with a length, which ours all are.
@@ -58,7 +58,7 @@ class Connection:
             return None
 
     def close(self) -> None:
-        """Close it; the next request opens it again, perhaps to another process behind the same port."""
+        """Close it; the next request opens it again, perhaps to another process on the same port."""
         if self._open is not None:
             with contextlib.suppress(OSError):
                 self._open.close()

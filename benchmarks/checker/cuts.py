@@ -1,4 +1,4 @@
-"""What is done to the hosts of `tests/hosts`: cables pulled, packets lost one way or both, processes killed."""
+"""Network faults on the hosts of `testing/hosts`: cables pulled, packets lost one way or both, processes killed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Cut:
     unplugged: tuple[str, ...] = ()
     """Hosts whose cable is pulled."""
     lost: tuple[tuple[str, str], ...] = ()
-    """From whom to whom packets are lost."""
+    """Pairs of source and target between which packets are lost."""
     killed: tuple[str, str] | None = None
     """The app and its host; it is started again at the end."""
     seconds: float = 5.0
@@ -46,7 +46,7 @@ CUTS = (
     Cut("packets from node1 to the webs are lost", lost=_from(["node1"], WEBS), seconds=4.0),
     Cut("storage1 is cut off from the database and S3", lost=_between(["storage1"], ["data"])),
 )
-"""One after the other, in the test."""
+"""The test makes these, one after the other."""
 
 MORE_CUTS = (
     *CUTS,
@@ -66,7 +66,7 @@ MORE_CUTS = (
 
 
 def schedule(seed: int) -> Iterator[Cut]:
-    """Cuts without end, the same for the same seed; each is there once before one is there again."""
+    """Endless cuts, the same for the same seed; every cut comes once before one is repeated."""
     chance = random.Random(f"{seed} cuts")
     while True:
         for cut in chance.sample(MORE_CUTS, len(MORE_CUTS)):
@@ -74,7 +74,7 @@ def schedule(seed: int) -> Iterator[Cut]:
 
 
 def inject(system: SeveralHosts, cut: Cut, stop: Event) -> None:
-    """Do it, and return when it is over and undone."""
+    """Carry it out, and return when it is undone."""
     if cut.killed is not None:
         system.kill(*cut.killed)
     try:

@@ -19,7 +19,7 @@ _STOP_SECONDS = (0.5, 8.0)
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing that is done to one process."""
+    """One fault of one process."""
 
     app: str
     action: str
@@ -30,7 +30,7 @@ class Fault:
 
 
 def schedule(seed: int) -> Iterator[Fault]:
-    """Faults without end, the same for the same seed."""
+    """Endless faults, the same for the same seed."""
     chance = random.Random(f"{seed} faults")
     while True:
         app = chance.choices(KINDS, _WEIGHTS)[0]
@@ -39,7 +39,7 @@ def schedule(seed: int) -> Iterator[Fault]:
 
 
 def inject(system: System, fault: Fault, stop: Event) -> str | None:
-    """Do it, and return when it is over: what was done to whom. None where the app has no process at this moment."""
+    """Inject it and return when it is over: what was done. None if the app has no process right now."""
     processes = system.find(fault.app)
     if not processes:
         return None

@@ -10,7 +10,7 @@ class Ledger:
     """For each key the newest acknowledged step of its one writer, and whether that step was a deletion.
 
     Steps of a key grow by one with each attempt to write or delete it. A key has one writer, which alone sets its
-    step; any number of processes read. A step is one aligned machine word, so that no reader sees half of it.
+    step; any number of processes read. A step is one aligned machine word, so no reader sees half of it.
     """
 
     def __init__(self, keys: int) -> None:
@@ -23,15 +23,15 @@ class Ledger:
         return int(self._acknowledged[key])
 
     def acknowledge(self, key: int, step: int) -> None:
-        """The system has said that `step` is done."""
+        """The system has acknowledged `step`."""
         self._acknowledged[key] = step
 
     def deleting(self, key: int, step: int) -> None:
-        """`step`, about to begin, is a deletion: from now on the key may be absent."""
+        """`step`, which is about to begin, is a deletion: from now on the key may be missing."""
         self._begun_deletions[key] = step
 
     def may_be_absent(self, key: int, seen: int) -> bool:
-        """Whether an answer "not found" can be true, for a read that began when `seen` was acknowledged."""
+        """Whether "not found" can be right for a read that began when `seen` was acknowledged."""
         return seen == 0 or int(self._begun_deletions[key]) >= seen
 
 
@@ -61,7 +61,7 @@ class Totals:
             value.value += amount
 
     def took(self, what: str, seconds: float) -> None:
-        """A `read`, with all its attempts, or an attempt to `write` took so long."""
+        """Record how long a `read` with all its attempts, or one attempt to `write`, took."""
         longest = self._longest[what]
         if seconds > longest.value:
             with longest.get_lock():

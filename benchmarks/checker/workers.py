@@ -16,20 +16,20 @@ from benchmarks.checker.connection import Connection, Reply
 from benchmarks.checker.ledger import Ledger, Totals
 
 GIVE_UP_SECONDS = 15.0
-"""A read that got no 200 for so long, though it retried, has failed."""
+"""A read that keeps retrying this long without an answer has failed."""
 _PAUSE_SECONDS = 0.05
 _DELETE_SHARE = 0.03
 _NEW_CONNECTION_EVERY = 200
-"""Reads of a connection, so that readers wander over all web processes."""
+"""Reads per connection; then the reader moves on, perhaps to another web process."""
 _COUNT_EVERY = 20
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What the load is to do. Travels to its processes."""
+    """What the load does. Passed to its processes."""
 
     places: tuple[tuple[str, int], ...]
-    """The web processes, or what is in front of them."""
+    """Addresses of the web processes, or of what is in front of them."""
     token: str
     ledger: Ledger
     totals: Totals
@@ -39,13 +39,13 @@ class Plan:
     seed: int
     writes_per_second: float
     read_seconds: float = 10.0
-    """After so long an attempt to read is given up, and the next place is tried."""
+    """How long an attempt to read may take before the next place is tried."""
     reads_per_second: float | None = None
-    """Of each reading thread, at the most; None: as many as it can."""
+    """Per reading thread, at most; None: as many as it can."""
 
 
 class _Wandering:
-    """A kept-alive connection to one place at a time; after trouble, or when it is closed, to the next one."""
+    """A keep-alive connection to one place at a time; after a failure, or when it is closed, to the next one."""
 
     def __init__(self, places: Sequence[tuple[str, int]], timeout_seconds: float, first: int) -> None:
         self._connections = [Connection(host, port, timeout_seconds) for host, port in places]
@@ -63,7 +63,7 @@ class _Wandering:
         return reply
 
     def close(self) -> None:
-        """Close it, and go on to the next place, unless it was closed before and not used since."""
+        """Close it and move on to the next place, unless it has not been used since the last close."""
         if self._used:
             self._connections[self._at].close()
             self._at = (self._at + 1) % len(self._connections)
@@ -83,7 +83,7 @@ def start(plan: Plan, *, readers: int, reader_threads: int, writers: int) -> lis
 
 
 def path_of(key: int) -> str:
-    """The address of a key, by its number, below `/images/` or `/api/images/`."""
+    """The path of a key, by its number, below `/images/` or `/api/images/`."""
     return f"check/{key}"
 
 
@@ -96,7 +96,7 @@ def _run(work: Callable[[Plan, int, int, int], None], plan: Plan, process: int, 
 
 
 def _write(plan: Plan, _process: int, number: int, writers: int) -> None:
-    """Write the keys that are this writer's, one step after another."""
+    """Write this writer's keys, one step after another."""
     chance = random.Random(f"{plan.seed} writer {number}")
     connection = _Wandering(plan.places, 30.0, number)
     mine = range(number, plan.ledger.keys, writers)
@@ -131,7 +131,7 @@ def _read(plan: Plan, process: int, number: int, _threads: int) -> None:
     connection = _Wandering(plan.places, plan.read_seconds, number)
     reads = bypassed = 0
     while not plan.stop.is_set():
-        # Some keys are hot, so that near caches take part.
+        # Some keys are hot, to involve the near caches.
         key = min(chance.randrange(plan.ledger.keys), chance.randrange(plan.ledger.keys))
         reply = _read_once(plan, connection, key)
         reads += 1
@@ -149,7 +149,7 @@ def _read(plan: Plan, process: int, number: int, _threads: int) -> None:
 
 
 def _read_once(plan: Plan, connection: _Wandering, key: int) -> Reply | None:
-    """Read a key until there is an answer, and check that it is no older than what was acknowledged before."""
+    """Read a key until it is answered, and check that the answer is no older than what was acknowledged before."""
     began = time.monotonic()
     while True:
         seen = plan.ledger.acknowledged(key)
@@ -171,7 +171,7 @@ def _read_once(plan: Plan, connection: _Wandering, key: int) -> Reply | None:
 
 
 def what_is_wrong(ledger: Ledger, key: int, seen: int, reply: Reply) -> str | None:
-    """How an answer of 200 or 404 is wrong: older than `seen`, what was acknowledged before it was asked for."""
+    """What is wrong with a 200 or 404: None, or it is older than `seen`, acknowledged before the read began."""
     if reply.status == 404:
         return None if ledger.may_be_absent(key, seen) else "not found"
     whose, got = read_body(reply.body)

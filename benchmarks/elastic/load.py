@@ -1,4 +1,4 @@
-"""Readers: at a steady rate, whatever the answers do, or as fast as they can."""
+"""Readers: at a steady rate, however slow the answers are, or as fast as they can."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ class Read:
     number: int
     """Of the image; 0 is the most popular."""
     due_at: float
-    """When it should have been sent: a request that had to wait for a free reader was late for its client, too."""
+    """When it should have been sent: waiting for a free reader counts as latency, too."""
     seconds: float
     """From then until its answer was read."""
     status: int
-    """0: there was no answer."""
+    """0: no answer."""
     cache: str
     """Its `X-Cache`."""
 
@@ -39,9 +39,9 @@ class Read:
 
 
 class Readers:
-    """Draws images by Zipf's law and reads them. Everything that was read is kept, in the order of sending.
+    """Draws images by Zipf's law and reads them. Keeps a record of every read, in the order of sending.
 
-    Not safe to share between threads; it has threads of its own while it works.
+    Not thread-safe, but it reads in threads of its own.
     """
 
     def __init__(self, port: int, catalog: Catalog, seed: int) -> None:
@@ -53,10 +53,10 @@ class Readers:
         self.reads: list[Read] = []
 
     def rest(self, count: int, *, threads: int = 6) -> None:
-        """Bring the caches to rest: each image once, in any order, and then `count` requests as Zipf's law has them.
+        """Bring the caches to a steady state: each image once, in random order, then `count` requests by Zipf's law.
 
-        Each is sent as soon as a reader is free, and for the headers only. Without the first part a pool that has
-        grown would take hundreds of thousands of requests to see what is rarely asked for.
+        Sent as fast as the readers can, for the headers only. Without the first part a pool that has grown would need
+        hundreds of thousands of requests to see the unpopular images.
         """
         everything = list(range(len(self._catalog.keys)))
         self._chance.shuffle(everything)
@@ -134,7 +134,7 @@ def _run(work: Callable[[], None], threads: int, stop: threading.Event) -> None:
 
 
 def percentile(reads: Sequence[Read], share: float) -> float:
-    """The share's percentile of their milliseconds; 0 without reads."""
+    """The percentile of the reads' latency in milliseconds; 0 without reads."""
     if not reads:
         return 0.0
     ordered = sorted(read.seconds for read in reads)

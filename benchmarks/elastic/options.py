@@ -18,16 +18,16 @@ class Options:
     before_seconds: float = 20.0
     after_seconds: float = 25.0
     rest_requests: int = 25_000
-    """So many requests, as fast as they go, bring the caches to rest before each resize."""
+    """How many requests, sent as fast as possible, bring the caches to a steady state before each resize."""
     seed: int = 1
     assignment: str = "alternating"
     warm_bytes_per_second: int | None = None
     """None: the system's default."""
     compare_without_warming: bool = True
     lose_nodes: bool = True
-    """Whether at the end a node is killed, and one hung."""
+    """Whether to kill a node and hang another at the end."""
     folder: Path | None = None
-    """Where the system's data go while it runs; the machine's temporary folder where there is none."""
+    """Where the running system keeps its data; None: the machine's temporary folder."""
 
 
 QUICK = Options(

@@ -28,7 +28,7 @@ MEGABYTE = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Resize:
-    """What happened, and when by `time.monotonic`. Places are indexes into the run's reads."""
+    """What happened, and when, by `time.monotonic`."""
 
     from_nodes: int
     to_nodes: int
@@ -51,7 +51,7 @@ class Resize:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Everything that was asked of one system, its resizes, and how it took the loss of a node after them."""
+    """All requests to one system, its resizes, and how it survived the loss of a node after them."""
 
     catalog: Catalog
     capacity_bytes: int
@@ -108,7 +108,7 @@ class _Measurement:
         self._options = options
         self._say = say
         self._readers = Readers(system.port("web"), catalog, options.seed)
-        # The journal's times are since the epoch, everything here is by the monotonic clock.
+        # The journal's times count from the epoch, everything here uses the monotonic clock.
         self._epoch_offset = time.monotonic() - time.time()
 
     def carry_out(self) -> Run:
@@ -118,7 +118,7 @@ class _Measurement:
             self._readers.rest(self._options.rest_requests)
             resizes.append(self._resize(before, after))
             self._say(_shown(resizes[-1]))
-        # What is fetched late because of the last resize shows here.
+        # Shows late fetches caused by the last resize.
         self._readers.rest(self._options.rest_requests)
         return Run(
             self._catalog,
@@ -141,7 +141,7 @@ class _Measurement:
             asked_at = time.monotonic()
             self._system.autoscaler().update_config({"mode": "manual", "num_nodes": after})
             wait_for(lambda: self._system.is_settled_on(after), f"{after} nodes", seconds=_SETTLE_SECONDS, every=0.1)
-            # While nodes that are not wanted any more still tell what they gave away, and what they tell is not old.
+            # Unwanted nodes still report what they handed over, and the figures are fresh by now.
             time.sleep(_FRESH_SECONDS)
             moved_bytes = self._handed_over_bytes() - moved_before
             steps = self._steps(self._system.pool()["map"]["epoch"])
@@ -168,7 +168,7 @@ class _Measurement:
         return {event["kind"]: event["at"] + self._epoch_offset for event in events}
 
     def _handed_over_bytes(self) -> int:
-        """What the nodes that live now gave to new owners so far."""
+        """How much the living nodes have handed over to new owners so far."""
         stats = [node["stats"] or {} for node in self._system.pool()["nodes"]]
         return sum(node.get("handed_over_bytes", 0) for node in stats)
 

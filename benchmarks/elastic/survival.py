@@ -1,4 +1,4 @@
-"""How long the images of a lost node are read past the pool, until the other nodes serve them."""
+"""How long reads of a lost node's images bypass the pool before other nodes serve them."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ _WATCHED_SECONDS = 8.0
 
 @dataclass(frozen=True, slots=True)
 class Survival:
-    """What the loss of one node did to the reads of its images."""
+    """What the loss of a node did to reads of its images."""
 
     how: str
-    """`killed`, or `stopped`: it hangs, and nobody writes who would notice."""
+    """`killed`, or `stopped`: it hangs, and no write is there to notice it."""
     seconds: float
-    """From then until its partitions were the others', in the map."""
+    """From the loss until other nodes owned its partitions in the map."""
     last_bypass_seconds: float
-    """From then until the last of their reads was sent that went past the pool, before the node came back."""
+    """From the loss until the last read that bypassed the pool was sent, before the node came back."""
     bypassed: int
     slowest_ms: float
     failed: int
     requests: int
 
     def broken(self) -> list[str]:
-        """Which promises it broke, in words."""
+        """The promises it broke, in words."""
         found = []
         if max(self.seconds, self.last_bypass_seconds) > ALLOWED_SECONDS:
             found.append(f"served by the others only after {max(self.seconds, self.last_bypass_seconds):.1f} s")
@@ -59,7 +59,7 @@ class Survival:
 
 
 def survive(system: System, catalog: Catalog, readers: Readers, rate: float, nodes: int) -> list[Survival]:
-    """Kill a node, and later hang one, while readers read; the pool is whole again when this returns."""
+    """Kill a node, then hang one, while readers read. Returns once the pool is complete again."""
     return [
         _survive("killed", lambda: system.node(VICTIM).kill(), system, catalog, readers, rate, nodes),
         _survive("stopped", lambda: system.node(VICTIM).suspend(), system, catalog, readers, rate, nodes),
@@ -76,7 +76,7 @@ def _survive(
         strike()
         wait_for(lambda: VICTIM not in system.owners(), "the others have its partitions", seconds=30, every=0.02)
         moved_at = time.monotonic()
-        # A node that was killed is back soon; what is read while it gets its partitions back is another matter.
+        # A killed node is back soon; reads while it gets its partitions back do not count.
         while VICTIM not in system.owners() and time.monotonic() < struck_at + _WATCHED_SECONDS:
             time.sleep(0.02)
         ended_at = time.monotonic()

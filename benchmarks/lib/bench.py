@@ -36,7 +36,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """Everything that runs, and what it is loaded with."""
+    """Everything that runs, and its load."""
 
     options: Options
     folder: Path
@@ -49,11 +49,11 @@ class Bench:
     memory: dict[str, Any] = field(default_factory=dict)
 
     def keys(self, scenario: Scenario) -> list[str]:
-        """The keys of the working set of the scenario's size, the hottest first."""
+        """The keys of the scenario's working set, hottest first."""
         return draws.keys_for(scenario.size, self.options.keys_of(scenario))
 
     def asked(self, scenario: Scenario, target: Target) -> list[str]:
-        """The paths that the target is asked for, in their order; the same for all targets that hold all keys."""
+        """The paths to request, in order; the same for all targets that hold all keys."""
         keys = self.keys(scenario)
         if target.name == targets.NODE and self.system is not None:
             keys = self.system.owned_by_first_node(keys)
@@ -78,7 +78,7 @@ class Bench:
 
 @contextlib.contextmanager
 def bench(options: Options, folder: Path, say: Say) -> Iterator[Bench]:
-    """Start what is measured and fill it with images; all of it is stopped at the end of the block."""
+    """Start the targets and fill them with images; stop everything at the end of the block."""
     with contextlib.ExitStack() as stack:
         needed = {scenario.size: scenario for scenario in options.scenarios}
         bodies = {size: jpegs(SIZES[size], _IMAGES_OF_A_SIZE) for size in needed}
@@ -131,7 +131,7 @@ def _peers(
 
 
 def _fill(made: Bench, system: MeasuredSystem, needed: Mapping[str, Scenario]) -> None:
-    """Upload the working sets and have the nodes hold them."""
+    """Upload the working sets and load them into the nodes."""
     web = system.web()
     began = time.monotonic()
     for size, scenario in needed.items():

@@ -8,7 +8,7 @@ from random import Random
 
 ZIPF_EXPONENT = 1.0
 DRAWS = 100_000
-"""How many requests are drawn before they repeat: several for each key of the largest working set."""
+"""How many requests are drawn before they repeat: several per key of the largest working set."""
 
 
 def keys_for(label: str, count: int) -> list[str]:
@@ -17,11 +17,11 @@ def keys_for(label: str, count: int) -> list[str]:
 
 
 def uniform(keys: Sequence[str], draws: int, random: Random) -> list[str]:
-    """Each key as likely as the other."""
+    """Every key equally likely."""
     return random.choices(keys, k=draws)
 
 
 def zipf(keys: Sequence[str], draws: int, random: Random, exponent: float = ZIPF_EXPONENT) -> list[str]:
-    """The key of rank r in proportion to r ** -exponent, as requests on the web fall (Breslau et al., 1999)."""
+    """The key of rank r in proportion to r ** -exponent, like requests on the web (Breslau et al., 1999)."""
     weights = accumulate(rank**-exponent for rank in range(1, len(keys) + 1))
     return random.choices(keys, cum_weights=list(weights), k=draws)

@@ -12,10 +12,10 @@ from benchmarks.lib.wrk import Load
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What the machine did during a measurement, in seconds of processor time."""
+    """What the machine spent on a measurement, in seconds of processor time."""
 
     server_seconds: float
-    """By the processes of what was measured."""
+    """By the target's processes."""
     client_seconds: float
     """By the load generator."""
     others_share: float
@@ -31,7 +31,7 @@ class Measurement:
 
     @property
     def server_microseconds(self) -> float:
-        """Processor time that the target spent on one answer; it is disturbed less by others than the rate is."""
+        """Processor time per answer; other load disturbs it less than the rate."""
         return self.cost.server_seconds / self.load.requests * 1e6 if self.load.requests else 0.0
 
 
@@ -40,7 +40,7 @@ Rounds = Mapping[str, Sequence[Measurement]]
 
 
 def median_rate(measured: Sequence[Measurement]) -> float:
-    """The median of the answers a second."""
+    """The median of the answers per second."""
     return median(one.load.requests_per_second for one in measured)
 
 

@@ -1,4 +1,4 @@
-"""What was promised of these figures, and whether they keep it."""
+"""The promised figures, and whether they were reached."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from benchmarks.lib.figures import median_p99_ms, median_rate, ratio
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """A figure of one scenario, with the least that it must be and what we aim at."""
+    """A figure of one scenario, with the minimum it must reach and the goal."""
 
     scenario: str
     what: str
@@ -66,7 +66,7 @@ def _rate(name: str) -> Callable[[Result], float | None]:
 
 
 def goals(nodes: Sequence[int] = (1, 8)) -> list[Goal]:
-    """All of them; `nodes` are the sizes of pools that were compared."""
+    """All goals; `nodes` are the pool sizes that were compared."""
     web, node, nginx, memcached = targets.WEB, targets.NODE, targets.NGINX, targets.MEMCACHED
     wanted = []
     for size, least in (("10KB", 1.0), ("100KB", 1.2), ("1MB", 1.3)):
@@ -93,7 +93,7 @@ def goals(nodes: Sequence[int] = (1, 8)) -> list[Goal]:
 
 
 def verdicts(results: Sequence[Result], wanted: Sequence[Goal]) -> list[Verdict]:
-    """What became of the goals whose scenario was measured."""
+    """The verdicts on the goals whose scenario was measured."""
     by_name = {result.scenario.name: result for result in results}
     found = []
     for goal in wanted:

@@ -29,7 +29,7 @@ def reads(bench: Bench, scenarios: Sequence[Scenario]) -> Iterator[Result]:
 
 
 def not_modified(bench: Bench, scenarios: Sequence[Scenario]) -> Iterator[Result]:
-    """Requests whose client has the image already. What gives no ETag is left out."""
+    """Requests from clients that already have the image. Targets without ETags are left out."""
     for scenario in scenarios:
         cells = {}
         for name, target in bench.targets.items():
@@ -43,7 +43,7 @@ def not_modified(bench: Bench, scenarios: Sequence[Scenario]) -> Iterator[Result
 
 
 def uploads(bench: Bench, scenarios: Sequence[Scenario]) -> Iterator[Result]:
-    """New images through web, and the same files written and flushed by as many threads."""
+    """New images through web, compared with writing and flushing the same files with as many threads."""
     web, system = bench.targets.get(targets.WEB), bench.system
     numbers = itertools.count()
     for scenario in scenarios if web and system else ():
@@ -58,7 +58,7 @@ def uploads(bench: Bench, scenarios: Sequence[Scenario]) -> Iterator[Result]:
 
 
 def pool_sizes(bench: Bench, scenarios: Sequence[Scenario]) -> Iterator[Result]:
-    """The same reads through web with pools of different sizes, which take turns: one system, resized."""
+    """The same reads through web with different pool sizes in turn, on one system."""
     web, system, options = bench.targets.get(targets.WEB), bench.system, bench.options
     if web is None or system is None or not scenarios:
         return
@@ -78,7 +78,7 @@ def pool_sizes(bench: Bench, scenarios: Sequence[Scenario]) -> Iterator[Result]:
 
 
 def misses(bench: Bench, scenarios: Sequence[Scenario]) -> Iterator[Result]:
-    """Reads of what no cache holds; nginx reads the same files from the page cache, as a floor."""
+    """Reads of uncached images; the baseline is nginx, which reads the same files from the page cache."""
     if bench.system is None or not scenarios:
         return
     chosen = {
@@ -96,7 +96,7 @@ GROUPS: Mapping[str, Group] = {
 
 
 def pool_name(nodes: int) -> str:
-    """How a pool of that size is called among the targets of the group `nodes`."""
+    """The name of that pool size among the targets of the group `nodes`."""
     return f"{nodes} node" if nodes == 1 else f"{nodes} nodes"
 
 
@@ -129,7 +129,7 @@ def _writer(bench: Bench, scenario: Scenario, numbers: Iterator[int]) -> Callabl
 
 
 def _checked(target: Target, path: str, script: Path, connections: int, right: Callable[[float], bool]) -> Cell:
-    """A cell that fails where the answers have not the size that they should have."""
+    """A cell that fails if the answers have the wrong size."""
 
     def load(seconds: int) -> Load:
         done = run(target.url + path, script, connections=connections, seconds=seconds)

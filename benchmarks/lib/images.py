@@ -18,7 +18,7 @@ def jpegs(size_bytes: int, count: int) -> list[bytes]:
 
 
 def _jpeg(name: str, size_bytes: int, turn: int) -> bytes:
-    """The photograph scaled until its JPEG has the size. `turn` tells apart several of one photograph."""
+    """The photograph, scaled until its JPEG has the size. `turn` rotates it, to make several from one photograph."""
     with Image.open(data_folder() / name) as opened:
         source = opened.convert("RGB").rotate(90 * turn, expand=True)
     scale, best = 1.0, b""
@@ -31,6 +31,6 @@ def _jpeg(name: str, size_bytes: int, turn: int) -> bytes:
             best = encoded
         if abs(len(encoded) - size_bytes) <= _TOLERANCE * size_bytes:
             break
-        # The bytes of a JPEG grow with its area, less so for what is scaled up: approached in steps.
+        # A JPEG's size grows with its area, but less when scaled up, so approach it in steps.
         scale *= sqrt(size_bytes / len(encoded))
     return best

@@ -111,7 +111,7 @@ class MeasuredSystem:
         wait_for(lambda: self._total("capacity_bytes") == wanted, f"the nodes' caches have {megabytes} MB each")
 
     def scale(self, nodes: int) -> None:
-        """Give the pool so many nodes, and wait for it."""
+        """Resize the pool and wait for it."""
         if nodes != self.nodes:
             self._system.scale(nodes, seconds=_SCALE_SECONDS)
             self.nodes = nodes

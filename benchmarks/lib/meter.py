@@ -18,7 +18,7 @@ class Cell(NamedTuple):
     """How one target is loaded in one scenario."""
 
     load: Callable[[int], Load]
-    """Load it for so many seconds."""
+    """Load it for that many seconds."""
     processes: Callable[[], list[psutil.Process]]
     prepare: Callable[[], object] = lambda: None
     """What has to be so before its measurement; not measured."""

@@ -1,6 +1,6 @@
-"""The naive choice: a Flask view that answers images from a dictionary. Run it as `python -m benchmarks.lib.naive`.
+"""The naive solution: a Flask view that serves images from a dictionary. Run it as `python -m benchmarks.lib.naive`.
 
-It is served by the same server as this system's apps, so that the difference is Flask's dispatch and nothing else.
+It uses the same server as this system's apps, so the only difference is Flask's dispatch.
 """
 
 from __future__ import annotations

@@ -83,7 +83,7 @@ def nginx_static(folder: Path, root: Path) -> Iterator[Target]:
 
 @contextlib.contextmanager
 def nginx_memcached(folder: Path, megabytes: int) -> Iterator[tuple[Target, int]]:
-    """Serve by nginx from memcached, which holds so many megabytes; with memcached's port, to be filled by."""
+    """Nginx in front of a memcached of that many megabytes; also gives memcached's port, to fill it."""
     with contextlib.ExitStack() as stack:
         memcached_port, memcached = stack.enter_context(_memcached(folder, megabytes))
         http = _MEMCACHED_HTTP.format(memcached_port=memcached_port)

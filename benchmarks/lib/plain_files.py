@@ -15,7 +15,7 @@ from benchmarks.lib.wrk import Load
 
 
 def write_files(folder: Path, bodies: Sequence[bytes], *, threads: int, seconds: float) -> Load:
-    """Write files in turn by so many threads, each flushed to the disk (fsync) before the next; they are removed."""
+    """Write files with `threads` threads, each flushed to disk (fsync) before the next, and remove them."""
     folder.mkdir(parents=True)
     numbers = itertools.count()
     started = time.monotonic()
@@ -42,7 +42,7 @@ def write_files(folder: Path, bodies: Sequence[bytes], *, threads: int, seconds:
 
 
 def load_of(taken_seconds: Sequence[float], elapsed_seconds: float) -> Load:
-    """The measurement in how long each of the writes took. Raises ValueError where there is none."""
+    """The measurement from the duration of each write. Raises ValueError if there is none."""
     if not taken_seconds:
         raise ValueError("nothing was written")
     ordered = sorted(taken_seconds)

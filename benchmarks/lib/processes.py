@@ -87,12 +87,12 @@ def with_children(process: psutil.Process) -> list[psutil.Process]:
 
 
 def pss_bytes(processes: Iterable[psutil.Process]) -> int:
-    """Proportional set size of the processes together: what they weigh, shared pages counted once. Linux only."""
+    """The total proportional set size: the memory they use, shared pages counted once. Linux only."""
     return sum(process.memory_full_info().pss for process in processes)
 
 
 def processor_seconds(processes: Iterable[psutil.Process]) -> float:
-    """Processor time that the processes have spent so far; one that is gone counts nothing."""
+    """Processor time that the processes have spent so far; those that are gone count as 0."""
     total = 0.0
     for process in processes:
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -102,7 +102,7 @@ def processor_seconds(processes: Iterable[psutil.Process]) -> float:
 
 
 def machine_busy_seconds() -> float:
-    """Processor time that the whole machine has spent so far, whatever on."""
+    """Processor time that the whole machine has spent so far, on anything."""
     times = psutil.cpu_times()
     return float(times.user + times.nice + times.system + getattr(times, "irq", 0) + getattr(times, "softirq", 0))
 

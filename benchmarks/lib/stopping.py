@@ -1,4 +1,4 @@
-"""How a measurement ends early: in order, with everything stopped that it started."""
+"""How a measurement ends early: everything that it started is stopped."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 
 _STOPPED = 130
-"""The exit code of what was interrupted, as shells have it."""
+"""The exit code of an interrupted command, as in shells."""
 
 
 def in_order(measure: Callable[[], int]) -> int:
-    """`measure()` and its exit code. Ctrl-C and SIGTERM end it early: what it started is stopped. Main thread only."""
+    """Run `measure` and return its exit code. Ctrl-C and SIGTERM stop it and all it started. Main thread only."""
     try:
         with _signals():
             return measure()
@@ -24,7 +24,7 @@ def in_order(measure: Callable[[], int]) -> int:
 
 @contextlib.contextmanager
 def _signals() -> Iterator[None]:
-    """SIGTERM ends the run as Ctrl-C does. Whoever asks again does not disturb the stopping."""
+    """SIGTERM ends the run as Ctrl-C does. Further signals do not interrupt the cleanup."""
     numbers = (signal.SIGTERM, signal.SIGINT)
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:

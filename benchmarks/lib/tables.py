@@ -69,7 +69,7 @@ def shown_rate(rate: float) -> str:
 
 
 def shown_ratio(value: float | None) -> str:
-    """Two digits behind the point, or a dash."""
+    """Two decimals, or a dash."""
     return "-" if value is None else f"{value:.2f}"
 
 

@@ -43,7 +43,7 @@ class Target:
         return f"http://127.0.0.1:{self.port}"
 
     def etag(self, path: str) -> str | None:
-        """The ETag it gives for a path; None where it gives none. Raises OSError where it does not answer 200."""
+        """The ETag of a path, or None. Raises OSError if the answer is not 200."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
         try:
             connection.request("GET", path, headers=dict(self.headers))

@@ -42,7 +42,7 @@ class Load:
 
 
 def parse(output: str) -> Load:
-    """The measurement in what wrk printed. Raises LoadFailed where there is none."""
+    """The measurement from wrk's output. Raises LoadFailed if there is none."""
     lines = [line for line in output.splitlines() if line.startswith(MARK)]
     if not lines:
         raise LoadFailed(f"wrk printed no result:\n{output}")
@@ -58,7 +58,7 @@ def parse(output: str) -> Load:
 
 
 def run(url: str, script: Path, *, connections: int, seconds: int) -> Load:
-    """Load `url` for so many whole seconds, by one thread of wrk: the other cores are for what is measured.
+    """Load `url` for that many whole seconds with one thread of wrk: the other cores are for the target.
 
     Raises:
         LoadFailed: wrk is missing, failed or did not end.

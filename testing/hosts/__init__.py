@@ -1,1 +1,1 @@
-"""Several hosts on one machine: a system whose every host is a network namespace with its own address."""
+"""Several hosts on one machine: each host is a network namespace with its own address."""

@@ -20,7 +20,7 @@ from tests.conftest import MISSING_RIGHTS
 _PREFIX = "ei-"
 _CLONE_NEWNET = 0x40000000
 _NOBODY = "02:00:00:00:00:01"
-"""An Ethernet address that no host has: what is sent to it is lost without a word."""
+"""An Ethernet address that no host has: packets to it are silently lost."""
 
 
 @dataclass(slots=True)
@@ -41,7 +41,7 @@ class Network:
 
     @contextlib.contextmanager
     def inside(self, host: str) -> Iterator[None]:
-        """This thread is on `host` while the block runs, and with it every process and thread that it starts."""
+        """Run this thread on `host` during the block, with all processes and threads that it starts."""
         back = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         try:
             _enter(f"/run/netns/{self.namespace(host)}")
@@ -53,12 +53,12 @@ class Network:
             os.close(back)
 
     def unplug(self, host: str) -> None:
-        """Pull the host's cable: nothing goes in or out, and nobody is told."""
+        """Pull the host's cable: nothing goes in or out, and no connection is closed."""
         _ip("-n", self.namespace("switch"), "link", "set", "dev", host, "down")
         self._unplugged.add(host)
 
     def lose(self, source: str, target: str) -> None:
-        """Packets from `source` to `target` are lost from now on; those of the other direction arrive."""
+        """Lose packets from `source` to `target` from now on; the other direction still works."""
         where = ("-n", self.namespace(source))
         _ip(*where, "neigh", "replace", self.address(target), "lladdr", _NOBODY, "dev", "eth0", "nud", "permanent")
         self._losing.add((source, target))
@@ -69,7 +69,7 @@ class Network:
         self.lose(other, one)
 
     def mend(self) -> None:
-        """Undo all that was done by `unplug`, `lose` and `cut`."""
+        """Undo `unplug`, `lose` and `cut`."""
         for host in self._unplugged:
             _ip("-n", self.namespace("switch"), "link", "set", "dev", host, "up")
         for source, target in self._losing:
@@ -104,7 +104,7 @@ def network(hosts: Sequence[str]) -> Iterator[Network]:
 
 
 def why_not() -> str | None:
-    """Why there can be no such network here; None where there can."""
+    """Why this machine cannot have such a network; None if it can."""
     if not hasattr(os, "geteuid") or os.geteuid() != 0:
         return f"{MISSING_RIGHTS}network namespaces need root"
     if shutil.which("ip") is None:

@@ -47,13 +47,13 @@ class SeveralHosts:
     network: Network
     folder: Path
     settings: dict[str, object]
-    """What all hosts have in common."""
+    """The settings that all hosts share."""
     lifeline: Lifeline
     mark: str = field(default_factory=lambda: uuid.uuid4().hex)
     running: dict[tuple[str, str], subprocess.Popen[bytes]] = field(default_factory=dict)
 
     def serve(self, app: str, host: str) -> None:
-        """Start an app on a host, as its unit of systemd would."""
+        """Start an app on a host, as its systemd unit would."""
         command = [str(COMMAND), "serve", app]
         if app == "autoscaler":
             command = [sys.executable, "-m", "testing.hosts.autoscaler"]
@@ -92,13 +92,13 @@ class SeveralHosts:
         return (self.folder / "storage1" / "cli-token").read_text().strip()
 
     def pool(self) -> dict[str, Any]:
-        """What the autoscaler says of the pool."""
+        """The autoscaler's view of the pool."""
         with self.network.inside("people"), contextlib.closing(InternalClient(TOKEN)) as http:
             client = AutoscalerClient(http, self._url("autoscaler", "autoscaler"), timeout_seconds=2.0)
             return cast("dict[str, Any]", client.pool())
 
     def resize(self, nodes: int) -> bool:
-        """Wish for another size of the pool. True."""
+        """Set the wanted size of the pool. Returns True."""
         with self.network.inside("people"), contextlib.closing(InternalClient(TOKEN)) as http:
             client = AutoscalerClient(http, self._url("autoscaler", "autoscaler"), timeout_seconds=2.0)
             client.update_config({"mode": "manual", "num_nodes": nodes})
@@ -121,11 +121,11 @@ class SeveralHosts:
             wait_for(lambda: http.request("GET", url).status == 200, f"{app} on {host} is ready", seconds=START_SECONDS)
 
     def log(self, host: str) -> str:
-        """What the processes of a host said; those of the nodes are in the autoscaler's."""
+        """The log of a host's processes; the nodes' logs are in the autoscaler's."""
         return (self.folder / f"{host}.log").read_text(errors="replace")
 
     def end(self) -> None:
-        """Stop everything. Fails where a process had to be killed."""
+        """Stop everything. Fails if a process had to be killed."""
         for process in self.running.values():
             process.send_signal(signal.SIGTERM)
         self.lifeline.cut()
@@ -149,7 +149,7 @@ class SeveralHosts:
 
     def _environment(self, host: str) -> dict[str, str]:
         address = self.network.address(host)
-        # Each host asks another storage first.
+        # Each host starts with another storage.
         storages = STORAGES if host not in ("web2", "storage2") else STORAGES[::-1]
         nodes = [f"{self.network.namespace(node)}={self.network.address(node)}" for node in NODES]
         mine = {
@@ -167,7 +167,7 @@ class SeveralHosts:
 
 @contextlib.contextmanager
 def several_hosts(folder: Path, database: Database, **settings: object) -> Iterator[tuple[SeveralHosts, str]]:
-    """A system that is ready, with three nodes, and an administrator's token. Its data and logs are in `folder`."""
+    """A ready system with three nodes, and an administrator's token. Data and logs are in `folder`."""
     with ExitStack() as stack:
         net = stack.enter_context(network(HOSTS))
         with net.inside("data"):
@@ -198,7 +198,7 @@ def several_hosts(folder: Path, database: Database, **settings: object) -> Itera
 
 @contextlib.contextmanager
 def _variables(values: dict[str, str]) -> Iterator[None]:
-    """These in this process's environment while the block runs."""
+    """Set these in this process's environment during the block."""
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
     try:
