@@ -206,6 +206,8 @@ def test_the_functions_are_called_in_the_order_of_the_page(tmp_path: Path, calls
     first, second = photographs(2)
     with system_in_this_process(tmp_path) as system:
         wait_for(lambda: system.settled_on(1), "a pool of one node")
+        assert system.put("k0", second.body) == 201
+        wait_for(lambda: system.get("k0") == "HIT-NEAR", "web and node know the pool, and each other")
 
         calls.clear()
         assert system.put("k1", first.body) == 201
