@@ -7,7 +7,7 @@ import importlib
 import re
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -140,19 +140,16 @@ class System:
         self.nodes = nodes
         self.autoscaler = autoscaler
         self.stop_autoscaler = stop_autoscaler
-        self._writes, self._reads = InternalClient(None), InternalClient(None)
 
     def put(self, key: str, body: bytes) -> int:
-        url = f"{self.web}/api/images/{key}"
-        return self._writes.request("PUT", url, body=body, timeout_seconds=60).status
+        """Upload an image, on a connection of its own. Gives the status."""
+        with closing(InternalClient(None)) as http:
+            return http.request("PUT", f"{self.web}/api/images/{key}", body=body, timeout_seconds=60).status
 
     def get(self, key: str) -> str:
-        """Reads an image. Gives its X-Cache."""
-        return str(self._reads.request("GET", f"{self.web}/images/{key}", timeout_seconds=60).headers["X-Cache"])
-
-    def close(self) -> None:
-        self._writes.close()
-        self._reads.close()
+        """Read an image, on a connection of its own. Gives its X-Cache."""
+        with closing(InternalClient(None)) as http:
+            return str(http.request("GET", f"{self.web}/images/{key}", timeout_seconds=60).headers["X-Cache"])
 
     def settled_on(self, nodes: int) -> bool:
         pool = self.autoscaler.pool()
@@ -197,9 +194,7 @@ def system_in_this_process(data: Path) -> Iterator[System]:
         bound = stack.enter_context(serving(web.wsgi, reads=web.reads))
         web.start(bound)
         stack.callback(web.stop)
-        system = System(f"http://{bound.address}", nodes, AutoscalerClient(http, autoscaler_url), stop_autoscaler)
-        stack.callback(system.close)
-        yield system
+        yield System(f"http://{bound.address}", nodes, AutoscalerClient(http, autoscaler_url), stop_autoscaler)
 
 
 def test_the_functions_are_called_in_the_order_of_the_page(tmp_path: Path, calls: list[str]) -> None:
