@@ -231,7 +231,7 @@ def test_a_failed_installation_says_so_and_is_repeated(checkout: Checkout) -> No
     checkout.set("pip-fails")
     failed = checkout.run()
     assert failed.returncode == 1
-    assert "Start this again" in failed.stderr
+    assert "Run this again to retry" in failed.stderr
     assert failed.stdout == ""
     checkout.set("pip-fails", on=False)
     assert checkout.run().returncode == 0
