@@ -177,3 +177,12 @@ def test_every_decision_is_in_the_index() -> None:
     pages = {page.name for page in folder.glob("*.md")} - {"README.md"}
     assert pages
     assert set(re.findall(r"\]\(([a-z-]+\.md)\)", index)) == pages
+
+
+def test_the_recipes_for_contributors_name_only_what_exists() -> None:
+    page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    named = re.findall(r"`([a-z0-9_]+/[a-z0-9_./]*)`", page)
+    assert len(named) > 15
+    assert [
+        path for path in named if not any((top / path).exists() for top in (ROOT, ROOT / "src/elastic_images"))
+    ] == []
