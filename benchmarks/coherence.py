@@ -44,16 +44,9 @@ def main() -> int:
 
 
 def _on_one(given: argparse.Namespace) -> dict[str, Any]:
-    options = Options(
-        seconds=given.seconds,
-        seed=given.seed,
-        web_processes=given.web_processes,
-        storage_processes=given.storage_processes,
-        resize_pause_seconds=given.resize_pause,
-        fault_pause_seconds=given.fault_pause,
-        folder=given.folder,
-    )
-    return check(options, _say)
+    pauses = {"resize_pause_seconds": given.resize_pause, "fault_pause_seconds": given.fault_pause}
+    names = ("seconds", "seed", "web_processes", "storage_processes", "folder")
+    return check(Options(**{name: getattr(given, name) for name in names}, **pauses), _say)
 
 
 def _on_several_hosts(given: argparse.Namespace) -> dict[str, Any]:

@@ -12,7 +12,6 @@ import json
 import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -58,7 +57,7 @@ def imports(times: int) -> dict[str, Any]:
         runs = [loaded(app) for _ in range(times)]
         seconds = median(run.seconds for run in runs)
         print(f"| {app} | {seconds:.2f} | {runs[0].modules} | {runs[0].megabytes:.0f} |", flush=True)
-        found[app] = {**asdict(runs[0]), "seconds": seconds, "packages": sorted(runs[0].packages)}
+        found[app] = {**runs[0]._asdict(), "seconds": seconds, "packages": sorted(runs[0].packages)}
     return found
 
 

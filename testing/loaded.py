@@ -9,16 +9,15 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from testing.settings import make_settings
 
 APPS = ("memcache", "web", "storage", "autoscaler", "manager")
 
 
-@dataclass(frozen=True)
-class Loaded:
+class Loaded(NamedTuple):
     """What a process has loaded. `packages` are the first parts of its modules' names."""
 
     seconds: float

@@ -9,8 +9,8 @@ from typing import Any
 
 from benchmarks.elastic.ideal_pool import IdealPool
 from benchmarks.elastic.load import Read, percentile
-from benchmarks.elastic.run import MEGABYTE, Resize, Run
-from benchmarks.elastic.survival import Survival
+from benchmarks.elastic.records import Resize, Run, Survival
+from benchmarks.elastic.run import MEGABYTE
 from elastic_images.core.assignment import assign
 
 WINDOW = 1000

@@ -6,7 +6,6 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,51 +13,16 @@ from testing.system import System, running
 from testing.waiting import wait_for
 
 from benchmarks.elastic.images import Catalog, make_catalog
-from benchmarks.elastic.load import Read, Readers
+from benchmarks.elastic.load import Readers
 from benchmarks.elastic.options import Options
-from benchmarks.elastic.survival import Survival, survive
-from elastic_images.core.assignment import Assignment, moves
+from benchmarks.elastic.records import Resize, Run, Survival
+from benchmarks.elastic.survival import survive
 
 Say = Callable[[str], None]
 _SEED_THREADS = 8
 _SETTLE_SECONDS = 300.0
 _FRESH_SECONDS = 1.2
 MEGABYTE = 1_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Resize:
-    """What happened, and when, by `time.monotonic`."""
-
-    from_nodes: int
-    to_nodes: int
-    began_at: float
-    """The measurement before the resize began."""
-    asked_at: float
-    opened_at: float
-    closed_at: float
-    settled_at: float
-    ended_at: float
-    before: Assignment
-    after: Assignment
-    moved_bytes: int
-
-    @property
-    def moved_partitions(self) -> int:
-        """How many partitions changed their owner."""
-        return moves(self.before, self.after)
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """All requests to one system, its resizes, and how it survived the loss of a node after them."""
-
-    catalog: Catalog
-    capacity_bytes: int
-    first: Assignment
-    reads: list[Read]
-    resizes: list[Resize]
-    survivals: list[Survival]
 
 
 def measure(options: Options, say: Say) -> dict[str, Run]:

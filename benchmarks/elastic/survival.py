@@ -5,57 +5,17 @@ from __future__ import annotations
 import time
 from bisect import bisect_left
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
 
 from testing.system import System
 from testing.waiting import wait_for
 
 from benchmarks.elastic.images import Catalog
 from benchmarks.elastic.load import Read, Readers
+from benchmarks.elastic.records import Survival
 
 VICTIM = 1
-ALLOWED_SECONDS = 3.0
 _BEFORE_SECONDS = 3.0
 _WATCHED_SECONDS = 8.0
-
-
-@dataclass(frozen=True, slots=True)
-class Survival:
-    """What the loss of a node did to reads of its images."""
-
-    how: str
-    """`killed`, or `stopped`: it hangs, and no write is there to notice it."""
-    seconds: float
-    """From the loss until other nodes owned its partitions in the map."""
-    last_bypass_seconds: float
-    """From the loss until the last read that bypassed the pool was sent, before the node came back."""
-    bypassed: int
-    slowest_ms: float
-    failed: int
-    requests: int
-
-    def broken(self) -> list[str]:
-        """The promises it broke, in words."""
-        found = []
-        if max(self.seconds, self.last_bypass_seconds) > ALLOWED_SECONDS:
-            found.append(f"served by the others only after {max(self.seconds, self.last_bypass_seconds):.1f} s")
-        if self.failed:
-            found.append(f"{self.failed} failed requests")
-        return found
-
-    def to_json(self) -> dict[str, Any]:
-        """As plain JSON values."""
-        return {
-            "how": self.how,
-            "seconds": round(self.seconds, 2),
-            "last_bypass_seconds": round(self.last_bypass_seconds, 2),
-            "bypassed": self.bypassed,
-            "slowest_ms": round(self.slowest_ms, 1),
-            "failed": self.failed,
-            "requests": self.requests,
-            "broken": self.broken(),
-        }
 
 
 def survive(system: System, catalog: Catalog, readers: Readers, rate: float, nodes: int) -> list[Survival]:

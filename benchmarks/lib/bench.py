@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 
 from benchmarks.lib import draws, memcached, peers, targets
 from benchmarks.lib.figures import Rounds
@@ -26,8 +26,7 @@ _SEED = 20_240_601
 Say = Callable[[str], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(NamedTuple):
     """A scenario with what was measured."""
 
     scenario: Scenario

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
 from benchmarks.lib.wrk import Load
 
 
-@dataclass(frozen=True, slots=True)
-class Cost:
+class Cost(NamedTuple):
     """What the machine spent on a measurement, in seconds of processor time."""
 
     server_seconds: float
@@ -22,8 +20,7 @@ class Cost:
     """By everything else, as a share of all cores: above 0.1 the measurement was disturbed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Measurement:
+class Measurement(NamedTuple):
     """One target in one round."""
 
     load: Load

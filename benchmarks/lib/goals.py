@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from benchmarks.lib import targets
 from benchmarks.lib.bench import Result
 from benchmarks.lib.figures import median_p99_ms, median_rate, ratio
 
 
-@dataclass(frozen=True, slots=True)
-class Goal:
+class Goal(NamedTuple):
     """A figure of one scenario, with the minimum it must reach and the goal."""
 
     scenario: str
@@ -22,8 +20,7 @@ class Goal:
     goal: float
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """A goal with its figure."""
 
     goal: Goal

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 from testing.waiting import wait_for
@@ -29,6 +30,18 @@ TWO_NODES = first_map(alternating(2))
 
 def plane(storage: Storage, client: LeanClient, view: PoolView) -> ImagePlane:
     return ImagePlane(PoolRouter(lambda: view, lambda: view, client), storage, Counters(), None, public=True)
+
+
+@contextmanager
+def two_nodes(storage: Storage, folder: Path) -> Iterator[tuple[tuple[Node, Node], ImagePlane]]:
+    """Two nodes that share all partitions, and a web's data plane that reads from them."""
+    client = LeanClient(TOKEN)
+    with served_node(storage, folder, slot=0) as one, served_node(storage, folder, slot=1) as other:
+        members = (one.member, other.member)
+        for node in (one, other):
+            node.obey(PoolMap(TWO_NODES.epoch + 1, TWO_NODES.partitions), *members)
+        yield (one, other), plane(storage, client, PoolView(TWO_NODES, members))
+    client.close()
 
 
 def read(web: ImagePlane, key: str) -> Answer:
@@ -55,12 +68,8 @@ def storm(storage: Storage, webs: list[ImagePlane], crowd: Callable[[], bool]) -
 
 def test_a_cleared_cache_under_load_never_has_more_reads_under_way_than_its_places(tmp_path: Path) -> None:
     storage = Storage(*KEYS)
-    client = LeanClient(TOKEN)
-    with served_node(storage, tmp_path, slot=0) as one, served_node(storage, tmp_path, slot=1) as other:
-        nodes = (one, other)
-        take(nodes, TWO_NODES)
-        view = PoolView(TWO_NODES, tuple(node.member for node in nodes))
-        webs = [plane(storage, client, view)]
+    with two_nodes(storage, tmp_path) as (nodes, web):
+        webs = [web]
         with ThreadPoolExecutor(READERS) as readers:
             assert {answer.status for answer in readers.map(lambda key: read(webs[0], key), KEYS)} == {"200 OK"}
         storage.most_inside = 0
@@ -68,7 +77,6 @@ def test_a_cleared_cache_under_load_never_has_more_reads_under_way_than_its_plac
             assert node.cache.clear(node.cache.incarnation) > 0
         assert storm(storage, webs, lambda: storage.inside >= 2 * FILL_PLACES) == {"200 OK"}
         assert 2 * FILL_PLACES <= storage.most_inside <= 2 * FILL_PLACES + BYPASS_PLACES
-    client.close()
 
 
 def test_a_lost_pool_under_load_never_has_more_reads_under_way_than_its_places() -> None:
@@ -82,11 +90,7 @@ def test_a_lost_pool_under_load_never_has_more_reads_under_way_than_its_places()
 
 def test_hits_go_on_while_every_place_is_taken(tmp_path: Path) -> None:
     storage = Storage(*KEYS)
-    client = LeanClient(TOKEN)
-    with served_node(storage, tmp_path, slot=0) as one, served_node(storage, tmp_path, slot=1) as other:
-        nodes = (one, other)
-        take(nodes, TWO_NODES)
-        web = plane(storage, client, PoolView(TWO_NODES, tuple(node.member for node in nodes)))
+    with two_nodes(storage, tmp_path) as (_nodes, web):
         assert read(web, KEYS[0]).status == "200 OK"
         storage.gate.clear()
         held = [threading.Thread(target=read, args=(web, key)) for key in KEYS[1:80]]
@@ -100,9 +104,3 @@ def test_hits_go_on_while_every_place_is_taken(tmp_path: Path) -> None:
         assert hit == "HIT"
         for thread in held:
             thread.join()
-    client.close()
-
-
-def take(nodes: tuple[Node, ...], pool_map: PoolMap) -> None:
-    for node in nodes:
-        node.obey(PoolMap(pool_map.epoch + 1, pool_map.partitions), *(one.member for one in nodes))

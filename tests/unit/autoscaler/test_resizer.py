@@ -8,15 +8,7 @@ import pytest
 from tests.unit.autoscaler.world import World
 
 from elastic_images.core.assignment import alternating, minimal, moves
-from elastic_images.core.pool_map import (
-    PoolMap,
-    abort_resize,
-    close_resize,
-    fail_over,
-    first_map,
-    open_resize,
-    settle,
-)
+from elastic_images.core.pool_map import PoolMap, abort_resize, close_resize, fail_over, first_map, open_resize, settle
 from elastic_images.pool.view import PoolView
 
 

@@ -13,8 +13,8 @@ import pytest
 from benchmarks.elastic.ideal_pool import IdealPool
 from benchmarks.elastic.images import Catalog, cumulative_zipf, make_catalog
 from benchmarks.elastic.load import Read, Readers, percentile
+from benchmarks.elastic.records import Resize, Run
 from benchmarks.elastic.report import WINDOW, figures_of
-from benchmarks.elastic.run import Resize, Run
 from PIL import Image
 
 from elastic_images.core.assignment import alternating
