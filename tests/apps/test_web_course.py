@@ -201,7 +201,7 @@ def test_rates_that_there_are_not(web: Web, query: str) -> None:
     assert code(course(web, f"getRate?{query}")) == 400
 
 
-# ---- Trouble on our side keeps its status ----
+# ---- CloudWatchError on our side keeps its status ----
 
 
 def test_trouble_on_our_side_keeps_its_status(web: Web) -> None:

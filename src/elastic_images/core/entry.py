@@ -7,7 +7,7 @@ from email.utils import formatdate
 from elastic_images.core.partitions import partition_of
 
 OVERHEAD_BYTES = 1024
-"""What an entry counts beside its key and its bytes: objects, headers and table slots, rounded up."""
+"""What an entry counts in addition to its key and its bytes: objects, headers and table slots, rounded up."""
 
 SETTLING_SECONDS = 2.0
 """Last-Modified is left out this long after a change: it cannot tell apart two writes within a second."""

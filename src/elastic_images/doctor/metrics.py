@@ -11,7 +11,7 @@ from typing import Any
 from elastic_images.core.errors import ElasticImagesError
 from elastic_images.doctor.aws_advice import aws_advice
 from elastic_images.doctor.finding import BAD, NOTE, OK, Finding, compare_clocks
-from elastic_images.metrics.cloudwatch.errors import Trouble, as_ours
+from elastic_images.metrics.cloudwatch.errors import CloudWatchError, as_ours
 from elastic_images.metrics.cloudwatch.figures import DOCTOR, HITS, MINUTE_SECONDS, WEB, datum
 from elastic_images.metrics.cloudwatch.location import Location, is_cloudwatch, location_of
 from elastic_images.metrics.cloudwatch.reader import CloudWatchService, FigureReader, Query
@@ -49,7 +49,7 @@ def _put(service: CloudWatchService, location: Location, clock: Callable[[], flo
     data = [datum(DOCTOR, location.dimensions(None), int(clock()), 1)]
     try:
         answer = service.call("PutMetricData", Namespace=location.namespace, MetricData=data)
-    except Trouble as trouble:
+    except CloudWatchError as trouble:
         yield _bad("written", str(as_ours(trouble)), "PutMetricData")
         return
     yield Finding(_AREA, OK, f"CloudWatch accepts metrics: namespace {location.namespace}, pool {location.pool}")

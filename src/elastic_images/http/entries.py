@@ -9,7 +9,7 @@ from elastic_images.core.errors import Unavailable
 
 
 def fact_headers(version: int, updated_at: float) -> Headers:
-    """The headers that answers between our processes have beside the public ones."""
+    """The headers that answers between our processes have in addition to the public ones."""
     return [("X-Image-Version", str(version)), ("X-Image-Updated", repr(updated_at))]
 
 

@@ -33,7 +33,7 @@ class ManagerServices:
     clock: Callable[[], float] = time.time
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     deletion: Deletion | None = None
-    """Whoever passes one must stop it."""
+    """The caller must stop it."""
 
     def overview(self) -> Overview:
         """The state of the system now."""

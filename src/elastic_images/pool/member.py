@@ -34,8 +34,8 @@ _REFRESH_SECONDS = 0.05
 STAND_BACK_SECONDS = DEAD_AFTER_SECONDS + 0.5
 """How long a member stays away if it was fenced while it held a lease, because some writers cannot reach it.
 
-Those wait for its death. If it came back earlier, they would have to wait anew, and writes could be held up for as long
-as the network is broken.
+Those wait for its death. If it came back earlier, they would have to start waiting again, and writes could be held
+up for as long as the network is broken.
 """
 MAX_STAND_BACK_SECONDS = 64.0
 _STEADY_SECONDS = 60.0
@@ -194,7 +194,7 @@ class PoolMember:
                 self._registered = False
                 pause = self._pause_after(answer["state"])
                 self._back_at = self._clock() + pause
-                _log.warning("%s is %s, registers anew in %g s", self._member_id, answer["state"], pause)
+                _log.warning("%s is %s, registers again in %g s", self._member_id, answer["state"], pause)
                 return
             # The map comes before the lease, because a new lease must not serve an older map.
             self._cache.take_map(view.map)

@@ -27,7 +27,7 @@ REFUSALS = [
 def test_each_service_says_it_in_the_same_words(code: str, sentence: str) -> None:
     s3 = s3_errors.as_ours(s3_errors.S3Error(code, 400, operation="PutObject"), "s3://images")
     assert str(s3) == f"The object store s3://images {sentence.format('PutObject')} ({code})."
-    trouble = cloudwatch_errors.Trouble(code, operation="PutMetricData", answered=True)
+    trouble = cloudwatch_errors.CloudWatchError(code, operation="PutMetricData", answered=True)
     said = f"CloudWatch {sentence.format('cloudwatch:PutMetricData')} ({code})."
     assert str(cloudwatch_errors.as_ours(trouble)) == said
     assert str(Ec2Error(code, "RunInstances").as_ours()) == f"EC2 {sentence.format('RunInstances')} ({code})."

@@ -74,7 +74,7 @@ def test_connections_are_kept_and_replaced_when_they_were_closed(client: Interna
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_an_error_survives_the_wire(client: InternalClient, kind: type[ElasticImagesError]) -> None:
     body = json.dumps(problem_document(kind("what is wrong"))).encode()
-    answer = ok(body, "Retry-After: 7", status=f"{kind.status} Trouble")
+    answer = ok(body, "Retry-After: 7", status=f"{kind.status} CloudWatchError")
     with RawServer(answer_always(answer)) as server, pytest.raises(kind) as caught:
         client.request("GET", f"http://{server.address}/")
     assert type(caught.value) is kind
@@ -85,7 +85,7 @@ def test_an_error_survives_the_wire(client: InternalClient, kind: type[ElasticIm
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_a_fetch_raises_what_a_request_raises(client: InternalClient, kind: type[ElasticImagesError]) -> None:
     body = json.dumps(problem_document(kind("what is wrong"))).encode()
-    answer = ok(body, "Retry-After: 7", status=f"{kind.status} Trouble")
+    answer = ok(body, "Retry-After: 7", status=f"{kind.status} CloudWatchError")
     with RawServer(answer_always(answer)) as server, pytest.raises(kind) as caught:
         client.fetch(f"http://{server.address}/")
     assert type(caught.value) is kind
@@ -134,7 +134,7 @@ def test_members_are_notified_in_json_on_one_connection(client: InternalClient) 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_a_notified_member_may_refuse(client: InternalClient, kind: type[ElasticImagesError]) -> None:
-    answer = ok(json.dumps(problem_document(kind("what is wrong"))).encode(), status=f"{kind.status} Trouble")
+    answer = ok(json.dumps(problem_document(kind("what is wrong"))).encode(), status=f"{kind.status} CloudWatchError")
     with RawServer(answer_always(answer)) as server, pytest.raises(kind, match="what is wrong"):
         client.notify(server.address, "/invalidate", {}, timeout_seconds=60.0)
 
@@ -193,7 +193,7 @@ def test_a_put_is_sent_again_if_its_connection_was_closed(client: InternalClient
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_a_put_may_be_refused(client: InternalClient, kind: type[ElasticImagesError]) -> None:
-    answer = ok(json.dumps(problem_document(kind("what is wrong"))).encode(), status=f"{kind.status} Trouble")
+    answer = ok(json.dumps(problem_document(kind("what is wrong"))).encode(), status=f"{kind.status} CloudWatchError")
 
     def script(connection: socket.socket, _number: int) -> None:
         read_put(connection)

@@ -1,6 +1,6 @@
-"""The one place here that knows boto3, which is imported when a service is made.
+"""The only module here that knows boto3, imported when a service is made.
 
-boto3 finds credentials, region and endpoint by its own rules: the environment (`AWS_ENDPOINT_URL_CLOUDWATCH` for a
+boto3 finds credentials, region and endpoint by itself: the environment (`AWS_ENDPOINT_URL_CLOUDWATCH` for a
 service other than Amazon's), `~/.aws`, the instance's profile.
 """
 
@@ -11,20 +11,20 @@ from typing import Any
 
 from elastic_images.aws.boto3_missing import boto3_missing
 from elastic_images.core.errors import InvalidRequest
-from elastic_images.metrics.cloudwatch.errors import Trouble
+from elastic_images.metrics.cloudwatch.errors import CloudWatchError
 
 CONNECT_SECONDS = 2.0
 ANSWER_SECONDS = 4.0
 
 
 class BotoCloudWatchService:
-    """A `CloudWatchService` through boto3. It looks for credentials and connects when it is first called.
+    """A `CloudWatchService` through boto3. It looks for credentials and connects on the first call.
 
-    Nothing is repeated here. Neither a credential nor a text of a library's is in a Trouble. No connection is kept:
-    calls are a minute apart, and one that the other side ends then would be lost with what is sent on it.
+    Nothing is retried here. A CloudWatchError holds neither credentials nor messages of the library. No connection is
+    kept: calls are a minute apart, and a call on a connection that the service has closed would be lost.
 
     Raises:
-        InvalidRequest: boto3 is not installed, or no region is set; the message says how to mend that.
+        InvalidRequest: boto3 is not installed, or no region is set; the message says what to do.
     """
 
     def __init__(self, *, answer_seconds: float = ANSWER_SECONDS) -> None:
@@ -64,16 +64,18 @@ class BotoCloudWatchService:
         except exceptions.ClientError as error:
             status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
             code = str(error.response.get("Error", {}).get("Code") or status)
-            raise Trouble(code.rpartition("#")[2], operation=operation, answered=True) from None
-        except exceptions.ConnectionError as error:  # it was never sent
-            raise Trouble(type(error).__name__, operation=operation, answered=False) from None
+            raise CloudWatchError(code.rpartition("#")[2], operation=operation, answered=True) from None
+        except exceptions.ConnectionError as error:  # never sent
+            raise CloudWatchError(type(error).__name__, operation=operation, answered=False) from None
         except (exceptions.HTTPClientError, exceptions.IncompleteReadError, self._unreadable, OSError) as error:
-            raise Trouble(type(error).__name__, operation=operation, answered=False, perhaps_done=True) from None
+            raise CloudWatchError(
+                type(error).__name__, operation=operation, answered=False, perhaps_done=True
+            ) from None
         except exceptions.BotoCoreError as error:
-            raise Trouble(type(error).__name__, operation=operation, answered=True) from None
+            raise CloudWatchError(type(error).__name__, operation=operation, answered=True) from None
         finally:
             if client is not None:
-                client.close()  # its connections; the next call opens one
+                client.close()  # closes its connections; the next call opens a new one
         return answer
 
     def close(self) -> None:
@@ -82,7 +84,7 @@ class BotoCloudWatchService:
             self._client = None
 
     def _connected(self) -> Any:
-        # A client may be shared between threads, a session may not.
+        # Clients are thread-safe, sessions are not.
         with self._lock:
             if self._client is None:
                 self._client = self._session.client("cloudwatch", config=self._config)

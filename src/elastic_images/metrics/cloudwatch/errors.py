@@ -23,7 +23,7 @@ _BAD_VALUES = frozenset(
 )
 
 
-class Trouble(Exception):
+class CloudWatchError(Exception):
     """A call that failed: the service's word for it, or the name of the library's error."""
 
     def __init__(self, code: str, *, operation: str, answered: bool, perhaps_done: bool = False) -> None:
@@ -37,14 +37,14 @@ class Trouble(Exception):
         """The connection was lost behind the request: whether the service did what it was asked is not known."""
 
 
-def as_ours(trouble: Trouble) -> ElasticImagesError:
+def as_ours(trouble: CloudWatchError) -> ElasticImagesError:
     """The error that a caller sees. No text of a library's is in it."""
     if trouble.code in _BAD_VALUES:
         return InvalidRequest(f"CloudWatch rejected the arguments of {trouble.operation} ({trouble.code}).")
     return Unavailable(f"CloudWatch {_what(trouble)}.")
 
 
-def _what(trouble: Trouble) -> str:
+def _what(trouble: CloudWatchError) -> str:
     code = trouble.code
     refused = refusal(code, f"cloudwatch:{trouble.operation}")
     if refused is not None:

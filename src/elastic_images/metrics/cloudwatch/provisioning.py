@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from elastic_images.metrics.cloudwatch.errors import GONE, Trouble, as_ours
+from elastic_images.metrics.cloudwatch.errors import GONE, CloudWatchError, as_ours
 from elastic_images.metrics.cloudwatch.reader import CloudWatchService
 
 Outcome = Literal["made", "changed", "unchanged", "deleted", "absent"]
@@ -81,7 +81,7 @@ class Provisioner:
     def _dashboard(self, name: str) -> Any:
         try:
             return json.loads(self._service.call("GetDashboard", DashboardName=name)["DashboardBody"])
-        except Trouble as trouble:
+        except CloudWatchError as trouble:
             if trouble.code in GONE:
                 return None
             raise
@@ -106,5 +106,5 @@ def _is_within(wanted: Any, found: Any) -> bool:
 def _our_errors() -> Iterator[None]:
     try:
         yield
-    except Trouble as trouble:
+    except CloudWatchError as trouble:
         raise as_ours(trouble) from None

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal, Protocol
 
 from elastic_images.core.errors import Unavailable
-from elastic_images.metrics.cloudwatch.errors import Trouble, as_ours
+from elastic_images.metrics.cloudwatch.errors import CloudWatchError, as_ours
 from elastic_images.metrics.cloudwatch.location import Location
 
 _log = logging.getLogger(__name__)
@@ -29,7 +29,10 @@ class CloudWatchService(Protocol):
     """The service. Safe to share between threads."""
 
     def call(self, operation: str, **arguments: Any) -> dict[str, Any]:
-        """Make one request, in the service's terms: `call("GetMetricData", MetricDataQueries=...)`. Raises Trouble."""
+        """Make one request, in the service's terms: `call("GetMetricData", MetricDataQueries=...)`.
+
+        Raises CloudWatchError.
+        """
 
     def close(self) -> None:
         """Release the connections."""
@@ -90,7 +93,7 @@ class FigureReader:
                 raise Unavailable(self._failure, retry_after_seconds=max(1, round(self._backoff_until - now)))
             try:
                 answer = self._ask(*key)
-            except Trouble as trouble:
+            except CloudWatchError as trouble:
                 raise self._back_off(trouble) from None
             self._backoff_seconds = 0.0
             self._keep(key, answer)
@@ -102,7 +105,7 @@ class FigureReader:
         while len(self._answers) > _ANSWERS_KEPT:
             self._answers.popitem(last=False)
 
-    def _back_off(self, trouble: Trouble) -> Unavailable:
+    def _back_off(self, trouble: CloudWatchError) -> Unavailable:
         self._backoff_seconds = min(2 * self._backoff_seconds or _FIRST_BACKOFF_SECONDS, _LONGEST_BACKOFF_SECONDS)
         self._backoff_until = self._clock() + self._backoff_seconds
         self._failure = str(as_ours(trouble))
@@ -122,7 +125,7 @@ class FigureReader:
                 if result.get("StatusCode", "Complete") == "Complete":
                     incomplete.discard(result["Id"])
             if incomplete:
-                raise Trouble("PartialData", operation="GetMetricData", answered=True)
+                raise CloudWatchError("PartialData", operation="GetMetricData", answered=True)
         return found
 
     def _results(self, named: Mapping[str, Query], first: int, end: int, step_seconds: int) -> list[dict[str, Any]]:
@@ -139,7 +142,7 @@ class FigureReader:
             if not answer.get("NextToken"):
                 return results
             arguments["NextToken"] = answer["NextToken"]
-        raise Trouble("TooManyPages", operation="GetMetricData", answered=True)
+        raise CloudWatchError("TooManyPages", operation="GetMetricData", answered=True)
 
     def _query(self, name: str, query: Query, step_seconds: int) -> dict[str, Any]:
         metric = {

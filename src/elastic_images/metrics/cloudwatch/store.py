@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Collection, Sequence
 
 from elastic_images.core.errors import InvalidRequest
-from elastic_images.metrics.cloudwatch.errors import Trouble, as_ours
+from elastic_images.metrics.cloudwatch.errors import CloudWatchError, as_ours
 from elastic_images.metrics.cloudwatch.figures import MINUTE_SECONDS, SLOTS, WEB, metric_data, slot_of
 from elastic_images.metrics.cloudwatch.location import Location
 from elastic_images.metrics.cloudwatch.reader import CloudWatchService, FigureReader
@@ -72,7 +72,7 @@ class CloudWatchMetricStore:
             self._service.call(
                 "PutMetricData", Namespace=self._location.namespace, MetricData=metric_data(samples, self._location)
             )
-        except Trouble as trouble:
+        except CloudWatchError as trouble:
             if trouble.perhaps_done:
                 self._take(samples)
             raise as_ours(trouble) from None

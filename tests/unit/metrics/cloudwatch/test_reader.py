@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from elastic_images.core.errors import Unavailable
-from elastic_images.metrics.cloudwatch.errors import Trouble
+from elastic_images.metrics.cloudwatch.errors import CloudWatchError
 from elastic_images.metrics.cloudwatch.location import Location
 from elastic_images.metrics.cloudwatch.reader import QUERIES_IN_A_CALL, FigureReader, Query
 from elastic_images.metrics.cloudwatch.series import wanted_by
@@ -138,7 +138,7 @@ def test_less_than_all_is_nothing(answer: Answerer) -> None:
 
 def test_while_it_fails_it_is_asked_less_and_less_and_a_success_forgets_that() -> None:
     def failing(_: dict[str, Any]) -> dict[str, Any]:
-        raise Trouble("ThrottlingException", operation="GetMetricData", answered=True)
+        raise CloudWatchError("ThrottlingException", operation="GetMetricData", answered=True)
 
     scene = Scene(failing)
     asked_at = []

@@ -1,6 +1,6 @@
-"""The EC2 calls by boto3, which is imported when a service is made.
+"""The EC2 calls by boto3, imported when a service is made.
 
-boto3 finds credentials, region and endpoint by its own rules: the instance's profile, the environment, `~/.aws`.
+boto3 finds credentials, region and endpoint by itself: the instance's profile, the environment, `~/.aws`.
 """
 
 from __future__ import annotations
@@ -87,8 +87,8 @@ class BotoEc2Service:
         for id_ in ids:  # an unknown one would fail a call for several
             try:
                 found += self._listed(InstanceIds=[id_])
-            except Ec2Error as trouble:
-                if trouble.code != "InvalidInstanceID.NotFound":
+            except Ec2Error as error:
+                if error.code != "InvalidInstanceID.NotFound":
                     raise
         return found
 
@@ -100,8 +100,8 @@ class BotoEc2Service:
         """Check whether `run` would be allowed, without launching. Raises Ec2Error if not."""
         try:
             self._run(0, "doctor", subnet, "", user_data, DryRun=True)
-        except Ec2Error as trouble:
-            if trouble.code != "DryRunOperation":
+        except Ec2Error as error:
+            if error.code != "DryRunOperation":
                 raise
 
     def _run(self, slot: int, launch: str, subnet: str, token: str, user_data: str, **more: Any) -> dict[str, Any]:
@@ -140,8 +140,8 @@ class BotoEc2Service:
         for id_ in ids:  # a protected or unknown one would fail a call for several
             try:
                 self.call("ec2", "terminate_instances", InstanceIds=[id_], **(_AT_ONCE if at_once else {}))
-            except Ec2Error as trouble:
-                if trouble.code != "InvalidInstanceID.NotFound":
+            except Ec2Error as error:
+                if error.code != "InvalidInstanceID.NotFound":
                     raise
 
     def close(self) -> None:
@@ -153,7 +153,7 @@ class BotoEc2Service:
 
     def call(self, service: str, operation: str, **arguments: Any) -> dict[str, Any]:
         """One call. Raises Ec2Error."""
-        with self._troubles("".join(word.capitalize() for word in operation.split("_"))):
+        with self._errors("".join(word.capitalize() for word in operation.split("_"))):
             answer: dict[str, Any] = getattr(self._client(service), operation)(**arguments)
         return answer
 
@@ -178,7 +178,7 @@ class BotoEc2Service:
         return self._root_device
 
     @contextlib.contextmanager
-    def _troubles(self, operation: str) -> Iterator[None]:
+    def _errors(self, operation: str) -> Iterator[None]:
         try:
             yield
         except self._refused as error:
@@ -194,7 +194,7 @@ class BotoEc2Service:
             raise Ec2Error(type(error).__name__, operation, detail=type(error).__name__) from None
 
     def _client(self, service: str) -> Any:
-        # A client may be shared between threads, a session may not.
+        # Clients are thread-safe, sessions are not.
         with self._lock:
             if service not in self._clients:
                 self._clients[service] = self._session.client(service, config=self._config)
