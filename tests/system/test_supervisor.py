@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -20,6 +21,7 @@ from testing.waiting import wait_for
 from elastic_images.core.errors import InvalidRequest
 from elastic_images.pool.life_lock import node_lock_path
 from elastic_images.process.stop_signals import StopSignals
+from elastic_images.supervisor import hangs
 from elastic_images.supervisor.data_folder import DataFolderLocked, locked, make_writable
 from elastic_images.supervisor.leftovers import kill_nodes
 from elastic_images.supervisor.lifeline_pair import Lifeline
@@ -68,6 +70,7 @@ def make(clock: Clock) -> Iterator[Make]:
                     environ=environ,
                     lifeline=lifeline.descriptor,
                     clock=clock,
+                    hang_seconds=20.0,
                 )
                 for name, program in programs.items()
             ]
@@ -106,6 +109,11 @@ def term_when(condition: Callable[[], object]) -> threading.Thread:
     return in_background(work)
 
 
+def serves_after(path: Path) -> str:
+    """A program that is ready once the path exists."""
+    return f"import pathlib, time\nwhile not pathlib.Path({str(path)!r}).exists(): time.sleep(0.01)\n{SERVES}"
+
+
 def test_it_starts_everything_and_says_when_each_is_ready(make: Make) -> None:
     ready: list[str] = []
     supervisor = make(early=SERVES, late=SERVES)
@@ -124,14 +132,72 @@ def test_a_process_that_dies_before_it_is_ready_ends_the_start(make: Make) -> No
     assert pid_of(supervisor, "early") is None
 
 
-def test_a_process_that_is_never_ready_ends_the_start(make: Make, clock: Clock) -> None:
-    supervisor = make(early=SERVES, late=SILENT)
+def test_a_slow_start_is_waited_for_and_mentioned(
+    make: Make, clock: Clock, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    go = tmp_path / "go"
+    supervisor = make(early=SERVES, late=serves_after(go))
+    ready: list[str] = []
 
-    def advance(_process: Managed) -> None:
+    def note(process: Managed) -> None:
+        ready.append(process.wanted.name)
         clock.ahead = 1000.0
 
-    with pytest.raises(NotStarted, match="Not ready after 60 s: late"):
-        supervisor.start(advance)
+    def release() -> None:
+        try:
+            wait_for(lambda: "late is still starting (10" in caplog.text, "it is mentioned")
+        finally:
+            go.touch()
+
+    thread = in_background(release)
+    assert supervisor.start(note)
+    thread.join()
+    assert ready == ["early", "late"]
+    supervisor.stop(ORDER)
+
+
+def test_who_dies_while_another_is_starting_is_started_again(make: Make, tmp_path: Path) -> None:
+    go = tmp_path / "go"
+    supervisor = make(early=SERVES, late=serves_after(go))
+    early = supervisor._processes[0]
+
+    def work(first: int) -> None:
+        try:
+            os.kill(first, signal.SIGKILL)
+            wait_for(lambda: early.pid not in (None, first), "it is started again")
+        finally:
+            go.touch()
+
+    threads = []
+
+    def note(process: Managed) -> None:
+        if process is early:
+            assert process.pid is not None
+            threads.append(in_background(partial(work, process.pid)))
+
+    assert supervisor.start(note)
+    threads[0].join()
+    supervisor.stop(ORDER)
+
+
+@pytest.mark.skipif(not hangs.supported(), reason="this system does not tell what a process does")
+@pytest.mark.parametrize("ready", [True, False])
+def test_a_stopped_process_is_killed_and_replaced(
+    make: Make, tmp_path: Path, caplog: pytest.LogCaptureFixture, *, ready: bool
+) -> None:
+    stop_once = (
+        f"import os, pathlib, time\nseen = pathlib.Path({str(tmp_path / 'seen')!r})\n"
+        "if not seen.exists(): seen.touch(); os.kill(os.getpid(), 19)\n"
+    )
+    supervisor = make(early=READY + stop_once + "time.sleep(60)" if ready else stop_once + SERVES)
+    (process,) = supervisor._processes
+    thread = term_when(lambda: "early hangs" in caplog.text and process.ready)
+    if supervisor.start(lambda _process: None):
+        supervisor.keep_running()
+    thread.join()
+    assert "early hangs (stopped for" in caplog.text
+    assert "early exited (killed by SIGKILL)" in caplog.text
+    supervisor.stop(ORDER)
 
 
 def test_a_signal_ends_the_start(make: Make) -> None:

@@ -19,8 +19,11 @@ from elastic_images.settings.model import forget_environment
 @click.option("--slot", type=click.IntRange(0, MAX_NODES - 1), default=0, help="The node's slot (memcache only).")
 @click.option("--port", type=click.IntRange(0, 65535), help="Listen on this port; 0 picks a free one.")
 @click.option("--ready-fd", type=click.IntRange(0), help="Descriptor that gets a line of JSON once the app is ready.")
+@click.option("--health-fd", type=click.IntRange(0), help="Descriptor that gets a heartbeat each second from then on.")
 @settings_options()
-def serve(app: str, slot: int, port: int | None, ready_fd: int | None, settings: Settings) -> None:
+def serve(
+    app: str, slot: int, port: int | None, ready_fd: int | None, health_fd: int | None, settings: Settings
+) -> None:
     """Run one app in the foreground: web, storage, autoscaler, manager, or a memcache node.
 
     `up` starts each app this way; on several hosts, each app is a service (docs/operations.md). Prepare the database
@@ -42,6 +45,7 @@ def serve(app: str, slot: int, port: int | None, ready_fd: int | None, settings:
             shared_port={"web": settings.web_processes, "storage": settings.storage_processes}.get(app, 1) > 1,
             advertise=settings.advertise,
             ready_fd=ready_fd,
+            health_fd=health_fd,
             lifeline_fd=settings.lifeline_fd,
         )
     except ElasticImagesError as error:

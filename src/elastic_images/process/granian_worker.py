@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from elastic_images.process.ports import BACKLOG
@@ -46,6 +46,11 @@ class GranianWorker:
         self._worker.inner.start()
         self._on_exit = on_exit
         threading.Thread(target=self._watch, name="server-watch", daemon=True).start()
+
+    @property
+    def loops(self) -> Mapping[str, Callable[[], float]]:
+        """See `Heartbeat`: none, since Granian does not tell."""
+        return {}
 
     @property
     def alive(self) -> bool:

@@ -12,16 +12,16 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
-from elastic_images.core.errors import Unavailable
 from elastic_images.front import event_loop
 from elastic_images.front.tunnel_clients import LOOPBACK, TunnelClients
 from elastic_images.process import lifeline
 from elastic_images.process.granian_worker import GranianWorker
+from elastic_images.process.heartbeat import Heartbeat
 from elastic_images.process.ports import bind
 from elastic_images.process.stop_signals import StopSignals
 from elastic_images.settings.addresses import reachable_host
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 GRACE_SECONDS = 3.0
 _SERVICE_STOP_SECONDS = 3.0
-_START_SECONDS = 10.0
 _MAX_CONNECTIONS = 8192
 _MAX_FILES = 65_536
 IDLE_SECONDS = 90.0
@@ -75,6 +74,7 @@ def run(
     shared_port: bool = False,
     advertise: str | None = None,
     ready_fd: int | None = None,
+    health_fd: int | None = None,
     lifeline_fd: int | None = None,
     grace_seconds: float = GRACE_SECONDS,
 ) -> int:
@@ -89,6 +89,7 @@ def run(
         shared_port: whether several processes of the app divide the port.
         advertise: the host under which other machines reach this one.
         ready_fd: where to write the ready line once requests are answered. It is closed afterwards.
+        health_fd: where to write a heartbeat each second once requests are answered.
         lifeline_fd: the read end of the supervisor's lifeline.
         grace_seconds: how long requests under way may take after the signal before they are cut off.
 
@@ -107,9 +108,11 @@ def run(
             lifeline.watch(lifeline_fd, service.stop)
         service.start(bound)
         server = _serve(service.wsgi, getattr(service, "reads", None), listener, threads=threads, on_exit=stop.wake)
-        _wait_until_served(host, bound_port)
-        _tell_ready(ready_fd, service, bound_port)
-        _log.info("serving on %s", bound.address)
+        if _wait_until_served(host, bound_port, lambda: server.alive and not stop.count):
+            if health_fd is not None:
+                Heartbeat(health_fd, server.loops).start()
+            _tell_ready(ready_fd, service, bound_port)
+            _log.info("serving on %s", bound.address)
         while server.alive and not stop.wait():
             pass
         code = 0 if server.alive else 1
@@ -143,7 +146,7 @@ def serving(
         port = listener.getsockname()[1]
         server = _serve(wsgi, reads, listener, threads=threads, on_exit=lambda: None, idle_seconds=idle_seconds)
         try:
-            _wait_until_served(host, port)
+            _wait_until_served(host, port, lambda: server.alive)
             yield Bound(port, f"{reachable_host(host)}:{port}")
         finally:
             server.stop(GRACE_SECONDS)
@@ -191,6 +194,11 @@ class _FrontedWorker:
         self._worker = worker
 
     @property
+    def loops(self) -> Mapping[str, Callable[[], float]]:
+        """See `Heartbeat`."""
+        return {"front": lambda: self._front.loop.clock}
+
+    @property
     def alive(self) -> bool:
         """Whether both are serving."""
         return self._front.alive and self._worker.alive
@@ -203,10 +211,9 @@ class _FrontedWorker:
         return self._front.stop(max(0.0, deadline - time.monotonic())) and in_time
 
 
-def _wait_until_served(host: str, port: int) -> None:
-    """Return once a request gets any answer. Raises Unavailable after 10 s."""
-    deadline = time.monotonic() + _START_SECONDS
-    while time.monotonic() < deadline:
+def _wait_until_served(host: str, port: int, alive: Callable[[], bool]) -> bool:
+    """Wait until a request gets any answer. False: `alive` is no longer true."""
+    while alive():
         connection = http.client.HTTPConnection(reachable_host(host).strip("[]"), port, timeout=1)
         try:
             connection.request("GET", "/healthz")
@@ -214,10 +221,10 @@ def _wait_until_served(host: str, port: int) -> None:
         except (OSError, http.client.HTTPException):
             time.sleep(0.02)
         else:
-            return
+            return True
         finally:
             connection.close()
-    raise Unavailable(f"The server on port {port} did not answer within {_START_SECONDS:g} s of its start.")
+    return False
 
 
 def _allow_many_files() -> None:

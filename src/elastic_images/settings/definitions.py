@@ -156,6 +156,14 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("web_processes", kinds.integer(1, 64), 1, "Number of `web` processes, which share the public port."),
     Setting("storage_processes", kinds.integer(1, 64), 1, "Number of `storage` processes, which share a port."),
     Setting(
+        "hang_seconds",
+        kinds.number(0, 3_600),
+        20.0,
+        "How long an app may give no sign of life while it computes nothing, until `up` replaces it, in seconds. A "
+        "stopped one (SIGSTOP) is replaced after 5 s. 0: never.",
+        "20",
+    ),
+    Setting(
         "internal_token",
         kinds.text,
         "",

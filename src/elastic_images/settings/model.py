@@ -45,6 +45,7 @@ class Settings:
     autoscaler_url: str
     web_processes: int
     storage_processes: int
+    hang_seconds: float
     internal_token: str
     secret_key: str
     serve_stale: float

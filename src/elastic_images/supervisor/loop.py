@@ -13,14 +13,15 @@ from elastic_images.process.stop_signals import StopSignals
 from elastic_images.supervisor.processes import Managed
 
 _log = logging.getLogger(__name__)
-START_SECONDS = 60.0
+SLOW_START_SECONDS = 20.0
+"""A start that takes longer is mentioned, again and again."""
 STOP_SECONDS = 8.0
 """More than an app needs to finish its requests and threads."""
 _TICK_SECONDS = 1.0
 
 
 class NotStarted(Unavailable):
-    """An app exited before it was ready, or took too long."""
+    """An app exited before it was ready."""
 
     slug, title = "not-started", "Not started"
 
@@ -34,47 +35,65 @@ class Supervisor:
         self._processes = processes
         self._signals = signals
         self._clock = clock
+        self._mentioned_at: dict[Managed, float] = {}
+        """How long a process had been starting when that was last mentioned."""
 
     def start(self, on_ready: Callable[[Managed], None]) -> bool:
-        """Start everything at once and wait until all of it is ready. False if a signal came first.
+        """Start everything at once and wait until all of it was ready once. False if a signal came first.
+
+        A slow start is waited for.
 
         Raises:
-            NotStarted: a process exited before it was ready, or 60 s passed.
+            NotStarted: a process exited before it was ready.
         """
         for process in self._processes:
             process.start()
         told: set[Managed] = set()
-        deadline = self._clock() + START_SECONDS
         while len(told) < len(self._processes):
             if self._signals.count:
                 return False
-            self._wait(deadline - self._clock())
+            self._wait(self._seconds_to_next_start())
             for process in self._processes:
-                process.read_ready()
+                code = self._look_after(process)
                 if process.ready and process not in told:
                     told.add(process)
                     on_ready(process)
-                if (code := process.reap()) is not None:
+                if code is not None and process not in told and not process.killed_as_hung:
                     raise NotStarted(f"{process.wanted.name} did not start ({describe_exit(code)}).")
-            if self._clock() > deadline:
-                late = ", ".join(process.wanted.name for process in self._processes if process not in told)
-                raise NotStarted(f"Not ready after {START_SECONDS:g} s: {late}.")
+                self._start_if_due(process, code)
         return True
 
     def keep_running(self) -> None:
-        """Restart processes that die, until a signal asks to stop."""
+        """Replace processes that die or hang, until a signal asks to stop."""
         while not self._signals.count:
-            now = self._clock()
             for process in self._processes:
-                process.read_ready()
-                if (code := process.reap()) is not None:
-                    delay = max(0.0, process.next_start_at - now)
-                    _log.warning(
-                        "%s exited (%s); restarting it in %.1f s", process.wanted.name, describe_exit(code), delay
-                    )
-                if process.pid is None and process.next_start_at <= self._clock():
-                    process.start()
+                self._start_if_due(process, self._look_after(process))
             self._wait(self._seconds_to_next_start())
+
+    def _look_after(self, process: Managed) -> int | None:
+        """Note whether it is ready, kill it if it hangs. Returns its exit code if it has ended."""
+        process.read_ready()
+        if (why := process.kill_if_hung()) is not None:
+            _log.warning("%s hangs (%s); killing it", process.wanted.name, why)
+        code = process.reap()
+        if process.pid is not None and not process.ready:
+            self._mention_slow_start(process)
+        return code
+
+    def _start_if_due(self, process: Managed, code: int | None) -> None:
+        """Start it again once its delay is over. `code`: its exit code if it has just ended."""
+        if code is not None:
+            delay = max(0.0, process.next_start_at - self._clock())
+            _log.warning("%s exited (%s); restarting it in %.1f s", process.wanted.name, describe_exit(code), delay)
+        if process.pid is None and process.next_start_at <= self._clock():
+            self._mentioned_at[process] = 0.0
+            process.start()
+
+    def _mention_slow_start(self, process: Managed) -> None:
+        seconds = process.running_seconds
+        if seconds - self._mentioned_at.get(process, 0.0) >= SLOW_START_SECONDS:
+            self._mentioned_at[process] = seconds
+            _log.warning("%s is still starting (%.0f s)", process.wanted.name, seconds)
 
     def stop(self, order: Sequence[Sequence[str]]) -> None:
         """Stop the apps, group by group: SIGTERM, then SIGKILL after 8 s or at another signal."""

@@ -1,12 +1,16 @@
-"""One managed process: how it starts, when it is ready, when it may be restarted."""
+"""One managed process: how it starts, when it is ready, whether it hangs, when it may be restarted."""
 
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+
+from elastic_images.supervisor.hangs import HangDetector
+from elastic_images.supervisor.heartbeats import Heartbeats
 
 STEADY_SECONDS = 10.0
 """A process that ran for this long is restarted without delay when it dies."""
@@ -29,17 +33,28 @@ class Wanted:
     """For people: `web`, or `web 2` if there are several."""
     app: str
     command: Sequence[str]
-    """The command line, without `--ready-fd`. Secrets are in the environment, not here."""
+    """The command line, without `--ready-fd` and `--health-fd`. Secrets are in the environment, not here."""
 
 
 class Managed:
     """A wanted process and its current state. Use it in one thread only."""
 
     def __init__(
-        self, wanted: Wanted, *, environ: Mapping[str, str], lifeline: int, clock: Callable[[], float]
+        self,
+        wanted: Wanted,
+        *,
+        environ: Mapping[str, str],
+        lifeline: int,
+        clock: Callable[[], float],
+        hang_seconds: float = 0.0,
     ) -> None:
+        """`hang_seconds`: see `HangDetector`."""
         self.wanted = wanted
         self.ready = False
+        self.killed_as_hung = False
+        self._hang_seconds = hang_seconds
+        self._hangs = HangDetector(hang_seconds)
+        self._heartbeats: Heartbeats | None = None
         self._environ = environ
         self._lifeline = lifeline
         self._clock = clock
@@ -64,22 +79,31 @@ class Managed:
         """When it may be restarted, by the clock."""
         return self._next_start_at
 
+    @property
+    def running_seconds(self) -> float:
+        """How long ago it was last started."""
+        return self._clock() - self._started_at
+
     def start(self) -> None:
         """Start it in its own session, so Ctrl-C in the terminal reaches only the supervisor."""
         reader, writer = os.pipe()
         os.set_blocking(reader, False)
+        heartbeats = Heartbeats()
         try:
             self._process = subprocess.Popen(  # noqa: S603  (our own program)
-                [*self.wanted.command, "--ready-fd", str(writer)],
+                [*self.wanted.command, "--ready-fd", str(writer), "--health-fd", str(heartbeats.writer)],
                 env=dict(self._environ),
-                pass_fds=(writer, self._lifeline),
+                pass_fds=(writer, heartbeats.writer, self._lifeline),
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
             )
         finally:
             os.close(writer)
+            os.close(heartbeats.writer)
         self._ready_fd = reader
-        self.ready = False
+        self._heartbeats = heartbeats
+        self._hangs = HangDetector(self._hang_seconds)
+        self.ready = self.killed_as_hung = False
         self._started_at = self._clock()
 
     def read_ready(self) -> None:
@@ -93,6 +117,18 @@ class Managed:
         self.ready = bool(line)
         self._close_ready_fd()
 
+    def kill_if_hung(self) -> str | None:
+        """Send SIGKILL if it hangs. Returns why it counts as hung, once; None otherwise."""
+        if self._process is None or self._heartbeats is None or self.killed_as_hung:
+            return None
+        now = self._clock()
+        if (ages := self._heartbeats.newest()) is not None:
+            self._hangs.beat(ages, now)
+        if (why := self._hangs.why_hung(self._process.pid, now)) is not None:
+            self.killed_as_hung = True
+            self.signal(signal.SIGKILL)
+        return why
+
     def reap(self) -> int | None:
         """Schedule a restart if it died since the last call. Returns its exit code (negative: the signal), or None."""
         if self._process is None or self._process.poll() is None:
@@ -101,6 +137,9 @@ class Managed:
         self._process = None
         self.read_ready()
         self._close_ready_fd()
+        if self._heartbeats is not None:
+            self._heartbeats.close()
+            self._heartbeats = None
         self.ready = False
         now = self._clock()
         self._deaths = 1 if now - self._started_at >= STEADY_SECONDS else self._deaths + 1

@@ -14,6 +14,7 @@ from elastic_images.process.ports import check_free
 from elastic_images.process.stop_signals import StopSignals
 from elastic_images.settings import Settings
 from elastic_images.settings.addresses import is_loopback
+from elastic_images.supervisor import hangs
 from elastic_images.supervisor.data_folder import locked, make_writable
 from elastic_images.supervisor.leftovers import kill_nodes
 from elastic_images.supervisor.lifeline_pair import Lifeline
@@ -42,6 +43,8 @@ def up(settings: Settings, say: Say) -> int:
     started_at = time.monotonic()
     for warning in settings.warnings():
         _warn_loudly(warning, say)
+    if settings.hang_seconds and not hangs.supported():
+        say("This system does not tell what a process does, so hung processes are not replaced.")
     make_writable(settings.data)
     with _private_files(), StopSignals(children=True) as signals, locked(settings.data) as orderly:
         settings = settings.with_secrets()
@@ -50,7 +53,13 @@ def up(settings: Settings, say: Say) -> int:
         with Lifeline() as lifeline:
             environ = replace(settings, lifeline_fd=lifeline.descriptor).to_environ()
             processes = [
-                Managed(wanted, environ=environ, lifeline=lifeline.descriptor, clock=time.monotonic)
+                Managed(
+                    wanted,
+                    environ=environ,
+                    lifeline=lifeline.descriptor,
+                    clock=time.monotonic,
+                    hang_seconds=_hang_seconds(settings),
+                )
                 for wanted in wanted_processes(settings)
             ]
             supervisor = Supervisor(processes, signals)
@@ -60,6 +69,10 @@ def up(settings: Settings, say: Say) -> int:
                         _greet(settings, prepared, time.monotonic() - started_at, say)
                         supervisor.keep_running()
     return 0
+
+
+def _hang_seconds(settings: Settings) -> float:
+    return settings.hang_seconds if hangs.supported() else 0.0
 
 
 def wanted_processes(settings: Settings) -> list[Wanted]:
