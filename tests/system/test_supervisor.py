@@ -191,7 +191,7 @@ def test_a_stopped_process_is_killed_and_replaced(
     )
     supervisor = make(early=READY + stop_once + "time.sleep(60)" if ready else stop_once + SERVES)
     (process,) = supervisor._processes
-    thread = term_when(lambda: "early hangs" in caplog.text and process.ready)
+    thread = term_when(lambda: "early exited" in caplog.text and process.ready)
     if supervisor.start(lambda _process: None):
         supervisor.keep_running()
     thread.join()
