@@ -27,7 +27,7 @@ from testing.waiting import wait_for
 from elastic_images.core.errors import InvalidRequest
 from elastic_images.http.base_app import base_app
 from elastic_images.process import lifeline, server
-from elastic_images.process.ports import PortTaken, bind, check_free, ports_of
+from elastic_images.process.ports import PortTaken, bind, check_free, inherited, ports_of
 
 SCRIPT = Path(__file__).with_name("tiny_service.py")
 ROOT = Path(__file__).resolve().parents[2]
@@ -333,3 +333,50 @@ def test_an_idle_connection_is_closed_after_its_time_and_not_before() -> None:
             assert connection.recv(4096).startswith(b"HTTP/1.1 200")
             assert connection.recv(4096) == b""  # the server's end of the connection
             assert time.monotonic() - asked >= 1.0
+
+
+def test_it_serves_a_socket_that_it_inherits(start: Start) -> None:
+    with bind("127.0.0.1", 0) as listener:
+        port = listener.getsockname()[1]
+        tiny = start(pass_fds=(listener.fileno(),), listen_fd=listener.fileno(), port=1)
+        assert tiny.port == port
+        assert tiny.get() == "hello"
+        assert tiny.end()[0] == 0
+        with socket.create_connection(("127.0.0.1", port)):  # waits for the next process
+            pass
+        successor = start(pass_fds=(listener.fileno(),), listen_fd=listener.fileno())
+        assert successor.get() == "hello"
+
+
+def test_only_a_listening_socket_can_be_inherited() -> None:
+    with pytest.raises(InvalidRequest, match="does not listen"):
+        inherited(socket.socket().detach())
+    reader, writer = os.pipe()
+    with pytest.raises(InvalidRequest, match="not a socket"):
+        inherited(reader)
+    os.close(reader)
+    os.close(writer)
+
+
+def test_a_replaced_process_answers_on_its_connections_once_more(start: Start) -> None:
+    with bind("127.0.0.1", 0) as listener:
+        options = {"pass_fds": (listener.fileno(),), "listen_fd": listener.fileno(), "drain_seconds": LONG_SECONDS}
+        old = start(**options)
+        kept, idle = (http.client.HTTPConnection("127.0.0.1", old.port) for _ in range(2))
+        assert pid_over(kept) == pid_over(idle) == old.process.pid
+        new = start(**options)
+        old.process.send_signal(signal.SIGUSR1)
+        stdout: IO[str] = old.process.stdout  # type: ignore[assignment]
+        assert any("replaced" in line for line in stdout)
+        assert {int(new.get("/pid")) for _ in range(20)} == {new.process.pid}
+        assert pid_over(kept) == old.process.pid
+        assert kept.sock is None, "that was the last answer on it"
+        assert pid_over(kept) == new.process.pid
+        assert pid_over(idle) == old.process.pid
+        assert old.end()[0] == 0, "a stop signal ends the draining"
+        kept.close()
+
+
+def pid_over(connection: http.client.HTTPConnection) -> int:
+    connection.request("GET", "/pid")
+    return int(connection.getresponse().read())

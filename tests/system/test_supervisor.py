@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -16,17 +17,22 @@ from pathlib import Path
 
 import psutil
 import pytest
+from testing.system import free_offset
 from testing.waiting import wait_for
 
 from elastic_images.core.errors import InvalidRequest
 from elastic_images.pool.life_lock import node_lock_path
+from elastic_images.process.ports import PortTaken, bind, check_free
 from elastic_images.process.stop_signals import StopSignals
+from elastic_images.settings import Settings
 from elastic_images.supervisor import hangs
 from elastic_images.supervisor.data_folder import DataFolderLocked, locked, make_writable
 from elastic_images.supervisor.leftovers import kill_nodes
 from elastic_images.supervisor.lifeline_pair import Lifeline
+from elastic_images.supervisor.listeners import Listeners
 from elastic_images.supervisor.loop import NotStarted, Supervisor, describe_exit
 from elastic_images.supervisor.processes import Managed, Wanted, restart_delay_seconds
+from elastic_images.supervisor.up import wanted_processes
 
 READY = "import os, sys, time, signal; os.write(int(sys.argv[2]), b'{}'); "
 SERVES = READY + "time.sleep(60)"
@@ -62,7 +68,7 @@ def make(clock: Clock) -> Iterator[Make]:
         signals = stack.enter_context(StopSignals(children=True))
         lifeline = stack.enter_context(Lifeline())
 
-        def build(**programs: str) -> Supervisor:
+        def build(listen_fd: int | None = None, /, **programs: str) -> Supervisor:
             environ = {**os.environ, "LIFE": str(lifeline.descriptor)}
             processes = [
                 Managed(
@@ -71,6 +77,7 @@ def make(clock: Clock) -> Iterator[Make]:
                     lifeline=lifeline.descriptor,
                     clock=clock,
                     hang_seconds=20.0,
+                    listen_fd=listen_fd,
                 )
                 for name, program in programs.items()
             ]
@@ -374,3 +381,42 @@ def test_an_exit_code_in_words() -> None:
     assert describe_exit(0) == "exit code 0"
     assert describe_exit(-9) == "killed by SIGKILL"
     assert describe_exit(-99) == "killed by signal 99"
+
+
+def test_the_processes_of_an_app_get_a_socket_each_on_its_port(tmp_path: Path) -> None:
+    with free_offset() as offset:
+        settings = Settings.load({"data": str(tmp_path), "port_offset": str(offset), "web_processes": "2"}, {})
+        wanted = wanted_processes(settings)
+        with Listeners(settings, wanted) as listeners:
+            ports = [socket.socket(fileno=os.dup(fd)) for fd in listeners.descriptors]
+            named = [(process.app, one.getsockname()[1]) for process, one in zip(wanted, ports, strict=True)]
+            assert named == [(process.app, settings.port(process.app)) for process in wanted]
+            for one in ports:
+                one.close()
+            with pytest.raises(PortTaken), Listeners(settings, wanted[:1]):
+                pass
+        check_free("127.0.0.1", [settings.port("web"), settings.port("storage")])
+
+
+def test_a_connection_waits_for_the_next_process(make: Make) -> None:
+    accepts = (
+        "import os, socket, sys; os.write(int(sys.argv[2]), b'{}'); "
+        "listener = socket.socket(fileno=int(sys.argv[6])); "
+        "listener.accept()[0].send(str(os.getpid()).encode())"
+    )
+    with bind("127.0.0.1", 0) as listener:
+        supervisor = make(listener.fileno(), early=accepts)
+        supervisor.start(lambda _process: None)
+        pids = []
+
+        def ask() -> None:
+            for _ in range(3):  # each process accepts one connection and exits
+                with socket.create_connection(listener.getsockname(), 60) as client:
+                    pids.append(client.recv(100))
+
+        asking = in_background(ask)
+        thread = term_when(lambda: not asking.is_alive())
+        supervisor.keep_running()
+        thread.join()
+    assert len(set(pids)) == len(pids) == 3
+    supervisor.stop(ORDER)

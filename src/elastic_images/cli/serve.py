@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 
 import click
 
@@ -20,9 +21,16 @@ from elastic_images.settings.model import forget_environment
 @click.option("--port", type=click.IntRange(0, 65535), help="Listen on this port; 0 picks a free one.")
 @click.option("--ready-fd", type=click.IntRange(0), help="Descriptor that gets a line of JSON once the app is ready.")
 @click.option("--health-fd", type=click.IntRange(0), help="Descriptor that gets a heartbeat each second from then on.")
+@click.option("--listen-fd", type=click.IntRange(0), hidden=True, help="An inherited socket to listen on.")
 @settings_options()
 def serve(
-    app: str, slot: int, port: int | None, ready_fd: int | None, health_fd: int | None, settings: Settings
+    app: str,
+    slot: int,
+    port: int | None,
+    ready_fd: int | None,
+    health_fd: int | None,
+    listen_fd: int | None,
+    settings: Settings,
 ) -> None:
     """Run one app in the foreground: web, storage, autoscaler, manager, or a memcache node.
 
@@ -46,6 +54,7 @@ def serve(
             advertise=settings.advertise,
             ready_fd=ready_fd,
             health_fd=health_fd,
+            listen_fd=_activated() if listen_fd is None else listen_fd,
             lifeline_fd=settings.lifeline_fd,
         )
     except ElasticImagesError as error:
@@ -54,3 +63,9 @@ def serve(
         click.echo(f"elastic-images: {name}: {error}", err=True)
         code = exit_code_of(error)
     server.leave(code)
+
+
+def _activated() -> int | None:
+    """The socket that systemd passes to this process (sd_listen_fds(3)), if any: always descriptor 3."""
+    ours = os.environ.pop("LISTEN_PID", "") == str(os.getpid())
+    return 3 if int(os.environ.pop("LISTEN_FDS", "0")) and ours else None

@@ -114,6 +114,13 @@ class Connection:
             data, self._held = self._held + data, b""
         self._serve(data)
 
+    def end(self) -> None:
+        """Close it because it is late. An idle client gets a moment to close first: it may be sending a request."""
+        if self.lingers or self._unsent or self._held:
+            self.abort()
+        else:
+            self._close_sending()
+
     def abort(self) -> None:
         """Close the connection, whatever is under way."""
         if self._open:
@@ -300,10 +307,14 @@ class Connection:
             # What the client still sends is read and thrown away: closing now would reset the connection, and the
             # client could lose the end of the answer (RFC 9112, section 9.6).
             self._held = b""
-            self.lingers = True
-            self._context.loop.watch(self._fd, self)
-            with contextlib.suppress(OSError):
-                self._socket.shutdown(socket.SHUT_WR)
+            self._close_sending()
+
+    def _close_sending(self) -> None:
+        self.lingers = True
+        self.since = self._context.loop.clock
+        self._context.loop.watch(self._fd, self)
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_WR)
 
     def _release(self) -> None:
         if self._free is not None:

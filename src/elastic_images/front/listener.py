@@ -30,7 +30,7 @@ _log = logging.getLogger(__name__)
 class Front:
     """Answers reads of images on a listening socket, and tunnels every other connection to the backend.
 
-    `start`, `drain` and `stop` may be called from any thread, once each and in this order.
+    `start`, `quit_accepting`, `drain` and `stop` may be called from any thread, once each and in this order.
     """
 
     def __init__(
@@ -60,6 +60,7 @@ class Front:
         self.reads = reads
         self.heads = Heads(reads)
         self.draining = False
+        self._closes_idle = False
         self._connections: set[Connection] = set()
         self._tunnels: set[Tunnel] = set()
         self._upstreams = Upstreams(self.loop)
@@ -78,6 +79,15 @@ class Front:
     def alive(self) -> bool:
         """Whether it is serving."""
         return self._thread.is_alive()
+
+    @property
+    def drained(self) -> bool:
+        """Whether it accepts nothing more and no connection is left."""
+        return self._drained.is_set()
+
+    def quit_accepting(self) -> None:
+        """Stop accepting, and close each connection after its next answer. Idle ones stay open until `drain`."""
+        self.loop.post(self._quit_accepting)
 
     def drain(self) -> None:
         """Stop accepting, finish the requests under way, and close each connection after its last one."""
@@ -181,17 +191,21 @@ class Front:
         for tunnel in list(self._tunnels):
             tunnel.check()
         for connection in list(self._connections):
-            if connection.is_late(self._idle_seconds, draining=self.draining):
-                connection.abort()
+            if connection.is_late(self._idle_seconds, draining=self._closes_idle):
+                connection.end()
         if self.draining:
             if not self._connections and not self._tunnels:
                 self._drained.set()
         elif not self._accepting and self.loop.clock >= self._pause_until:
             self._accept()
 
-    def _drain(self) -> None:
+    def _quit_accepting(self) -> None:
         self.draining = True
         self._close_listener()
+
+    def _drain(self) -> None:
+        self._quit_accepting()
+        self._closes_idle = True
         for connection in self._connections:
             connection.since = self.loop.clock  # its time to finish starts now
 

@@ -9,6 +9,7 @@ Internals of Granian 2.8 that this relies on, checked by tests/unit/process/test
 - `MTServer._shd`: the listener that workers get; `MTServer.websockets`: `serve` would clear it for WSGI;
 - `MTServer._spawn_worker(index, target, callback)` with `MTServer._spawn_wsgi_worker` as the target: a `WorkerThread`
   that is not started yet, and for which no other set-up by `serve` is needed;
+- the worker accepts from that very descriptor, so another socket put in its place ends accepting, and nothing else;
 - `WorkerThread.inner`: its `threading.Thread`; `WorkerThread.terminate()`: stops accepting and ends that thread when
   the requests under way have ended.
 
@@ -17,12 +18,13 @@ Internals of Granian 2.8 that this relies on, checked by tests/unit/process/test
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from elastic_images.process.ports import BACKLOG
+from elastic_images.process.ports import BACKLOG, bind
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -42,7 +44,9 @@ class GranianWorker:
         on_exit: Callable[[], None],
     ) -> None:
         """`on_exit` is called when the worker has ended, for whatever reason."""
-        self._worker = _worker_thread(wsgi, listener.detach(), threads, idle_seconds, max_connections)
+        listener.setblocking(False)  # noqa: FBT003 - the standard library's signature
+        self._descriptor = listener.detach()
+        self._worker = _worker_thread(wsgi, self._descriptor, threads, idle_seconds, max_connections)
         self._worker.inner.start()
         self._on_exit = on_exit
         threading.Thread(target=self._watch, name="server-watch", daemon=True).start()
@@ -56,6 +60,21 @@ class GranianWorker:
     def alive(self) -> bool:
         """Whether it is serving; false once it has ended, by itself or by `stop`."""
         return bool(self._worker.inner.is_alive())
+
+    @property
+    def drained(self) -> bool:
+        """Always false: it does not tell how many connections are open."""
+        return False
+
+    def quit_accepting(self) -> None:
+        """Accept nothing more. Its connections go on, and new ones wait for other holders of the listening socket.
+
+        Nobody knows the socket that takes its place. Closing the descriptor would not do: epoll goes on
+        reporting a socket that other processes hold.
+        """
+        with bind("127.0.0.1", 0) as unknown:
+            unknown.setblocking(False)  # noqa: FBT003 - as above
+            os.dup2(unknown.fileno(), self._descriptor, inheritable=False)
 
     def stop(self, grace_seconds: float) -> bool:
         """Stop accepting and wait for the requests under way. True if they ended in time."""

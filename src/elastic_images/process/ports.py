@@ -55,6 +55,24 @@ def bind(host: str, port: int, *, shared: bool = False) -> socket.socket:
     return listener
 
 
+def inherited(descriptor: int) -> socket.socket:
+    """The listening socket that another process made (`bind`) and keeps. Children do not inherit it.
+
+    Raises:
+        InvalidRequest: the descriptor is no listening socket.
+    """
+    try:
+        listener = socket.socket(fileno=descriptor)
+        listens = listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+    except OSError:
+        raise InvalidRequest(f"Descriptor {descriptor} is not a socket.") from None
+    if not listens:
+        listener.close()
+        raise InvalidRequest(f"The socket of descriptor {descriptor} does not listen.")
+    listener.set_inheritable(False)
+    return listener
+
+
 def check_free(host: str, ports: Iterable[int]) -> None:
     """Check that every port is free at this moment. Raises as `bind`, for the first that is not."""
     for port in ports:

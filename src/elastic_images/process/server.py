@@ -20,9 +20,10 @@ from typing import TYPE_CHECKING, Protocol
 from elastic_images.front import event_loop
 from elastic_images.front.tunnel_clients import LOOPBACK, TunnelClients
 from elastic_images.process import lifeline
+from elastic_images.process.gate import PROBE_HEADER, Gate
 from elastic_images.process.granian_worker import GranianWorker
 from elastic_images.process.heartbeat import Heartbeat
-from elastic_images.process.ports import bind
+from elastic_images.process.ports import bind, inherited
 from elastic_images.process.stop_signals import StopSignals
 from elastic_images.settings.addresses import reachable_host
 
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 GRACE_SECONDS = 3.0
 _SERVICE_STOP_SECONDS = 3.0
+DRAIN_SECONDS = 15.0
+"""How long a process with a successor goes on answering on its connections."""
 _MAX_CONNECTIONS = 8192
 _MAX_FILES = 65_536
 IDLE_SECONDS = 90.0
@@ -75,10 +78,15 @@ def run(
     advertise: str | None = None,
     ready_fd: int | None = None,
     health_fd: int | None = None,
+    listen_fd: int | None = None,
     lifeline_fd: int | None = None,
     grace_seconds: float = GRACE_SECONDS,
+    drain_seconds: float = DRAIN_SECONDS,
 ) -> int:
     """Serve until SIGTERM, SIGINT or SIGHUP, or until the lifeline ends. Call it in the main thread.
+
+    SIGUSR1 says that a successor serves the same socket: from then on this process accepts nothing, answers on the
+    connections that it has, each for the last time, and stops when all of them are closed or `drain_seconds` are over.
 
     Args:
         service: what to serve. If it has a `control_port`, the ready line names it; if it has `reads`
@@ -90,8 +98,11 @@ def run(
         advertise: the host under which other machines reach this one.
         ready_fd: where to write the ready line once requests are answered. It is closed afterwards.
         health_fd: where to write a heartbeat each second once requests are answered.
+        listen_fd: a listening socket to serve instead of binding to `host` and `port`. Other processes may hold it,
+            too: it is never shut down.
         lifeline_fd: the read end of the supervisor's lifeline.
         grace_seconds: how long requests under way may take after the signal before they are cut off.
+        drain_seconds: how long connections are kept once there is a successor.
 
     Returns:
         The exit code. End the process with `leave`: the threads of cut-off requests would keep it alive.
@@ -101,20 +112,24 @@ def run(
         ElasticImagesError: the service says why it cannot start.
     """
     _allow_many_files()
-    with StopSignals() as stop, contextlib.closing(bind(host, port, shared=shared_port)) as listener:
+    listening = inherited(listen_fd) if listen_fd is not None else bind(host, port, shared=shared_port)
+    with StopSignals() as stop, contextlib.closing(listening) as listener:
         bound_port = listener.getsockname()[1]
         bound = Bound(bound_port, f"{reachable_host(advertise or host)}:{bound_port}")
         if lifeline_fd is not None:
             lifeline.watch(lifeline_fd, service.stop)
         service.start(bound)
-        server = _serve(service.wsgi, getattr(service, "reads", None), listener, threads=threads, on_exit=stop.wake)
-        if _wait_until_served(host, bound_port, lambda: server.alive and not stop.count):
+        gate = Gate(service.wsgi)
+        server = _serve(gate, getattr(service, "reads", None), listener, threads=threads, on_exit=stop.wake)
+        if _wait_until_served(host, bound_port, gate, lambda: server.alive and not stop.count):
             if health_fd is not None:
                 Heartbeat(health_fd, server.loops).start()
             _tell_ready(ready_fd, service, bound_port)
             _log.info("serving on %s", bound.address)
         while server.alive and not stop.wait():
             pass
+        if stop.replaced and server.alive:
+            _drain(server, gate, stop, drain_seconds)
         code = 0 if server.alive else 1
         _log.info("stopping")
         if not server.stop(grace_seconds):
@@ -144,12 +159,23 @@ def serving(
     """Serve an app on a free port of this process while the block runs: for tests and tools."""
     with contextlib.closing(bind(host, 0)) as listener:
         port = listener.getsockname()[1]
-        server = _serve(wsgi, reads, listener, threads=threads, on_exit=lambda: None, idle_seconds=idle_seconds)
+        gate = Gate(wsgi)
+        server = _serve(gate, reads, listener, threads=threads, on_exit=lambda: None, idle_seconds=idle_seconds)
         try:
-            _wait_until_served(host, port, lambda: server.alive)
+            _wait_until_served(host, port, gate, lambda: server.alive)
             yield Bound(port, f"{reachable_host(host)}:{port}")
         finally:
             server.stop(GRACE_SECONDS)
+
+
+def _drain(server: GranianWorker | _FrontedWorker, gate: Gate, stop: StopSignals, seconds: float) -> None:
+    """Answer on the connections that are left, until they are closed or a stop signal comes."""
+    _log.info("replaced; answering on its connections for up to %g s", seconds)
+    gate.closing = True
+    server.quit_accepting()
+    deadline = time.monotonic() + seconds
+    while server.alive and not server.drained and stop.count == 0 and (left := deadline - time.monotonic()) > 0:
+        stop.pause(min(0.2, left))
 
 
 def _serve(
@@ -203,6 +229,15 @@ class _FrontedWorker:
         """Whether both are serving."""
         return self._front.alive and self._worker.alive
 
+    @property
+    def drained(self) -> bool:
+        """Whether no connection is left."""
+        return self._front.drained
+
+    def quit_accepting(self) -> None:
+        """Accept nothing more, and let each connection go on until after its next answer."""
+        self._front.quit_accepting()
+
     def stop(self, grace_seconds: float) -> bool:
         """Stop accepting and wait for the requests under way. True if they ended in time."""
         deadline = time.monotonic() + grace_seconds
@@ -211,19 +246,20 @@ class _FrontedWorker:
         return self._front.stop(max(0.0, deadline - time.monotonic())) and in_time
 
 
-def _wait_until_served(host: str, port: int, alive: Callable[[], bool]) -> bool:
-    """Wait until a request gets any answer. False: `alive` is no longer true."""
+def _wait_until_served(host: str, port: int, gate: Gate, alive: Callable[[], bool]) -> bool:
+    """Wait until a request reaches this process and is answered. False: `alive` is no longer true."""
     while alive():
         connection = http.client.HTTPConnection(reachable_host(host).strip("[]"), port, timeout=1)
         try:
-            connection.request("GET", "/healthz")
+            connection.request("GET", "/healthz", headers={PROBE_HEADER: gate.probe})
             connection.getresponse().read()
+            if gate.reached:
+                return True
         except (OSError, http.client.HTTPException):
-            time.sleep(0.02)
-        else:
-            return True
+            pass
         finally:
             connection.close()
+        time.sleep(0.02)
     return False
 
 

@@ -10,10 +10,12 @@ from types import FrameType, TracebackType
 from typing import Any
 
 _STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+REPLACED = signal.SIGUSR1
+"""Says that a successor serves."""
 
 
 class StopSignals:
-    """While entered, SIGTERM, SIGINT and SIGHUP set a flag that `wait` waits for. Enter it in the main thread.
+    """While entered, SIGTERM, SIGINT, SIGHUP and SIGUSR1 set flags that `wait` waits for. Enter it in the main thread.
 
     With `children`, the end of a child process wakes it as well.
 
@@ -27,6 +29,8 @@ class StopSignals:
         self._children = children
         self._previous: dict[signal.Signals, Any] = {}
         self._count = 0
+        self.replaced = False
+        """Whether SIGUSR1 has arrived."""
 
     def __enter__(self) -> StopSignals:
         self._reader, self._writer = os.pipe()
@@ -35,6 +39,7 @@ class StopSignals:
         self._previous_wakeup = signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
         for number in _STOPPING:
             self._previous[number] = signal.signal(number, self._handle)
+        self._previous[REPLACED] = signal.signal(REPLACED, self._handle_replaced)
         if self._children:
             self._previous[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, lambda _number, _frame: self.wake())
         return self
@@ -63,11 +68,11 @@ class StopSignals:
             os.write(self._writer, b".")
 
     def wait(self, timeout_seconds: float | None = None) -> bool:
-        """Wait for a signal, a `wake` or the timeout. True if a stop signal has arrived, now or before."""
-        if self._count == 0:
+        """Wait for a signal, a `wake` or the timeout. True if one has arrived, now or before."""
+        if not self._arrived:
             select.select([self._reader], [], [], timeout_seconds)
         self.drain()
-        return self._count > 0
+        return self._arrived
 
     def pause(self, seconds: float) -> None:
         """Wait for another signal or `wake`, at most `seconds`."""
@@ -81,6 +86,14 @@ class StopSignals:
                 pass
         except BlockingIOError:
             pass
+
+    @property
+    def _arrived(self) -> bool:
+        return self._count > 0 or self.replaced
+
+    def _handle_replaced(self, _number: int, _frame: FrameType | None) -> None:
+        self.replaced = True
+        self.wake()
 
     def _handle(self, _number: int, _frame: FrameType | None) -> None:
         self._count += 1

@@ -33,7 +33,7 @@ class Wanted:
     """For people: `web`, or `web 2` if there are several."""
     app: str
     command: Sequence[str]
-    """The command line, without `--ready-fd` and `--health-fd`. Secrets are in the environment, not here."""
+    """The command line, without the descriptors to pass on. Secrets are in the environment, not here."""
 
 
 class Managed:
@@ -47,8 +47,9 @@ class Managed:
         lifeline: int,
         clock: Callable[[], float],
         hang_seconds: float = 0.0,
+        listen_fd: int | None = None,
     ) -> None:
-        """`hang_seconds`: see `HangDetector`."""
+        """`hang_seconds`: see `HangDetector`. `listen_fd`: the socket that the process and its successors serve."""
         self.wanted = wanted
         self.ready = False
         self.killed_as_hung = False
@@ -57,6 +58,7 @@ class Managed:
         self._heartbeats: Heartbeats | None = None
         self._environ = environ
         self._lifeline = lifeline
+        self._listen_fd = listen_fd
         self._clock = clock
         self._process: subprocess.Popen[bytes] | None = None
         self._ready_fd: int | None = None
@@ -89,11 +91,14 @@ class Managed:
         reader, writer = os.pipe()
         os.set_blocking(reader, False)
         heartbeats = Heartbeats()
+        passed = {"--ready-fd": writer, "--health-fd": heartbeats.writer}
+        if self._listen_fd is not None:
+            passed["--listen-fd"] = self._listen_fd
         try:
             self._process = subprocess.Popen(  # noqa: S603  (our own program)
-                [*self.wanted.command, "--ready-fd", str(writer), "--health-fd", str(heartbeats.writer)],
+                [*self.wanted.command, *(text for option, fd in passed.items() for text in (option, str(fd)))],
                 env=dict(self._environ),
-                pass_fds=(writer, heartbeats.writer, self._lifeline),
+                pass_fds=(*passed.values(), self._lifeline),
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
             )

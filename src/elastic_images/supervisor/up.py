@@ -18,6 +18,7 @@ from elastic_images.supervisor import hangs
 from elastic_images.supervisor.data_folder import locked, make_writable
 from elastic_images.supervisor.leftovers import kill_nodes
 from elastic_images.supervisor.lifeline_pair import Lifeline
+from elastic_images.supervisor.listeners import Listeners
 from elastic_images.supervisor.loop import Supervisor
 from elastic_images.supervisor.preparing import Prepared, prepare
 from elastic_images.supervisor.processes import Managed, Wanted, command
@@ -50,20 +51,22 @@ def up(settings: Settings, say: Say) -> int:
         settings = settings.with_secrets()
         _check_ports(settings, wait_seconds=0.0 if orderly else 3.0)
         prepared = prepare(settings)
-        with Lifeline() as lifeline:
+        wanted = wanted_processes(settings)
+        with Lifeline() as lifeline, Listeners(settings, wanted) as listeners:
             environ = replace(settings, lifeline_fd=lifeline.descriptor).to_environ()
             processes = [
                 Managed(
-                    wanted,
+                    process,
                     environ=environ,
                     lifeline=lifeline.descriptor,
                     clock=time.monotonic,
                     hang_seconds=_hang_seconds(settings),
+                    listen_fd=descriptor,
                 )
-                for wanted in wanted_processes(settings)
+                for process, descriptor in zip(wanted, listeners.descriptors, strict=True)
             ]
             supervisor = Supervisor(processes, signals)
-            with _stopping(supervisor, lifeline, settings, say):
+            with _stopping(supervisor, lifeline, listeners, settings, say):
                 if supervisor.start(lambda process: say(f"  {process.wanted.name} is ready")):
                     with kept_urls(settings):
                         _greet(settings, prepared, time.monotonic() - started_at, say)
@@ -121,12 +124,15 @@ def _check_ports(settings: Settings, *, wait_seconds: float) -> None:
 
 
 @contextlib.contextmanager
-def _stopping(supervisor: Supervisor, lifeline: Lifeline, settings: Settings, say: Say) -> Iterator[None]:
+def _stopping(
+    supervisor: Supervisor, lifeline: Lifeline, listeners: Listeners, settings: Settings, say: Say
+) -> Iterator[None]:
     """Stop everything that was started, however the block ends."""
     try:
         yield
     finally:
         say("Stopping.")
+        listeners.close()
         supervisor.stop(_STOP_ORDER)
         lifeline.cut()  # the nodes exit
         if not lifeline.wait_until_alone(_LEFTOVER_SECONDS):

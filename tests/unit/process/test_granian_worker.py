@@ -63,3 +63,26 @@ def test_a_worker_serves_stops_and_says_so() -> None:
     assert ended.wait(10)
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", port), 10)
+
+
+def test_a_worker_that_quits_accepting_keeps_its_connections() -> None:
+    listener = socket.create_server(("127.0.0.1", 0))
+    others = listener.dup()
+
+    def app(_environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        start_response("200 OK", [("Content-Length", "2")])
+        return [b"ok"]
+
+    worker = GranianWorker(app, listener, threads=2, idle_seconds=60, max_connections=128, on_exit=lambda: None)
+    with socket.create_connection(others.getsockname(), 10) as kept:
+        for _ in range(2):
+            kept.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert kept.recv(4096).endswith(b"\r\n\r\nok")
+            worker.quit_accepting()
+        with socket.create_connection(others.getsockname(), 10) as client:
+            others.settimeout(10)
+            accepted, address = others.accept()
+            assert address == client.getsockname(), "the worker left it to others"
+            accepted.close()
+    assert worker.stop(10)
+    others.close()
