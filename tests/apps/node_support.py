@@ -19,11 +19,13 @@ from elastic_images.core.errors import NotFound, Unavailable
 from elastic_images.core.pool_map import PoolMap, first_map
 from elastic_images.http.entries import fact_headers
 from elastic_images.http.internal_client import InternalClient
+from elastic_images.http.readiness import Readiness, ReadyGate
 from elastic_images.memcache.app import NodeServices, create_app
 from elastic_images.memcache.fill_sources import PeerThenStorage
 from elastic_images.memcache.front_reads import NodeFrontReads
 from elastic_images.memcache.node import FILL_PLACES, CacheNode
 from elastic_images.memcache.plane import NodePlane
+from elastic_images.memcache.readiness import NodeReadiness
 from elastic_images.metrics.counters import Counters
 from elastic_images.pool.view import Member, PoolView, node_id
 from elastic_images.process.server import serving
@@ -135,7 +137,8 @@ def served_node(
     node = Node(slot, cache, core, counters, now=now)
     made.append(node)
     plane = NodePlane(core, TOKEN, serve_stale_seconds=serve_stale)
-    services = NodeServices(core, plane, dict, counters.read, CollectorRegistry(), 0.0)
+    readiness = NodeReadiness(cache, Readiness)
+    services = NodeServices(core, plane, dict, counters.read, CollectorRegistry(), 0.0, ReadyGate(readiness.look))
     settings = make_settings(folder, internal_token=TOKEN, serve_stale=serve_stale)
     app = create_app(services, settings, slot)
     with serving(app.wsgi_app, reads=NodeFrontReads(plane, core), threads=64) as bound:

@@ -60,7 +60,12 @@ def test_without_the_internal_token_everything_is_refused(app: Autoscaler) -> No
 def test_it_is_alive_at_once_and_ready_when_there_is_a_map(app: Autoscaler) -> None:
     for path in ("/healthz", "/metrics"):
         assert app.http.request("GET", f"http://{app.bound.address}{path}").status == 200
-    with pytest.raises(Unavailable, match="no map yet"):
+    found = app.client.readiness()
+    assert (found.read, found.write) == (False, False)
+    assert "no map yet" in found.checks["pool_map"].detail
+    assert not found.checks["process"].ok
+    assert all(found.checks[name].ok for name in ("database", "resizer", "metrics"))
+    with pytest.raises(Unavailable):
         get(app, "/readyz")
 
 

@@ -23,9 +23,11 @@ from elastic_images.core.errors import Unavailable
 from elastic_images.core.image_facts import Actor, Usage
 from elastic_images.core.pool_config import ScalingConfig
 from elastic_images.database.engine import open_engine
+from elastic_images.http.readiness import Readiness, ReadyGate
 from elastic_images.manager.app import ManagerServices, create_app
 from elastic_images.manager.deletion import Deletion
 from elastic_images.manager.pages.images import CONFIRMATION
+from elastic_images.manager.readiness import ManagerReadiness
 from elastic_images.settings import Settings
 
 PAGE = {"Accept": "text/html", "Origin": "http://localhost"}
@@ -54,6 +56,10 @@ class FakePool:
     def _answer_with_figures(self) -> None:
         if self.without_figures:
             raise Unavailable("CloudWatch does not answer (ConnectTimeoutError).")
+
+    def readiness(self) -> Readiness:
+        self._answer("readiness")
+        return Readiness()
 
     def pool(self) -> Any:
         self._answer("pool")
@@ -138,6 +144,10 @@ class FakeImages:
         """A deletion goes on when this is set."""
         self.hold.set()
 
+    def readiness(self) -> Readiness:
+        self.usage()
+        return Readiness()
+
     def usage(self) -> Usage:
         if self.down:
             raise Unavailable("127.0.0.1:5001 does not answer.")
@@ -162,7 +172,8 @@ class Manager:
     def __init__(self, accounts: Accounts, settings: Settings) -> None:
         self.accounts, self.pool, self.images = accounts, FakePool(), FakeImages()
         self.deletion = Deletion(self.images)
-        services = ManagerServices(accounts, self.pool, self.images, deletion=self.deletion)
+        ready = ReadyGate(ManagerReadiness(self.pool, self.images, accounts.check_database).look)
+        services = ManagerServices(accounts, self.pool, self.images, ready=ready, deletion=self.deletion)
         self.app: Flask = create_app(services, settings)
 
     def log_in(self, name: str) -> FlaskClient:

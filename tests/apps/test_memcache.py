@@ -162,7 +162,7 @@ def test_a_dark_node_refuses_and_is_not_ready(node: Node, storage: Storage) -> N
     node.lapse()
     for path in ("/images/k1", "/peer/k1"):
         assert ask(node, path).problem == "not-mine"
-    assert ask(node, "/readyz").problem == "unavailable"
+    assert ask(node, "/readyz?require=read").status == 503
     assert ask(node, "/healthz").status == 200
     assert storage.asked == [KEY]
 

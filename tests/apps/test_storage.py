@@ -332,12 +332,23 @@ def test_ready_only_with_database_and_object_store(storage: Storage) -> None:
     objects = storage.settings.data / "objects"
     objects.rename(storage.settings.data / "elsewhere")
     objects.write_text("in the way")
-    with pytest.raises(Unavailable, match="object store cannot be written"):
+    assert not storage.client.readiness().read
+    with pytest.raises(Unavailable):
         storage.http.request("GET", f"{storage.url}/readyz")
     assert storage.http.request("GET", f"{storage.url}/healthz").status == 200
     objects.unlink()
     (storage.settings.data / "elsewhere").rename(objects)
+    wait_for(lambda: storage.client.readiness().write, "it is there again")
     assert storage.http.request("GET", f"{storage.url}/readyz").status == 200
+    objects.rename(storage.settings.data / "elsewhere")
+    objects.write_text("in the way")
+    wait_for(lambda: not storage.client.readiness().read, "it is away")
+    found = storage.client.readiness()
+    assert "object store cannot be written" in found.checks["object_store"].detail
+    assert storage.http.request("GET", f"{storage.url}/readyz").status == 200, "not this process's fault"
+    for kind in ("read", "write"):
+        with pytest.raises(Unavailable):
+            storage.http.request("GET", f"{storage.url}/readyz?require={kind}")
 
 
 class NotingCache:

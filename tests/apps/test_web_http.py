@@ -293,11 +293,13 @@ def test_storage_is_down(tmp_path: Path) -> None:
                 ("GET", "/api/images", None),
                 ("PUT", "/api/images/k1", picture()),
                 ("DELETE", "/api/images/k1", None),
-                ("GET", "/readyz", None),
             ):
                 answer = down.ask(method, path, body)
                 assert slug(answer) == (503, "unavailable"), path
                 assert answer.headers["Retry-After"]
+            ready = down.ask("GET", "/readyz")
+            assert (ready.status, ready.json()["read"], ready.json()["write"]) == (503, False, False)
+            assert ready.headers["Retry-After"]
             assert down.ask("GET", "/healthz").status == 200
     finally:
         web.stop()

@@ -18,10 +18,11 @@ from elastic_images.autoscaler.nodes.stats import NodeStats
 from elastic_images.autoscaler.resizer import ResizerStatus
 from elastic_images.autoscaler.scaling.decisions import DecisionLog
 from elastic_images.autoscaler.status import newest_members, pool_document
-from elastic_images.core.errors import InvalidRequest, Unavailable
+from elastic_images.core.errors import InvalidRequest
 from elastic_images.core.pool_config import ScalingConfig
 from elastic_images.core.pool_document import ClearedDocument, ConfigDocument
 from elastic_images.http.base_app import base_app
+from elastic_images.http.readiness import ReadyGate
 from elastic_images.metrics.counters import Counters
 from elastic_images.metrics.sample import batch_from_json
 from elastic_images.metrics.store import MetricStore
@@ -48,17 +49,13 @@ class AutoscalerServices:
     clear: Callable[[], ClearedDocument]
     counters: Counters
     registry: CollectorRegistry
+    ready: ReadyGate
     clock: Callable[[], float] = time.time
 
 
 def create_app(services: AutoscalerServices, settings: Settings) -> Flask:
     """The app. Starts nothing."""
-
-    def ready() -> None:
-        if services.store.read().map is None:
-            raise Unavailable("The pool has no map yet: its first nodes are starting.")
-
-    app = base_app(__name__, internal_token=settings.internal_token, ready=ready, registry=services.registry)
+    app = base_app(__name__, internal_token=settings.internal_token, ready=services.ready, registry=services.registry)
     app.register_blueprint(pool_blueprint(services.store))
     _add_pool(app, services)
     _add_records(app, services)

@@ -17,6 +17,7 @@ from elastic_images.core.pool_document import (
     SeriesDocument,
 )
 from elastic_images.http.internal_client import InternalClient, decoded
+from elastic_images.http.readiness import Readiness
 
 
 class AutoscalerClient:
@@ -29,6 +30,10 @@ class AutoscalerClient:
         self._http = http
         self._url = url.rstrip("/")
         self._timeout_seconds = timeout_seconds
+
+    def readiness(self) -> Readiness:
+        """What the autoscaler can do now. Answers within two seconds."""
+        return self._http.readiness(self._url)
 
     def pool(self) -> PoolDocument:
         """Map, wanted size, mode, phase, nodes, the resize under way, and what resizes to other sizes would move."""

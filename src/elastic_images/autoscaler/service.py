@@ -12,6 +12,7 @@ from elastic_images.autoscaler.nodes.opening import open_node_provider
 from elastic_images.autoscaler.nodes.provider import NodeProvider
 from elastic_images.autoscaler.nodes.stats import HttpStatsReader, NodeStats
 from elastic_images.autoscaler.pool_counters import PoolCounters
+from elastic_images.autoscaler.readiness import AutoscalerReadiness
 from elastic_images.autoscaler.resizer import Resizer, resizer_loop
 from elastic_images.autoscaler.scaling.decisions import DecisionLog
 from elastic_images.autoscaler.scaling.loop import ScalingLoop
@@ -19,6 +20,7 @@ from elastic_images.autoscaler.warming import PullWarmer
 from elastic_images.core.pool_config import ScalingConfig
 from elastic_images.database.engine import open_engine
 from elastic_images.http.internal_client import InternalClient
+from elastic_images.http.readiness import ReadyGate
 from elastic_images.metrics.backends import open_metric_store
 from elastic_images.metrics.counters import Counters
 from elastic_images.metrics.prometheus import registry_for
@@ -62,6 +64,12 @@ class AutoscalerService:
             on_decision=figures.decided,
             interval_seconds=settings.scaling_interval_seconds,
         )
+        readiness = AutoscalerReadiness(store, self._metrics, lambda: self._resizing.works)
+        self.ready = ReadyGate(
+            readiness.look,
+            shared_seconds=settings.ready_shared_seconds,
+            loops={"resizer": lambda: self._resizing.has_ended},
+        )
         services = AutoscalerServices(
             store=store,
             config_store=config_store,
@@ -73,6 +81,7 @@ class AutoscalerService:
             clear=CacheClearer(self._http, store.read).clear,
             counters=counters,
             registry=registry_for("autoscaler", counters, version=__version__),
+            ready=self.ready,
         )
         self.wsgi = create_app(services, settings)
 

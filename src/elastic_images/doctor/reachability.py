@@ -42,7 +42,7 @@ def _app(http: InternalClient, name: str, url: str, path: str | None) -> Iterato
         yield Finding(_AREA, BAD, f"{name} at {url} does not answer", mend)
         return
     try:
-        http.request("GET", f"{url}/readyz", timeout_seconds=_SECONDS)
+        found = http.readiness(url)
         if path is not None:
             http.request("GET", f"{url}{path}", timeout_seconds=_SECONDS)
     except (Unauthenticated, Forbidden):
@@ -51,4 +51,10 @@ def _app(http: InternalClient, name: str, url: str, path: str | None) -> Iterato
     except ElasticImagesError as error:
         yield Finding(_AREA, BAD, f"{name} at {url} is not ready: {error}", "check its log")
     else:
+        if not found.write:
+            what = "can neither read nor write" if not found.read else "cannot write"
+            yield Finding(
+                _AREA, BAD, f"{name} at {url} {what}: {found.failing}", "mend what it names, or check its log"
+            )
+            return
         yield Finding(_AREA, OK, f"{name} at {url} answers and is ready")

@@ -7,7 +7,7 @@ import re
 import uuid
 from collections.abc import Callable
 
-from flask import Flask, Response, g, request
+from flask import Flask, Response, g, jsonify, request
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from werkzeug.exceptions import HTTPException
 
@@ -21,6 +21,7 @@ from elastic_images.core.errors import (
 from elastic_images.http.bulkhead import Bulkhead
 from elastic_images.http.drain import DrainBodies
 from elastic_images.http.problems import problem_response, public_error
+from elastic_images.http.readiness import ReadyGate
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _DRAINS = 8
@@ -33,7 +34,7 @@ def base_app(
     name: str,
     *,
     internal_token: str | None = None,
-    ready: Callable[[], None] = lambda: None,
+    ready: ReadyGate | None = None,
     registry: CollectorRegistry | None = None,
     render_error: Callable[[ElasticImagesError], Response | None] = lambda _error: None,
     drains: Bulkhead | None = None,
@@ -44,13 +45,13 @@ def base_app(
     Args:
         name: the import name of the package that holds the templates and static files.
         internal_token: if given, required on every path but health and metrics.
-        ready: raises an ElasticImagesError while the app cannot work; `/readyz` shows its message.
+        ready: what `/readyz` shows; without it, the app is always ready.
         registry: the metrics that `/metrics` shows.
         render_error: returns another answer to an error, such as a page, or None for the problem document.
         drains: how many bodies may be drained at a time, after answers sent before their end.
         drain_bytes: the largest body that is drained; larger ones are cut off.
     """
-    app = Flask(name)
+    app, gate = Flask(name), ready or ReadyGate()
     app.wsgi_app = DrainBodies(  # type: ignore[method-assign]  # Flask's documented place for middleware
         app.wsgi_app, drains or Bulkhead(_DRAINS, "refused bodies"), drain_bytes
     )
@@ -66,8 +67,12 @@ def base_app(
 
     @app.get("/readyz")
     def readyz() -> Response:
-        ready()
-        return Response("ready\n", mimetype="text/plain")
+        is_ready, found = gate.judge(request.args.get("require"))
+        response = jsonify(found.to_json())
+        response.headers["Cache-Control"] = "no-store"
+        if not is_ready:
+            response.status_code, response.headers["Retry-After"] = 503, "1"
+        return response
 
     @app.get("/metrics")
     def metrics() -> Response:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json as json_module
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import IO, Any
 
 import urllib3
@@ -13,6 +13,7 @@ from elastic_images.core.errors import Unavailable
 from elastic_images.http.dead_peers import dead_peer_options
 from elastic_images.http.lean_client import LeanAnswer, LeanClient, NotConnected
 from elastic_images.http.problems import error_from_answer
+from elastic_images.http.readiness import ASK_SECONDS, Readiness
 
 _CONNECT_SECONDS = 2.0
 _WHOLE_SECONDS = 60.0
@@ -61,8 +62,9 @@ class InternalClient:
         headers: Mapping[str, str] | None = None,
         timeout_seconds: float = 5.0,
         stream: bool = False,
+        accept: Collection[int] = (),
     ) -> urllib3.BaseHTTPResponse:
-        """Make a request and return the answer if its status is below 400.
+        """Make a request and return the answer if its status is below 400, or one of `accept`.
 
         `timeout_seconds` bounds connecting and each wait for data. With `stream` the caller reads the body, and then
         calls `release_conn`, or `close` to leave it unread.
@@ -85,7 +87,7 @@ class InternalClient:
                 preload_content=not stream,
                 redirect=False,
             )
-            if answer.status < 400:
+            if answer.status < 400 or answer.status in accept:
                 return answer
             raise error_from_answer(answer.status, answer.headers, answer.data)
         except urllib3.exceptions.HTTPError as error:
@@ -153,6 +155,11 @@ class InternalClient:
     def get_json(self, url: str, *, timeout_seconds: float = 5.0) -> Any:
         """GET, and decode the answer's JSON. Raises as `request`."""
         return decoded(self.request("GET", url, timeout_seconds=timeout_seconds))
+
+    def readiness(self, url: str) -> Readiness:
+        """What the app at `url` says that it can do. Raises NoAnswer after 1.4 s, and as `request`."""
+        answer = self.request("GET", f"{url}/readyz", timeout_seconds=ASK_SECONDS, accept=(503,))
+        return Readiness.from_json(decoded(answer))
 
     def post_json(self, url: str, value: Any, *, timeout_seconds: float = 5.0) -> Any:
         """POST `value` as JSON, and decode the answer's. Raises as `request`."""

@@ -102,7 +102,7 @@ def public_error(error: Exception, request_id: str) -> ElasticImagesError:
     """The error that may be shown to the client. Unexpected errors are logged under the request's id."""
     if isinstance(error, ElasticImagesError):
         return error
-    if _is_database_error(error):
+    if is_database_error(error):
         if "disk is full" in str(error):  # SQLite's words
             _log.warning("request %s: the database has no room", request_id)
             return OutOfSpace("The database has no room.")
@@ -112,6 +112,7 @@ def public_error(error: Exception, request_id: str) -> ElasticImagesError:
     return ElasticImagesError(f"Something went wrong. The log has details under request id {request_id}.")
 
 
-def _is_database_error(error: Exception) -> bool:
+def is_database_error(error: Exception) -> bool:
+    """Whether it is SQLAlchemy's word for a database that does not answer."""
     # By name: an app that never opens the database must not import SQLAlchemy for this.
     return any(f"{kind.__module__}.{kind.__name__}" in _DATABASE_ERRORS for kind in type(error).__mro__)

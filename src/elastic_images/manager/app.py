@@ -13,6 +13,7 @@ from elastic_images.accounts.accounts import Accounts
 from elastic_images.accounts.guard import Guard
 from elastic_images.accounts.login_pages import login_pages
 from elastic_images.http.base_app import base_app
+from elastic_images.http.readiness import ReadyGate
 from elastic_images.manager import api, pages
 from elastic_images.manager.deletion import Deletion
 from elastic_images.manager.flash import FlashMessages
@@ -32,6 +33,7 @@ class ManagerServices:
     images: ImageStore
     clock: Callable[[], float] = time.time
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
+    ready: ReadyGate = field(default_factory=ReadyGate)
     deletion: Deletion | None = None
     """The caller must stop it."""
 
@@ -42,11 +44,12 @@ class ManagerServices:
 
 def create_app(services: ManagerServices, settings: Settings) -> Flask:
     """The app. All routes but the login are for administrators."""
-
-    def ready() -> None:
-        services.accounts.check_database()
-
-    app = base_app("elastic_images.manager", ready=ready, registry=services.registry, render_error=pages.render_error)
+    app = base_app(
+        "elastic_images.manager",
+        ready=services.ready,
+        registry=services.registry,
+        render_error=pages.render_error,
+    )
     app.config.update(MAX_CONTENT_LENGTH=_MAX_BODY_BYTES)
     guard = Guard(services.accounts, settings)
     guard.install(app)

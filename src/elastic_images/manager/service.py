@@ -6,8 +6,10 @@ from elastic_images import __version__
 from elastic_images.accounts.accounts import open_accounts
 from elastic_images.autoscaler.client import AutoscalerClient
 from elastic_images.http.internal_client import InternalClient
+from elastic_images.http.readiness import ReadyGate
 from elastic_images.manager.app import ManagerServices, create_app
 from elastic_images.manager.deletion import Deletion
+from elastic_images.manager.readiness import ManagerReadiness
 from elastic_images.metrics.counters import Counters
 from elastic_images.metrics.prometheus import registry_for
 from elastic_images.process.server import Bound
@@ -26,9 +28,13 @@ class ManagerService:
         self._accounts = open_accounts(settings)
         images = StorageClient(self._http, settings.storage_urls, timeout_seconds=_ASK_SECONDS)
         self._deletion = Deletion(images)
+        pool = AutoscalerClient(self._http, settings.autoscaler_url, timeout_seconds=_ASK_SECONDS)
+        readiness = ManagerReadiness(pool, images, self._accounts.check_database)
+        self.ready = ReadyGate(readiness.look, shared_seconds=settings.ready_shared_seconds)
         services = ManagerServices(
             accounts=self._accounts,
-            pool=AutoscalerClient(self._http, settings.autoscaler_url, timeout_seconds=_ASK_SECONDS),
+            pool=pool,
+            ready=self.ready,
             images=images,
             deletion=self._deletion,
             registry=registry_for("manager", Counters(), version=__version__),

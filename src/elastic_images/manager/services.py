@@ -16,10 +16,14 @@ from elastic_images.core.pool_document import (
     ResizeRecord,
     SeriesDocument,
 )
+from elastic_images.http.readiness import Readiness
 
 
 class PoolControl(Protocol):
     """The autoscaler (`autoscaler/client.py`). Safe for concurrent use; every method raises Unavailable."""
+
+    def readiness(self) -> Readiness:
+        """What the autoscaler can do now."""
 
     def pool(self) -> PoolDocument:
         """Map, wanted size, mode, phase, nodes and the resize under way."""
@@ -51,6 +55,9 @@ class PoolControl(Protocol):
 
 class ImageStore(Protocol):
     """Storage (`storage/client.py`). Safe for concurrent use; every method raises Unavailable."""
+
+    def readiness(self) -> Readiness:
+        """What storage can do now."""
 
     def usage(self) -> Usage:
         """How much is stored."""

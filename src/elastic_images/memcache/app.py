@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from flask import Flask, jsonify, request
 from flask.typing import ResponseReturnValue
 from prometheus_client import CollectorRegistry
 
-from elastic_images.core.errors import Conflict, InvalidRequest, Unavailable
+from elastic_images.core.errors import Conflict, InvalidRequest
 from elastic_images.core.partitions import ALL_PARTITIONS, PARTITIONS
 from elastic_images.http.base_app import base_app
+from elastic_images.http.readiness import ReadyGate
 from elastic_images.memcache.node import CacheNode
 from elastic_images.memcache.plane import NodePlane
 from elastic_images.settings import Settings
@@ -33,17 +34,13 @@ class NodeServices:
     """Counters since the start, and gauges, by name."""
     registry: CollectorRegistry
     started_at: float
+    ready: ReadyGate = field(default_factory=ReadyGate)
 
 
 def create_app(services: NodeServices, settings: Settings, slot: int) -> Flask:
     """The app of the node in `slot`. Starts nothing."""
     cache = services.node.cache
-
-    def ready() -> None:
-        if cache.dark:
-            raise Unavailable("This node has no lease.")
-
-    app = base_app(__name__, internal_token=settings.internal_token, ready=ready, registry=services.registry)
+    app = base_app(__name__, internal_token=settings.internal_token, ready=services.ready, registry=services.registry)
 
     @app.get("/stats")
     def stats() -> ResponseReturnValue:

@@ -9,11 +9,13 @@ from elastic_images.core.cache import ByteCache
 from elastic_images.core.coherent_cache import CoherentCache
 from elastic_images.http.internal_client import InternalClient
 from elastic_images.http.lean_client import LeanClient
+from elastic_images.http.readiness import ReadyGate
 from elastic_images.memcache.app import NodeServices, create_app
 from elastic_images.memcache.fill_sources import PeerThenStorage
 from elastic_images.memcache.front_reads import NodeFrontReads
 from elastic_images.memcache.node import CacheNode
 from elastic_images.memcache.plane import NodePlane
+from elastic_images.memcache.readiness import NodeReadiness
 from elastic_images.memcache.warm.pull_thread import PullThread
 from elastic_images.memcache.warm.sources import PullSources
 from elastic_images.metrics.backends import open_metric_sink, publish_schedule_of
@@ -58,6 +60,11 @@ class MemcacheService:
         )
         plane = NodePlane(node, settings.internal_token, serve_stale_seconds=settings.serve_stale)
         self.reads = NodeFrontReads(plane, node)
+        self.ready = ReadyGate(
+            NodeReadiness(self._cache, storage.readiness).look,
+            shared_seconds=settings.ready_shared_seconds,
+            loops={"pool-member": lambda: self._member.has_ended},
+        )
         services = NodeServices(
             node,
             plane,
@@ -65,6 +72,7 @@ class MemcacheService:
             counters.read,
             registry_for("memcache", counters, version=__version__, source=node_id(slot)),
             time.time(),
+            self.ready,
         )
         self.wsgi = create_app(services, settings, slot)
         self._control = ControlListener(settings.internal_host, 0, settings.internal_token, self._cache)

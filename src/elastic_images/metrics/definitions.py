@@ -64,6 +64,8 @@ _ALL = (
     _counter("publish_failures", "metrics_publish_failures", "Attempts to publish samples that failed."),
     _counter("samples_dropped", "metrics_samples_dropped", "Samples given up, refused or too many to keep waiting."),
     _gauge("samples_waiting", "metrics_samples_waiting", "Samples not published yet."),
+    _gauge("writable", "storage_writable", "Whether images can be written now: 1 or 0."),
+    _gauge("free_bytes", "storage_free_bytes", "Free space on the disk that has the least room for uploads."),
     _gauge("items", "cache_items", "Entries in memory."),
     _gauge("bytes", "cache_bytes", "Bytes of entries in memory."),
     _gauge("capacity_bytes", "cache_capacity_bytes", "Most bytes of entries that are kept in memory."),

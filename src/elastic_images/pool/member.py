@@ -105,6 +105,11 @@ class PoolMember:
         if self._thread.is_alive():
             self._thread.join(POLL_SECONDS + _ANSWER_SECONDS)
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether the thread is gone although nobody stopped it."""
+        return self._thread.ident is not None and not self._thread.is_alive() and not self._stopping.is_set()
+
     def refresh(self) -> PoolView:
         """Ask for the view now, as a guest; concurrent callers share one answer.
 

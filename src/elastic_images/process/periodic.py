@@ -49,6 +49,16 @@ class PeriodicLoop:
         """Start the thread. Call it once."""
         self._thread.start()
 
+    @property
+    def works(self) -> bool:
+        """Whether it is running and its last call did not fail."""
+        return self._thread.is_alive() and self._failure is None
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the thread is gone although nobody stopped it."""
+        return self._thread.ident is not None and not self._thread.is_alive() and not self._stopping.is_set()
+
     def wake(self) -> None:
         """End the present pause, or skip the next one if `work` is running."""
         self._wake.set()

@@ -225,6 +225,21 @@ SETTINGS: tuple[Setting, ...] = (
         "How fast a node copies the images that a resize assigns to it, in bytes per second; 0 fetches them only on "
         "request.",
     ),
+    Setting(
+        "ready_shared_seconds",
+        kinds.number(0, 86_400),
+        300.0,
+        "How long the database, the object store or another process may be in trouble before `/readyz` answers 503, in "
+        "seconds.",
+        "300",
+    ),
+    Setting(
+        "reserve_bytes",
+        kinds.integer(0, 10**15),
+        500_000_000,
+        "Free space below which uploads are refused, in bytes, so that the database can always commit; on a disk "
+        "smaller than 50 GB, 1 % of it.",
+    ),
     Setting("session_hours", kinds.integer(1, 8_760), 168, "How long a login lasts, in hours."),
     Setting("lifeline_fd", kinds.integer(0, 1_000_000), None, "The supervisor's lifeline.", internal=True),
 )

@@ -56,6 +56,8 @@ class Settings:
     cache_mb: int
     scaling_interval_seconds: float
     warm_bytes_per_second: int
+    ready_shared_seconds: float
+    reserve_bytes: int
     session_hours: int
     lifeline_fd: int | None = None
     """Read end of the supervisor's lifeline; pass it to every child process."""

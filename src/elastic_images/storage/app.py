@@ -6,7 +6,7 @@ import json
 import logging
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import IO, get_args
 
@@ -19,6 +19,7 @@ from elastic_images.core.image_facts import Actor
 from elastic_images.core.keys import check_key
 from elastic_images.core.restored_facts import KEEP_FACTS_HEADER, KEEP_OWNER_ID_HEADER, RestoredFacts
 from elastic_images.http.base_app import base_app
+from elastic_images.http.readiness import ReadyGate
 from elastic_images.imaging.renditions import RenditionMaker
 from elastic_images.metrics.counters import Counter, Counters
 from elastic_images.settings import Settings
@@ -43,12 +44,11 @@ class StorageServices:
     reader: ImageReader
     renditions: RenditionMaker
     writes: WritePath
-    check: Callable[[], None]
-    """Raises unless the database and the object store work."""
     pool: Blueprint
     """The routes where pool members register and poll (`pool.member_routes`)."""
     registry: CollectorRegistry
     counters: Counters
+    ready: ReadyGate
 
 
 def create_app(services: StorageServices, settings: Settings) -> Flask:
@@ -56,7 +56,7 @@ def create_app(services: StorageServices, settings: Settings) -> Flask:
     app = base_app(
         __name__,
         internal_token=settings.internal_token,
-        ready=services.check,
+        ready=services.ready,
         registry=services.registry,
         drain_bytes=settings.max_image_bytes + DIGEST_CHARACTERS,
     )

@@ -21,6 +21,7 @@ from elastic_images.core.restored_facts import KEEP_FACTS_HEADER, KEEP_OWNER_ID_
 from elastic_images.http.entries import entry_from_answer
 from elastic_images.http.internal_client import WRITE_SECONDS, InternalClient, NoAnswer, decoded
 from elastic_images.http.lean_client import LeanAnswer, NotConnected
+from elastic_images.http.readiness import Readiness
 from elastic_images.pool.circuit_breakers import CircuitBreakers
 
 T = TypeVar("T")
@@ -152,6 +153,24 @@ class StorageClient:
         """The images before and after `key` in a listing. Raises NotFound, and what `page` raises."""
         query = urlencode({"prefix": prefix, "order": order})
         return cast(Neighbours, self._get(f"/internal/neighbours/{quote_key(check_key(key))}?{query}"))
+
+    def readiness(self) -> Readiness:
+        """What storage can do now: the answer of the app that can do most. Raises Unavailable if none answers."""
+        found: list[Readiness] = []
+        trouble: ElasticImagesError = Unavailable("No storage app is configured.")
+        for url in self._in_order():
+            try:
+                found.append(self._http.readiness(url))
+            except Unavailable as error:
+                self._breakers.failed(url)
+                trouble = error
+            else:
+                self._breakers.succeeded(url)
+                if found[-1].write:
+                    break
+        if not found:
+            raise trouble
+        return max(found, key=lambda one: one.read + one.write)
 
     def usage(self) -> Usage:
         """How much is stored."""

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select
-
 from elastic_images import __version__
 from elastic_images.database.engine import open_engine
 from elastic_images.http.internal_client import InternalClient
+from elastic_images.http.readiness import ReadyGate
 from elastic_images.imaging.inspection import ImageInspector
 from elastic_images.imaging.renditions import RenditionMaker
 from elastic_images.metrics.counters import Counters
@@ -24,6 +23,8 @@ from elastic_images.storage.catalog.change_log import ChangeLog
 from elastic_images.storage.crash_points import CrashPoint, no_crash
 from elastic_images.storage.image_reader import ImageReader
 from elastic_images.storage.objects.from_url import open_object_store
+from elastic_images.storage.readiness import StorageReadiness
+from elastic_images.storage.room import Room, written_folders
 from elastic_images.storage.spool import Spool
 from elastic_images.storage.upkeep.collector import ObjectCollector
 from elastic_images.storage.write_path import WritePath
@@ -46,6 +47,7 @@ class StorageService:
         catalog, changes = Catalog(self._engine), ChangeLog(self._engine)
         self._acknowledger = Acknowledger(changes, self._invalidator, crash_point=crash_point)
         inspector = ImageInspector(max_pixels=settings.max_image_pixels, max_decodes=settings.max_decodes)
+        room = Room(written_folders(settings), settings.reserve_bytes)
         writes = WritePath(
             catalog,
             self._store,
@@ -53,14 +55,25 @@ class StorageService:
             inspector,
             self._acknowledger,
             max_bytes=settings.max_image_bytes,
+            room=room,
             crash_point=crash_point,
         )
         counters = Counters()
         counters.follow(self._invalidator.statistics)
+        readiness = StorageReadiness(pool.stamp, self._store.check, room)
+        counters.follow(readiness.figures)
+        self.ready = ReadyGate(
+            readiness.look,
+            shared_seconds=settings.ready_shared_seconds,
+            loops={
+                "change-keeper": lambda: self._keeper.has_ended,
+                "object-collector": lambda: self._collector.has_ended,
+            },
+        )
         registry = registry_for("storage", counters, version=__version__)
         reader = ImageReader(catalog, self._store, counters)
         services = StorageServices(
-            catalog, reader, RenditionMaker(inspector), writes, self._check, pool_blueprint(pool), registry, counters
+            catalog, reader, RenditionMaker(inspector), writes, pool_blueprint(pool), registry, counters, self.ready
         )
         self.wsgi = create_app(services, settings)
         self._take_up_seconds = 0.0
@@ -87,11 +100,6 @@ class StorageService:
         """Finish pending changes: all of them in the first round, later those older than 5 s."""
         self._acknowledger.take_up(self._take_up_seconds)
         self._take_up_seconds = TAKE_UP_SECONDS
-
-    def _check(self) -> None:
-        with self._engine.begin() as connection:
-            connection.execute(select(1))
-        self._store.check()
 
 
 def build(settings: Settings) -> StorageService:

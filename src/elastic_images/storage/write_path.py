@@ -26,6 +26,7 @@ from elastic_images.storage.catalog.permissions import check_may_change, check_m
 from elastic_images.storage.conditions import NO_CONDITIONS, Conditions
 from elastic_images.storage.crash_points import CrashPoint, no_crash
 from elastic_images.storage.objects.object_store import ObjectStore, StoredObject
+from elastic_images.storage.room import Room
 from elastic_images.storage.spool import Readable, Spool, Spooled
 
 DELETE_BATCH = 500
@@ -48,6 +49,7 @@ class WritePath:
         acknowledger: Acknowledger,
         *,
         max_bytes: int,
+        room: Room | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         make_id: Callable[[], str] = new_write_id,
         crash_point: CrashPoint = no_crash,
@@ -58,6 +60,7 @@ class WritePath:
         self._inspector = inspector
         self._acknowledger = acknowledger
         self._max_bytes = max_bytes
+        self._room = room or Room()
         self._monotonic = monotonic
         self._make_id = make_id
         self._crash_point = crash_point
@@ -89,7 +92,7 @@ class WritePath:
         change = self._catalog.find_put(write_id, key)
         if change is None:
             self._check_early(key, length, actor, conditions)
-            with self._spool.receive(source, length) as body:
+            with self._room.claim(length), self._spool.receive(source, length) as body:
                 upload, stored = self._store_checked(key, body, write_id, actor)
             change = self._commit(replace(upload, kept=kept), stored, actor, conditions)
         if change.facts is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from flask import Flask, Response, jsonify
@@ -11,6 +10,7 @@ from prometheus_client import CollectorRegistry
 from elastic_images.accounts.guard import Guard, rule
 from elastic_images.accounts.login_pages import login_pages
 from elastic_images.http.base_app import base_app
+from elastic_images.http.readiness import ReadyGate
 from elastic_images.settings import Settings
 from elastic_images.web import pages
 from elastic_images.web.bulkheads import Bulkheads, apply_bulkheads, default_bulkheads
@@ -37,7 +37,7 @@ class WebServices:
     guard: Guard
     bulkheads: Bulkheads = field(default_factory=default_bulkheads)
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
-    ready: Callable[[], None] = lambda: None
+    ready: ReadyGate = field(default_factory=ReadyGate)
 
 
 def create_app(services: WebServices, settings: Settings) -> Flask:

@@ -22,6 +22,7 @@ from elastic_images.pool.control_listener import ControlListener
 from elastic_images.pool.life_lock import LifeLock, hold
 from elastic_images.pool.member import PoolMember
 from elastic_images.pool.router import PoolRouter
+from elastic_images.pool.view import PoolView
 from elastic_images.settings import Settings
 from elastic_images.settings.addresses import reachable_host
 from elastic_images.web.reads.front_reads import WebFrontReads
@@ -80,6 +81,16 @@ class PoolMembership:
     def control_port(self) -> int | None:
         """The port that receives invalidations; None without a near cache."""
         return self._control.port if self._control else None
+
+    @property
+    def view(self) -> PoolView:
+        """The pool as it was last seen."""
+        return self._member.view
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the polling thread is gone although nobody stopped it."""
+        return self._member.has_ended
 
     def reads(self, may_answer: Callable[[Environ], bool]) -> WebFrontReads:
         """The data plane for the front. `may_answer`: whether anyone may read, and the Host is allowed."""

@@ -10,6 +10,7 @@ from elastic_images.accounts.accounts import open_accounts
 from elastic_images.accounts.guard import Guard
 from elastic_images.autoscaler.client import AutoscalerClient
 from elastic_images.http.internal_client import InternalClient
+from elastic_images.http.readiness import ReadyGate
 from elastic_images.metrics.counters import Counters
 from elastic_images.metrics.prometheus import registry_for
 from elastic_images.process.server import Bound
@@ -18,6 +19,7 @@ from elastic_images.storage.client import StorageClient
 from elastic_images.web.app import WebServices, create_app
 from elastic_images.web.bulkheads import MAX_BODIES, MAX_WAITING
 from elastic_images.web.membership import PoolMembership
+from elastic_images.web.readiness import WebReadiness
 
 
 class WebService:
@@ -30,13 +32,24 @@ class WebService:
         self._storage = StorageClient(self._http, settings.storage_urls)
         counters = Counters()
         self._pool = PoolMembership(settings, self._http, self._storage, counters)
+        readiness = WebReadiness(
+            self._storage,
+            self._accounts.check_database,
+            lambda: self._pool.view,
+            open_to_all=settings.anonymous != "none",
+        )
+        self.ready = ReadyGate(
+            readiness.look,
+            shared_seconds=settings.ready_shared_seconds,
+            loops={"pool-member": lambda: self._pool.has_ended},
+        )
         services = WebServices(
             images=self._storage,
             pool=AutoscalerClient(self._http, settings.autoscaler_url),
             plane=self._pool.plane,
             guard=self._guard,
             registry=registry_for("web", counters, version=__version__, source=self._pool.member_id),
-            ready=self._check,
+            ready=self.ready,
         )
         self.reads = self._pool.reads(self._may_answer)
         self.wsgi = self._pool.plane.in_front_of(create_app(services, settings).wsgi_app, self._may_answer)
@@ -59,9 +72,6 @@ class WebService:
     def _may_answer(self, environ: Mapping[str, Any]) -> bool:
         """Whether the data plane may answer a read: it needs no credentials, and the Host is ours."""
         return self._guard.images_are_open and self._guard.host_allowed(environ)
-
-    def _check(self) -> None:
-        self._storage.page(limit=1)
 
 
 def build(settings: Settings) -> WebService:

@@ -1,0 +1,41 @@
+"""What the manager can do at this moment (`/readyz`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from elastic_images.core.errors import Unavailable
+from elastic_images.http.readiness import REMOTE_PATIENCE_SECONDS, Probe, Readiness, ask
+from elastic_images.manager.services import ImageStore, PoolControl
+
+
+class ManagerReadiness:
+    """Asks the autoscaler, storage and the accounts' database."""
+
+    def __init__(self, pool: PoolControl, images: ImageStore, check_accounts: Callable[[], None]) -> None:
+        """`check_accounts` raises Unavailable."""
+        self._check_accounts = check_accounts
+        self._probes = {
+            "autoscaler": Probe("autoscaler", _asking(pool.readiness), patience_seconds=REMOTE_PATIENCE_SECONDS),
+            "storage": Probe("storage", _asking(images.readiness), patience_seconds=REMOTE_PATIENCE_SECONDS),
+            "accounts": Probe("accounts", self._accounts),
+        }
+
+    def look(self) -> Readiness:
+        """Answers within two seconds. People can log in and see what there is, or can change everything."""
+        checks = ask(**self._probes)
+        return Readiness(checks["accounts"].ok, all(check.ok for check in checks.values()), checks)
+
+    def _accounts(self) -> str:
+        self._check_accounts()
+        return "Responding."
+
+
+def _asking(readiness: Callable[[], Readiness]) -> Callable[[], str]:
+    def ask_it() -> str:
+        found = readiness()
+        if not found.read:
+            raise Unavailable(found.failing)
+        return found.failing or "Working."
+
+    return ask_it
