@@ -63,10 +63,14 @@ class _Run:
             self._load.start()
         done: list[dict[str, Any]] = []
         with self._load.beside(self._resize):
-            done.append(self._cost("nothing is done", lambda: time.sleep(self._options.pause_seconds)))
+            done.append(self._cost("nothing is done", self._idle))
             done.extend(self._cost(cut.name, partial(self._do, cut), cut.seconds) for cut in cuts)
         self._load.findings += self._last_look()
         return {**self._load.report(), "resizes": self._resizes, "cuts": done}
+
+    def _idle(self) -> None:
+        time.sleep(self._options.pause_seconds)
+        wait_for(lambda: self._load.totals.read()["reads"], "the load has begun")
 
     def _do(self, cut: Cut) -> None:
         inject(self._system, cut, self._load.stop)

@@ -133,7 +133,9 @@ def served_node(
     counters.follow(cache.statistics)
     http = InternalClient(TOKEN)
     made: list[Node] = []
-    core = CacheNode(cache, PeerThenStorage(slot, lambda: made[0].view, http, storage), counters, places=places)
+    # Only what a test holds back is slow, never the machine.
+    source = PeerThenStorage(slot, lambda: made[0].view, http, storage, peer_seconds=WAIT_SECONDS)
+    core = CacheNode(cache, source, counters, places=places, fill_seconds=WAIT_SECONDS)
     node = Node(slot, cache, core, counters, now=now)
     made.append(node)
     plane = NodePlane(core, TOKEN, serve_stale_seconds=serve_stale)

@@ -326,10 +326,10 @@ def test_without_a_script(visiting: Visiting, admin_state: StorageState, system:
     with visiting("manager", script=False, storage_state=admin_state) as one:
         page = one.go("/")
         expect(page.locator("#charts")).to_be_hidden()
-        expect(page.get_by_role("region", name="Table of the last minutes")).to_be_visible()
-        expect(page.get_by_role("region", name="Table of the last minutes").locator("tbody tr")).to_have_count(30)
+        expect(page.get_by_role("region", name="Metrics of the last minutes")).to_be_visible()
+        expect(page.get_by_role("region", name="Metrics of the last minutes").locator("tbody tr")).to_have_count(30)
         one.go("/pool")
-        page.get_by_role("button", name="One node more").click()
+        page.get_by_role("button", name="Add a node").click()
         see_notice(page, "3 nodes wanted")
         system.wait_settled(3)
         page.reload()
@@ -339,7 +339,7 @@ def test_without_a_script(visiting: Visiting, admin_state: StorageState, system:
         see_notice(page, "All caches cleared.")
         page.get_by_label("Maximum miss rate").fill("nonsense")
         page.locator("form[data-check=scaling]").get_by_role("button", name="Save").click()
-        expect(page.get_by_text("The upper miss rate must be a number")).to_be_visible()
+        expect(page.get_by_text("Maximum miss rate must be a number")).to_be_visible()
         expect(page.get_by_label("Maximum miss rate")).to_have_value("nonsense")
         password = create(one, "scriptless")
         assert len(password) >= 8

@@ -118,14 +118,14 @@ def test_a_scale_out_under_traffic_is_seen_on_the_ring_and_in_the_charts(
 def test_one_node_more_and_one_less(admin: Visit, two_nodes: System) -> None:
     page = admin.go("/pool")
     see_ring(page, 2)
-    page.get_by_role("button", name="One node more").click()
+    page.get_by_role("button", name="Add a node").click()
     see_notice(page, "3 nodes wanted")
     see_ring(page, 3)
     # The form is not sent again by a reload, nor is its note told again.
     page.reload()
     expect(page.locator("main > .notice:visible")).to_have_count(0)
     assert two_nodes.pool()["wanted"] == 3
-    page.get_by_role("button", name="One node less").click()
+    page.get_by_role("button", name="Remove a node").click()
     see_notice(page, "2 nodes wanted")
     see_ring(page, 2)
 
@@ -133,7 +133,7 @@ def test_one_node_more_and_one_less(admin: Visit, two_nodes: System) -> None:
 def test_the_smallest_and_the_largest_size_have_no_step_beyond(admin: Visit, two_nodes: System) -> None:
     two_nodes.scale(1)
     page = admin.go("/pool")
-    expect(page.get_by_role("button", name="One node less")).to_be_disabled()
+    expect(page.get_by_role("button", name="Remove a node")).to_be_disabled()
     moves = two_nodes.pool()["moves"]["alternating"]
     for nodes in range(2, 9):
         expect(page.locator("label.size").nth(nodes - 1)).to_contain_text(f"moves {moves[str(nodes)]}")
@@ -212,7 +212,7 @@ def test_a_fault_is_told_marked_and_healed(admin: Visit, two_nodes: System) -> N
     page = admin.go("/")
     see_ring(page, 2)
     two_nodes.kill(two_nodes.node(1))
-    expect(page.get_by_text("Node 1 ended by itself").first).to_be_visible(timeout=LONG_MS)
+    expect(page.get_by_text("Node 1 exited unexpectedly").first).to_be_visible(timeout=LONG_MS)
     expect(page.locator("#charts")).to_have_attribute("data-marks", re.compile("fault"), timeout=LONG_MS)
     expect(page.get_by_role("heading", name="Healthy", exact=True)).to_be_visible(timeout=LONG_MS)
     see_ring(page, 2)
@@ -227,8 +227,8 @@ def test_an_autoscaler_that_hangs_is_told_and_so_is_its_return(admin: Visit, two
     autoscaler.send_signal(signal.SIGSTOP)
     try:
         expect(page.get_by_role("heading", name="Problem detected")).to_be_visible(timeout=LONG_MS)
-        expect(page.locator(".health-parts .bad")).to_contain_text("Images are served as before")
-        expect(page.locator(".health-parts")).to_contain_text("Only the autoscaler knows")
+        expect(page.locator(".health-parts .bad")).to_contain_text("Images are still served; the pool cannot change.")
+        expect(page.locator(".health-parts")).to_contain_text("Unknown while the autoscaler is not responding")
         admin.check_accessibility()
         admin.go("/pool")
         expect(page.get_by_role("heading", name="The autoscaler is not responding")).to_be_visible()

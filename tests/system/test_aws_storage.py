@@ -122,7 +122,7 @@ def the_doctor_finds_nothing_bad(cloud: Cloud) -> None:
     done = cloud.system.cli("doctor", check=False, **settings)
     assert done.returncode == 0, done.stdout
     assert "web at" in done.stdout
-    assert "the object store's is as this machine's" in done.stdout
+    assert "the object store's clock agrees with this machine's" in done.stdout
 
 
 def s3_that_is_away_is_said_to_be_away_and_comes_back(cloud: Cloud, few: tuple[Photograph, ...]) -> None:

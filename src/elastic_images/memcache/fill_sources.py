@@ -32,11 +32,20 @@ class FillSource(Protocol):
 class PeerThenStorage:
     """Asks the previous owner, if there is one, and then storage. Safe to share between threads."""
 
-    def __init__(self, slot: int, view: Callable[[], PoolView], http: InternalClient, storage: StorageReader) -> None:
+    def __init__(
+        self,
+        slot: int,
+        view: Callable[[], PoolView],
+        http: InternalClient,
+        storage: StorageReader,
+        *,
+        peer_seconds: float = _PEER_SECONDS,
+    ) -> None:
         self._slot = slot
         self._view = view
         self._http = http
         self._storage = storage
+        self._peer_seconds = peer_seconds
 
     def fetch(self, key: str, partition: int) -> tuple[Entry, bool]:
         """See `FillSource`."""
@@ -56,7 +65,7 @@ class PeerThenStorage:
                 "GET",
                 f"http://{peer.data_address}/peer/{quote_key(key)}",
                 headers={"X-Incarnation": peer.incarnation},
-                timeout_seconds=_PEER_SECONDS,
+                timeout_seconds=self._peer_seconds,
             )
             return entry_from_answer(key, answer.headers, answer.data)
         except ElasticImagesError:

@@ -33,7 +33,13 @@ class CacheNode:
     """
 
     def __init__(
-        self, cache: CoherentCache, source: FillSource, counters: Counters, *, places: int = FILL_PLACES
+        self,
+        cache: CoherentCache,
+        source: FillSource,
+        counters: Counters,
+        *,
+        places: int = FILL_PLACES,
+        fill_seconds: float = _FILL_SECONDS,
     ) -> None:
         self.cache = cache
         self._source = source
@@ -42,6 +48,7 @@ class CacheNode:
         self._count_handed_over = counters.counter("handed_over").increment
         self._count_handed_over_bytes = counters.counter("handed_over_bytes").add
         self._places = threading.BoundedSemaphore(places)
+        self._fill_seconds = fill_seconds
 
     def read_from_memory(self, key: str) -> Entry | None:
         """The entry, if it is in memory and may be served. Never waits."""
@@ -91,7 +98,7 @@ class CacheNode:
     def _filled(self, ticket: FillTicket) -> Found:
         fill = ticket.fill
         try:
-            entry = self._lead(fill) if ticket.leader else fill.wait(_FILL_SECONDS)
+            entry = self._lead(fill) if ticket.leader else fill.wait(self._fill_seconds)
         except FillAbandoned:
             raise
         except ElasticImagesError:

@@ -110,6 +110,11 @@ def test_an_empty_part_may_share_its_line_break_with_the_boundary() -> None:
     assert read(body) == [("file", ("a", b"")), ("file", ("b", b"x"))]
 
 
+def test_spaces_after_a_boundary_are_left_aside() -> None:
+    body = form(("key", None, b"k1"), ("file", "a", b"x")).replace(b"--b\r\n", b"--b \t\r\n")
+    assert read(body) == [("key", "k1"), ("file", ("a", b"x"))]
+
+
 def test_names_of_files() -> None:
     def name(disposition: str) -> object:
         head = f"--b\r\nContent-Type: image/png\r\ncontent-disposition: {disposition}\r\n\r\n"
