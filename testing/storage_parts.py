@@ -20,6 +20,7 @@ from elastic_images.core.image_facts import Actor, ImageFacts
 from elastic_images.imaging.inspection import ImageInspector
 from elastic_images.metrics.counters import Counters
 from elastic_images.storage.acknowledger import Acknowledger
+from elastic_images.storage.bad_objects import BadObjects
 from elastic_images.storage.catalog.catalog import Catalog, NewImage
 from elastic_images.storage.catalog.change_log import ChangeLog
 from elastic_images.storage.crash_points import CrashPoint, no_crash
@@ -127,7 +128,9 @@ class Parts:
             self.changes, self.caches, clock=self.clock, monotonic=self.monotonic, crash_point=crash_point
         )
         self.inspector = ImageInspector(max_pixels=1_000_000, max_decodes=2)
-        self.reader = ImageReader(self.catalog, self.store, Counters())
+        self.bad_objects = BadObjects(engine, clock=self.clock, monotonic=self.monotonic)
+        self.store_away: str | None = None
+        self.reader = ImageReader(self.catalog, self.store, Counters(), self.bad_objects, self._verify_store)
         self.writes = WritePath(
             self.catalog,
             self.store,
@@ -139,6 +142,10 @@ class Parts:
             crash_point=crash_point,
         )
 
+    def _verify_store(self) -> None:
+        if self.store_away is not None:
+            raise Unavailable(self.store_away)
+
     def put(self, key: str, body: bytes, actor: Actor = ANN, **options: Any) -> tuple[ImageFacts, bool]:
         options.setdefault("write_id", write_id())
         return self.writes.put(key, with_digest(body), len(body), actor=actor, **options)
@@ -148,9 +155,13 @@ class Parts:
         self.writes.delete(key, actor=actor, **options)
 
     def bytes_of(self, key: str) -> bytes:
-        _, found = self.reader.open(key)
-        with found:
-            return found.read()
+        return self.reader.read(key)[1]
+
+    def path_of(self, key: str) -> Path:
+        """The file of an image's object."""
+        found = self.catalog.find(key)
+        assert found is not None
+        return self.folder / "objects" / found.object_name[:2] / found.object_name
 
     def objects(self) -> list[str]:
         """The names of all objects, and of what is half put."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from elastic_images.core.cache import ByteCache
 from elastic_images.core.coherent_cache import CoherentCache
 from elastic_images.core.entry import Entry
 from elastic_images.core.errors import NotFound, Unavailable
+from elastic_images.core.image_facts import quoted
 from elastic_images.core.pool_map import PoolMap, first_map
 from elastic_images.http.entries import fact_headers
 from elastic_images.http.internal_client import InternalClient
@@ -38,11 +40,12 @@ WAIT_SECONDS = 60.0
 
 def entry(key: str, version: int = 1, body: bytes | None = None) -> Entry:
     """As storage gives it to a node."""
+    body = f"{key} version {version}".encode() if body is None else body
     return Entry(
         key,
-        f"{key} version {version}".encode() if body is None else body,
+        body,
         content_type="image/png",
-        etag=f'"{key.encode().hex()}-{version}"',
+        etag=quoted(hashlib.sha256(body).hexdigest()),
         version=version,
         updated_at=UPDATED_AT + version,
         extra_headers=fact_headers(version, UPDATED_AT + version),

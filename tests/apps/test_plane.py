@@ -74,9 +74,13 @@ class Web:
         """Have `get` ask over HTTP while the block runs."""
         relays = Relays(self.plane, self.router, self.near, TOKEN)
         reads = WebFrontReads(self.plane, self.near, relays, self.counters, lambda _environ: True)
+        if relays.fills is not None:
+            relays.fills.start()
         with serving(self.plane.in_front_of(nobody, lambda _environ: False), reads=reads, threads=64) as bound:
             self.port = bound.port
             yield
+        if relays.fills is not None:
+            relays.fills.stop()
 
     def _near(self, near_bytes: int) -> NearCache:
         near = NearCache(near_bytes)

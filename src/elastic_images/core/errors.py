@@ -113,6 +113,14 @@ class OutOfSpace(ElasticImagesError, status=507, slug="out-of-space"):
     """The disk or the object store is full."""
 
 
+class Damaged(ElasticImagesError, slug="damaged"):
+    """The stored bytes of an image are not those that were uploaded. A new upload mends it."""
+
+
+class Lost(ElasticImagesError, slug="lost"):
+    """The object store does not have the bytes of an image. A new upload mends it."""
+
+
 class NotMine(ElasticImagesError, status=421, slug="not-mine"):
     """By its own map, a node does not serve the key's partition. Only nodes answer this, to web and to peers."""
 

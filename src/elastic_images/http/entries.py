@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 
 from elastic_images.core.entry import Entry, Headers
 from elastic_images.core.errors import Unavailable
+from elastic_images.core.image_facts import quoted
+
+_FACTS = frozenset({"x-image-version", "x-image-updated", "content-type", "etag"})
 
 
 def fact_headers(version: int, updated_at: float) -> Headers:
@@ -13,14 +17,21 @@ def fact_headers(version: int, updated_at: float) -> Headers:
     return [("X-Image-Version", str(version)), ("X-Image-Updated", repr(updated_at))]
 
 
+def has_facts(headers: Mapping[str, str]) -> bool:
+    """Whether these headers, by lower-case name, have all facts that an entry needs."""
+    return headers.keys() >= _FACTS
+
+
 def entry_from_answer(
     key: str, headers: Mapping[str, str], body: bytes, public_headers: Headers | None = None
 ) -> Entry:
-    """The entry in another process's answer.
+    """The entry in another process's answer, whose bytes must have the SHA-256 that its ETag names.
 
     It is served with `public_headers`; by default with the facts, for another process of ours. `headers` must find
-    lower-case names. Raises Unavailable if a fact is missing.
+    lower-case names. Raises Unavailable if a fact is missing or the bytes are wrong.
     """
+    if headers.get("etag") != quoted(hashlib.sha256(body).hexdigest()):
+        raise Unavailable("The image was damaged on its way from another process.")
     try:
         version, updated_at = int(headers["x-image-version"]), float(headers["x-image-updated"])
         return Entry(

@@ -56,6 +56,8 @@ _ALL = (
     _counter("rejected_uploads", "storage_rejected_uploads", "Uploads refused."),
     _counter("deletes", "storage_deletes", "Images deleted."),
     _counter("reads", "storage_reads", "Images read from the object store."),
+    _gauge("images_damaged", "damaged", "Images whose stored bytes are known to be damaged."),
+    _gauge("images_lost", "lost", "Images whose stored bytes are known to be missing."),
     _counter("fences", "storage_fences", "Members fenced because they did not answer an invalidation."),
     _counter("decisions", "autoscaler_decisions", "Decisions taken by the scaling loop."),
     _counter("resizes", "autoscaler_resizes", "Resizes finished."),

@@ -23,6 +23,7 @@ from elastic_images.http.readiness import ReadyGate
 from elastic_images.imaging.renditions import RenditionMaker
 from elastic_images.metrics.counters import Counter, Counters
 from elastic_images.settings import Settings
+from elastic_images.storage.bad_objects import BadObjects
 from elastic_images.storage.catalog.catalog import Catalog
 from elastic_images.storage.catalog.listing import DEFAULT_LIMIT, Order
 from elastic_images.storage.conditions import Conditions
@@ -42,6 +43,7 @@ class StorageServices:
 
     catalog: Catalog
     reader: ImageReader
+    bad_objects: BadObjects
     renditions: RenditionMaker
     writes: WritePath
     pool: Blueprint
@@ -62,7 +64,7 @@ def create_app(services: StorageServices, settings: Settings) -> Flask:
     )
     app.url_map.merge_slashes = False
     app.register_blueprint(services.pool)
-    _list_routes(app, services.catalog, services.reader)
+    _list_routes(app, services.catalog, services.reader, services.bad_objects)
     _write_routes(app, services.writes, services.counters)
     app.wsgi_app = ReadPlane(  # type: ignore[method-assign]  # Flask documents this for middleware
         services.reader, services.renditions, settings.internal_token, app.wsgi_app
@@ -70,7 +72,7 @@ def create_app(services: StorageServices, settings: Settings) -> Flask:
     return app
 
 
-def _list_routes(app: Flask, catalog: Catalog, reader: ImageReader) -> None:
+def _list_routes(app: Flask, catalog: Catalog, reader: ImageReader, bad_objects: BadObjects) -> None:
     @app.get("/internal/metadata/<path:key>")
     def get_metadata(key: str) -> ResponseReturnValue:
         return jsonify(reader.facts(check_key(key)).to_json())
@@ -93,6 +95,10 @@ def _list_routes(app: Flask, catalog: Catalog, reader: ImageReader) -> None:
     @app.get("/internal/usage")
     def usage() -> ResponseReturnValue:
         return jsonify(catalog.usage())
+
+    @app.get("/internal/bad_objects")
+    def list_bad_objects() -> ResponseReturnValue:
+        return jsonify(bad_objects.page(request.args.get("cursor")))
 
 
 def _write_routes(app: Flask, writes: WritePath, counters: Counters) -> None:

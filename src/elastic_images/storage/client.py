@@ -68,8 +68,12 @@ class StorageClient:
         """The image or rendition (`core.renditions`) of that name, read in a fresh transaction. Raises NotFound."""
         key, rendition = split_name(name)
         path = f"/internal/images/{quote_key(check_key(key))}" + (f"?rendition={rendition}" if rendition else "")
-        answer = self._first(lambda url: self._http.fetch(url + path, timeout_seconds=self._timeout_seconds))
-        return entry_from_answer(name, answer.headers, answer.body)
+
+        def fetch(url: str) -> Entry:
+            answer = self._http.fetch(url + path, timeout_seconds=self._timeout_seconds)
+            return entry_from_answer(name, answer.headers, answer.body)
+
+        return self._first(fetch)
 
     def put(
         self,

@@ -1,23 +1,25 @@
-"""Reads an image: its row first, in a fresh transaction, then its object."""
+"""Reads an image: its row first, in a fresh transaction, then its object, checked by length and SHA-256.
+
+An object that is wrong is read once more from the start, because a read may fail by chance, before it is recorded.
+"""
 
 from __future__ import annotations
 
-import logging
+import hashlib
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
 
-from elastic_images.core.errors import ElasticImagesError, NotFound
+from elastic_images.core.errors import Damaged, ElasticImagesError, Lost, NotFound, Unavailable
 from elastic_images.core.image_facts import ImageFacts
 from elastic_images.metrics.counters import Counters
-from elastic_images.storage.catalog.catalog import Catalog
-from elastic_images.storage.objects.object_store import ObjectMissing, ObjectStore, OpenObject
+from elastic_images.storage.bad_objects import BadObjects
+from elastic_images.storage.catalog.catalog import Catalog, CatalogImage
+from elastic_images.storage.objects.object_store import CHUNK_BYTES, ObjectStore, OpenObject
+from elastic_images.storage.verified import BadObject, check_digest, open_object, read_object, unreadable
 
-_log = logging.getLogger(__name__)
+T = TypeVar("T")
+
 _ATTEMPTS = 10
-
-
-class BytesLost(ElasticImagesError):
-    """The catalog has the image, but the object store does not have its bytes."""
-
-    slug, title = "bytes-lost", "Bytes lost"
 
 
 class ImageReader:
@@ -26,43 +28,130 @@ class ImageReader:
     Safe to share between threads.
     """
 
-    def __init__(self, catalog: Catalog, store: ObjectStore, counters: Counters) -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        store: ObjectStore,
+        counters: Counters,
+        bad_objects: BadObjects,
+        verify_store: Callable[[], None],
+    ) -> None:
+        """`verify_store` raises Unavailable if the object store is not the catalog's: then nothing is called lost."""
         self._catalog = catalog
         self._store = store
         self._count_read = counters.counter("reads").increment
+        self._bad_objects = bad_objects
+        self._verify_store = verify_store
 
     def facts(self, key: str) -> ImageFacts:
         """The metadata of `key`. Raises NotFound."""
-        image = self._catalog.find(key)
-        if image is None:
-            raise NotFound(f"There is no image {key!r}.")
-        return image.facts
+        return self._find(key).facts
 
-    def open(self, key: str) -> tuple[ImageFacts, OpenObject]:
-        """The metadata of `key` and its bytes, to be closed by the caller.
-
-        If the object is missing, the image was replaced after its row was read, so the row is read again.
+    def read(self, key: str) -> tuple[ImageFacts, bytes]:
+        """The metadata of `key` and its bytes.
 
         Raises:
             NotFound: there is no such image.
-            BytesLost: the row names an object that is missing or has the wrong length.
+            Damaged, Lost: its object is wrong, or missing.
+            Unavailable: the object store does not answer, or is not the catalog's.
         """
-        missing = None
+        image, data = self._read(key, self._whole)
+        return image.facts, data
+
+    def open(self, key: str) -> tuple[ImageFacts, Iterable[bytes]]:
+        """As `read`, with the bytes as a WSGI answer.
+
+        A large image is streamed. Its last chunk is held back until the digest is right; otherwise the iterator raises
+        what `read` raises, and the answer stays incomplete.
+        """
+        image, chunks = self._read(key, self._streamed)
+        return image.facts, chunks
+
+    def confirm(self, image: CatalogImage) -> None:
+        """Read an image whose object was bad from the start, if the key still has this object. Raises as `read`."""
+        current = self._catalog.find(image.facts.key)
+        if current is not None and current.object_name == image.object_name:
+            self.read(image.facts.key)
+
+    def _read(self, key: str, load: Callable[[CatalogImage], T]) -> tuple[CatalogImage, T]:
+        """If an object is missing, the image was replaced after its row was read, so the row is read again."""
+        bad_before = None
         for _ in range(_ATTEMPTS):
-            image = self._catalog.find(key)
-            if image is None:
-                raise NotFound(f"There is no image {key!r}.")
-            if image.object_name == missing:
-                break
+            image = self._find(key)
             try:
-                found = self._store.open(image.object_name)
-            except ObjectMissing:
-                missing = image.object_name
-                continue
-            if found.size_bytes == image.facts.size_bytes:
+                found = load(image)
+            except BadObject as error:
+                if image.object_name == bad_before:
+                    raise self._recorded(image, error) from None
+                bad_before = image.object_name
+            else:
                 self._count_read()
-                return image.facts, found
-            found.close()
-            break
-        _log.error("bytes of %r lost: object missing or of the wrong length", key)
-        raise BytesLost(f"The bytes of {key!r} are lost; run `elastic-images fsck` for details.")
+                return image, found
+        raise Unavailable(f"{key!r} kept changing while it was read; try again.")
+
+    def _find(self, key: str) -> CatalogImage:
+        image = self._catalog.find(key)
+        if image is None:
+            raise NotFound(f"There is no image {key!r}.")
+        return image
+
+    def _whole(self, image: CatalogImage) -> bytes:
+        facts = image.facts
+        data = read_object(self._store, image.object_name, facts.size_bytes, facts.sha256)
+        if self._bad_objects.suspects(image.object_name):
+            self._bad_objects.clear(image.object_name)
+        return data
+
+    def _streamed(self, image: CatalogImage) -> Iterable[bytes]:
+        # What was bad is read whole, so that the client gets an error instead of an incomplete answer.
+        if image.facts.size_bytes <= CHUNK_BYTES or self._bad_objects.suspects(image.object_name):
+            return [self._whole(image)]
+        return _Chunks(self, image, open_object(self._store, image.object_name, image.facts.size_bytes))
+
+    def _recorded(self, image: CatalogImage, bad: BadObject) -> ElasticImagesError:
+        kind: type[ElasticImagesError] = Damaged
+        if bad.state == "lost":
+            self._verify_store()
+            kind = Lost
+        self._bad_objects.record(image.object_name, image.facts.key, bad)
+        return kind(f"The stored bytes of this image are {bad.state}. Upload it again, or restore it from a backup.")
+
+
+class _Chunks:
+    """An object's bytes, checked as they are sent. Iterated once, and closed by the WSGI server."""
+
+    def __init__(self, reader: ImageReader, image: CatalogImage, found: OpenObject) -> None:
+        self._reader = reader
+        self._image = image
+        self._found = found
+
+    def __iter__(self) -> Iterator[bytes]:
+        try:
+            yield from self._checked()
+        except BadObject as bad:
+            self._reader.confirm(self._image)
+            raise Unavailable(f"{self._image.facts.key!r} was read wrong once: {bad}") from None
+        finally:
+            self.close()
+
+    def _checked(self) -> Iterator[bytes]:
+        facts, digest, held = self._image.facts, hashlib.sha256(), b""
+        left = facts.size_bytes
+        while left:
+            try:
+                chunk = self._found.read(min(left, CHUNK_BYTES))
+            except OSError as error:
+                raise unreadable(error) from error
+            if not chunk:
+                break
+            digest.update(chunk)
+            left -= len(chunk)
+            if held:
+                yield held
+            held = chunk
+        check_digest(digest.hexdigest(), facts.sha256)
+        yield held
+
+    def close(self) -> None:
+        """Close the object."""
+        self._found.close()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hmac
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from email.utils import formatdate
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
@@ -20,7 +20,6 @@ from elastic_images.http.entries import fact_headers
 from elastic_images.http.problems import problem_answer, public_error
 from elastic_images.imaging.renditions import RenditionMaker
 from elastic_images.storage.image_reader import ImageReader
-from elastic_images.storage.objects.object_store import CHUNK_BYTES, OpenObject
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -59,29 +58,12 @@ class ReadPlane:
             raise Unauthenticated("This is an internal service; it needs the internal token.")
 
     def _read(self, key: str, environ: WSGIEnvironment) -> tuple[ImageFacts, Iterable[bytes]]:
-        facts, found = self._reader.open(key)
         query = environ.get("QUERY_STRING")
         rendition = parse_qs(query, keep_blank_values=True).get("rendition") if query else None
-        if rendition is None and facts.size_bytes > CHUNK_BYTES:
-            return facts, _Chunks(found)
-        with found:
-            data = found.read()
-        if rendition is not None:
-            facts, data = self._renditions.make(facts, data, rendition[0])
+        if rendition is None:
+            return self._reader.open(key)
+        facts, data = self._renditions.make(*self._reader.read(key), rendition[0])
         return facts, [data]
-
-
-class _Chunks:
-    """An object's bytes as a WSGI answer that closes it."""
-
-    def __init__(self, found: OpenObject) -> None:
-        self._found = found
-
-    def __iter__(self) -> Iterator[bytes]:
-        return iter(lambda: self._found.read(CHUNK_BYTES), b"")
-
-    def close(self) -> None:
-        self._found.close()
 
 
 def _decoded(path: str) -> str:

@@ -18,6 +18,7 @@ from elastic_images.process.server import Bound
 from elastic_images.settings import Settings
 from elastic_images.storage.acknowledger import TAKE_UP_SECONDS, Acknowledger
 from elastic_images.storage.app import StorageServices, create_app
+from elastic_images.storage.bad_objects import BadObjects
 from elastic_images.storage.catalog.catalog import Catalog
 from elastic_images.storage.catalog.change_log import ChangeLog
 from elastic_images.storage.crash_points import CrashPoint, no_crash
@@ -71,9 +72,19 @@ class StorageService:
             },
         )
         registry = registry_for("storage", counters, version=__version__)
-        reader = ImageReader(catalog, self._store, counters)
+        bad_objects = BadObjects(self._engine)
+        counters.follow(bad_objects.figures)
+        reader = ImageReader(catalog, self._store, counters, bad_objects, self._store.check)
         services = StorageServices(
-            catalog, reader, RenditionMaker(inspector), writes, pool_blueprint(pool), registry, counters, self.ready
+            catalog,
+            reader,
+            bad_objects,
+            RenditionMaker(inspector),
+            writes,
+            pool_blueprint(pool),
+            registry,
+            counters,
+            self.ready,
         )
         self.wsgi = create_app(services, settings)
         self._take_up_seconds = 0.0

@@ -100,6 +100,8 @@ class PoolMembership:
         """Start receiving invalidations, polling and publishing metrics."""
         if self._control is not None:
             self._control.start()
+        if self._relays.fills is not None:
+            self._relays.fills.start()
         self._member.start(f"{self._host}:{self.control_port or 0}", life=self._lock)
         self._publisher.start()
 
@@ -108,6 +110,8 @@ class PoolMembership:
         self._member.stop()
         if self._control is not None:
             self._control.stop()
+        if self._relays.fills is not None:
+            self._relays.fills.stop()
         self._publisher.stop()
         self._client.close()
         self._lock.close()

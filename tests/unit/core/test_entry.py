@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+from hashlib import sha256
+
 import pytest
 
 from elastic_images.core.entry import OVERHEAD_BYTES, Entry
 from elastic_images.core.errors import Unavailable
-from elastic_images.http.entries import entry_from_answer, fact_headers
+from elastic_images.core.image_facts import quoted
+from elastic_images.http.entries import entry_from_answer, fact_headers, has_facts
+
+ETAG = quoted(sha256(b"bytes").hexdigest())
 
 
 def make(updated_at: float = 1_000_000_000.9) -> Entry:
@@ -41,7 +46,7 @@ def test_last_modified_is_left_out_within_two_seconds_of_the_change(seconds_afte
 
 
 def test_an_entry_travels_between_processes_unchanged() -> None:
-    sent = Entry("k", b"bytes", content_type="image/gif", etag='"e"', version=7, updated_at=1e9 + 1 / 3)
+    sent = Entry("k", b"bytes", content_type="image/gif", etag=ETAG, version=7, updated_at=1e9 + 1 / 3)
     headers = {name.lower(): value for name, value in [*sent.headers, *fact_headers(sent.version, sent.updated_at)]}
     got = entry_from_answer("k", headers, sent.body)
     assert (got.key, got.body, got.content_type, got.etag, got.version, got.updated_at) == (
@@ -60,12 +65,23 @@ def test_an_entry_travels_between_processes_unchanged() -> None:
 
 @pytest.mark.parametrize("without", ["x-image-version", "x-image-updated", "content-type", "etag"])
 def test_an_answer_that_lacks_a_fact_is_none(without: str) -> None:
-    facts = {"x-image-version": "1", "x-image-updated": "1.5", "content-type": "image/png", "etag": '"e"'}
+    facts = {"x-image-version": "1", "x-image-updated": "1.5", "content-type": "image/png", "etag": ETAG}
+    assert has_facts(facts)
+    entry_from_answer("k", facts, b"bytes")
+    lacking = {name: value for name, value in facts.items() if name != without}
+    assert not has_facts(lacking)
     with pytest.raises(Unavailable):
-        entry_from_answer("k", {name: value for name, value in facts.items() if name != without}, b"")
+        entry_from_answer("k", lacking, b"bytes")
+
+
+@pytest.mark.parametrize("arrived", [b"bytez", b"byte", b"bytess", b""])
+def test_bytes_other_than_the_etag_names_are_refused(arrived: bytes) -> None:
+    facts = {"x-image-version": "1", "x-image-updated": "1.5", "content-type": "image/png", "etag": ETAG}
+    with pytest.raises(Unavailable, match="damaged on its way"):
+        entry_from_answer("k", facts, arrived)
 
 
 def test_a_fact_that_cannot_be_read_is_none() -> None:
-    facts = {"x-image-version": "one", "x-image-updated": "1.5", "content-type": "image/png", "etag": '"e"'}
-    with pytest.raises(Unavailable):
-        entry_from_answer("k", facts, b"")
+    facts = {"x-image-version": "one", "x-image-updated": "1.5", "content-type": "image/png", "etag": ETAG}
+    with pytest.raises(Unavailable, match="facts"):
+        entry_from_answer("k", facts, b"bytes")

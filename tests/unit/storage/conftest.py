@@ -17,8 +17,9 @@ from elastic_images.storage.catalog import tables
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[Engine]:
     engine = open_engine(f"sqlite:///{tmp_path}/test.db")
-    own = [tables.images, tables.image_keys, tables.image_changes, tables.image_usage]
-    metadata.create_all(engine, tables=own)
+    own = (tables.images, tables.image_keys, tables.image_changes, tables.image_usage, tables.trash)
+    upkeep = (tables.bad_objects, tables.scrub_progress, tables.upkeep_leases)
+    metadata.create_all(engine, tables=[*own, *upkeep])
     yield engine
     engine.dispose()
 

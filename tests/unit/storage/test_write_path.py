@@ -32,7 +32,6 @@ from elastic_images.core.image_facts import Usage
 from elastic_images.storage.acknowledger import TAKE_UP_SECONDS
 from elastic_images.storage.catalog.catalog import MAX_OBJECT_AGE_SECONDS
 from elastic_images.storage.conditions import Conditions
-from elastic_images.storage.image_reader import BytesLost
 from elastic_images.storage.upkeep.collector import GRACE_SECONDS, REMEMBER_SECONDS, ObjectCollector
 
 
@@ -403,20 +402,6 @@ def test_a_reader_overtaken_by_a_writer_reads_the_row_again(parts: Parts, monkey
 
     monkeypatch.setattr(parts.store, "open", overtaken)
     assert parts.bytes_of("k") == picture(seed=2)
-
-
-def test_lost_and_cut_bytes_are_said_to_be_lost(parts: Parts, caplog: pytest.LogCaptureFixture) -> None:
-    parts.put("k", picture())
-    found = parts.catalog.find("k")
-    assert found is not None
-    path = parts.folder / "objects" / found.object_name[:2] / found.object_name
-    path.write_bytes(b"short")
-    with pytest.raises(BytesLost):
-        parts.reader.open("k")
-    path.unlink()
-    with pytest.raises(BytesLost):
-        parts.reader.open("k")
-    assert "bytes of 'k' lost" in caplog.text
 
 
 def test_the_collector_removes_what_was_left_half_put_a_day_ago(parts: Parts) -> None:

@@ -67,7 +67,7 @@ class LocalObjectStore:
             try:
                 # Unbuffered, and by a plain str: opening by Path costs twice as much.
                 return _OpenFile(io.FileIO(f"{self._root}/{name[:2]}/{checked(name)}"))
-            except FileNotFoundError:
+            except (FileNotFoundError, IsADirectoryError):
                 raise ObjectMissing(name) from None
 
     def delete(self, name: str) -> None:

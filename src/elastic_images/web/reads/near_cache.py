@@ -50,6 +50,10 @@ class NearCache:
         """Count a miss. Gives whether the image should be fetched whole and kept."""
         return self._popular_keys.count_read(key)
 
+    def fits(self, body_bytes: int) -> bool:
+        """Whether an image of this size is kept: a larger one would push out most others."""
+        return body_bytes <= self._largest_bytes
+
     def begin_fill(self, key: str) -> Entry | FillTicket | None:
         """Count a miss and, if the image is wanted, join or register its fill.
 
@@ -61,8 +65,8 @@ class NearCache:
         return None if isinstance(found, Refusal) else found
 
     def complete_fill(self, fill: Fill, entry: Entry) -> None:
-        """End a fill. The entry is not kept if it is so large that it would push out most others."""
-        if len(entry.body) <= self._largest_bytes:
+        """End a fill. The entry is not kept if it does not fit."""
+        if self.fits(len(entry.body)):
             self.cache.complete_fill(fill, entry)
         else:
             self.cache.release_fill(fill, entry)

@@ -18,11 +18,13 @@ from elastic_images.core.fills import Fill
 from elastic_images.core.keys import check_key, quote_key
 from elastic_images.front.reads import WholeImage
 from elastic_images.http.answer import Answer
+from elastic_images.http.entries import has_facts
 from elastic_images.http.lean_client import LeanAnswer
 from elastic_images.http.response_head import ResponseHead
 from elastic_images.pool.router import NodeRequest, PoolRouter
 from elastic_images.pool.view import Member
 from elastic_images.web.reads.near_cache import NearCache
+from elastic_images.web.reads.near_fills import NearFills
 from elastic_images.web.reads.plane import ImagePlane
 
 _REMEMBERED_NODES = 64
@@ -31,7 +33,7 @@ _REMEMBERED_NODES = 64
 class Relay:
     """One request to the owner of a key (`front.reads.UpstreamRequest`)."""
 
-    __slots__ = ("_asked", "_fill", "_key", "_near", "_plane", "_router", "address", "request")
+    __slots__ = ("_asked", "_fill", "_fills", "_key", "_plane", "_router", "address", "request")
 
     def __init__(
         self,
@@ -42,7 +44,7 @@ class Relay:
         address: tuple[str, int],
         request: bytes,
     ) -> None:
-        self._plane, self._router, self._near = relays.plane, relays.router, relays.near
+        self._plane, self._router, self._fills = relays.plane, relays.router, relays.fills
         self._key = key
         self._fill = fill
         self._asked = asked
@@ -51,24 +53,20 @@ class Relay:
 
     def on_reply(self, head: ResponseHead | None, body: memoryview) -> WholeImage | Callable[[], Answer]:
         """See `front.reads.UpstreamRequest`. A registered fill is ended, whatever the answer."""
-        try:
-            return self._answer(head, body)
-        finally:
-            if self._fill is not None and self._near is not None:
-                self._near.cache.abandon_fill(self._fill)  # unless it was kept
-
-    def _answer(self, head: ResponseHead | None, body: memoryview) -> WholeImage | Callable[[], Answer]:
+        fill, fills = self._fill, self._fills
         self._router.end_request(self._asked, answered=head is not None)
-        if head is None or head.status != 200:
-            answer = None if head is None else LeanAnswer(head.status, head.headers, bytes(body))
-            return partial(self._plane.finish_relay, self._asked, answer, self._key)
-        whole: bytes | memoryview = body
-        if self._fill is not None and self._near is not None:
-            entry = self._plane.keep(self._near, self._fill, head.headers, bytes(body))
-            if entry is None:
-                return partial(self._plane.finish_relay, self._asked, None, self._key)
-            whole = entry.body
-        return head_lines(self._plane.relayed_headers(head.headers, self._asked.slot)), whole
+        if head is not None and head.status == 200 and (fill is None or has_facts(head.headers)):
+            whole: bytes | memoryview = body
+            if fill is not None and fills is not None:
+                # The node has checked these bytes; the copy that is kept here is checked again, elsewhere.
+                whole = fills.complete(fill, head.headers, body)
+            return head_lines(self._plane.relayed_headers(head.headers, self._asked.slot)), whole
+        if fill is not None and fills is not None:
+            fills.abandon(fill)
+        answer = None
+        if head is not None and head.status != 200:
+            answer = LeanAnswer(head.status, head.headers, bytes(body))
+        return partial(self._plane.finish_relay, self._asked, answer, self._key)
 
 
 class Relays:
@@ -78,6 +76,7 @@ class Relays:
         self.plane = plane
         self.router = router
         self.near = near
+        self.fills = None if near is None else NearFills(plane, near)
         self._token = token
         self._nodes: dict[str, tuple[tuple[str, int], bytes] | None] = {}
 

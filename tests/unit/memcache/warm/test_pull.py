@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from hashlib import sha256
 from typing import cast
 
 import pytest
@@ -15,6 +16,7 @@ from elastic_images.core.coherent_cache import CoherentCache
 from elastic_images.core.entry import Entry
 from elastic_images.core.errors import Unavailable
 from elastic_images.core.fills import Fill, FillTicket
+from elastic_images.core.image_facts import quoted
 from elastic_images.core.pool_map import abort_resize, close_resize, first_map, open_resize, settle
 from elastic_images.http.entries import fact_headers
 from elastic_images.http.internal_client import InternalClient
@@ -39,6 +41,7 @@ class Setup:
         self.cache.take_map(OPEN)
         self.cache.renew_lease(3.0)
         self.asked: list[str] = []
+        self.body = b"bytes"
         self.on_list: Callable[[], None] = lambda: None
         self.on_ask: Callable[[], None] = lambda: None
         self.view = PoolView(OPEN, (node(0), node(1)))
@@ -55,7 +58,9 @@ class Setup:
         assert headers["X-Incarnation"] == node(0).incarnation
         self.on_ask()
         facts = {name.lower(): value for name, value in fact_headers(1, 0.0)}
-        return LeanAnswer(200, {"content-type": "image/png", "etag": '"e"', **facts}, b"bytes")
+        return LeanAnswer(
+            200, {"content-type": "image/png", "etag": quoted(sha256(b"bytes").hexdigest()), **facts}, self.body
+        )
 
     def pull(self) -> None:
         self.puller.consider(self.view)
@@ -65,6 +70,12 @@ class Setup:
 @pytest.fixture
 def setup() -> Setup:
     return Setup()
+
+
+def test_bytes_that_were_damaged_on_the_way_are_not_kept(setup: Setup) -> None:
+    setup.body = b"bytez"
+    setup.pull()
+    assert isinstance(setup.cache.lookup_or_begin_fill(KEY), FillTicket)
 
 
 def test_what_is_gained_is_pulled_and_what_it_brings_counts_as_a_hit(setup: Setup) -> None:
