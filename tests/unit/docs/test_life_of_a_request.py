@@ -216,6 +216,8 @@ def test_the_functions_are_called_in_the_order_of_the_page(tmp_path: Path, calls
             calls.clear()
             assert system.get("k1") == cache
             assert_in_order(calls, title)
+            if cache == "HIT":
+                wait_for(lambda: "core.coherent_cache.CoherentCache.complete_fill" in calls, "the image comes near")
 
         calls.clear()
         system.autoscaler.update_config({"num_nodes": 2})
