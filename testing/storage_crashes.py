@@ -12,20 +12,20 @@ from pathlib import Path
 
 from elastic_images.database.base import metadata
 from elastic_images.database.engine import open_engine
-from elastic_images.storage.catalog import tables
-from elastic_images.storage.crash_points import CRASH_POINTS, no_crash
-from testing.storage_parts import Parts, large_picture, picture
+from elastic_images.storage.catalog.trash import GRACE_SECONDS
+from elastic_images.storage.crash_points import COLLECTOR_CRASH_POINTS, CRASH_POINTS, no_crash
+from testing.storage_parts import CATALOG_TABLES, Parts, large_picture, picture
 
 KEY, WRITE_ID = "k", "c" * 32
 # One is small and stays in memory during the upload, the other goes through a file.
 OLD, NEW = picture(seed=1), large_picture()
-ACTIONS = ("upload", "replace", "delete")
+_LATE = CRASH_POINTS[CRASH_POINTS.index("before-commit") :]
 CASES = [
-    (action, step)
-    for action in ACTIONS
-    for step in CRASH_POINTS
-    if action != "delete" or CRASH_POINTS.index(step) >= CRASH_POINTS.index("before-commit")
+    *((action, step) for action in ("upload", "replace") for step in CRASH_POINTS),
+    *((action, step) for action in ("delete", "restore", "restore-over") for step in _LATE),
 ]
+"""A restore brings NEW back after it was deleted, or replaced by OLD."""
+COLLECTOR_CASES = [("collect", step) for step in COLLECTOR_CRASH_POINTS]
 CRASHED = 9
 
 
@@ -37,14 +37,18 @@ def open_parts(folder: Path, crash_at: str | None = None) -> Parts:
             os._exit(CRASHED)
 
     engine = open_engine(f"sqlite:///{folder}/test.db")
-    own = [tables.images, tables.image_keys, tables.image_changes, tables.image_usage]
-    metadata.create_all(engine, tables=own)
+    metadata.create_all(engine, tables=CATALOG_TABLES)
     return Parts(engine, folder, crash_point=step if crash_at else no_crash)
 
 
 def act(parts: Parts, action: str) -> None:
     if action == "delete":
         parts.delete(KEY, write_id=WRITE_ID)
+    elif action == "collect":
+        parts.clock.now += GRACE_SECONDS
+        parts.collector.collect()
+    elif action.startswith("restore"):
+        parts.restore(1, write_id=WRITE_ID)
     else:
         parts.put(KEY, NEW, write_id=WRITE_ID)
 
@@ -54,7 +58,14 @@ def run(folder: Path, action: str, step: str) -> None:
     folder.mkdir()
     if action != "upload":
         before = open_parts(folder)
-        before.put(KEY, OLD)
+        if action.startswith("restore"):
+            before.put(KEY, NEW)
+        if action == "restore":
+            before.delete(KEY)
+        else:
+            before.put(KEY, OLD)
+        if action == "collect":
+            before.delete(KEY)
         before.acknowledger.mark_done()
         before.engine.dispose()
     act(open_parts(folder, step), action)
@@ -62,7 +73,7 @@ def run(folder: Path, action: str, step: str) -> None:
 
 def main() -> None:
     root = Path(sys.argv[1])
-    for action, step in CASES:
+    for action, step in (*CASES, *COLLECTOR_CASES):
         child = os.fork()
         if child == 0:
             run(root / f"{action}-{step}", action, step)

@@ -21,16 +21,29 @@ from elastic_images.imaging.inspection import ImageInspector
 from elastic_images.metrics.counters import Counters
 from elastic_images.storage.acknowledger import Acknowledger
 from elastic_images.storage.bad_objects import BadObjects
+from elastic_images.storage.catalog import tables
 from elastic_images.storage.catalog.catalog import Catalog, NewImage
 from elastic_images.storage.catalog.change_log import ChangeLog
+from elastic_images.storage.catalog.trash import Trash
 from elastic_images.storage.crash_points import CrashPoint, no_crash
 from elastic_images.storage.image_reader import ImageReader
 from elastic_images.storage.objects.local import LocalObjectStore
 from elastic_images.storage.objects.object_store import CHUNK_BYTES, new_name
 from elastic_images.storage.spool import Spool
+from elastic_images.storage.upkeep.collector import ObjectCollector
 from elastic_images.storage.write_path import WritePath
 from testing.clock import Clock
 
+CATALOG_TABLES = [
+    tables.images,
+    tables.image_keys,
+    tables.image_changes,
+    tables.image_usage,
+    tables.trash,
+    tables.bad_objects,
+    tables.scrub_progress,
+    tables.upkeep_leases,
+]
 ANN = Actor(1, "ann")
 BOB = Actor(2, "bob")
 ADMIN = Actor(3, "root", admin=True)
@@ -123,9 +136,13 @@ class Parts:
         self.folder = folder
         self.catalog = Catalog(engine, clock=self.clock, monotonic=self.monotonic)
         self.changes = ChangeLog(engine, clock=self.clock)
+        self.trash = Trash(engine, clock=self.clock, monotonic=self.monotonic)
         self.store = LocalObjectStore(folder / "objects", crash_point=crash_point)
         self.acknowledger = Acknowledger(
             self.changes, self.caches, clock=self.clock, monotonic=self.monotonic, crash_point=crash_point
+        )
+        self.collector = ObjectCollector(
+            self.changes, self.trash, self.store, clock=self.clock, crash_point=crash_point
         )
         self.inspector = ImageInspector(max_pixels=1_000_000, max_decodes=2)
         self.bad_objects = BadObjects(engine, clock=self.clock, monotonic=self.monotonic)
@@ -153,6 +170,10 @@ class Parts:
     def delete(self, key: str, actor: Actor = ANN, **options: Any) -> None:
         options.setdefault("write_id", write_id())
         self.writes.delete(key, actor=actor, **options)
+
+    def restore(self, entry_id: int, actor: Actor = ANN, **options: Any) -> tuple[ImageFacts, bool]:
+        options.setdefault("write_id", write_id())
+        return self.writes.restore(entry_id, actor=actor, **options)
 
     def bytes_of(self, key: str) -> bytes:
         return self.reader.read(key)[1]

@@ -52,6 +52,7 @@ ANN = Actor(1, "ann")
 BOB = Actor(2, "bob")
 ADMIN = Actor(3, "root", admin=True)
 LIMIT = 400_000
+NOTHING = {"images": 0, "bytes": 0, "trash_images": 0, "trash_bytes": 0}
 
 
 class Storage:
@@ -105,7 +106,7 @@ def test_photographs_go_in_and_come_out_byte_for_byte(storage: Storage) -> None:
             f'"{photograph.sha256}"',
             1,
         )
-    assert storage.client.usage() == {"images": 18, "bytes": sum(len(photograph.body) for photograph in chosen)}
+    assert storage.client.usage() == NOTHING | {"images": 18, "bytes": sum(len(one.body) for one in chosen)}
 
 
 def test_metadata_is_what_the_contract_says(storage: Storage) -> None:
@@ -208,7 +209,7 @@ def test_bad_uploads_have_their_errors_and_leave_nothing(storage: Storage) -> No
         storage.send("k", body + hashlib.sha256(b"other").hexdigest().encode())
     assert storage.objects() == []
     assert list((storage.settings.data / "spool").glob("*")) == []
-    assert storage.client.usage() == {"images": 0, "bytes": 0}
+    assert storage.client.usage() == NOTHING
 
 
 def test_headers_that_make_no_sense_are_refused(storage: Storage) -> None:
@@ -315,7 +316,7 @@ def test_all_images_are_deleted_with_progress(storage: Storage) -> None:
         storage.client.delete_all(actor=ANN)
     assert list(storage.client.delete_all_progress(actor=ADMIN)) == [5, 5]
     assert storage.client.delete_all(actor=ADMIN) == 0
-    assert storage.client.usage() == {"images": 0, "bytes": 0}
+    assert storage.client.usage() == NOTHING | {"trash_images": 5, "trash_bytes": 5 * len(picture())}
 
 
 def test_the_token_is_needed(storage: Storage) -> None:

@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from testing.storage_crashes import CASES, KEY, NEW, OLD, act, open_parts
+from testing.storage_crashes import CASES, COLLECTOR_CASES, KEY, NEW, OLD, act, open_parts
 from testing.storage_parts import Parts
 
-from elastic_images.core.errors import NotFound
+from elastic_images.core.errors import Conflict, NotFound
 from elastic_images.core.image_facts import Usage
-from elastic_images.storage.crash_points import CRASH_POINTS
-from elastic_images.storage.upkeep.collector import GRACE_SECONDS, ObjectCollector
+from elastic_images.storage.catalog.trash import CLAIM_SECONDS, GRACE_SECONDS
+from elastic_images.storage.crash_points import COLLECTOR_CRASH_POINTS, CRASH_POINTS
 from elastic_images.storage.upkeep.fsck import Report, fsck
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -56,11 +56,11 @@ def report_of(parts: Parts, days: float = 0) -> Report:
 
 def test_after_a_crash(parts: Parts, case: tuple[str, str]) -> None:
     action, step = case
-    before = None if action == "upload" else OLD
+    before = None if action in ("upload", "restore") else OLD
     after = None if action == "delete" else NEW
     place = CRASH_POINTS.index(step)
     committed = place >= CRASH_POINTS.index("committed")
-    stored = action != "delete" and place >= CRASH_POINTS.index("object-renamed")
+    stored = action in ("upload", "replace") and place >= CRASH_POINTS.index("object-renamed")
     half_put = CRASH_POINTS.index("object-written") <= place < CRASH_POINTS.index("object-renamed")
 
     # Whole or absent, new or old, and the counters agree.
@@ -69,12 +69,14 @@ def test_after_a_crash(parts: Parts, case: tuple[str, str]) -> None:
     assert parts.catalog.usage() == (Usage(images=1, bytes=len(present)) if present else Usage(images=0, bytes=0))
     assert list((parts.folder / "spool").glob("*")) == []
 
+    trashed = 1 if action.startswith("restore") else 0  # before the write
+
     # fsck says what nothing refers to.
     report = report_of(parts)
     assert report.healthy
     assert len(report.young) == (1 if stored and not committed else 0)
     assert len(report.partial) == (1 if half_put else 0)
-    assert report.waiting == (1 if committed and action != "upload" else 0)
+    assert report.waiting == (trashed if not committed else 1 if before else 0)
     assert report.unreferenced == []
     assert report_of(parts, days=2).unreferenced == report.young
 
@@ -87,14 +89,35 @@ def test_after_a_crash(parts: Parts, case: tuple[str, str]) -> None:
     act(parts, action)
     assert bytes_of(parts) == after
     found = parts.catalog.find(KEY)
-    assert found is None if after is None else found is not None and found.facts.version == (2 if before else 1)
+    versions = {"upload": 0, "replace": 1, "delete": 1, "restore": 2, "restore-over": 2}
+    assert found is None if after is None else found is not None and found.facts.version == 1 + versions[action]
 
     # And when all is tidied up only what was never committed is left over, for fsck to tell.
     parts.acknowledger.mark_done()
     parts.clock.now += GRACE_SECONDS
-    ObjectCollector(parts.changes, parts.store, clock=parts.clock).collect()
+    parts.collector.collect()
     left = report_of(parts, days=2)
     assert left.healthy
     assert left.waiting == 0
     assert left.unreferenced == report.young
     assert left.objects == len(report.young) + (1 if after else 0)
+
+
+@pytest.mark.parametrize("case", COLLECTOR_CASES, ids="-".join)
+def test_after_the_collector_crashed(parts: Parts, case: tuple[str, str]) -> None:
+    """The claim is taken over after a while; a claimed entry is never restored, whether its object is there or not."""
+    step = COLLECTOR_CRASH_POINTS.index(case[1])
+    parts.clock.now += GRACE_SECONDS
+    report = report_of(parts, days=2)
+    assert report.healthy
+    assert report.objects == (1 if step == 0 else 0)
+    assert report.unreferenced == []
+    with pytest.raises(NotFound if case[1] == "collected" else Conflict):
+        parts.restore(1)
+    parts.collector.collect()
+    assert parts.trash.backlog()[0] == (0 if case[1] == "collected" else 1)
+    parts.clock.now += CLAIM_SECONDS
+    parts.collector.collect()
+    assert parts.trash.backlog() == (0, None)
+    left = report_of(parts, days=2)
+    assert (left.objects, left.waiting) == (0, 0)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, func, insert, select, text
 from testing.clock import Clock
 from testing.query_plans import explained
-from testing.storage_parts import ADMIN, ANN, BOB, NOBODY, upload_of, write_id
+from testing.storage_parts import ADMIN, ANN, BOB, CATALOG_TABLES, NOBODY, upload_of, write_id
 
 from elastic_images.core.errors import Conflict, Forbidden, InvalidRequest, NotFound, PreconditionFailed, Unavailable
 from elastic_images.core.image_facts import Neighbours, Usage
@@ -22,7 +22,6 @@ from elastic_images.core.restored_facts import RestoredFacts
 from elastic_images.database.base import metadata
 from elastic_images.database.engine import open_engine
 from elastic_images.storage.catalog.catalog import (
-    CLEAN,
     DONE,
     MAX_OBJECT_AGE_SECONDS,
     PENDING,
@@ -32,7 +31,7 @@ from elastic_images.storage.catalog.catalog import (
 )
 from elastic_images.storage.catalog.change_log import ChangeLog
 from elastic_images.storage.catalog.listing import Order, end_of_prefix
-from elastic_images.storage.catalog.tables import image_changes, image_keys, image_usage, images
+from elastic_images.storage.catalog.tables import image_changes, image_keys, images
 from elastic_images.storage.conditions import Conditions
 
 MAX_KEY = "\U0001f600" * 255
@@ -41,7 +40,7 @@ MAX_KEY = "\U0001f600" * 255
 @pytest.fixture
 def engine(database_url: str) -> Iterator[Engine]:
     engine = open_engine(database_url)
-    metadata.create_all(engine, tables=[images, image_keys, image_changes, image_usage])
+    metadata.create_all(engine, tables=CATALOG_TABLES)
     yield engine
     engine.dispose()
 
@@ -490,14 +489,9 @@ def test_changes_go_from_pending_to_forgotten(engine: Engine, catalog: Catalog, 
     ids = [catalog.put(upload, ANN).id for upload in (first, second)]
     assert [change.id for change in log.pending(clock.now)] == ids
     assert log.pending(clock.now - 1) == []
-    assert log.old_objects(0) == []
+    assert log.forget(0) == 0
     log.mark_done(ids)
     assert log.pending(clock.now) == []
-    clock.now += 10
-    assert log.old_objects(11) == []
-    assert [(old.change_id, old.name) for old in log.old_objects(10)] == [(ids[0], None), (ids[1], first.object_name)]
-    log.mark_clean(ids)
-    assert log.old_objects(0) == []
     assert log.forget(1) == 0
     assert catalog.find_put(first.write_id, "k") is not None
     clock.now += 1
@@ -516,7 +510,7 @@ def fill(engine: Engine, clock: Clock) -> None:
     changed = [
         {"write_id": upload.write_id, "key": upload.facts.key, "version": 1, "created": True, "state": state}
         | {"created_at": 0.0, "state_at": clock.now + 1000}
-        for upload, state in zip(uploads, [PENDING, DONE, CLEAN] * 1000, strict=True)
+        for upload, state in zip(uploads, [PENDING, DONE, DONE] * 1000, strict=True)
     ]
     with engine.begin() as connection:
         connection.execute(insert(images), present)
@@ -544,8 +538,6 @@ def test_no_statement_reads_a_whole_table(engine: Engine, catalog: Catalog, cloc
         catalog.list_page(prefix="k000", limit=5)
         ids = [change.id for change in log.pending(clock.now)]
         log.mark_done(ids)
-        log.old_objects(0)
-        log.mark_clean(ids)
         log.forget(0)
 
     plans = [plan for plan in explained(engine, everything) if "image_usage" not in plan]

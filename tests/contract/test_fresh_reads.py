@@ -12,7 +12,7 @@ from testing.storage_parts import ANN, upload_of, write_id
 from elastic_images.database.base import metadata
 from elastic_images.database.engine import open_engine
 from elastic_images.storage.catalog.catalog import Catalog
-from elastic_images.storage.catalog.tables import image_changes, image_keys, image_usage, images
+from elastic_images.storage.catalog.tables import image_changes, image_keys, image_usage, images, trash
 
 KEY = "k1"
 LONG_AHEAD = 1e12
@@ -27,7 +27,7 @@ class StaleRead(Exception):
 def engines(database_url: str) -> Iterator[tuple[Engine, Engine]]:
     """Those of two processes."""
     first, second = open_engine(database_url), open_engine(database_url)
-    metadata.create_all(first, tables=[images, image_keys, image_changes, image_usage])
+    metadata.create_all(first, tables=[images, image_keys, image_changes, image_usage, trash])
     yield first, second
     first.dispose()
     second.dispose()

@@ -138,6 +138,7 @@ def _copy_all(settings: Settings, wanted: _Wanted, source: Engine, target: Engin
 
 def _copy_objects(settings: Settings, wanted: _Wanted, source: Engine, origin: str) -> ObjectCopy:
     from elastic_images.storage.catalog.catalog import Catalog
+    from elastic_images.storage.catalog.trash import Trash
     from elastic_images.storage.objects.from_url import open_object_store
     from elastic_images.storage.upkeep.object_copy import ObjectCopy
 
@@ -145,7 +146,8 @@ def _copy_objects(settings: Settings, wanted: _Wanted, source: Engine, origin: s
     if url.rstrip("/") == settings.object_store.rstrip("/"):
         raise Conflict("The target is the object store that already holds the images.")
     stores = open_object_store(settings.object_store), open_object_store(url)
-    with _bar("bytes", Catalog(source).usage()["bytes"]) as progress:
+    size_bytes = Catalog(source).usage()["bytes"] + Trash(source).usage()["trash_bytes"]
+    with _bar("bytes", size_bytes) as progress:
         copy = ObjectCopy(*stores, source, origin, jobs=wanted.jobs, progress=progress)
         copy.run()
     return copy

@@ -55,6 +55,36 @@ class Usage(TypedDict):
     bytes: int
 
 
+class TrashUsage(TypedDict):
+    """How much is in the trash."""
+
+    trash_images: int
+    trash_bytes: int
+
+
+class WholeUsage(Usage, TrashUsage):
+    """Everything that takes room."""
+
+
+class TrashEntry(TypedDict):
+    """A deleted or replaced image that can be restored `until` then."""
+
+    id: int
+    key: str
+    version: int
+    deleted_at: float
+    until: float
+    size_bytes: int
+    owner: str | None
+
+
+class TrashPage(TypedDict):
+    """One page of the trash; `next` is the cursor of the page after it, None at the end."""
+
+    entries: list[TrashEntry]
+    next: str | None
+
+
 @dataclass(frozen=True, slots=True)
 class ImageFacts:
     """The metadata of one image, as of one version of its key. Times are seconds since the epoch."""

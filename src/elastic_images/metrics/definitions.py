@@ -59,6 +59,8 @@ _ALL = (
     _gauge("images_damaged", "damaged", "Images whose stored bytes are known to be damaged."),
     _gauge("images_lost", "lost", "Images whose stored bytes are known to be missing."),
     _counter("fences", "storage_fences", "Members fenced because they did not answer an invalidation."),
+    _gauge("collector_backlog", "collector_backlog", "Objects that are due for removal and still there."),
+    _gauge("collector_oldest", "collector_oldest_seconds", "How long the oldest of them has been due."),
     _counter("decisions", "autoscaler_decisions", "Decisions taken by the scaling loop."),
     _counter("resizes", "autoscaler_resizes", "Resizes finished."),
     _counter("aborted_resizes", "autoscaler_aborted_resizes", "Resizes undone."),

@@ -188,6 +188,12 @@ SETTINGS: tuple[Setting, ...] = (
         "How long caches may keep answering, marked `X-Cache: STALE`, after losing the database, in seconds.",
         "0",
     ),
+    Setting(
+        "retention_days",
+        kinds.integer(0, 3_650),
+        7,
+        "How long deleted and replaced images stay in the trash, in days; 0: for five minutes.",
+    ),
     Setting("max_image_bytes", kinds.integer(1, 1_000_000_000), 25_000_000, "The largest upload, in bytes."),
     Setting(
         "max_image_pixels", kinds.integer(1, 1_000_000_000), 50_000_000, "The largest image, in pixels over all frames."

@@ -49,6 +49,7 @@ class Settings:
     internal_token: str
     secret_key: str
     serve_stale: float
+    retention_days: int
     max_image_bytes: int
     max_image_pixels: int
     max_decodes: int

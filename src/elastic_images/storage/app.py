@@ -14,7 +14,7 @@ from flask import Blueprint, Flask, Response, jsonify, request
 from flask.typing import ResponseReturnValue
 from prometheus_client import CollectorRegistry
 
-from elastic_images.core.errors import ElasticImagesError, InvalidRequest
+from elastic_images.core.errors import ElasticImagesError, Forbidden, InvalidRequest
 from elastic_images.core.image_facts import Actor
 from elastic_images.core.keys import check_key
 from elastic_images.core.restored_facts import KEEP_FACTS_HEADER, KEEP_OWNER_ID_HEADER, RestoredFacts
@@ -26,6 +26,7 @@ from elastic_images.settings import Settings
 from elastic_images.storage.bad_objects import BadObjects
 from elastic_images.storage.catalog.catalog import Catalog
 from elastic_images.storage.catalog.listing import DEFAULT_LIMIT, Order
+from elastic_images.storage.catalog.trash import Trash
 from elastic_images.storage.conditions import Conditions
 from elastic_images.storage.image_reader import ImageReader
 from elastic_images.storage.read_plane import ReadPlane
@@ -42,6 +43,7 @@ class StorageServices:
     """The storage app's collaborators."""
 
     catalog: Catalog
+    trash: Trash
     reader: ImageReader
     bad_objects: BadObjects
     renditions: RenditionMaker
@@ -64,15 +66,16 @@ def create_app(services: StorageServices, settings: Settings) -> Flask:
     )
     app.url_map.merge_slashes = False
     app.register_blueprint(services.pool)
-    _list_routes(app, services.catalog, services.reader, services.bad_objects)
+    _list_routes(app, services.catalog, services.trash, services.reader, services.bad_objects)
     _write_routes(app, services.writes, services.counters)
+    _trash_routes(app, services.trash, services.writes)
     app.wsgi_app = ReadPlane(  # type: ignore[method-assign]  # Flask documents this for middleware
         services.reader, services.renditions, settings.internal_token, app.wsgi_app
     )
     return app
 
 
-def _list_routes(app: Flask, catalog: Catalog, reader: ImageReader, bad_objects: BadObjects) -> None:
+def _list_routes(app: Flask, catalog: Catalog, trash: Trash, reader: ImageReader, bad_objects: BadObjects) -> None:
     @app.get("/internal/metadata/<path:key>")
     def get_metadata(key: str) -> ResponseReturnValue:
         return jsonify(reader.facts(check_key(key)).to_json())
@@ -94,7 +97,7 @@ def _list_routes(app: Flask, catalog: Catalog, reader: ImageReader, bad_objects:
 
     @app.get("/internal/usage")
     def usage() -> ResponseReturnValue:
-        return jsonify(catalog.usage())
+        return jsonify({**catalog.usage(), **trash.usage()})
 
     @app.get("/internal/bad_objects")
     def list_bad_objects() -> ResponseReturnValue:
@@ -143,6 +146,35 @@ def _write_routes(app: Flask, writes: WritePath, counters: Counters) -> None:
     @app.post("/internal/delete_all")
     def delete_all() -> ResponseReturnValue:
         return Response(_progress(_counted(writes.delete_all(_actor()), deletes)), mimetype="application/x-ndjson")
+
+
+def _trash_routes(app: Flask, trash: Trash, writes: WritePath) -> None:
+    @app.get("/internal/trash")
+    def list_trash() -> ResponseReturnValue:
+        page = trash.page(
+            _actor(),
+            prefix=request.args.get("prefix", ""),
+            limit=_number("limit", request.args.get("limit", str(DEFAULT_LIMIT))),
+            cursor=request.args.get("cursor"),
+        )
+        return jsonify(page)
+
+    @app.get("/internal/trash/newest/<path:key>")
+    def newest(key: str) -> ResponseReturnValue:
+        return jsonify({"id": trash.newest(_actor(), check_key(key))})
+
+    @app.post("/internal/trash/<entry>/restore")
+    def restore(entry: str) -> ResponseReturnValue:
+        facts, created = writes.restore(
+            _number("id", entry), write_id=_write_id(), actor=_actor(), conditions=_conditions()
+        )
+        return jsonify(facts.to_json()), 201 if created else 200
+
+    @app.post("/internal/trash/purge")
+    def purge() -> ResponseReturnValue:
+        if not _actor().admin:
+            raise Forbidden("Only an administrator may empty the trash.")
+        return jsonify({"purged": trash.purge(request.args.get("prefix", ""))})
 
 
 def _counted(totals: Iterator[int], counter: Counter) -> Iterator[int]:

@@ -14,7 +14,7 @@ import urllib3
 
 from elastic_images.core.entry import Entry
 from elastic_images.core.errors import ElasticImagesError, IncompleteBody, NotFound, Unavailable
-from elastic_images.core.image_facts import Actor, ImageMetadata, ImagePage, Neighbours, Usage
+from elastic_images.core.image_facts import Actor, ImageMetadata, ImagePage, Neighbours, WholeUsage
 from elastic_images.core.keys import check_key, quote_key
 from elastic_images.core.renditions import split_name
 from elastic_images.core.restored_facts import KEEP_FACTS_HEADER, KEEP_OWNER_ID_HEADER, RestoredFacts
@@ -176,9 +176,9 @@ class StorageClient:
             raise trouble
         return max(found, key=lambda one: one.read + one.write)
 
-    def usage(self) -> Usage:
+    def usage(self) -> WholeUsage:
         """How much is stored."""
-        return cast(Usage, self._get("/internal/usage"))
+        return cast(WholeUsage, self._get("/internal/usage"))
 
     def delete_all(self, *, actor: Actor) -> int:
         """Delete every image and give their number. Raises what `delete_all_progress` raises."""

@@ -18,7 +18,9 @@ CRASH_POINTS = (
     "invalidated",
     "acknowledged",
 )
-"""In the order in which a write passes them; a deletion starts at `before-commit`."""
+"""In the order in which a write passes them; deletions and restores start at `before-commit`."""
+COLLECTOR_CRASH_POINTS = ("claimed", "unlinked", "collected")
+"""In the order in which the collector passes them."""
 
 
 def no_crash(name: str) -> None:

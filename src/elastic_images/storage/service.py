@@ -21,6 +21,7 @@ from elastic_images.storage.app import StorageServices, create_app
 from elastic_images.storage.bad_objects import BadObjects
 from elastic_images.storage.catalog.catalog import Catalog
 from elastic_images.storage.catalog.change_log import ChangeLog
+from elastic_images.storage.catalog.trash import Trash
 from elastic_images.storage.crash_points import CrashPoint, no_crash
 from elastic_images.storage.image_reader import ImageReader
 from elastic_images.storage.objects.from_url import open_object_store
@@ -45,7 +46,8 @@ class StorageService:
         self._http = InternalClient(settings.internal_token)
         pool = PoolStore(self._engine)
         self._invalidator = Invalidator(pool, HttpInvalidationChannel(self._http))
-        catalog, changes = Catalog(self._engine), ChangeLog(self._engine)
+        catalog = Catalog(self._engine, retention_seconds=settings.retention_days * 86_400.0)
+        changes, trash = ChangeLog(self._engine), Trash(self._engine)
         self._acknowledger = Acknowledger(changes, self._invalidator, crash_point=crash_point)
         inspector = ImageInspector(max_pixels=settings.max_image_pixels, max_decodes=settings.max_decodes)
         room = Room(written_folders(settings), settings.reserve_bytes)
@@ -59,8 +61,10 @@ class StorageService:
             room=room,
             crash_point=crash_point,
         )
+        collector = ObjectCollector(changes, trash, self._store, crash_point=crash_point)
         counters = Counters()
         counters.follow(self._invalidator.statistics)
+        counters.follow(collector.statistics)
         readiness = StorageReadiness(pool.stamp, self._store.check, room)
         counters.follow(readiness.figures)
         self.ready = ReadyGate(
@@ -77,6 +81,7 @@ class StorageService:
         reader = ImageReader(catalog, self._store, counters, bad_objects, self._store.check)
         services = StorageServices(
             catalog,
+            trash,
             reader,
             bad_objects,
             RenditionMaker(inspector),
@@ -89,7 +94,6 @@ class StorageService:
         self.wsgi = create_app(services, settings)
         self._take_up_seconds = 0.0
         self._keeper = PeriodicLoop("change-keeper", self._keep, _KEEP_SECONDS)
-        collector = ObjectCollector(changes, self._store)
         self._collector = PeriodicLoop("object-collector", collector.collect, _COLLECT_SECONDS)
 
     def start(self, bound: Bound) -> None:  # noqa: ARG002 - storage does not register its address

@@ -1,4 +1,4 @@
-"""How an image is put, replaced and deleted.
+"""How an image is put, replaced, deleted and restored.
 
 1. The body is received, checked, and put into the object store, whole and flushed.
 2. One transaction points the key at the object and records the change.
@@ -118,7 +118,7 @@ class WritePath:
         return change.facts, change.created
 
     def delete(self, key: str, *, write_id: str, actor: Actor, conditions: Conditions = NO_CONDITIONS) -> None:
-        """Delete the image of `key`. Returns once it cannot be read any more.
+        """Delete the image of `key`, into the trash. Returns once it cannot be read any more.
 
         Raises:
             NotFound, Forbidden, PreconditionFailed: nothing changed.
@@ -128,6 +128,23 @@ class WritePath:
         change = self._catalog.delete(key, write_id, actor, conditions)
         self._crash_point("committed")
         self._finish(change)
+
+    def restore(
+        self, entry_id: int, *, write_id: str, actor: Actor, conditions: Conditions = NO_CONDITIONS
+    ) -> tuple[ImageFacts, bool]:
+        """Bring an image back from the trash (`Catalog.restore`). Gives the metadata, and whether the key was empty.
+
+        Raises:
+            NotFound, Conflict, Forbidden, PreconditionFailed: nothing changed.
+            Unavailable: as for `put`.
+        """
+        self._crash_point("before-commit")
+        change = self._catalog.restore(entry_id, write_id, actor, conditions)
+        self._crash_point("committed")
+        if change.facts is None:
+            raise AssertionError("a restored image has facts")
+        self._finish(change)
+        return change.facts, change.created
 
     def delete_all(self, actor: Actor, *, batch: int = DELETE_BATCH) -> Iterator[int]:
         """Delete every image, in batches; yields the number deleted so far.

@@ -7,19 +7,16 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine
-from testing.storage_parts import Parts
+from testing.storage_parts import CATALOG_TABLES, Parts
 
 from elastic_images.database.base import metadata
 from elastic_images.database.engine import open_engine
-from elastic_images.storage.catalog import tables
 
 
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[Engine]:
     engine = open_engine(f"sqlite:///{tmp_path}/test.db")
-    own = (tables.images, tables.image_keys, tables.image_changes, tables.image_usage, tables.trash)
-    upkeep = (tables.bad_objects, tables.scrub_progress, tables.upkeep_leases)
-    metadata.create_all(engine, tables=[*own, *upkeep])
+    metadata.create_all(engine, tables=CATALOG_TABLES)
     yield engine
     engine.dispose()
 

@@ -31,14 +31,15 @@ from elastic_images.core.errors import (
 from elastic_images.core.image_facts import Usage
 from elastic_images.storage.acknowledger import TAKE_UP_SECONDS
 from elastic_images.storage.catalog.catalog import MAX_OBJECT_AGE_SECONDS
+from elastic_images.storage.catalog.trash import CLAIM_SECONDS, GRACE_SECONDS
 from elastic_images.storage.conditions import Conditions
-from elastic_images.storage.upkeep.collector import GRACE_SECONDS, REMEMBER_SECONDS, ObjectCollector
+from elastic_images.storage.upkeep.collector import REMEMBER_SECONDS
 
 
 def collect(parts: Parts) -> None:
     parts.acknowledger.mark_done()
     parts.clock.now += GRACE_SECONDS
-    ObjectCollector(parts.changes, parts.store, clock=parts.clock).collect()
+    parts.collector.collect()
 
 
 def test_what_is_put_is_read_back_byte_for_byte(parts: Parts) -> None:
@@ -76,7 +77,7 @@ def test_replacing_drops_the_old_object_after_the_grace_period(parts: Parts) -> 
     assert len(parts.objects()) == 2
     parts.acknowledger.mark_done()
     parts.clock.now += GRACE_SECONDS - 1
-    ObjectCollector(parts.changes, parts.store, clock=parts.clock).collect()
+    parts.collector.collect()
     assert old in parts.objects(), "a reader may be about to open it"
     collect(parts)
     assert old not in parts.objects()
@@ -409,9 +410,64 @@ def test_the_collector_removes_what_was_left_half_put_a_day_ago(parts: Parts) ->
     partial = parts.folder / "objects" / "partial" / ("a" * 32)
     partial.write_bytes(b"half")
     parts.clock.now = partial.stat().st_mtime + 86_000
-    collector = ObjectCollector(parts.changes, parts.store, clock=parts.clock)
-    collector.collect()
+    parts.collector.collect()
     assert partial.exists()
     parts.clock.now += 1000
-    collector.collect()
+    parts.collector.collect()
     assert not partial.exists()
+
+
+def test_an_object_that_cannot_be_removed_holds_up_no_other(parts: Parts, caplog: pytest.LogCaptureFixture) -> None:
+    for key in ("a", "b", "c"):
+        parts.put(key, picture(seed=ord(key)))
+    stubborn = parts.catalog.find("b")
+    assert stubborn is not None
+    path = parts.folder / "objects" / stubborn.object_name[:2] / stubborn.object_name
+    path.unlink()
+    (path / "inside").mkdir(parents=True)
+    for key in ("a", "b", "c"):
+        parts.delete(key)
+    collect(parts)
+    assert parts.objects() == [stubborn.object_name]
+    assert parts.trash.backlog()[0] == 1
+    assert f"object {stubborn.object_name} cannot be removed" in caplog.text
+    for minutes in (1, 2, 4, 8, 16, 32, 60, 60):
+        parts.clock.now += minutes * 60 - 1
+        assert parts.trash.claim("me", 10) == []
+        parts.clock.now += 1
+        parts.collector.collect()
+    assert parts.collector.statistics() == {"collector_backlog": 1, "collector_oldest": 183 * 60}
+    (path / "inside").rmdir()
+    path.rmdir()
+    parts.clock.now += 3600
+    parts.collector.collect()
+    assert parts.collector.statistics() == {"collector_backlog": 0, "collector_oldest": 0.0}
+    assert caplog.text.count("cannot be removed") == 1
+
+
+def test_a_store_that_is_away_is_no_fault_of_its_objects(parts: Parts) -> None:
+    parts.put("k", picture())
+    parts.delete("k")
+    objects, aside = parts.folder / "objects", parts.folder / "aside"
+    objects.rename(aside)
+    objects.write_bytes(b"no folder")
+    with pytest.raises(Unavailable):
+        collect(parts)
+    assert parts.collector.statistics()["collector_backlog"] == 1
+    objects.unlink()
+    aside.rename(objects)
+    parts.clock.now += CLAIM_SECONDS
+    (claimed,) = parts.trash.claim("me", 10)
+    assert claimed.attempts == 0
+
+
+def test_what_is_restored_is_read_byte_for_byte_and_caches_are_told(parts: Parts) -> None:
+    parts.put("k", picture(seed=1))
+    parts.delete("k")
+    parts.caches.told.clear()
+    facts, created = parts.restore(1)
+    assert created
+    assert parts.caches.told == [("k",)]
+    assert parts.reader.facts("k") == facts
+    collect(parts)
+    assert parts.bytes_of("k") == picture(seed=1)

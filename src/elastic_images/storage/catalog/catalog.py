@@ -29,11 +29,20 @@ from elastic_images.core.image_facts import Actor, ImageFacts, Neighbours, Usage
 from elastic_images.core.partitions import partition_of
 from elastic_images.core.restored_facts import RestoredFacts
 from elastic_images.database.prepared import PreparedQuery
-from elastic_images.storage.catalog.listing import CatalogPage, Cursor, Order, check_limit, decode_cursor, end_of_prefix
+from elastic_images.storage.catalog.listing import (
+    CatalogPage,
+    Cursor,
+    Order,
+    check_limit,
+    decode_cursor,
+    end_of_prefix,
+    prefix_bytes,
+)
 from elastic_images.storage.catalog.permissions import check_may_change
 from elastic_images.storage.catalog.statements import COLUMNS, FACTS, ONE_IMAGE, WRITE, WriteStatements
-from elastic_images.storage.catalog.tables import image_changes, image_keys, image_usage, images
+from elastic_images.storage.catalog.tables import image_changes, image_keys, image_usage, images, trash
 from elastic_images.storage.catalog.transactions import RetryingTransactions
+from elastic_images.storage.catalog.trash import GRACE_SECONDS, find_entry, take_entry, trash_row
 from elastic_images.storage.conditions import NO_CONDITIONS, Conditions
 
 MAX_OBJECT_AGE_SECONDS = 3600.0
@@ -43,7 +52,7 @@ MIN_STEP_SECONDS = 1.0
 
 _NEVER = 0
 """The version of a write that was cancelled before it took effect; images start at 1."""
-PENDING, DONE, CLEAN = "pending", "done", "clean"
+PENDING, DONE = "pending", "done"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +96,8 @@ class Change:
 class Catalog:
     """Reads and changes the catalog; each call is one fresh transaction.
 
+    What a write takes out of use goes into the trash in the same transaction (`catalog.trash`).
+
     Safe to share between threads and processes. Raises SQLAlchemy's errors if the database does not answer.
     """
 
@@ -94,13 +105,16 @@ class Catalog:
         self,
         engine: Engine,
         *,
+        retention_seconds: float = GRACE_SECONDS,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
+        """`retention_seconds`: how long deleted and replaced images stay in the trash, at least 5 minutes."""
         self._transactions = RetryingTransactions(engine)
         self._one = PreparedQuery(engine, ONE_IMAGE)
         self._write = PreparedQuery(engine, WRITE)
         self._statements = WriteStatements(engine)
+        self._retention_seconds = max(retention_seconds, GRACE_SECONDS)
         self._clock = clock
         self._monotonic = monotonic
 
@@ -178,7 +192,6 @@ class Catalog:
             image = _owned(CatalogImage(facts, upload.object_name, actor.user), old, upload.kept)
             facts = image.facts
             self._write_row(connection, image, fresh=old is None)
-            self._count(connection, key, old.facts if old else None, facts)
             return self._record(connection, upload.write_id, key, version, facts=facts, old=old)
 
         return self._transactions.write(work)
@@ -198,7 +211,7 @@ class Catalog:
                 return self._find_write(connection, write_id, key, put=True)
             # If the put commits at the same time, one of the two gets an IntegrityError and is retried.
             never = _change_row(write_id, key, _NEVER, None, None, self._clock())
-            connection.execute(insert(image_changes).values(never | {"state": CLEAN}))
+            connection.execute(insert(image_changes).values(never | {"state": DONE}))
             return None
 
         return self._transactions.write(work)
@@ -222,8 +235,34 @@ class Catalog:
                 raise _unknown(key)
             _check(actor, conditions, old)
             connection.execute(delete(images).where(images.c.key == key))
-            self._count(connection, key, old.facts, None)
             return self._record(connection, write_id, key, version, facts=None, old=old)
+
+        return self._transactions.write(work)
+
+    def restore(self, entry_id: int, write_id: str, actor: Actor, conditions: Conditions = NO_CONDITIONS) -> Change:
+        """Bring an image back from the trash, as a new version of its key; the present image goes into the trash.
+
+        It keeps its owner and its time of creation. A repeated write gives the first result.
+
+        Raises:
+            NotFound: there is no such entry that `actor` may see.
+            Conflict: its object is being removed; or the id was used for another write.
+            Forbidden, PreconditionFailed: of the present image. In all cases nothing changed.
+        """
+
+        def work(connection: Connection) -> Change:
+            row = self._statements.write.run(connection, write_id=write_id).row
+            if found := _written(row, row[1] if row else "", put=True):
+                return found
+            key = find_entry(connection, entry_id, actor, self._clock()).facts.key
+            version, updated_at = self._lock(connection, key)
+            entry = find_entry(connection, entry_id, actor, self._clock(), lock=True)
+            take_entry(connection, entry_id)
+            old = self._find(connection, key)
+            _check(actor, conditions, old)
+            facts = replace(entry.facts, version=version, updated_at=updated_at)
+            self._write_row(connection, CatalogImage(facts, entry.object_name, entry.owner_id), fresh=old is None)
+            return self._record(connection, write_id, key, version, facts=facts, old=old)
 
         return self._transactions.write(work)
 
@@ -267,6 +306,7 @@ class Catalog:
         # An image has its key's version.
         rows = [_change_row(make_id(), old.facts.key, old.facts.version + 1, None, old, now) for old in olds]
         connection.execute(insert(image_changes), rows)
+        connection.execute(insert(trash), [self._trash_row(old, now) for old in olds])
         written = [row["write_id"] for row in rows]
         ids = (
             select(image_changes.c.id, image_changes.c.key)
@@ -298,9 +338,17 @@ class Catalog:
         facts: ImageFacts | None,
         old: CatalogImage | None,
     ) -> Change:
-        row = _change_row(write_id, key, version, facts, old, self._clock())
+        """Record the change, count it, and put the old image into the trash."""
+        now = self._clock()
+        self._count(connection, key, old.facts if old else None, facts)
+        if old is not None:
+            self._statements.new_trash.run(connection, **self._trash_row(old, now))
+        row = _change_row(write_id, key, version, facts, old, now)
         row_id = self._statements.new_change.run(connection, **row).row_id
         return Change(row_id, key, facts, created=old is None, done=False)
+
+    def _trash_row(self, old: CatalogImage, now: float) -> dict[str, Any]:
+        return trash_row(old.facts, old.object_name, old.owner_id, now, now + self._retention_seconds)
 
     def _find(self, connection: Connection, key: str) -> CatalogImage | None:
         row = self._statements.image.run(connection, key=key).row
@@ -382,7 +430,7 @@ def _owned(image: CatalogImage, old: CatalogImage | None, kept: RestoredFacts | 
 
 def _by_key(prefix: str, last: Cursor | None) -> Any:
     query = select(*FACTS).order_by(images.c.key)
-    start = _prefix_bytes(prefix)
+    start = prefix_bytes(prefix)
     if prefix and (end := end_of_prefix(start)) is not None:
         query = query.where(images.c.key < end)
     # A single lower bound: given two, SQLite seeks to the first and scans on to the second.
@@ -393,7 +441,7 @@ def _by_key(prefix: str, last: Cursor | None) -> Any:
 
 def _by_key_backwards(prefix: str, last: Cursor) -> Any:
     query = select(images.c.key).where(images.c.key < last.key).order_by(images.c.key.desc())
-    return query.where(images.c.key >= _prefix_bytes(prefix)) if prefix else query
+    return query.where(images.c.key >= prefix_bytes(prefix)) if prefix else query
 
 
 def _newest_first(prefix: str, last: Cursor | None) -> Any:
@@ -404,24 +452,17 @@ def _newest_first(prefix: str, last: Cursor | None) -> Any:
         return query
     # A range with an exception: databases use the index for it, but not for an OR.
     return query.where(
-        images.c.updated_at <= last.updated_at,
-        not_(and_(images.c.updated_at == last.updated_at, images.c.key >= last.key)),
+        images.c.updated_at <= last.number,
+        not_(and_(images.c.updated_at == last.number, images.c.key >= last.key)),
     )
 
 
 def _oldest_first(last: Cursor) -> Any:
     query = select(images.c.key).order_by(images.c.updated_at, images.c.key)
     return query.where(
-        images.c.updated_at >= last.updated_at,
-        not_(and_(images.c.updated_at == last.updated_at, images.c.key <= last.key)),
+        images.c.updated_at >= last.number,
+        not_(and_(images.c.updated_at == last.number, images.c.key <= last.key)),
     )
-
-
-def _prefix_bytes(prefix: str) -> bytes:
-    try:
-        return prefix.encode()
-    except UnicodeEncodeError:
-        raise InvalidRequest("The prefix is not valid Unicode.") from None
 
 
 def _image(row: Sequence[Any]) -> CatalogImage:

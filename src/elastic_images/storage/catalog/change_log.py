@@ -1,4 +1,4 @@
-"""Changes after their commit: pending, done, clean, forgotten."""
+"""Changes after their commit: pending, done, forgotten."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ from dataclasses import dataclass
 
 from sqlalchemy import Engine, delete, select, update
 
-from elastic_images.storage.catalog.catalog import CLEAN, DONE, PENDING
+from elastic_images.storage.catalog.catalog import DONE, PENDING
 from elastic_images.storage.catalog.tables import image_changes
 from elastic_images.storage.catalog.transactions import RetryingTransactions
+
+_FINISHED = (DONE, "clean")
+"""Older versions marked a change as clean once its old object was removed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,14 +22,6 @@ class PendingChange:
 
     id: int
     key: str
-
-
-@dataclass(frozen=True, slots=True)
-class OldObject:
-    """The object that a change replaced; `name` is None if there was none."""
-
-    change_id: int
-    name: str | None
 
 
 class ChangeLog:
@@ -49,29 +44,20 @@ class ChangeLog:
 
     def mark_done(self, ids: Collection[int]) -> None:
         """Mark pending changes as done: every cache was invalidated."""
-        self._move(ids, PENDING, DONE)
-
-    def old_objects(self, min_age_seconds: float, limit: int = 500) -> list[OldObject]:
-        """The old objects of changes that have been done for that long, oldest first."""
-        query = (
-            select(image_changes.c.id, image_changes.c.old_object)
-            .where(image_changes.c.state == DONE, image_changes.c.state_at <= self._clock() - min_age_seconds)
-            .order_by(image_changes.c.state_at, image_changes.c.id)
-            .limit(limit)
+        if not ids:
+            return
+        moved = (
+            update(image_changes)
+            .where(image_changes.c.id.in_(sorted(ids)), image_changes.c.state == PENDING)
+            .values(state=DONE, state_at=self._clock())
         )
-        rows = self._transactions.read(lambda connection: connection.execute(query).all())
-        return [OldObject(row.id, row.old_object) for row in rows]
-
-    def mark_clean(self, ids: Collection[int]) -> None:
-        """Mark done changes as clean: their old objects are deleted."""
-        self._move(ids, DONE, CLEAN)
+        self._transactions.write(lambda connection: connection.execute(moved))
 
     def forget(self, min_age_seconds: float, limit: int = 500) -> int:
-        """Delete the records of changes that have been clean for that long, write ids included. Gives their number."""
+        """Delete the records of changes that have been done for that long, write ids included. Gives their number."""
         query = (
             select(image_changes.c.id)
-            .where(image_changes.c.state == CLEAN, image_changes.c.state_at <= self._clock() - min_age_seconds)
-            .order_by(image_changes.c.state_at, image_changes.c.id)
+            .where(image_changes.c.state.in_(_FINISHED), image_changes.c.state_at <= self._clock() - min_age_seconds)
             .limit(limit)
         )
         ids = self._transactions.read(lambda connection: connection.execute(query).scalars().all())
@@ -79,13 +65,3 @@ class ChangeLog:
             gone = delete(image_changes).where(image_changes.c.id.in_(ids))
             self._transactions.write(lambda connection: connection.execute(gone))
         return len(ids)
-
-    def _move(self, ids: Collection[int], before: str, after: str) -> None:
-        if not ids:
-            return
-        moved = (
-            update(image_changes)
-            .where(image_changes.c.id.in_(sorted(ids)), image_changes.c.state == before)
-            .values(state=after, state_at=self._clock())
-        )
-        self._transactions.write(lambda connection: connection.execute(moved))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,6 +13,7 @@ from elastic_images.core.errors import InvalidRequest
 from elastic_images.core.image_facts import ImageFacts, ImagePage
 
 Order = Literal["key", "newest"]
+Listing = Literal["key", "newest", "trash"]
 MAX_LIMIT = 1000
 DEFAULT_LIMIT = 100
 
@@ -30,26 +32,28 @@ class CatalogPage:
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """The last image of a page; the next page starts after it."""
+    """The last entry of a page, by its key and its time or id; the next page starts after it."""
 
     key: str
-    updated_at: float = 0.0
+    number: float = 0.0
 
-    def encode(self, order: Order) -> str:
+    def encode(self, order: Listing) -> str:
         """Encode as an opaque, URL-safe string."""
-        text = json.dumps([order, self.key, self.updated_at])
+        text = json.dumps([order, self.key, self.number])
         return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
-def decode_cursor(text: str, order: Order) -> Cursor:
+def decode_cursor(text: str, order: Listing) -> Cursor:
     """Decode the output of `Cursor.encode`. Raises InvalidRequest if it is anything else, or of another order."""
     try:
         padded = text + "=" * (-len(text) % 4)
-        kind, key, updated_at = json.loads(base64.b64decode(padded.encode(), altchars=b"-_", validate=True))
+        kind, key, number = json.loads(base64.b64decode(padded.encode(), altchars=b"-_", validate=True))
         key.encode()
-        cursor = Cursor(key, float(updated_at))
-    except (ValueError, TypeError, AttributeError, binascii.Error):
+        cursor = Cursor(key, float(number))
+    except (ValueError, OverflowError, TypeError, AttributeError, binascii.Error):
         raise InvalidRequest("Invalid cursor.") from None
+    if not math.isfinite(cursor.number):
+        raise InvalidRequest("Invalid cursor.")
     if kind != order:
         raise InvalidRequest("This cursor belongs to a listing with another order.")
     return cursor
@@ -62,6 +66,14 @@ def end_of_prefix(prefix: bytes) -> bytes | None:
     """
     stem = prefix.rstrip(b"\xff")
     return stem[:-1] + bytes([stem[-1] + 1]) if stem else None
+
+
+def prefix_bytes(prefix: str) -> bytes:
+    """The bytes of a prefix. Raises InvalidRequest if it is not valid Unicode."""
+    try:
+        return prefix.encode()
+    except UnicodeEncodeError:
+        raise InvalidRequest("The prefix is not valid Unicode.") from None
 
 
 def check_limit(limit: int) -> int:

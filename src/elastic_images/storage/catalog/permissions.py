@@ -15,9 +15,14 @@ def check_may_change(actor: Actor, owner_id: int | None, owner: str | None) -> N
     Raises:
         Forbidden: they may not.
     """
-    unknown_here = owner_id is None and owner is not None
-    if not actor.admin and (unknown_here or actor.user != owner_id):
+    if not may_change(actor, owner_id, owner):
         raise Forbidden("This image belongs to somebody else.")
+
+
+def may_change(actor: Actor, owner_id: int | None, owner: str | None) -> bool:
+    """As `check_may_change`."""
+    unknown_here = owner_id is None and owner is not None
+    return actor.admin or (actor.user == owner_id and not unknown_here)
 
 
 def check_may_keep_facts(actor: Actor) -> None:

@@ -8,7 +8,7 @@ from sqlalchemy import Engine, Select, bindparam, insert, select, update
 
 from elastic_images.core.image_facts import ImageFacts
 from elastic_images.database.prepared import PreparedStatement
-from elastic_images.storage.catalog.tables import image_changes, image_keys, image_usage, images
+from elastic_images.storage.catalog.tables import image_changes, image_keys, image_usage, images, trash
 
 FACTS = [images.c[name] for name in ImageFacts.__slots__]
 COLUMNS = [*FACTS, images.c.object_name, images.c.owner_id]
@@ -46,4 +46,5 @@ class WriteStatements:
             engine, update(images).where(images.c.key == bindparam("its_key")), image
         )
         self.add_usage = PreparedStatement(engine, _ADD)
+        self.new_trash = PreparedStatement(engine, insert(trash), [c.name for c in trash.c if c.name != "id"])
         self.new_change = PreparedStatement(engine, insert(image_changes), change)

@@ -57,7 +57,7 @@ image_changes = Table(
     Index("ix_image_changes_state", "state", "state_at"),
     Index("ix_image_changes_old_object", "old_object"),
 )
-"""Changes: `pending` until every cache is invalidated, then `done`, and `clean` once the old object is deleted.
+"""Changes: `pending` until every cache is invalidated, then `done`. (`clean` is an older version's word for done.)
 
 `answer` is the image's metadata (JSON) as of this write, None for a deletion; a repeated write gets it again.
 """
@@ -87,8 +87,10 @@ trash = Table(
     Column("attempts", Integer, nullable=False),
     Column("next_attempt_at", Seconds, nullable=False),
     Index("ix_trash_object_name", "object_name", unique=True),
-    Index("ix_trash_next_attempt_at", "next_attempt_at"),
+    Index("ix_trash_until", "until", "next_attempt_at", "size_bytes"),
     Index("ix_trash_key_id", "key", "id"),
+    Index("ix_trash_owner_id_key_id", "owner_id", "key", "id"),
+    sqlite_autoincrement=True,  # an id that people have seen never comes to mean another entry
 )
 """Deleted and replaced images, kept until `until`. `facts` is the image's metadata (JSON) as it was.
 

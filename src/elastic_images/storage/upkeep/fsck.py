@@ -9,10 +9,9 @@ from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, Select, select
+from sqlalchemy import Connection, Engine, Row, Select, Table, select
 
-from elastic_images.storage.catalog.catalog import CLEAN
-from elastic_images.storage.catalog.tables import image_changes, images
+from elastic_images.storage.catalog.tables import images, trash
 from elastic_images.storage.catalog.transactions import RetryingTransactions
 from elastic_images.storage.objects.object_store import CHUNK_BYTES, ObjectInfo, ObjectMissing, ObjectStore
 
@@ -38,7 +37,7 @@ class Report:
     images: int = 0
     objects: int = 0
     waiting: int = 0
-    """Replaced objects that will be deleted after their grace period."""
+    """Objects in the trash."""
     young: list[ObjectInfo] = field(default_factory=list)
     """Unreferenced and less than a day old: running uploads, or what crashed ones left."""
     unreferenced: list[ObjectInfo] = field(default_factory=list)
@@ -97,10 +96,12 @@ class _Check:
             self._report.images += 1
             info = loose.pop(row.object_name, None) or self._store.stat(row.object_name)
             self._look_at(row, info)
-        waiting = self._waiting(list(loose))
+        waiting = self._named(trash, list(loose))
         self._report.waiting += len(waiting)
+        # What was restored from the trash after its image's row was looked for.
+        known = waiting | self._named(images, list(loose.keys() - waiting))
         for name, info in loose.items():
-            if name not in waiting:
+            if name not in known:
                 old = info.created_at < self._now - YOUNG_SECONDS
                 (self._report.unreferenced if old else self._report.young).append(info)
 
@@ -120,19 +121,17 @@ class _Check:
             query = columns.where(images.c.object_name > after).order_by(images.c.object_name).limit(_PAGE)
             if last is not None:
                 query = query.where(images.c.object_name <= last)
-            rows = self._transactions.read(partial(_all, query))
+            rows = self._transactions.read(partial(rows_of, query))
             yield from (Referenced(row.object_name, row.key, row.size_bytes, row.sha256) for row in rows)
             if len(rows) < _PAGE:
                 return
             after = rows[-1].object_name
 
-    def _waiting(self, names: list[str]) -> set[str]:
-        """Those of `names` that were replaced and are yet to be deleted."""
+    def _named(self, table: Table, names: list[str]) -> set[str]:
+        """Those of `names` that the table refers to."""
         if not names:
             return set()
-        query = select(image_changes.c.old_object).where(
-            image_changes.c.old_object.in_(names), image_changes.c.state != CLEAN
-        )
+        query = select(table.c.object_name).where(table.c.object_name.in_(names))
         return set(self._transactions.read(lambda connection: connection.execute(query).scalars().all()))
 
     def _still_there(self, row: Referenced) -> bool:
@@ -151,5 +150,6 @@ class _Check:
         return digest.hexdigest()
 
 
-def _all(query: Select[Any], connection: Connection) -> Sequence[Row[Any]]:
+def rows_of(query: Select[Any], connection: Connection) -> Sequence[Row[Any]]:
+    """All rows of a query, in the caller's transaction."""
     return connection.execute(query).all()

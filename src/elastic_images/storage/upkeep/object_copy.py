@@ -1,4 +1,4 @@
-"""Copies the objects that images refer to from one object store to another, keeping their names.
+"""Copies the objects of images, and of the trash, from one object store to another, keeping their names.
 
 Objects never change, so this may run while the system works, and be repeated until all are copied. The target must be
 empty, or hold an earlier run from the same origin, as shown by a marker object with a name specific to the origin.
@@ -6,18 +6,20 @@ empty, or hold an earlier run from the same origin, as shown by a marker object 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Connection, Engine, Select, Table, select
 
 from elastic_images.core.errors import Conflict
-from elastic_images.storage.catalog.tables import images
+from elastic_images.storage.catalog.tables import images, trash
 from elastic_images.storage.catalog.transactions import RetryingTransactions
 from elastic_images.storage.objects.copying import Copied, copy_objects
 from elastic_images.storage.objects.object_store import ObjectStore
-from elastic_images.storage.upkeep.fsck import Referenced
+from elastic_images.storage.upkeep.fsck import Referenced, rows_of
 
 _PAGE = 500
 
@@ -84,13 +86,14 @@ class ObjectCopy:
         if self._target.stat(self._mark) is None:
             self._target.put([b"a migration to this object store is not finished\n"], self._mark)
         found: Copied[Referenced] = Copied()
-        copy_objects(self._source, self._target, self._all(), found, jobs=self._jobs, progress=self._progress)
+        for rows in (self._of_images(), self._of_trash()):  # an image may move from the first to the second meanwhile
+            copy_objects(self._source, self._target, rows, found, jobs=self._jobs, progress=self._progress)
         report = self.report
         report.copied, report.copied_bytes, report.present = found.copied, found.copied_bytes, found.present
         report.damaged = [row.key for row in found.bad if self._still_there(row)]
 
     def remove_leftovers(self) -> None:
-        """Remove from the target what an earlier run copied and images refer to no more."""
+        """Remove from the target what an earlier run copied and nothing refers to any more."""
         after = ""
         while page := self._target.list(after, _PAGE):
             names = {info.name for info in page} - {self._mark}
@@ -104,23 +107,33 @@ class ObjectCopy:
         self._target.delete(self._mark)
 
     def _referenced(self, names: set[str]) -> set[str]:
-        query = select(images.c.object_name).where(images.c.object_name.in_(names))
-        return set(self._transactions.read(lambda connection: connection.execute(query).scalars().all()))
+        def work(connection: Connection) -> set[str]:
+            queries = [select(table.c.object_name).where(table.c.object_name.in_(names)) for table in (images, trash)]
+            return {name for query in queries for name in connection.execute(query).scalars()}
 
-    def _all(self) -> Iterator[Referenced]:
-        """The objects of all images, by name."""
+        return self._transactions.read(work)
+
+    def _of_images(self) -> Iterator[Referenced]:
+        return self._pages(select(images.c.object_name, images.c.key, images.c.size_bytes, images.c.sha256), images)
+
+    def _of_trash(self) -> Iterator[Referenced]:
+        digest = trash.c.facts.label("sha256")
+        usable = trash.c.claimed_by.is_(None) & trash.c.facts.is_not(None)
+        columns = select(trash.c.object_name, trash.c.key, trash.c.size_bytes, digest).where(usable)
+        for row in self._pages(columns, trash):
+            yield replace(row, sha256=json.loads(row.sha256)["sha256"])
+
+    def _pages(self, columns: Select[Any], table: Table) -> Iterator[Referenced]:
+        """By the objects' names."""
         after = ""
-        while rows := self._rows(after):
-            yield from rows
+        while True:
+            query = columns.where(table.c.object_name > after).order_by(table.c.object_name).limit(_PAGE)
+            rows = self._transactions.read(partial(rows_of, query))
+            if not rows:
+                return
+            yield from (Referenced(row.object_name, row.key, row.size_bytes, row.sha256) for row in rows)
             after = rows[-1].object_name
 
-    def _rows(self, after: str) -> list[Referenced]:
-        columns = select(images.c.object_name, images.c.key, images.c.size_bytes, images.c.sha256)
-        query = columns.where(images.c.object_name > after).order_by(images.c.object_name).limit(_PAGE)
-        rows = self._transactions.read(lambda connection: connection.execute(query).all())
-        return [Referenced(row.object_name, row.key, row.size_bytes, row.sha256) for row in rows]
-
     def _still_there(self, row: Referenced) -> bool:
-        """Whether the image still has this object: it may have been replaced since its row was read."""
-        query = select(images.c.key).where(images.c.object_name == row.object_name)
-        return self._transactions.read(lambda connection: connection.execute(query).first()) is not None
+        """Whether the object is still referred to: the image may be gone since its row was read."""
+        return bool(self._referenced({row.object_name}))

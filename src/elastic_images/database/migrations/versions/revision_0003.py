@@ -47,10 +47,12 @@ def upgrade() -> None:
         sa.Column("claimed_by", sa.String(32), nullable=True),
         sa.Column("attempts", sa.Integer(), nullable=False),
         _time("next_attempt_at"),
+        sqlite_autoincrement=True,
     )
     _index("ix_trash_object_name", "trash", "object_name", unique=True)
-    _index("ix_trash_next_attempt_at", "trash", "next_attempt_at")
+    _index("ix_trash_until", "trash", "until", "next_attempt_at", "size_bytes")
     _index("ix_trash_key_id", "trash", "key", "id")
+    _index("ix_trash_owner_id_key_id", "trash", "owner_id", "key", "id")
     _table(
         "bad_objects",
         sa.Column("object_name", sa.String(32), nullable=False),
@@ -125,9 +127,9 @@ _TRASH = (
 )
 
 
-def _table(name: str, *parts: sa.Column[Any], primary: str = "id") -> None:
+def _table(name: str, *parts: sa.Column[Any], primary: str = "id", **options: Any) -> None:
     key = sa.PrimaryKeyConstraint(primary, name=f"pk_{name}")
-    op.create_table(name, *parts, key, if_not_exists=True, **_MYSQL)
+    op.create_table(name, *parts, key, if_not_exists=True, **_MYSQL, **options)
 
 
 def _index(name: str, table: str, *columns: str, unique: bool = False) -> None:
