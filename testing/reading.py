@@ -8,7 +8,9 @@ import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
+from testing.background import beside
 from testing.client import Client
 from testing.photographs import Photograph
 from testing.waiting import WAIT_SECONDS, wait_for
@@ -63,12 +65,5 @@ def readers(client: Client, photographs: Sequence[Photograph], *, threads: int =
                 answer.cache or "?", None if good else f"{photograph.name}: {answer.status} {answer.body[:200]!r}"
             )
 
-    workers = [threading.Thread(target=read, args=(seed,), name=f"reader-{seed}") for seed in range(threads)]
-    for worker in workers:
-        worker.start()
-    try:
+    with beside(stop, *(partial(read, seed) for seed in range(threads))):
         yield seen
-    finally:
-        stop.set()
-        for worker in workers:
-            worker.join(60)

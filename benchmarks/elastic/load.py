@@ -8,8 +8,11 @@ import time
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from random import Random
+
+from testing.background import beside
 
 from benchmarks.checker.connection import Connection
 from benchmarks.elastic.images import Catalog, cumulative_zipf
@@ -81,13 +84,8 @@ class Readers:
     def beside(self, rate: float) -> Iterator[None]:
         """Read at `rate` requests a second while the block runs."""
         stop = threading.Event()
-        reading = threading.Thread(target=self.steadily, args=(rate, stop), name="reading")
-        reading.start()
-        try:
+        with beside(stop, partial(self.steadily, rate, stop)):
             yield
-        finally:
-            stop.set()
-            reading.join()
 
     def steadily(self, rate: float, stop: threading.Event, *, threads: int = 48) -> None:
         """`rate` requests a second until `stop` is set."""

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import Engine, select, text
 from testing.object_servers import S3Server
 from testing.storage_parts import ANN, Parts, picture
-from tests.unit.cli.support import run, run_json
+from tests.unit.cli.support import data_folder, run, run_json
 
 from elastic_images.accounts.accounts import Accounts
 from elastic_images.backup.create import BackupMaker
@@ -260,9 +260,7 @@ def test_a_set_of_a_newer_version_is_refused(system: System, tmp_path: Path, fre
 
 @pytest.fixture
 def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = tmp_path / "data"
-    folder.mkdir()
-    monkeypatch.setenv("ELASTIC_IMAGES_DATA", str(folder))
+    folder = data_folder(tmp_path, monkeypatch)
     engine = open_engine(f"sqlite:///{folder}/elastic-images.db")
     System(engine, folder)
     engine.dispose()

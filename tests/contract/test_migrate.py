@@ -11,7 +11,7 @@ from sqlalchemy import Engine, func, insert, select, text
 from testing.database_servers import DatabaseServer
 from testing.object_servers import S3Server
 from testing.storage_parts import ANN, Parts, picture
-from tests.unit.cli.support import run, run_json
+from tests.unit.cli.support import data_folder, run, run_json
 
 from elastic_images.accounts.accounts import Accounts
 from elastic_images.core.errors import Conflict
@@ -34,9 +34,7 @@ PASSWORD = "a good long password"
 @pytest.fixture
 def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The data folder of a system that was used and stopped."""
-    folder = tmp_path / "data"
-    folder.mkdir()
-    monkeypatch.setenv("ELASTIC_IMAGES_DATA", str(folder))
+    folder = data_folder(tmp_path, monkeypatch)
     engine = open_engine(f"sqlite:///{folder}/elastic-images.db")
     migrate(engine)
     parts = Parts(engine, folder)

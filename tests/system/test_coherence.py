@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from PIL import Image
+from testing.background import beside
 from testing.client import Client, NoAnswer
 from testing.system import is_alive
 from testing.waiting import wait_for
@@ -120,15 +121,8 @@ def traffic(clients: list[Client], *, keys: int = 6, writers: int = 2) -> Iterat
 
     work = [partial(write, seen.histories[number::writers]) for number in range(writers)]
     work += [partial(read, client) for client in clients]
-    threads = [threading.Thread(target=guarded, args=(one,)) for one in work]
-    for thread in threads:
-        thread.start()
-    try:
+    with beside(stop, *(partial(guarded, one) for one in work)):
         yield seen
-    finally:
-        stop.set()
-        for thread in threads:
-            thread.join(60)
     assert not seen.errors
     assert not seen.stale
 

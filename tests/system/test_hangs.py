@@ -6,8 +6,10 @@ import contextlib
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
 import pytest
+from testing.background import beside
 from testing.client import Client, NoAnswer
 from testing.photographs import Photograph
 from testing.system import System, is_alive, running
@@ -60,15 +62,8 @@ def write_and_read(writer: Client, reader: Client, photographs: tuple[Photograph
                     if answer.body not in possible:
                         checked.wrong.append(f"{key}, turn {turn}")
 
-    threads = [threading.Thread(target=work, args=(number,), name=f"writer-{number}") for number in range(WRITERS)]
-    for thread in threads:
-        thread.start()
-    try:
+    with beside(stop, *(partial(work, number) for number in range(WRITERS))):
         yield checked
-    finally:
-        stop.set()
-        for thread in threads:
-            thread.join(120)
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,6 @@ import contextlib
 import select
 import socket
 import time
-from types import TracebackType
 
 
 class Lifeline:
@@ -22,9 +21,7 @@ class Lifeline:
     def __enter__(self) -> Lifeline:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self.cut()
         self._theirs.close()
         self._ours.close()

@@ -8,7 +8,6 @@ from __future__ import annotations
 import socket
 from collections.abc import Sequence
 from contextlib import ExitStack
-from types import TracebackType
 
 from elastic_images.process.ports import bind
 from elastic_images.settings import Settings
@@ -42,7 +41,5 @@ class Listeners:
     def __enter__(self) -> Listeners:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self.close()

@@ -9,9 +9,11 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
+import pytest
 from click.testing import CliRunner, Result
 
 from elastic_images.cli import main
@@ -39,6 +41,14 @@ def run_json(*words: str, **environ: str) -> Any:
     result = run(*words, "--json", **environ)
     assert result.exit_code == 0, result.output
     return json.loads(result.stdout)
+
+
+def data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty data folder that the environment names."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    monkeypatch.setenv("ELASTIC_IMAGES_DATA", str(folder))
+    return folder
 
 
 @dataclass

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from testing.settings import make_settings
-from tests.unit.cli.support import run, run_json
+from tests.unit.cli.support import data_folder, run, run_json
 
 from elastic_images.accounts.accounts import open_accounts
 
@@ -16,9 +16,7 @@ PASSWORD = "a good long password"
 @pytest.fixture
 def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A data folder that was prepared as `up` does."""
-    folder = tmp_path / "data"
-    folder.mkdir()
-    monkeypatch.setenv("ELASTIC_IMAGES_DATA", str(folder))
+    folder = data_folder(tmp_path, monkeypatch)
     prepared = run("prepare", ELASTIC_IMAGES_ADMIN_PASSWORD=PASSWORD)
     assert prepared.exit_code == 0, prepared.output
     return folder

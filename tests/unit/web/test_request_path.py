@@ -5,23 +5,16 @@ from urllib.parse import quote, unquote_to_bytes
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from testing.keys import is_key
 
 from elastic_images.core.errors import InvalidKey
-from elastic_images.core.keys import check_key, quote_key
+from elastic_images.core.keys import quote_key
 from elastic_images.web.request_path import key_in_path
 
 
 def environ(raw_path: str) -> dict[str, str]:
     """As a WSGI server makes it of a path on the wire (PEP 3333)."""
     return {"PATH_INFO": unquote_to_bytes(raw_path).decode("latin-1")}
-
-
-def is_key(text: str) -> bool:
-    try:
-        check_key(text)
-    except InvalidKey:
-        return False
-    return True
 
 
 @given(st.text(min_size=1, max_size=40).filter(is_key))

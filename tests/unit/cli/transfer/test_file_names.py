@@ -8,10 +8,9 @@ import unicodedata
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from testing.keys import is_key
 
 from elastic_images.cli.transfer.file_names import SUFFIXES, file_name
-from elastic_images.core.errors import InvalidKey
-from elastic_images.core.keys import check_key
 from elastic_images.imaging.structure import FORMATS
 
 RESERVED = {"con", "prn", "aux", "nul", *(f"{name}{number}" for name in ("com", "lpt") for number in "0123456789¹²³")}
@@ -54,14 +53,6 @@ ODD_KEYS = [
     "photo.jpeg",
     "photo.JPG",
 ]
-
-
-def is_key(text: str) -> bool:
-    try:
-        check_key(text)
-    except InvalidKey:
-        return False
-    return True
 
 
 KEYS = (
