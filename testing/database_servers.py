@@ -15,11 +15,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, make_url, text
 
 _START_SECONDS = 120.0
 _ROOM_BYTES = 1_000_000_000
-_READY = ("ready for connections", "ready to accept connections")
+_READY = ("ready for connections", "ready to accept connections", "process up: PgBouncer")
 
 
 class DatabaseServer:
@@ -114,6 +114,39 @@ def postgresql(address: str | None = None) -> Iterator[DatabaseServer]:
         there = url_there if address else url
         with _running(command, log, user, DatabaseServer(url("postgres"), there)) as running:
             yield running
+
+
+@contextmanager
+def pgbouncer(database_url: str) -> Iterator[str]:
+    """The URL of a PostgreSQL database through PgBouncer (package `pgbouncer`) in transaction mode."""
+    server = make_url(database_url)
+    user = _server_user("postgres")
+    with _folder(user) as folder:
+        log, settings = folder / "log", folder / "pgbouncer.ini"
+        settings.write_text(
+            f"[databases]\n* = host={server.query['host']} user=postgres\n[pgbouncer]\nlisten_addr =\n"
+            f"listen_port = 6432\nunix_socket_dir = {folder}\nauth_type = any\npool_mode = transaction\n"
+            "default_pool_size = 4\nmax_client_conn = 200\n"
+        )
+        command = [_pgbouncer() or "pgbouncer", str(settings)]
+        log.write_bytes(b"")
+        with log.open("ab") as output:
+            process = subprocess.Popen(command, user=user, cwd="/", stdout=output, stderr=output)
+        try:
+            _wait_until_ready(process, log)
+            yield f"postgresql://postgres@/{server.database}?host={folder}&port=6432"
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def pgbouncer_installed() -> bool:
+    """Whether the package `pgbouncer` is installed."""
+    return _pgbouncer() is not None
+
+
+def _pgbouncer() -> str | None:
+    return shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
 
 
 def mariadb_installed() -> bool:

@@ -287,3 +287,22 @@ def test_a_name_is_never_used_twice(tmp_path: Path) -> None:
 def test_urls_of_another_kind_are_refused(url: str) -> None:
     with pytest.raises(InvalidRequest, match="must be a URL such as"):
         open_object_store(url)
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("s3://bucket/../x", "segments"),
+        ("s3://bucket/a/./b", "segments"),
+        ("s3://Bucket/x", "the bucket's name"),
+        ("s3:///x", "the bucket's name"),
+        ("s3://bucket/a//b", "the prefix may have"),
+        ("s3://bucket/a b", "the prefix may have"),
+        ("s3://bucket/x?region=eu", "parameters"),
+        ("s3://key:secret@bucket/x", "credentials"),
+    ],
+)
+def test_a_refused_s3_url_says_which_part_is_wrong(url: str, message: str) -> None:
+    with pytest.raises(InvalidRequest, match=message) as refused:
+        open_object_store(url)
+    assert "secret" not in str(refused.value)

@@ -8,7 +8,7 @@ from typing import IO, Any
 
 import click
 
-from elastic_images.cli.output import settle_output
+from elastic_images.cli.output import escape_what_cannot_be_encoded, settle_output
 from elastic_images.core.errors import (
     Conflict,
     ElasticImagesError,
@@ -68,6 +68,7 @@ class Program(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command."""
+        escape_what_cannot_be_encoded()
         try:
             return super().invoke(ctx)
         except ElasticImagesError as error:

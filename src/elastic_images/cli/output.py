@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
@@ -34,9 +36,24 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
 
 
 def printable(value: Any) -> str:
-    """The value as text, with control characters, which could fool a terminal, replaced."""
+    """The value as text that cannot fool a terminal: what could is shown as an escape.
+
+    Into a pipe or a file, keys go byte for byte. They have no control characters, which are escaped everywhere.
+    """
     text = "" if value is None else str(value)
-    return "".join(character if character.isprintable() else "\ufffd" for character in text)
+    harmful = _ON_TERMINALS if sys.stdout.isatty() else _EVERYWHERE
+    return harmful.sub(lambda found: found[0].encode("unicode-escape").decode(), text)
+
+
+_EVERYWHERE = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_ON_TERMINALS = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+"""Control characters, and those that change the direction of what follows (Unicode Standard Annex 9)."""
+
+
+def escape_what_cannot_be_encoded() -> None:
+    """Let standard output escape characters that its encoding lacks, as standard error does."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def moment(seconds: float | None) -> str:

@@ -20,7 +20,7 @@ def prepare() -> None:
     from sqlalchemy.exc import InterfaceError, OperationalError
 
     from elastic_images.accounts.bootstrap import FIRST_NAME, ensure_first_administrator
-    from elastic_images.database.engine import open_engine
+    from elastic_images.database.engine import check_encoding, open_engine
     from elastic_images.database.migrate import migrate
     from elastic_images.process import logs
     from elastic_images.process.logs import redact
@@ -30,6 +30,7 @@ def prepare() -> None:
     _check_backends(settings)
     engine = open_engine(settings.database, answer_seconds=3600)  # changing a large table is slow
     try:
+        check_encoding(engine)
         migrate(engine)
         made = ensure_first_administrator(engine, settings)
     except (OperationalError, InterfaceError) as error:

@@ -37,7 +37,49 @@ def normalise_url(text: str) -> URL:
         raise InvalidRequest(f"Unsupported database {kind!r}: use sqlite, mysql, mariadb or postgresql.")
     if kind in ("mysql", "mariadb"):
         url = url.update_query_dict({"charset": "utf8mb4"})
-    return url.set(drivername=_DRIVERS[kind]) if "+" not in url.drivername else url
+    url = url.set(drivername=_DRIVERS[kind]) if "+" not in url.drivername else url
+    _check_parameters(url)
+    return url
+
+
+def _check_parameters(url: URL) -> None:
+    """Refuse parameters that the driver does not know; it would only complain on the first connection."""
+    if url.get_driver_name() == "psycopg":
+        from psycopg import ProgrammingError
+        from psycopg.conninfo import make_conninfo
+
+        for name, value in url.query.items():
+            if name == "prepare_threshold":
+                _prepare_threshold(url)
+                continue
+            parameter: Any = {name: value}
+            try:
+                make_conninfo(**parameter)
+            except (ProgrammingError, TypeError):
+                raise InvalidRequest(f"The database URL has an unknown parameter: {name}.") from None
+    elif url.get_driver_name() == "pymysql":
+        import inspect
+
+        from pymysql.connections import Connection
+
+        known = {*inspect.signature(Connection.__init__).parameters, "ssl_capath", "ssl_cipher", "ssl_check_hostname"}
+        for name in url.query:
+            if name not in known:
+                raise InvalidRequest(f"The database URL has an unknown parameter: {name}.")
+
+
+def _prepare_threshold(url: URL) -> int | None:
+    """After how many runs psycopg prepares a statement on the server; never by default.
+
+    A pooler such as PgBouncer in transaction mode hands each transaction another server connection, which does not
+    know what was prepared on the one before.
+    """
+    value = url.query.get("prepare_threshold", "none")
+    if isinstance(value, str) and value.isascii() and value.isdigit():
+        return int(value)
+    if value == "none":
+        return None
+    raise InvalidRequest("prepare_threshold in the database URL must be a number, or none.")
 
 
 _CONNECT_SECONDS = 5
@@ -66,7 +108,7 @@ def open_engine(text: str, *, pool_size: int = 8, answer_seconds: int = ANSWER_S
     url = normalise_url(text)
     if url.get_backend_name() != "sqlite":
         served = create_engine(
-            url,
+            url.difference_update_query(["prepare_threshold"]),
             pool_size=pool_size,
             max_overflow=pool_size,
             pool_pre_ping=True,
@@ -106,15 +148,23 @@ def _connect_arguments(url: URL, answer_seconds: int) -> dict[str, Any]:
             "write_timeout": answer_seconds,
             "sql_mode": _STRICT,
         }
+        if url.password:
+            # PyMySQL would encode it as Latin-1; servers compare UTF-8.
+            arguments["password"] = str(url.password).encode()
     elif url.get_driver_name() == "psycopg":
         arguments = {
             "connect_timeout": _CONNECT_SECONDS,
+            # In a database with the encoding SQL_ASCII, psycopg would give bytes instead of text.
+            "client_encoding": "utf8",
             "keepalives_idle": GONE_SECONDS // 2,
             "keepalives_interval": 1,
             "keepalives_count": GONE_SECONDS // 2,
             "tcp_user_timeout": GONE_SECONDS * 1000,
         }
-    return {name: value for name, value in arguments.items() if name not in url.query}
+    arguments = {name: value for name, value in arguments.items() if name not in url.query}
+    if url.get_driver_name() == "psycopg":
+        arguments["prepare_threshold"] = _prepare_threshold(url)
+    return arguments
 
 
 def _watch_peer(connection: Any, _record: Any) -> None:
@@ -136,6 +186,20 @@ def _limit_idleness(connection: Any, _record: Any) -> None:
     with connection.cursor() as cursor:
         cursor.execute(f"SET SESSION {setting}")
     connection.commit()
+
+
+def check_encoding(engine: Engine) -> None:
+    """Refuse a PostgreSQL database whose encoding cannot hold all text. Raises InvalidRequest.
+
+    MySQL's tables are created in utf8mb4, whatever the database's default is. SQL_ASCII keeps the bytes it is given.
+    """
+    if engine.dialect.name == "postgresql":
+        with engine.connect() as connection:
+            encoding = connection.exec_driver_sql("SHOW server_encoding").scalar_one()
+        if encoding not in ("UTF8", "SQL_ASCII"):
+            raise InvalidRequest(
+                f"The database has the encoding {encoding}, which cannot hold all text: use one with ENCODING 'UTF8'."
+            )
 
 
 def write_transaction(engine: Engine) -> Any:

@@ -112,12 +112,8 @@ def _got_mysql_lock(connection: Connection, name: str) -> bool:
 
 @contextlib.contextmanager
 def _locked_postgres(engine: Engine) -> Iterator[None]:
-    """An advisory lock on this database; ends with the session."""
+    """An advisory lock on this database, held by a transaction: a pooler would hand a session to others."""
     with engine.connect() as connection:
-        connection.execute(text(f"SET lock_timeout = '{_WAIT_SECONDS}s'"))
-        connection.execute(text("SELECT pg_advisory_lock(:number)"), {"number": _LOCK_NUMBER})
-        try:
-            yield
-        finally:
-            connection.execute(text("SELECT pg_advisory_unlock(:number)"), {"number": _LOCK_NUMBER})
-            connection.execute(text("SET lock_timeout = 0"))
+        connection.execute(text(f"SET LOCAL lock_timeout = '{_WAIT_SECONDS}s'"))
+        connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": _LOCK_NUMBER})
+        yield

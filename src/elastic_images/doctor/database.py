@@ -10,7 +10,7 @@ from sqlalchemy import Column, Connection, Engine, Integer, MetaData, Table, ins
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from elastic_images.core.errors import ElasticImagesError
-from elastic_images.database.engine import normalise_url, open_engine, write_transaction
+from elastic_images.database.engine import check_encoding, normalise_url, open_engine, write_transaction
 from elastic_images.database.migrate import is_unfinished_copy, newest_revision, revision_of
 from elastic_images.doctor.finding import BAD, NOTE, OK, Finding, compare_clocks
 from elastic_images.process.logs import redact
@@ -52,6 +52,7 @@ def _inspect(engine: Engine, clock: Callable[[], float]) -> Iterator[Finding]:
     with engine.connect() as connection:
         version = ".".join(map(str, (engine.dialect.server_version_info or ())[:3]))
         yield Finding(_AREA, OK, f"{engine.dialect.name} {version} answers")
+        check_encoding(engine)
         yield from _clock(connection, clock)
         if engine.dialect.name == "sqlite":
             sound = connection.execute(text("PRAGMA quick_check(1)")).scalar_one()

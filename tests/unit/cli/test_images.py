@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -151,6 +152,40 @@ def test_ls_follows_every_page(web: FakeSystem) -> None:
     heading, first, *_ = run("ls", "--long").stdout.splitlines()
     assert heading.split()[:3] == ["KEY", "SIZE", "FORMAT"]
     assert first.split() == ["a/0", "1", "B", "PNG", "3x2", "1970-01-01", "00:00"]
+
+
+ODD_KEYS = [
+    "a\u200db",
+    "family/\U0001f468\u200d\U0001f469\u200d\U0001f467",
+    "right\u202eleft",
+    "soft\u00adhyphen",
+    "\ue000",
+]
+
+
+def test_keys_go_into_a_pipe_byte_for_byte(web: FakeSystem) -> None:
+    web.images = dict.fromkeys(ODD_KEYS, b"x")
+    assert run("ls").stdout.splitlines() == sorted(ODD_KEYS)
+
+
+def test_an_output_that_cannot_encode_a_key_escapes_it(web: FakeSystem) -> None:
+    web.images = {"ä/\U0001f600": b"x"}
+    environ = {**os.environ, "PYTHONIOENCODING": "latin-1"}
+    command = [sys.executable, "-m", "elastic_images", "ls"]
+    done = subprocess.run(command, env=environ, capture_output=True, check=True)
+    assert done.stdout == "ä/\\U0001f600\n".encode("latin-1")
+
+
+def test_a_terminal_is_not_fooled(web: FakeSystem) -> None:
+    web.images = {"right\u202eleft": b"x", "a\u200db": b"x"}
+    ours, theirs = os.openpty()
+    try:
+        subprocess.run([sys.executable, "-m", "elastic_images", "ls"], stdout=theirs, check=True)
+        shown = os.read(ours, 1000).decode()
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert shown.split() == ["a\u200db", "right\\u202eleft"]
 
 
 def test_rm_deletes_what_it_can(web: FakeSystem) -> None:

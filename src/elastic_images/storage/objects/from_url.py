@@ -35,15 +35,25 @@ def open_object_store(url: str, *, crash_point: CrashPoint = no_crash, part_byte
 
 def _open_s3(parts: SplitResult, crash_point: CrashPoint, part_bytes: int | None) -> ObjectStore:
     prefix = parts.path.strip("/")
-    plain = not (parts.query or parts.fragment)
-    if not plain or not _BUCKET.fullmatch(parts.netloc) or (prefix and not _PREFIX.fullmatch(prefix)):
-        raise InvalidRequest(
-            "An S3 object store must be a URL such as s3://bucket/prefix and nothing more: boto3 finds the "
-            "credentials, and AWS_ENDPOINT_URL_S3 selects a service other than Amazon's."
-        )
+    if wrong := _wrong_part(parts, prefix):
+        raise InvalidRequest(f"An S3 object store must be a URL such as s3://bucket/prefix and nothing more: {wrong}")
     from elastic_images.storage.objects.s3.boto import BotoS3Service
     from elastic_images.storage.objects.s3.store import PART_BYTES, S3ObjectStore
 
     return S3ObjectStore(
         BotoS3Service(), parts.netloc, prefix, part_bytes=part_bytes or PART_BYTES, crash_point=crash_point
     )
+
+
+def _wrong_part(parts: SplitResult, prefix: str) -> str | None:
+    if "@" in parts.netloc:
+        return "it must not contain credentials; boto3 finds them in the environment, in ~/.aws or on the instance."
+    if parts.query or parts.fragment:
+        return "it has parameters; AWS_ENDPOINT_URL_S3 selects a service other than Amazon's."
+    if not _BUCKET.fullmatch(parts.netloc):
+        return "the bucket's name must have 3 to 63 lowercase letters, digits, dots and hyphens."
+    if prefix and not _PREFIX.fullmatch(prefix):
+        return "the prefix may have letters, digits and !_.*'()=- between single slashes."
+    if {".", ".."} & set(prefix.split("/")):
+        return "the prefix must not have the segments . or .. ."
+    return None
