@@ -28,6 +28,7 @@ from elastic_images.database.migrate import alembic_config, known_revisions, mig
 from elastic_images.database.tables import import_all
 from elastic_images.storage.objects.copying import Copied, copy_objects
 from elastic_images.storage.objects.object_store import ObjectStore
+from elastic_images.storage.upkeep.adoption import adopt
 from elastic_images.storage.upkeep.fsck import Referenced
 
 _BATCH = 500
@@ -95,6 +96,7 @@ class Restorer:
         report = self._copy_objects(record)
         tables = self._load(record)
         self._restore_metrics(record)
+        adopt(self._engine, self._store)
         finish_copy(self._engine)
         self._store.delete(record.id)
         bad = sorted({one.key for one in report.bad})

@@ -19,6 +19,7 @@ from elastic_images.cli.migrate import migrate
 from elastic_images.cli.pool import pool
 from elastic_images.cli.prepare import prepare
 from elastic_images.cli.serve import serve
+from elastic_images.cli.store import store
 from elastic_images.cli.transfer.export import export
 from elastic_images.cli.transfer.import_ import import_
 from elastic_images.cli.up import up
@@ -60,6 +61,7 @@ for _command in (
     user,
     token,
     fsck,
+    store,
     backup,
     restore,
     migrate,

@@ -56,14 +56,14 @@ def create(dest: str, keep: int | None, jobs: int, as_json: bool, settings: Sett
     from elastic_images.backup.create import BackupMaker
     from elastic_images.backup.destination import Destination
     from elastic_images.backup.retention import keep_newest
-    from elastic_images.storage.objects.from_url import open_object_store
+    from elastic_images.storage.upkeep.adoption import system_store
 
     require_system(settings)
     destination = Destination(dest)
     with _engine(settings) as engine, bytes_progress("Backing up") as progress:
         made = BackupMaker(
             engine,
-            open_object_store(settings.object_store),
+            system_store(engine, settings.object_store),
             destination,
             metrics=_metrics_file(settings),
             jobs=jobs,

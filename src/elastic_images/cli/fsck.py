@@ -44,13 +44,13 @@ def _run(settings: Settings, *, digests: bool) -> Report:
 
     from elastic_images.cli.existing_system import require_system
     from elastic_images.database.engine import open_engine
-    from elastic_images.storage.objects.from_url import open_object_store
+    from elastic_images.storage.upkeep.adoption import system_store
     from elastic_images.storage.upkeep.fsck import fsck as compare
 
     require_system(settings)
     engine = open_engine(settings.database)
     try:
-        return compare(open_object_store(settings.object_store), engine, check_digests=digests)
+        return compare(system_store(engine, settings.object_store), engine, check_digests=digests)
     except DBAPIError as error:
         raise Unavailable("The database does not answer.") from error
     finally:

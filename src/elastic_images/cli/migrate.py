@@ -115,6 +115,7 @@ def _run(settings: Settings, wanted: _Wanted) -> dict[str, Any]:
 def _copy_all(settings: Settings, wanted: _Wanted, source: Engine, target: Engine | None) -> dict[str, Any]:
     """The copies' marks are removed last; until then, the same command resumes."""
     from elastic_images.database.copying import check_target, copy_database, finish_copy
+    from elastic_images.storage.catalog.store_ids import known_id
 
     origin = hashlib.sha256(f"{settings.object_store}\0{hide_password(settings.database)}".encode()).hexdigest()[:32]
     if target is not None:
@@ -131,7 +132,7 @@ def _copy_all(settings: Settings, wanted: _Wanted, source: Engine, target: Engin
         if target is not None:
             finish_copy(target)
         if objects is not None:
-            objects.finish()
+            objects.finish(known_id(target or source))
     report = objects.report.to_json() if objects else None
     return {"objects": report, "tables": tables, "finished": not wanted.prepare}
 
@@ -140,12 +141,13 @@ def _copy_objects(settings: Settings, wanted: _Wanted, source: Engine, origin: s
     from elastic_images.storage.catalog.catalog import Catalog
     from elastic_images.storage.catalog.trash import Trash
     from elastic_images.storage.objects.from_url import open_object_store
+    from elastic_images.storage.upkeep.adoption import system_store
     from elastic_images.storage.upkeep.object_copy import ObjectCopy
 
     url = wanted.to_object_store or ""
     if url.rstrip("/") == settings.object_store.rstrip("/"):
         raise Conflict("The target is the object store that already holds the images.")
-    stores = open_object_store(settings.object_store), open_object_store(url)
+    stores = system_store(source, settings.object_store), open_object_store(url)
     size_bytes = Catalog(source).usage()["bytes"] + Trash(source).usage()["trash_bytes"]
     with _bar("bytes", size_bytes) as progress:
         copy = ObjectCopy(*stores, source, origin, jobs=wanted.jobs, progress=progress)

@@ -12,7 +12,7 @@ from elastic_images.settings import Settings
 
 @click.command()
 def prepare() -> None:
-    """Create or upgrade the database and create the first administrator; print the result as JSON.
+    """Create or upgrade the database, settle its object store, create the first administrator; print JSON.
 
     `up` does this too. With several hosts, run it on one of them before starting the apps for the first time, or in a
     new version. Settings come from the environment or elastic-images.toml.
@@ -24,6 +24,8 @@ def prepare() -> None:
     from elastic_images.database.migrate import migrate
     from elastic_images.process import logs
     from elastic_images.process.logs import redact
+    from elastic_images.storage.objects.from_url import open_object_store
+    from elastic_images.storage.upkeep.adoption import settle
 
     settings = Settings.load().with_secrets()
     logs.setup("prepare", secrets=settings.secret_values())
@@ -32,6 +34,7 @@ def prepare() -> None:
     try:
         check_encoding(engine)
         migrate(engine)
+        settle(engine, open_object_store(settings.object_store), settings.object_store)
         made = ensure_first_administrator(engine, settings)
     except (OperationalError, InterfaceError) as error:
         raise Unavailable(f"The database cannot be used: {redact(str(error.orig).strip())}") from error

@@ -109,6 +109,13 @@ class Unavailable(ElasticImagesError, status=503, slug="unavailable"):
         super().__init__(message, retry_after_seconds=retry_after_seconds)
 
 
+class StoreAway(Unavailable, slug="store-away"):
+    """The object store is absent, empty, or another one: nothing is written or called lost until it is back."""
+
+    def __init__(self, message: str, *, retry_after_seconds: int | None = 5) -> None:
+        super().__init__(message, retry_after_seconds=retry_after_seconds)
+
+
 class OutOfSpace(ElasticImagesError, status=507, slug="out-of-space"):
     """The disk or the object store is full."""
 

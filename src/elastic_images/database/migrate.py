@@ -31,7 +31,7 @@ def migrate(engine: Engine, *, unfinished_copy: bool = False) -> None:
     """
     if not unfinished_copy and is_unfinished_copy(engine):
         raise Conflict("The database holds an unfinished copy: finish it with `elastic-images migrate` first.")
-    with _locked(engine), engine.connect() as connection:
+    with database_lock(engine), engine.connect() as connection:
         command.upgrade(alembic_config(connection), "head")
         connection.commit()
 
@@ -71,7 +71,8 @@ def alembic_config(connection: Connection) -> Config:
     return config
 
 
-def _locked(engine: Engine) -> contextlib.AbstractContextManager[None]:
+def database_lock(engine: Engine) -> contextlib.AbstractContextManager[None]:
+    """A lock that one process holds at a time, on whichever machine. Raises Unavailable after two minutes."""
     locks = {"sqlite": _locked_file, "mysql": _locked_mysql, "mariadb": _locked_mysql, "postgresql": _locked_postgres}
     return locks[engine.dialect.name](engine)
 

@@ -7,11 +7,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from sqlalchemy.exc import DBAPIError
+
 from elastic_images.core.errors import ElasticImagesError
+from elastic_images.database.engine import normalise_url, open_engine
+from elastic_images.database.migrate import revision_of
 from elastic_images.doctor.aws_advice import aws_advice
 from elastic_images.doctor.finding import BAD, NOTE, OK, Finding, compare_clocks
 from elastic_images.storage.objects.from_url import open_object_store
+from elastic_images.storage.objects.guarded import MEND
 from elastic_images.storage.objects.object_store import ObjectMissing, ObjectStore
+from elastic_images.storage.upkeep.adoption import standing
 
 SKEW_SECONDS = 5.0
 _AREA = "object store"
@@ -28,7 +34,7 @@ def check_store(url: str, clock: Callable[[], float] = time.time) -> Iterator[Fi
         return
     parts = urlsplit(url)
     if parts.scheme == "file" and not Path(unquote(parts.path)).is_dir():
-        yield Finding(_AREA, NOTE, f"{unquote(parts.path)} does not exist yet: the first upload creates it")
+        yield Finding(_AREA, NOTE, f"{unquote(parts.path)} does not exist yet: the first start creates it")
         return
     made: list[str] = []
     steps: tuple[tuple[str, str, Callable[[], object]], ...] = (
@@ -43,6 +49,26 @@ def check_store(url: str, clock: Callable[[], float] = time.time) -> Iterator[Fi
     for name in made:
         yield from _clock(store, name, clock)
         yield _tried(url, "deleted from", "s3:DeleteObject", lambda name=name: store.delete_many([name]))  # type: ignore[misc]
+
+
+def check_identity(object_store: str, database: str) -> Iterator[Finding]:
+    """Whether the object store is the one that the database knows. Silent if there is no such database yet."""
+    url = normalise_url(database)
+    if url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file():
+        return
+    engine = open_engine(database, answer_seconds=10)
+    try:
+        if revision_of(engine) is None:
+            return
+        found = standing(engine, open_object_store(object_store), object_store)
+    except (DBAPIError, ElasticImagesError):
+        return  # the other checks report it
+    finally:
+        engine.dispose()
+    if found.state in ("present", "new"):
+        yield Finding(_AREA, OK, found.detail)
+    else:
+        yield Finding(_AREA, BAD, found.detail.removesuffix(MEND).strip(), MEND[0].lower() + MEND[1:].rstrip("."))
 
 
 def _tried(url: str, done: str, permission: str, act: Callable[[], object]) -> Finding:

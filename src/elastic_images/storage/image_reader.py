@@ -36,7 +36,7 @@ class ImageReader:
         bad_objects: BadObjects,
         verify_store: Callable[[], None],
     ) -> None:
-        """`verify_store` raises Unavailable if the object store is not the catalog's: then nothing is called lost."""
+        """`verify_store` raises Unavailable if the object store is not the catalog's: then nothing is called bad."""
         self._catalog = catalog
         self._store = store
         self._count_read = counters.counter("reads").increment
@@ -109,10 +109,8 @@ class ImageReader:
         return _Chunks(self, image, open_object(self._store, image.object_name, image.facts.size_bytes))
 
     def _recorded(self, image: CatalogImage, bad: BadObject) -> ElasticImagesError:
-        kind: type[ElasticImagesError] = Damaged
-        if bad.state == "lost":
-            self._verify_store()
-            kind = Lost
+        self._verify_store()
+        kind = Lost if bad.state == "lost" else Damaged
         self._bad_objects.record(image.object_name, image.facts.key, bad)
         return kind(f"The stored bytes of this image are {bad.state}. Upload it again, or restore it from a backup.")
 

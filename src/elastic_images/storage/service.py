@@ -21,19 +21,23 @@ from elastic_images.storage.app import StorageServices, create_app
 from elastic_images.storage.bad_objects import BadObjects
 from elastic_images.storage.catalog.catalog import Catalog
 from elastic_images.storage.catalog.change_log import ChangeLog
+from elastic_images.storage.catalog.store_ids import recorded_id
 from elastic_images.storage.catalog.trash import Trash
 from elastic_images.storage.crash_points import CrashPoint, no_crash
 from elastic_images.storage.image_reader import ImageReader
 from elastic_images.storage.objects.from_url import open_object_store
+from elastic_images.storage.objects.guarded import GuardedStore
 from elastic_images.storage.readiness import StorageReadiness
 from elastic_images.storage.room import Room, written_folders
 from elastic_images.storage.spool import Spool
+from elastic_images.storage.upkeep.adoption import settle
 from elastic_images.storage.upkeep.collector import ObjectCollector
 from elastic_images.storage.write_path import WritePath
 
 _CONNECTIONS = 16
 _KEEP_SECONDS = 0.5
 _COLLECT_SECONDS = 60.0
+_WATCH_SECONDS = 2.0
 _STOP_SECONDS = 1.0
 
 
@@ -42,7 +46,9 @@ class StorageService:
 
     def __init__(self, settings: Settings, *, crash_point: CrashPoint = no_crash) -> None:
         self._engine = open_engine(settings.database, pool_size=_CONNECTIONS)
-        self._store = open_object_store(settings.object_store, crash_point=crash_point)
+        self._raw_store = open_object_store(settings.object_store, crash_point=crash_point)
+        self._store = GuardedStore(self._raw_store, settings.object_store, lambda: recorded_id(self._engine))
+        self._place = settings.object_store
         self._http = InternalClient(settings.internal_token)
         pool = PoolStore(self._engine)
         self._invalidator = Invalidator(pool, HttpInvalidationChannel(self._http))
@@ -59,6 +65,7 @@ class StorageService:
             self._acknowledger,
             max_bytes=settings.max_image_bytes,
             room=room,
+            require_store=self._store.require,
             crash_point=crash_point,
         )
         collector = ObjectCollector(changes, trash, self._store, crash_point=crash_point)
@@ -73,12 +80,13 @@ class StorageService:
             loops={
                 "change-keeper": lambda: self._keeper.has_ended,
                 "object-collector": lambda: self._collector.has_ended,
+                "store-watch": lambda: self._watch.has_ended,
             },
         )
         registry = registry_for("storage", counters, version=__version__)
         bad_objects = BadObjects(self._engine)
         counters.follow(bad_objects.figures)
-        reader = ImageReader(catalog, self._store, counters, bad_objects, self._store.check)
+        reader = ImageReader(catalog, self._store, counters, bad_objects, self._store.confirm)
         services = StorageServices(
             catalog,
             trash,
@@ -95,15 +103,19 @@ class StorageService:
         self._take_up_seconds = 0.0
         self._keeper = PeriodicLoop("change-keeper", self._keep, _KEEP_SECONDS)
         self._collector = PeriodicLoop("object-collector", collector.collect, _COLLECT_SECONDS)
+        self._watch = PeriodicLoop("store-watch", self._store.watch, _WATCH_SECONDS)
 
     def start(self, bound: Bound) -> None:  # noqa: ARG002 - storage does not register its address
-        """See `server.Service`. Raises Unavailable if the object store is not writable."""
+        """See `server.Service`. Raises StoreAway or Unavailable if the object store cannot be used."""
+        settle(self._engine, self._raw_store, self._place)
         self._store.check()
+        self._watch.start()
         self._keeper.start()
         self._collector.start()
 
     def stop(self) -> None:
         """See `server.Service`. Marks what was acknowledged; if that fails, another process does."""
+        self._watch.stop(_STOP_SECONDS)
         self._keeper.stop(_STOP_SECONDS)
         self._collector.stop(_STOP_SECONDS)
         self._acknowledger.mark_done()

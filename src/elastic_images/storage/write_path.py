@@ -38,7 +38,10 @@ def new_write_id() -> str:
 
 
 class WritePath:
-    """The only code that changes images. Safe to share between threads; any number of processes may run it."""
+    """The only code that changes images. Safe to share between threads; any number of processes may run it.
+
+    Every method but `settle` raises StoreAway, changing nothing, while the object store is away (`require_store`).
+    """
 
     def __init__(
         self,
@@ -52,6 +55,7 @@ class WritePath:
         room: Room | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         make_id: Callable[[], str] = new_write_id,
+        require_store: Callable[[], None] = lambda: None,
         crash_point: CrashPoint = no_crash,
     ) -> None:
         self._catalog = catalog
@@ -63,6 +67,7 @@ class WritePath:
         self._room = room or Room()
         self._monotonic = monotonic
         self._make_id = make_id
+        self._require_store = require_store
         self._crash_point = crash_point
 
     def put(
@@ -89,6 +94,7 @@ class WritePath:
         """
         if kept is not None:
             check_may_keep_facts(actor)
+        self._require_store()
         change = self._catalog.find_put(write_id, key)
         if change is None:
             self._check_early(key, length, actor, conditions)
@@ -124,6 +130,7 @@ class WritePath:
             NotFound, Forbidden, PreconditionFailed: nothing changed.
             Unavailable: as for `put`.
         """
+        self._require_store()
         self._crash_point("before-commit")
         change = self._catalog.delete(key, write_id, actor, conditions)
         self._crash_point("committed")
@@ -138,6 +145,7 @@ class WritePath:
             NotFound, Conflict, Forbidden, PreconditionFailed: nothing changed.
             Unavailable: as for `put`.
         """
+        self._require_store()
         self._crash_point("before-commit")
         change = self._catalog.restore(entry_id, write_id, actor, conditions)
         self._crash_point("committed")
@@ -157,11 +165,13 @@ class WritePath:
         """
         if not actor.admin:
             raise Forbidden("Only an administrator may delete all images.")
+        self._require_store()
         return self._delete_batches(batch)
 
     def _delete_batches(self, batch: int) -> Iterator[int]:
         deleted, after = 0, None
         while True:
+            self._require_store()
             changes, after = self._catalog.delete_batch(after, batch, self._make_id)
             if after is None:
                 return

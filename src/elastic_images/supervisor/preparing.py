@@ -36,7 +36,7 @@ def prepare(settings: Settings) -> Prepared:
     """Run `elastic-images prepare` with these settings and wait for it.
 
     Raises:
-        Unavailable: the database is not responding.
+        Unavailable: the database or the object store cannot be used; the process has said why.
         InvalidRequest: a setting names something that does not exist; the process printed which.
         NotPrepared: something else is wrong.
     """
@@ -47,7 +47,7 @@ def prepare(settings: Settings) -> Prepared:
         command("prepare"), env=environ, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=False
     )
     if process.returncode == UNREACHABLE_EXIT_CODE:
-        raise Unavailable("The system cannot start: its database is not responding.")
+        raise Unavailable("The system cannot start, for the reason above.")
     if process.returncode == WRONG_SETTING_EXIT_CODE:
         raise InvalidRequest("The system cannot start with these settings.")
     if process.returncode != 0:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import Protocol, Self
 
 NAME = re.compile(r"[0-9a-f]{32}")
+STORE_ID = "store-id"
+"""The file or object, beside the objects, that holds the store's id."""
 CHUNK_BYTES = 256 * 1024
 
 
@@ -32,6 +34,14 @@ class StoredObject:
     name: str
     size_bytes: int
     sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoreSeen:
+    """What is at a store's place: the store's id, None if it has none, and whether there are objects."""
+
+    store_id: str | None
+    empty: bool
 
 
 class OpenObject(Protocol):
@@ -92,6 +102,19 @@ class ObjectStore(Protocol):
 
     def check(self) -> None:
         """Check that the store is writable. Raises Unavailable with the reason."""
+
+    def look(self) -> StoreSeen:
+        """What is at the store's place now. A store that is absent has no id and is empty."""
+
+    def mark(self, store_id: str) -> None:
+        """Give the store this id instead of the one it may have. Makes the store if it is absent."""
+
+    def pin(self, store_id: str) -> bool:
+        """Whether the store with this id is at its place now.
+
+        From the first call on, this instance works with that very store: while another one is in its place, nothing
+        is written there, and StoreAway is raised.
+        """
 
 
 def new_name() -> str:

@@ -102,8 +102,10 @@ class ObjectCopy:
             self.report.removed += len(loose)
             after = page[-1].name
 
-    def finish(self) -> None:
-        """Remove the marker: the target is now an ordinary object store."""
+    def finish(self, store_id: str | None) -> None:
+        """Remove the marker, and give the target the store id that the database knows: it is ready to be used."""
+        if store_id is not None:
+            self._target.mark(store_id)
         self._target.delete(self._mark)
 
     def _referenced(self, names: set[str]) -> set[str]:

@@ -6,6 +6,7 @@ from elastic_images.aws.refusals import THROTTLED, refusal
 from elastic_images.core.errors import ElasticImagesError, OutOfSpace, Unavailable
 
 MISSING = frozenset({"NoSuchKey", "404"})
+NO_BUCKET = "NoSuchBucket"
 EXISTS = frozenset({"PreconditionFailed", "412"})
 UPLOAD_GONE = frozenset({"NoSuchUpload"})
 
@@ -68,7 +69,7 @@ def as_ours(error: S3Error, place: str) -> ElasticImagesError:
 
 def _what(error: S3Error) -> str:
     code = error.code
-    if code == "NoSuchBucket":
+    if code == NO_BUCKET:
         return "has no such bucket"
     refused = refusal(code, error.operation)
     if refused is not None:

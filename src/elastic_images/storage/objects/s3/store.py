@@ -10,9 +10,26 @@ from itertools import chain
 from typing import Any
 
 from elastic_images.storage.crash_points import CrashPoint, no_crash
-from elastic_images.storage.objects.object_store import NAME, ObjectInfo, ObjectMissing, StoredObject, checked, new_name
+from elastic_images.storage.objects.object_store import (
+    NAME,
+    STORE_ID,
+    ObjectInfo,
+    ObjectMissing,
+    StoredObject,
+    StoreSeen,
+    checked,
+    new_name,
+)
 from elastic_images.storage.objects.s3.calls import BucketCalls, Deadlines, S3Service
-from elastic_images.storage.objects.s3.errors import EXISTS, MISSING, UPLOAD_GONE, S3Error, as_ours, is_temporary
+from elastic_images.storage.objects.s3.errors import (
+    EXISTS,
+    MISSING,
+    NO_BUCKET,
+    UPLOAD_GONE,
+    S3Error,
+    as_ours,
+    is_temporary,
+)
 from elastic_images.storage.objects.s3.open_object import S3Object
 from elastic_images.storage.objects.s3.retries import Repeater
 from elastic_images.storage.objects.s3.upload import S3Upload, pieces_of
@@ -159,6 +176,42 @@ class S3ObjectStore:
             if not self._write_proved:
                 self._prove_write()
         self._checked_at = self._clock()
+
+    def look(self) -> StoreSeen:
+        """See `ObjectStore`."""
+        with self._errors("read"):
+            try:
+                self._calls.read("HeadBucket")
+            except S3Error as error:
+                if error.code in (NO_BUCKET, "404"):
+                    return StoreSeen(None, empty=True)
+                raise
+        return StoreSeen(self._read_id(), empty=not self.list(limit=1))
+
+    def mark(self, store_id: str) -> None:
+        """See `ObjectStore`."""
+        with self._errors("written"):
+            self._calls.write("PutObject", Key=self._prefix + STORE_ID, Body=store_id.encode())
+
+    def pin(self, store_id: str) -> bool:
+        """See `ObjectStore`. One request; there is nothing to hold on to, so ask again after each write."""
+        return self._read_id() == store_id
+
+    def _read_id(self) -> str | None:
+        def read() -> bytes:
+            _, body = self._calls.get(self._prefix + STORE_ID)
+            try:
+                return body.read()
+            finally:
+                body.close()
+
+        with self._errors("read"):
+            try:
+                return self._calls.repeat_read(read).decode("ascii", "replace").strip()
+            except S3Error as error:
+                if error.code in MISSING or error.code == NO_BUCKET:
+                    return None
+                raise
 
     def _prove_write(self) -> None:
         key = self._prefix + "write-check"
