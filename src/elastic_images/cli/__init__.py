@@ -23,6 +23,7 @@ from elastic_images.cli.store import store
 from elastic_images.cli.transfer.export import export
 from elastic_images.cli.transfer.import_ import import_
 from elastic_images.cli.up import up
+from elastic_images.cli.version import version
 
 EXIT_CODES = """\b
 Exit codes:
@@ -66,6 +67,7 @@ for _command in (
     restore,
     migrate,
     doctor,
+    version,
     aws,
 ):
     main.add_command(_command)

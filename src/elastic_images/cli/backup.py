@@ -13,11 +13,10 @@ import click
 
 from elastic_images.cli.data_lock import stopped_system
 from elastic_images.cli.errors import FAILED
-from elastic_images.cli.existing_system import require_system
+from elastic_images.cli.existing_system import existing_database
 from elastic_images.cli.options import json_option, settings_options
 from elastic_images.cli.output import amount, moment, print_json, print_table, printable
 from elastic_images.cli.progress import bytes_progress
-from elastic_images.core.errors import Unavailable
 from elastic_images.settings import Settings
 
 if TYPE_CHECKING:
@@ -58,9 +57,8 @@ def create(dest: str, keep: int | None, jobs: int, as_json: bool, settings: Sett
     from elastic_images.backup.retention import keep_newest
     from elastic_images.storage.upkeep.adoption import system_store
 
-    require_system(settings)
     destination = Destination(dest)
-    with _engine(settings) as engine, bytes_progress("Backing up") as progress:
+    with existing_database(settings, answer_seconds=3600) as engine, bytes_progress("Backing up") as progress:
         made = BackupMaker(
             engine,
             system_store(engine, settings.object_store),
@@ -150,7 +148,7 @@ def restore(dest: str, set_id: str | None, jobs: int, as_json: bool, settings: S
     record = destination.find(set_id)
     with stopped_system(settings.data), bytes_progress("Restoring") as progress:
         _remove_leftover_journal(settings)
-        with _engine(settings) as engine:
+        with _new_database(settings) as engine:
             done = Restorer(
                 destination,
                 engine,
@@ -170,16 +168,14 @@ def restore(dest: str, set_id: str | None, jobs: int, as_json: bool, settings: S
 
 
 @contextlib.contextmanager
-def _engine(settings: Settings) -> Iterator[Engine]:
-    from sqlalchemy.exc import DBAPIError
-
+def _new_database(settings: Settings) -> Iterator[Engine]:
     from elastic_images.database.engine import open_engine
+    from elastic_images.database.explained import explained
 
     engine = open_engine(settings.database, answer_seconds=3600)
     try:
-        yield engine
-    except DBAPIError as error:
-        raise Unavailable("The database does not answer.") from error
+        with explained(settings.database):
+            yield engine
     finally:
         engine.dispose()
 

@@ -1,36 +1,68 @@
-"""Refuses to work where no system was ever started."""
+"""The database of a system that was started before. Never created: a mistyped `--data` would make an empty one."""
 
 from __future__ import annotations
 
-from elastic_images.core.errors import NotFound
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from elastic_images.core.errors import Conflict, NotFound
 from elastic_images.settings import Settings
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
 
 
 def require_system(settings: Settings) -> None:
-    """Check that the database has our tables. It is never created here: a mistyped `--data` would make an empty system.
+    """Check that the database has our tables.
 
     Raises:
         NotFound: it has none, because no system was ever started on it.
-        Unavailable: it does not answer.
+        ElasticImagesError: it cannot be used (`database.explained`).
     """
-    from pathlib import Path
-
     from sqlalchemy import inspect
-    from sqlalchemy.engine import make_url
-    from sqlalchemy.exc import SQLAlchemyError
 
-    from elastic_images.core.errors import Unavailable
-    from elastic_images.database.engine import normalise_url, open_engine
+    from elastic_images.database.engine import open_engine
+    from elastic_images.database.explained import explained
+    from elastic_images.database.sqlite_file import file_of, is_missing
 
-    url = make_url(normalise_url(settings.database))
     nothing = NotFound(f"No system was ever started on {settings.data}: start one, or choose its folder with --data.")
-    if url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file():
+    file = file_of(settings.database)
+    if file is not None and is_missing(file):
         raise nothing
     engine = open_engine(settings.database)
     try:
-        if not inspect(engine).has_table("users"):
-            raise nothing
-    except SQLAlchemyError as error:
-        raise Unavailable("The database does not answer.") from error
+        with explained(settings.database):
+            if not inspect(engine).has_table("users"):
+                raise nothing
+    finally:
+        engine.dispose()
+
+
+@contextmanager
+def existing_database(settings: Settings, *, answer_seconds: int = 30) -> Iterator[Engine]:
+    """The whole database, checked first, for a block that reads all of it. Errors in the block are explained, too.
+
+    Raises:
+        NotFound: no system was ever started on it.
+        Conflict: it has the schema of another version of this program.
+        ElasticImagesError: it cannot be used (`database.explained`).
+    """
+    from elastic_images.database.engine import open_engine
+    from elastic_images.database.explained import explained
+    from elastic_images.database.migrate import newest_revision, refuse_newer, revision_of
+    from elastic_images.database.sqlite_file import check_soundness, file_of
+
+    if file := file_of(settings.database):
+        check_soundness(file)
+    require_system(settings)
+    engine = open_engine(settings.database, answer_seconds=answer_seconds)
+    try:
+        with explained(settings.database):
+            revision = revision_of(engine)
+            refuse_newer(engine, revision)
+            if revision != newest_revision():
+                raise Conflict("The database is of an older version than this program: start the system once.")
+            yield engine
     finally:
         engine.dispose()

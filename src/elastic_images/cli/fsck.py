@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import click
 
 from elastic_images.cli.errors import FAILED
+from elastic_images.cli.existing_system import existing_database
 from elastic_images.cli.options import json_option, settings_options
 from elastic_images.cli.output import amount, print_json, printable
-from elastic_images.core.errors import Unavailable
 from elastic_images.settings import Settings
 
 if TYPE_CHECKING:
@@ -40,21 +40,11 @@ def fsck(digests: bool, as_json: bool, settings: Settings) -> None:
 
 
 def _run(settings: Settings, *, digests: bool) -> Report:
-    from sqlalchemy.exc import DBAPIError
-
-    from elastic_images.cli.existing_system import require_system
-    from elastic_images.database.engine import open_engine
     from elastic_images.storage.upkeep.adoption import system_store
     from elastic_images.storage.upkeep.fsck import fsck as compare
 
-    require_system(settings)
-    engine = open_engine(settings.database)
-    try:
+    with existing_database(settings) as engine:
         return compare(system_store(engine, settings.object_store), engine, check_digests=digests)
-    except DBAPIError as error:
-        raise Unavailable("The database does not answer.") from error
-    finally:
-        engine.dispose()
 
 
 def _print(report: Report) -> None:

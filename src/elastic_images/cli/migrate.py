@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from elastic_images.cli.errors import FAILED
+from elastic_images.cli.existing_system import existing_database
 from elastic_images.cli.options import json_option, settings_options
 from elastic_images.cli.output import amount, print_json, printable
 from elastic_images.core.errors import Conflict, InvalidRequest, Unavailable
@@ -96,19 +97,23 @@ class _Wanted:
 def _run(settings: Settings, wanted: _Wanted) -> dict[str, Any]:
     from sqlalchemy.exc import DBAPIError
 
-    from elastic_images.cli.existing_system import require_system
     from elastic_images.database.engine import open_engine
+    from elastic_images.database.explained import explained
+    from elastic_images.database.sqlite_file import is_damage
 
-    require_system(settings)
     with contextlib.ExitStack() as stack:
-        source = open_engine(settings.database, answer_seconds=3600)
-        stack.callback(source.dispose)
-        target = open_engine(wanted.to_database, answer_seconds=3600) if wanted.to_database else None
-        if target is not None:
-            stack.callback(target.dispose)
+        source = stack.enter_context(existing_database(settings, answer_seconds=3600))
+        if not wanted.to_database:
+            return _copy_all(settings, wanted, source, None)
+        target = open_engine(wanted.to_database, answer_seconds=3600)
+        stack.callback(target.dispose)
+        with explained(wanted.to_database):
+            target.connect().close()
         try:
             return _copy_all(settings, wanted, source, target)
         except DBAPIError as error:
+            if is_damage(error.orig):
+                raise
             raise Unavailable("The source or the target database does not answer.") from error
 
 

@@ -134,3 +134,7 @@ class NotMine(ElasticImagesError, status=421, slug="not-mine"):
 
 class BackupDamaged(ElasticImagesError, slug="backup-damaged"):
     """A backup does not contain what its record promises."""
+
+
+class DatabaseDamaged(ElasticImagesError, slug="database-damaged"):
+    """The database is damaged and must be restored."""

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 from sqlalchemy import Column, Connection, Engine, Integer, MetaData, Table, inspect, text
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
 from elastic_images.core.errors import ElasticImagesError
 from elastic_images.database.engine import check_encoding, normalise_url, open_engine, write_transaction
-from elastic_images.database.migrate import is_unfinished_copy, newest_revision, revision_of
+from elastic_images.database.explained import explained
+from elastic_images.database.migrate import is_unfinished_copy, newest_revision, refuse_newer, revision_of
+from elastic_images.database.sqlite_file import check_soundness, file_of, is_missing
 from elastic_images.doctor.finding import BAD, NOTE, OK, Finding, compare_clocks
 from elastic_images.process.logs import redact
-from elastic_images.settings.redact import hide_password
 
 SKEW_SECONDS = 2.0
 _AREA = "database"
@@ -33,17 +33,20 @@ def check_database(url: str, clock: Callable[[], float] = time.time) -> Iterator
     except ElasticImagesError as error:
         yield Finding(_AREA, BAD, str(error), "correct ELASTIC_IMAGES_DATABASE")
         return
-    if parsed.get_backend_name() == "sqlite" and not Path(parsed.database or "").is_file():
-        yield Finding(_AREA, NOTE, f"{parsed.database} does not exist yet: the first start creates it")
+    file = file_of(parsed)
+    if file and is_missing(file):
+        yield Finding(_AREA, NOTE, f"{file} does not exist yet: the first start creates it")
         return
     engine = open_engine(url, answer_seconds=10)
     try:
-        yield from _inspect(engine, clock)
-    except (DBAPIError, ElasticImagesError) as error:
-        words = str(error.orig) if isinstance(error, DBAPIError) else str(error)
-        reason = redact(words.strip(), [str(parsed.password)] if parsed.password else [])
-        what = f"{hide_password(url)} cannot be used: {reason}"
-        yield Finding(_AREA, BAD, what, "check the server, its address, the password and the firewall")
+        with explained(url):
+            if file:
+                check_soundness(file)
+            yield from _inspect(engine, clock)
+    except ElasticImagesError as error:
+        # What is wrong, then what to do; a driver's reason in the first part may contain a colon, too.
+        what, _, mend = str(error).rstrip(".").rpartition(": ")
+        yield Finding(_AREA, BAD, what or mend, mend if what else None)
     finally:
         engine.dispose()
 
@@ -54,10 +57,6 @@ def _inspect(engine: Engine, clock: Callable[[], float]) -> Iterator[Finding]:
         yield Finding(_AREA, OK, f"{engine.dialect.name} {version} answers")
         check_encoding(engine)
         yield from _clock(connection, clock)
-        if engine.dialect.name == "sqlite":
-            sound = connection.execute(text("PRAGMA quick_check(1)")).scalar_one()
-            if sound != "ok":
-                yield Finding(_AREA, BAD, f"the file is damaged: {sound}", "restore it from a backup")
     yield _write(engine)
     if is_unfinished_copy(engine):
         yield Finding(_AREA, BAD, "it holds an unfinished copy", "run the same `elastic-images migrate` again")
@@ -94,7 +93,5 @@ def _schema(engine: Engine) -> Finding:
     newest = newest_revision()
     if revision == newest:
         return Finding(_AREA, OK, f"its schema is current ({revision})")
-    if revision is not None and revision > newest:
-        mend = "use the version of Elastic Images that created it, or a newer one"
-        return Finding(_AREA, BAD, f"its schema is of a newer version ({revision}) than this program ({newest})", mend)
+    refuse_newer(engine, revision)
     return Finding(_AREA, NOTE, f"its schema is older ({revision}): the next start upgrades it to {newest}")

@@ -27,6 +27,8 @@ _BY_SLUG: dict[str, type[ElasticImagesError]] = {
     kind.slug: kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, ElasticImagesError)
 }
 _DATABASE_ERRORS = {"sqlalchemy.exc.OperationalError", "sqlalchemy.exc.InterfaceError", "sqlalchemy.exc.TimeoutError"}
+_UNSPECIFIC_ERROR = "sqlalchemy.exc.DatabaseError"
+"""What SQLite's errors about a damaged file become. Its subclasses include our own mistakes, such as a wrong query."""
 
 
 class _Required(TypedDict):
@@ -106,6 +108,9 @@ def public_error(error: Exception, request_id: str) -> ElasticImagesError:
         if "disk is full" in str(error):  # SQLite's words
             _log.warning("request %s: the database has no room", request_id)
             return OutOfSpace("The database has no room.")
+        if _is_damage(error):
+            _log.error("request %s: the database is damaged: %s", request_id, error)
+            return Unavailable("The database is damaged. An administrator must restore it (`elastic-images doctor`).")
         _log.warning("request %s: the database does not answer: %s", request_id, type(error).__name__)
         return Unavailable("The database does not answer.")
     _log.error("request %s failed", request_id, exc_info=error)
@@ -115,4 +120,10 @@ def public_error(error: Exception, request_id: str) -> ElasticImagesError:
 def is_database_error(error: Exception) -> bool:
     """Whether it is SQLAlchemy's word for a database that does not answer."""
     # By name: an app that never opens the database must not import SQLAlchemy for this.
-    return any(f"{kind.__module__}.{kind.__name__}" in _DATABASE_ERRORS for kind in type(error).__mro__)
+    names = [f"{kind.__module__}.{kind.__name__}" for kind in type(error).__mro__]
+    return names[0] == _UNSPECIFIC_ERROR or any(name in _DATABASE_ERRORS for name in names)
+
+
+def _is_damage(error: Exception) -> bool:
+    name: str = getattr(getattr(error, "orig", None), "sqlite_errorname", "")
+    return name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB"))

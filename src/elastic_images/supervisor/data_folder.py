@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from elastic_images.core.errors import Conflict, InvalidRequest
+from elastic_images.core.errors import Conflict, ElasticImagesError, InvalidRequest
 
 
 class DataFolderLocked(Conflict):
@@ -36,6 +36,7 @@ def make_writable(folder: Path) -> None:
 def locked(folder: Path) -> Iterator[bool]:
     """Hold the folder's lock while the block runs. Yields whether the last holder exited cleanly.
 
+    A start that fails after an unclean exit leaves it unclean: the next one has to check again what this one checked.
     The lock is released when the process ends, however it ends. Child processes do not inherit it.
 
     Raises:
@@ -59,5 +60,11 @@ def locked(folder: Path) -> Iterator[bool]:
         stream.flush()
         try:
             yield orderly
-        finally:
+        except ElasticImagesError:
+            if orderly:
+                stream.truncate(0)
+            raise
+        except BaseException:
             stream.truncate(0)
+            raise
+        stream.truncate(0)

@@ -7,13 +7,13 @@ import logging
 import subprocess
 from dataclasses import dataclass
 
-from elastic_images.core.errors import ElasticImagesError, InvalidRequest, Unavailable
+from elastic_images.core.errors import Conflict, ElasticImagesError, Forbidden, InvalidRequest, Unavailable
 from elastic_images.settings import Settings
 from elastic_images.supervisor.processes import command
 
 _log = logging.getLogger(__name__)
-UNREACHABLE_EXIT_CODE = 5
-WRONG_SETTING_EXIT_CODE = 2
+_ERRORS: dict[int, type[ElasticImagesError]] = {2: InvalidRequest, 4: Forbidden, 5: Unavailable, 6: Conflict}
+"""By the exit code of the process (`cli.EXIT_CODES`)."""
 
 
 class NotPrepared(ElasticImagesError):
@@ -30,27 +30,24 @@ class Prepared:
     """The first administrator's name."""
     first_start: bool
     """Whether the administrator was created just now."""
+    upgraded: dict[str, str | None] | None = None
+    """`before` and `after`, if the schema was upgraded just now, and `copy`, the file as it was before."""
 
 
-def prepare(settings: Settings) -> Prepared:
-    """Run `elastic-images prepare` with these settings and wait for it.
+def prepare(settings: Settings, *, check_database: bool = False) -> Prepared:
+    """Run `elastic-images prepare` with these settings and wait for it. `check_database`: for damage, at first.
 
     Raises:
-        Unavailable: the database or the object store cannot be used; the process has said why.
-        InvalidRequest: a setting names something that does not exist; the process printed which.
-        NotPrepared: something else is wrong.
+        ElasticImagesError: it failed, and printed why.
     """
     environ = settings.to_environ()
     if settings.admin_password:
         environ["ELASTIC_IMAGES_ADMIN_PASSWORD"] = settings.admin_password
+    words = [*command("prepare"), *(["--check-database"] if check_database else [])]
     process = subprocess.run(  # noqa: S603  (our own program)
-        command("prepare"), env=environ, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=False
+        words, env=environ, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=False
     )
-    if process.returncode == UNREACHABLE_EXIT_CODE:
-        raise Unavailable("The system cannot start, for the reason above.")
-    if process.returncode == WRONG_SETTING_EXIT_CODE:
-        raise InvalidRequest("The system cannot start with these settings.")
     if process.returncode != 0:
-        raise NotPrepared("The system cannot start, for the reason above.")
+        raise _ERRORS.get(process.returncode, NotPrepared)("The system cannot start, for the reason above.")
     told = json.loads(process.stdout)
-    return Prepared(administrator=told["administrator"], first_start=told["first_start"])
+    return Prepared(told["administrator"], told["first_start"], told["upgraded"])

@@ -50,7 +50,10 @@ def up(settings: Settings, say: Say) -> int:
     with _private_files(), StopSignals(children=True) as signals, locked(settings.data) as orderly:
         settings = settings.with_secrets()
         _check_ports(settings, wait_seconds=0.0 if orderly else 3.0)
-        prepared = prepare(settings)
+        check_database = not orderly and settings.database.startswith("sqlite")
+        if check_database:
+            say("The last run did not end in order: checking the database.")
+        prepared = prepare(settings, check_database=check_database)
         wanted = wanted_processes(settings)
         with Lifeline() as lifeline, Listeners(settings, wanted) as listeners:
             environ = replace(settings, lifeline_fd=lifeline.descriptor).to_environ()
@@ -147,6 +150,10 @@ def _greet(settings: Settings, prepared: Prepared, seconds: float, say: Say) -> 
     say(f"  images    {settings.url('web')}")
     say(f"  manager   {settings.url('manager')}")
     say(f"  data      {settings.data}")
+    if prepared.upgraded:
+        say("  upgraded  the database's schema from {before} to {after}".format(**prepared.upgraded))
+        if prepared.upgraded["copy"]:
+            say(f"  the database as it was before: {prepared.upgraded['copy']}")
     if prepared.first_start:
         say(f"  first administrator: {prepared.administrator}")
         password_file = settings.data / "admin-password"

@@ -37,7 +37,7 @@ def logs_in(data: Path, name: str, password: str) -> bool:
 
 
 def test_preparing_is_safe_to_repeat(data: Path) -> None:
-    assert run_json_line("prepare") == {"administrator": "admin", "first_start": False}
+    assert run_json_line("prepare") == {"administrator": "admin", "first_start": False, "upgraded": None}
     assert logs_in(data, "admin", PASSWORD)
     assert (data / "cli-token").is_file()
 

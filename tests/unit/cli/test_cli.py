@@ -45,7 +45,21 @@ def test_every_command_has_help_that_is_enough(words: tuple[str, ...], command: 
 def test_the_commands_are_those_that_were_promised() -> None:
     found = {" ".join(words) for words, _ in commands()}
     assert found == {
-        *("up", "serve", "prepare", "upload", "get", "ls", "rm", "import", "export", "fsck", "migrate", "doctor"),
+        *(
+            "up",
+            "serve",
+            "prepare",
+            "upload",
+            "get",
+            "ls",
+            "rm",
+            "import",
+            "export",
+            "fsck",
+            "migrate",
+            "doctor",
+            "version",
+        ),
         *("pool status", "pool scale", "pool mode", "pool config"),
         *("user add", "user passwd", "user ls", "user disable"),
         *("token create", "token ls", "token revoke"),
