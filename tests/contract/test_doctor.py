@@ -152,7 +152,7 @@ def test_what_is_wrong_with_a_database(database_url: str, database_server: Datab
     migrate(engine)
     with engine.begin() as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
-    assert "a newer version (9999)" in bad(database.check_database(database_url))[0][0]
+    assert "a newer version of Elastic Images (schema 9999" in bad(database.check_database(database_url))[0][0]
     copying.mark_unfinished(engine, "f" * 32)
     assert "unfinished copy" in bad(database.check_database(database_url))[0][0]
     engine.dispose()

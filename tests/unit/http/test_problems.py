@@ -6,15 +6,18 @@ import logging
 import sqlite3
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import create_engine, text
+from sqlalchemy.exc import DatabaseError, IntegrityError, OperationalError
 
 from elastic_images.core import errors
 from elastic_images.core.errors import ElasticImagesError, OutOfSpace, Unavailable
 from elastic_images.http.problems import (
     PROBLEM_TYPE_PREFIX,
     error_from_answer,
+    is_database_error,
     problem_answer,
     problem_document,
     public_error,
@@ -66,6 +69,20 @@ def test_clients_see_no_details_of_unexpected_errors(caplog: pytest.LogCaptureFi
     assert "secret" not in str(unexpected)
     assert "r3" in str(unexpected)
     assert "secret" in caplog.text
+
+
+def test_a_damaged_database_is_trouble_of_the_database(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "x.db").write_bytes(b"not a database" * 400)
+    engine = create_engine(f"sqlite:///{tmp_path}/x.db")
+    with pytest.raises(DatabaseError) as caught, engine.connect() as connection:
+        connection.execute(text("SELECT 1 FROM x"))
+    assert is_database_error(caught.value)
+    with caplog.at_level(logging.ERROR):
+        shown = public_error(caught.value, "r1")
+    assert (type(shown), "is damaged" in str(shown), "r1" in caplog.text) == (Unavailable, True, True)
+    wrong = IntegrityError("INSERT", {}, sqlite3.IntegrityError("UNIQUE constraint failed"))
+    assert not is_database_error(wrong)
+    engine.dispose()
 
 
 def test_the_module_is_light() -> None:
