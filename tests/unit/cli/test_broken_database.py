@@ -23,7 +23,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("sound") / "data"
     folder.mkdir()
     assert run("prepare", ELASTIC_IMAGES_DATA=str(folder)).exit_code == 0
-    (folder / "objects").mkdir()
+    (folder / "objects").mkdir(exist_ok=True)
     return folder
 
 

@@ -64,6 +64,7 @@ def test_the_commands_are_those_that_were_promised() -> None:
         *("user add", "user passwd", "user ls", "user disable"),
         *("token create", "token ls", "token revoke"),
         *("backup create", "backup verify", "backup ls", "restore"),
+        *("store adopt", "store status"),
         *("aws alarms", "aws dashboard", "aws nodes", "aws push", "aws terminate-nodes"),
     }
 
