@@ -24,6 +24,7 @@ from tests.model.state import (
     DOWN,
     FENCED,
     IDLE,
+    LEAVING,
     LIVE,
     NAMES,
     NEAR,
@@ -73,6 +74,8 @@ class Rules:
     clears_when_fenced: bool = True
     waits_for_leases: bool = True
     """A fenced member is dead only when its lease is over."""
+    dark_before_leaving: bool = True
+    """A member that stops goes dark and drops everything before it says so."""
     lease_at_nodes: bool = True
     lease_at_near: bool = True
     lease_at_peers: bool = True
@@ -207,7 +210,7 @@ class Rules:
                 yield f"{name} learns that it is {member.row} and is renewed", _with(world, who, row=LIVE, leased=True)
         if member.leased and (member.process == CUT or member.row != LIVE):
             yield f"{name}'s lease ends", _with(world, who, leased=False)
-        if member.row == LIVE and member.process != UP:
+        if member.row == LIVE and member.process in (CUT, DOWN):
             yield f"somebody waited for {name} in vain and fences it", _with(world, who, row=FENCED)
         if member.row == FENCED and not (member.leased and self.waits_for_leases):
             yield f"{name} is counted as dead", _with(world, who, row=DEAD)
@@ -217,6 +220,10 @@ class Rules:
         member, name = world.members[who], NAMES[who]
         if member.process == CUT:
             yield f"{name} is no longer cut off", _with(world, who, process=UP)
+        elif member.process == LEAVING:
+            yield f"{name} ends", _put(world, who, _ended_process(member))
+            if self.dark_before_leaving and member.row != DEAD:
+                yield f"{name} says that it has left", _with(world, who, row=DEAD)
         elif member.process == DOWN:
             yield f"{name} is started again", _reborn(world, who)
             if member.row != DEAD:
@@ -224,10 +231,12 @@ class Rules:
         elif world.faults_left:
             fewer = world._replace(faults_left=world.faults_left - 1)
             yield f"FAULT: {name} is cut off", _with(fewer, who, process=CUT)
-            yield (
-                f"FAULT: {name} is killed",
-                _put(fewer, who, Member(life=member.life, row=member.row, process=DOWN, leased=False, taken=NO_MAP)),
-            )
+            yield f"FAULT: {name} is killed", _put(fewer, who, _ended_process(member))
+            if self.dark_before_leaving:
+                dark = member._replace(process=LEAVING, leased=False, entry=NOTHING, fill=NOTHING)
+                yield f"FAULT: {name} stops: it goes dark and drops everything", _put(fewer, who, dark)
+            else:
+                yield f"FAULT: {name} stops and says so", _with(fewer, who, process=LEAVING, row=DEAD)
             if member.row == LIVE:
                 yield f"FAULT: {name} is slow and is fenced", _with(fewer, who, row=FENCED)
 
@@ -310,7 +319,7 @@ class Rules:
                     or view.rows[who][1] == DEAD
                 ):
                     yield f"write {version} passes over {NAMES[who]}, which is dead", told
-                elif member.process == UP:
+                elif member.process in (UP, LEAVING):
                     yield f"write {version} invalidates at {NAMES[who]}", _put(told, who, self._told(member))
             return
         if view == world.view() or not self.reads_again:
@@ -342,6 +351,10 @@ def _with(world: World, who: int, **changes: object) -> World:
 def _put(world: World, who: int, member: Member) -> World:
     members = world.members
     return World._make((*world[:3], (*members[:who], member, *members[who + 1 :]), *world[4:]))
+
+
+def _ended_process(member: Member) -> Member:
+    return Member(life=member.life, row=member.row, process=DOWN, leased=False, taken=NO_MAP)
 
 
 def _reborn(world: World, who: int) -> World:

@@ -16,8 +16,9 @@ NOTHING = -2
 ASKED = -1
 """A fill that is registered and has not read its source yet."""
 
-UP, CUT, DOWN = "up", "cut", "down"
-"""`cut`: reads reach it, polls and invalidations do not pass (SIGSTOP, a broken network). `down`: no such process."""
+UP, CUT, LEAVING, DOWN = "up", "cut", "leaving", "down"
+"""`cut`: reads reach it, polls and invalidations do not pass (SIGSTOP, a broken network). `leaving`: it stops, and no
+longer polls; invalidations pass. `down`: no such process."""
 LIVE, FENCED, DEAD = "live", "fenced", "dead"
 
 NO_MAP = -1

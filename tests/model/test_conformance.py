@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from tests.model.maps import KEY, Maps
 from tests.model.rules import Rules
-from tests.model.state import DEAD, NO_MAP, NOTHING, A, B, Member, World
+from tests.model.state import DEAD, LEAVING, NO_MAP, NOTHING, UP, A, B, Member, World
 
 from elastic_images.core.cache import ByteCache
 from elastic_images.core.coherent_cache import CoherentCache, Refusal
@@ -44,8 +44,11 @@ class NodeMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.now = 0.0
-        self.lives = 0
         self.at = 0
+        self.start()
+
+    def start(self) -> None:
+        self.lives = 0
         self.cache = CoherentCache(ByteCache(1_000_000), lambda: self.now, slot=A)
         self.cache.start_incarnation("0")
         self.member = Member(leased=False, taken=NO_MAP)
@@ -57,9 +60,10 @@ class NodeMachine(RuleBasedStateMachine):
     def model(self, start: str) -> Member | None:
         # So many writes to come that the model never leaves a version out as one that cannot be stale.
         world = World(map=HISTORY[self.at], members=(self.member, Member(), Member()), stored=1, resizes_left=0)
-        world = world._replace(writers=world.writers * 9)
+        world = world._replace(writers=world.writers * 9, faults_left=1)
         return next((after.members[A] for label, after in RULES.steps(world) if label.startswith(start)), None)
 
+    @precondition(lambda self: self.member.process == UP)
     @rule(later=st.integers(0, 2))
     def poll(self, later: int) -> None:
         self.at = min(self.at + later, len(HISTORY) - 1)
@@ -76,6 +80,22 @@ class NodeMachine(RuleBasedStateMachine):
     def take_an_older_map(self) -> None:
         if self.member.taken != NO_MAP:
             self.cache.take_map(MAPS.pool_map(HISTORY[0]))
+
+    @precondition(lambda self: self.member.process == UP)
+    @rule()
+    def leave(self) -> None:
+        self.cache.leave()
+        self.member = self.model("FAULT: A stops") or self.member
+
+    @precondition(lambda self: self.member.process == LEAVING)
+    @rule()
+    def be_renewed_late(self) -> None:
+        self.cache.renew_lease(self.now + LEASE_SECONDS)
+
+    @precondition(lambda self: self.member.process == LEAVING)
+    @rule()
+    def restart(self) -> None:
+        self.start()
 
     @rule()
     def lapse(self) -> None:

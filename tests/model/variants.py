@@ -92,6 +92,7 @@ UNSAFE: dict[str, Variant] = {
     "an old snapshot of the database": Variant(replace(GOOD, old_snapshots=True), STILL),
     "renewed instead of cleared when fenced": Variant(replace(GOOD, clears_when_fenced=False), STILL_WITH_FAULT),
     "skipped before its lease must have ended": Variant(replace(GOOD, waits_for_leases=False), STILL_WITH_FAULT),
+    "leaving before it is dark": Variant(replace(GOOD, dark_before_leaving=False), STILL_WITH_FAULT),
     "no lease check at nodes": Variant(replace(GOOD, lease_at_nodes=False), STILL_WITH_FAULT),
     "no lease check at the near cache": Variant(replace(GOOD, lease_at_near=False), STILL_WITH_FAULT),
     "no lease check at the peer pull": Variant(replace(GOOD, lease_at_peers=False), OPEN_WITH_FAULT),

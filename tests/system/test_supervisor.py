@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import signal
 import socket
@@ -26,12 +27,13 @@ from elastic_images.process.ports import PortTaken, bind, check_free
 from elastic_images.process.stop_signals import StopSignals
 from elastic_images.settings import Settings
 from elastic_images.supervisor import hangs
+from elastic_images.supervisor.control import ControlSocket, address_of
 from elastic_images.supervisor.data_folder import DataFolderLocked, locked, make_writable
 from elastic_images.supervisor.leftovers import kill_nodes
 from elastic_images.supervisor.lifeline_pair import Lifeline
 from elastic_images.supervisor.listeners import Listeners
-from elastic_images.supervisor.loop import NotStarted, Supervisor, describe_exit
-from elastic_images.supervisor.processes import Managed, Wanted, restart_delay_seconds
+from elastic_images.supervisor.loop import NotStarted, Supervisor
+from elastic_images.supervisor.processes import Managed, Wanted, describe_exit, restart_delay_seconds
 from elastic_images.supervisor.up import wanted_processes
 
 READY = "import os, sys, time, signal; os.write(int(sys.argv[2]), b'{}'); "
@@ -420,3 +422,96 @@ def test_a_connection_waits_for_the_next_process(make: Make) -> None:
         thread.join()
     assert len(set(pids)) == len(pids) == 3
     supervisor.stop(ORDER)
+
+
+class Reloading:
+    """Asks a supervisor that runs in this thread to reload, from another thread, and stops it at the end."""
+
+    def __init__(self, supervisor: Supervisor, folder: Path, on_line: Callable[[dict[str, object]], None]) -> None:
+        self.lines: list[dict[str, object]] = []
+        self._path = folder / "socket"
+        self._on_line = on_line
+        supervisor.start(lambda _process: None)
+        with ControlSocket(self._path) as control:
+            thread = in_background(self._ask)
+            supervisor.keep_running(control)
+            thread.join()
+        supervisor.stop(ORDER)
+
+    def _ask(self) -> None:
+        try:
+            with socket.socket(socket.AF_UNIX) as client:
+                client.connect(str(self._path))
+                client.sendall(b'{"command": "reload"}\n')
+                for line in client.makefile():
+                    self.lines.append(json.loads(line))
+                    self._on_line(self.lines[-1])
+        finally:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+def nothing(_line: dict[str, object]) -> None:
+    pass
+
+
+def test_a_reload_replaces_one_process_after_another(make: Make, tmp_path: Path) -> None:
+    supervisor = make(early=SERVES, late=SERVES)
+    reloading = Reloading(supervisor, tmp_path, nothing)
+    assert reloading.lines == [
+        {"process": "early", "state": "starting"},
+        {"process": "early", "state": "new"},
+        {"process": "late", "state": "starting"},
+        {"process": "late", "state": "new"},
+        {"done": True, "ok": True, "new": ["early", "late"], "old": {}},
+    ]
+
+
+def only_once(folder: Path, later: str) -> str:
+    """A program that serves the first time, and does something else later."""
+    marker = folder / "started"
+    first = f"import os; again = os.path.exists({str(marker)!r}); open({str(marker)!r}, 'w').close()"
+    return f"{first}\nif again:\n    {later}\n{SERVES}"
+
+
+def test_a_new_process_that_dies_leaves_the_old_one(make: Make, tmp_path: Path) -> None:
+    supervisor = make(early=only_once(tmp_path, DIES_AT_ONCE), late=SERVES)
+    seen = []
+    reloading = Reloading(supervisor, tmp_path, lambda _line: seen.append(pid_of(supervisor, "early")))
+    assert len(set(seen)) == 1
+    why = "the new process ended before it was ready (exit code 3)"
+    assert reloading.lines[-1] == {"done": True, "ok": False, "new": ["late"], "old": {"early": why}}
+
+
+def test_a_new_process_that_is_never_ready_is_killed(make: Make, tmp_path: Path, clock: Clock) -> None:
+    def wait_long(line: dict[str, object]) -> None:
+        clock.ahead += 1000.0 if line.get("state") == "starting" else 0.0
+
+    supervisor = make(early=only_once(tmp_path, SILENT))
+    reloading = Reloading(supervisor, tmp_path, wait_long)
+    why = "the new process was not ready after 120 s"
+    assert reloading.lines[-1] == {"done": True, "ok": False, "new": [], "old": {"early": why}}
+
+
+def test_an_old_process_that_does_not_exit_is_killed(
+    make: Make, tmp_path: Path, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    supervisor = make(early="import signal; signal.signal(10, signal.SIG_IGN); " + SERVES)
+
+    def wait_long(line: dict[str, object]) -> None:
+        if line.get("done"):
+            (old,) = supervisor._leaving
+            clock.ahead += 1000.0
+            wait_for(lambda: old.pid is None, "it is killed")
+
+    Reloading(supervisor, tmp_path, wait_long)
+    assert "the old process of early did not exit; killing it" in caplog.text
+
+
+def test_a_control_socket_with_a_long_path_works(tmp_path: Path) -> None:
+    path = tmp_path / ("x" * 120) / "socket"
+    with ControlSocket(path) as control, socket.socket(socket.AF_UNIX) as client, address_of(path) as address:
+        client.connect(address)
+        client.sendall(b"[1]\n")
+        ((asker, request),) = control.requests()
+        assert request == [1]
+        asker.close()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+import threading
+
 from elastic_images import __version__
 from elastic_images.autoscaler.app import AutoscalerServices, create_app
 from elastic_images.autoscaler.cache_clearer import CacheClearer
@@ -17,6 +20,7 @@ from elastic_images.autoscaler.resizer import Resizer, resizer_loop
 from elastic_images.autoscaler.scaling.decisions import DecisionLog
 from elastic_images.autoscaler.scaling.loop import ScalingLoop
 from elastic_images.autoscaler.warming import PullWarmer
+from elastic_images.core.errors import Conflict
 from elastic_images.core.pool_config import ScalingConfig
 from elastic_images.database.engine import open_engine
 from elastic_images.http.internal_client import InternalClient
@@ -24,11 +28,14 @@ from elastic_images.http.readiness import ReadyGate
 from elastic_images.metrics.backends import open_metric_store
 from elastic_images.metrics.counters import Counters
 from elastic_images.metrics.prometheus import registry_for
+from elastic_images.pool.life_lock import LifeLock, hold
 from elastic_images.pool.store import PoolStore
 from elastic_images.process.server import Bound
 from elastic_images.settings import Settings
 
 _STOP_SECONDS = 2.0
+_TAKE_OVER_SECONDS = 0.1
+_log = logging.getLogger(__name__)
 
 
 class AutoscalerService:
@@ -37,6 +44,10 @@ class AutoscalerService:
     def __init__(self, settings: Settings, provider: NodeProvider) -> None:
         # If it runs alone on its host, nothing has made the data folder yet.
         settings.data.mkdir(parents=True, exist_ok=True)
+        self._lock_path = settings.data / "run" / "autoscaler.lock"
+        self._lock: LifeLock | None = None
+        self._stopping = threading.Event()
+        self._successor = threading.Thread(target=self._succeed, name="take-over", daemon=True)
         self._engine = open_engine(settings.database)
         self._http = InternalClient(settings.internal_token)
         self._provider = provider
@@ -86,13 +97,34 @@ class AutoscalerService:
         self.wsgi = create_app(services, settings)
 
     def start(self, bound: Bound) -> None:  # noqa: ARG002 - nodes know the address from the settings
-        """See `server.Service`: adopt the running nodes and start the loops."""
+        """See `server.Service`. It acts once no other autoscaler of this data folder does."""
+        try:
+            self._act()
+        except Conflict:
+            _log.info("another autoscaler acts; taking over once it ends")
+            self._successor.start()
+
+    def _act(self) -> None:
+        """Adopt the running nodes and start the loops. Raises Conflict if another autoscaler acts."""
+        self._lock = hold(self._lock_path)
         self._resizer.adopt()
         self._resizing.start()
         self._scaling.start()
 
+    def _succeed(self) -> None:
+        while not self._stopping.wait(_TAKE_OVER_SECONDS):
+            try:
+                self._act()
+            except Conflict:
+                continue
+            _log.info("took over from the other autoscaler")
+            return
+
     def stop(self) -> None:
         """See `server.Service`."""
+        self._stopping.set()
+        if self._successor.is_alive():
+            self._successor.join(_STOP_SECONDS)
         self._scaling.stop()
         self._resizing.stop(_STOP_SECONDS)
         self._health.close()
@@ -101,6 +133,8 @@ class AutoscalerService:
         self._metrics.close()
         self._http.close()
         self._engine.dispose()
+        if self._lock is not None:
+            self._lock.close()
 
     def _wake(self) -> None:
         self._resizing.wake()

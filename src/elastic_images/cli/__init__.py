@@ -18,6 +18,7 @@ from elastic_images.cli.images import get, ls, rm, upload
 from elastic_images.cli.migrate import migrate
 from elastic_images.cli.pool import pool
 from elastic_images.cli.prepare import prepare
+from elastic_images.cli.reload import reload
 from elastic_images.cli.serve import serve
 from elastic_images.cli.store import store
 from elastic_images.cli.transfer.export import export
@@ -50,6 +51,7 @@ def main() -> None:
 
 for _command in (
     up,
+    reload,
     serve,
     prepare,
     upload,

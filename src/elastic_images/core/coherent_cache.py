@@ -47,6 +47,7 @@ class CoherentCache:
         self._slot = slot
         self._served: frozenset[int] = frozenset()
         self._lease_until = float("-inf")
+        self._left = False
         self._fills: dict[str, Fill] = {}
         self._map: PoolMap | None = None
         self.incarnation = ""
@@ -219,7 +220,15 @@ class CoherentCache:
     def renew_lease(self, until: float) -> None:
         """Answer until that time of the clock: `LEASE_SECONDS` after the poll was sent. Never shortens the lease."""
         with self._lock:
-            self._lease_until = max(self._lease_until, until)
+            if not self._left:
+                self._lease_until = max(self._lease_until, until)
+
+    def leave(self) -> None:
+        """Go dark for good and drop everything. Invalidations are still obeyed."""
+        with self._lock:
+            self._left = True
+            self._lease_until = float("-inf")
+            self._drop_all(ALL_PARTITIONS)
 
     def start_incarnation(self, incarnation: str) -> None:
         """Start over: dark, empty, without a map, every fill spoiled."""

@@ -18,6 +18,7 @@ from elastic_images.core.errors import (
     TooLarge,
     Unauthenticated,
 )
+from elastic_images.core.protocol import PROTOCOL_HEADER, check_protocol
 from elastic_images.http.bulkhead import Bulkhead
 from elastic_images.http.drain import DrainBodies
 from elastic_images.http.problems import problem_response, public_error
@@ -123,6 +124,7 @@ def _require_token(app: Flask, token: str) -> None:
             return
         if not hmac.compare_digest(request.headers.get("Authorization", "").encode(), expected):
             raise Unauthenticated("This is an internal service; it needs the internal token.")
+        check_protocol(request.headers.get(PROTOCOL_HEADER))
 
 
 class _OtherHttpError(ElasticImagesError):

@@ -10,6 +10,7 @@ import urllib3
 from urllib3.connection import HTTPConnection
 
 from elastic_images.core.errors import Unavailable
+from elastic_images.core.protocol import PROTOCOL, PROTOCOL_HEADER
 from elastic_images.http.dead_peers import dead_peer_options
 from elastic_images.http.lean_client import LeanAnswer, LeanClient, NotConnected
 from elastic_images.http.problems import error_from_answer
@@ -36,7 +37,7 @@ class InternalClient:
 
     def __init__(self, token: str | None, *, connections: int = 32) -> None:
         self._token = token
-        self._authorization = {} if token is None else {"Authorization": f"Bearer {token}"}
+        self._every_call = {} if token is None else {"Authorization": f"Bearer {token}", PROTOCOL_HEADER: str(PROTOCOL)}
         self._pool = urllib3.PoolManager(
             num_pools=32,
             maxsize=connections,
@@ -73,7 +74,7 @@ class InternalClient:
             ElasticImagesError: the error in the other side's problem document.
             NoAnswer: no connection, or no answer in time.
         """
-        sent = {**self._authorization, **(headers or {})}
+        sent = {**self._every_call, **(headers or {})}
         if json is not None:
             body = json_module.dumps(json).encode()
             sent["Content-Type"] = "application/json"

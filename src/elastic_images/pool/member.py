@@ -18,6 +18,7 @@ from elastic_images.pool.view import (
     FENCED,
     LEASE_SECONDS,
     LIVE,
+    LeaveRequest,
     Member,
     PollAnswer,
     PollRequest,
@@ -30,6 +31,8 @@ POLL_SECONDS = 1.0
 _ANSWER_SECONDS = 0.6
 """How much longer than the poll its answer may take; that leaves time in the lease to try another address."""
 _PAUSE_SECONDS = 0.2
+_LEAVE_SECONDS = 0.5
+"""How long a stopping member waits for each of two addresses to take note of it."""
 _REFRESH_SECONDS = 0.05
 STAND_BACK_SECONDS = DEAD_AFTER_SECONDS + 0.5
 """How long a member stays away if it was fenced while it held a lease, because some writers cannot reach it.
@@ -100,10 +103,28 @@ class PoolMember:
         self._thread.start()
 
     def stop(self) -> None:
-        """End the thread. Waits for a pending poll no longer than it may take."""
+        """Leave the pool and end the thread. Waits for a pending poll no longer than it may take.
+
+        The cache goes dark and drops everything before the pool hears of it, because no writer waits for a member that
+        has left. One that cannot say so is fenced by the next write, as if it had been killed.
+        """
         self._stopping.set()
+        if self._cache is not None:
+            self._cache.leave()
         if self._thread.is_alive():
+            # A registration under way might come after the word that this member has left.
             self._thread.join(POLL_SECONDS + _ANSWER_SECONDS)
+        if self._cache is not None and self._cache.incarnation:
+            self._say_goodbye({"incarnation": self._cache.incarnation})
+
+    def _say_goodbye(self, body: LeaveRequest) -> None:
+        for _ in range(2):
+            try:
+                self._ask("leave", body, _LEAVE_SECONDS)
+            except ElasticImagesError as error:
+                _log.debug("leaving the pool failed: %s", error)
+            else:
+                return
 
     @property
     def has_ended(self) -> bool:
@@ -226,7 +247,7 @@ class PoolMember:
         self._setbacks += 1
         return float(min(STAND_BACK_SECONDS * 2 ** (self._setbacks - 1), MAX_STAND_BACK_SECONDS))
 
-    def _ask(self, call: str, body: PollRequest | RegisterRequest, timeout_seconds: float) -> PollAnswer:
+    def _ask(self, call: str, body: PollRequest | RegisterRequest | LeaveRequest, timeout_seconds: float) -> PollAnswer:
         """Ask the address that answered last; one that fails moves to the end of the list."""
         urls = self._registrars if call == "register" else self._polled
         url = urls.first

@@ -1,4 +1,4 @@
-"""The routes where members register and poll. Storage and the autoscaler both serve them, from the same database."""
+"""The routes where members register, poll and leave. Storage and the autoscaler serve them from the same database."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MAX_WAIT_SECONDS = 2.0
 
 
 def pool_blueprint(store: PoolStore) -> Blueprint:
-    """The routes `/internal/pool/register` and `/internal/pool/poll` (docs/internal-api.md)."""
+    """The routes `/internal/pool/register`, `poll` and `leave` (docs/internal-api.md)."""
     blueprint = Blueprint("pool", __name__, url_prefix="/internal/pool")
     watch = ChangeWatch(store.stamp)
 
@@ -43,6 +43,12 @@ def pool_blueprint(store: PoolStore) -> Blueprint:
                 store.name_epoch(incarnation, epoch)
         watch.wait(seen, _wait_seconds(body))
         # Read after the wait, because this is what renews the lease.
+        return answer(incarnation)
+
+    @blueprint.post("/leave")
+    def leave() -> ResponseReturnValue:
+        incarnation = str(_body().get("incarnation"))
+        store.mark_dead(incarnation)
         return answer(incarnation)
 
     return blueprint

@@ -140,7 +140,7 @@ class PoolStore:
         return self._move(incarnation, (LIVE,), FENCED)
 
     def mark_dead(self, incarnation: str) -> bool:
-        """Skip a member from now on. The caller knows that its process is gone or its last lease has expired."""
+        """Skip a member from now on. The caller knows that it left, its process is gone or its lease has expired."""
         return self._move(incarnation, (LIVE, FENCED), DEAD)
 
     def _move(self, incarnation: str, states: tuple[str, ...], state: str) -> bool:

@@ -73,6 +73,12 @@ class RegisterRequest(TypedDict):
     """Earlier incarnations of its id that are gone."""
 
 
+class LeaveRequest(TypedDict):
+    """What a member sends when it stops, after it has gone dark and dropped everything."""
+
+    incarnation: str
+
+
 @dataclass(frozen=True, slots=True)
 class Member:
     """One incarnation of a node, or of a web process with a near cache."""

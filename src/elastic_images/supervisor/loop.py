@@ -10,7 +10,9 @@ from collections.abc import Callable, Sequence
 
 from elastic_images.core.errors import Unavailable
 from elastic_images.process.stop_signals import StopSignals
-from elastic_images.supervisor.processes import Managed
+from elastic_images.supervisor.control import Client, ControlSocket
+from elastic_images.supervisor.processes import Managed, describe_exit
+from elastic_images.supervisor.reload import LEAVE_SECONDS, Reload
 
 _log = logging.getLogger(__name__)
 SLOW_START_SECONDS = 20.0
@@ -32,7 +34,12 @@ class Supervisor:
     def __init__(
         self, processes: Sequence[Managed], signals: StopSignals, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._processes = processes
+        self._processes = list(processes)
+        self._leaving: dict[Managed, float] = {}
+        """Replaced processes, and when each is killed."""
+        self._reload: Reload | None = None
+        self._asker: Client | None = None
+        self._control: ControlSocket | None = None
         self._signals = signals
         self._clock = clock
         self._mentioned_at: dict[Managed, float] = {}
@@ -63,12 +70,48 @@ class Supervisor:
                 self._start_if_due(process, code)
         return True
 
-    def keep_running(self) -> None:
-        """Replace processes that die or hang, until a signal asks to stop."""
+    def keep_running(self, control: ControlSocket | None = None) -> None:
+        """Replace processes that die or hang, and reload when `control` is asked to, until a signal asks to stop."""
+        self._control = control
         while not self._signals.count:
             for process in self._processes:
                 self._start_if_due(process, self._look_after(process))
+            self._take_requests()
+            self._go_on_reloading()
+            self._see_off()
             self._wait(self._seconds_to_next_start())
+
+    def _take_requests(self) -> None:
+        for client, request in self._control.requests() if self._control is not None else ():
+            if request != {"command": "reload"}:
+                client.tell({"error": "Unknown request."})
+            elif self._reload is not None:
+                client.tell({"error": "A reload is under way.", "busy": True})
+            else:
+                _log.info("reloading")
+                self._reload, self._asker = Reload(self._processes, client.tell), client
+                continue
+            client.close()
+
+    def _go_on_reloading(self) -> None:
+        if self._reload is None:
+            return
+        if (replaced := self._reload.step()) is not None:
+            self._leaving[replaced] = self._clock() + LEAVE_SECONDS
+        if self._reload.done:
+            self._reload.tell_result()
+            self._reload = None
+            if self._asker is not None:
+                self._asker.close()
+
+    def _see_off(self) -> None:
+        """Reap replaced processes, and kill those that do not exit."""
+        for process, deadline in list(self._leaving.items()):
+            if process.pid is None or process.reap() is not None:
+                del self._leaving[process]
+            elif self._clock() > deadline:
+                _log.warning("the old process of %s did not exit; killing it", process.wanted.name)
+                process.signal(signal.SIGKILL)
 
     def _look_after(self, process: Managed) -> int | None:
         """Note whether it is ready, kill it if it hangs. Returns its exit code if it has ended."""
@@ -85,7 +128,8 @@ class Supervisor:
         if code is not None:
             delay = max(0.0, process.next_start_at - self._clock())
             _log.warning("%s exited (%s); restarting it in %.1f s", process.wanted.name, describe_exit(code), delay)
-        if process.pid is None and process.next_start_at <= self._clock():
+        awaits_successor = self._reload is not None and process is self._reload.replacing
+        if process.pid is None and process.next_start_at <= self._clock() and not awaits_successor:
             self._mentioned_at[process] = 0.0
             process.start()
 
@@ -97,8 +141,10 @@ class Supervisor:
 
     def stop(self, order: Sequence[Sequence[str]]) -> None:
         """Stop the apps, group by group: SIGTERM, then SIGKILL after 8 s or at another signal."""
+        starting = self._reload.successor if self._reload is not None else None
+        everyone = [*self._processes, *self._leaving, *([starting] if starting else [])]
         for group in order:
-            members = [process for process in self._processes if process.wanted.app in group]
+            members = [process for process in everyone if process.wanted.app in group]
             deadline = self._clock() + STOP_SECONDS
             next_signal = self._signals.count + 1
             for process in members:
@@ -117,21 +163,15 @@ class Supervisor:
         return [process for process in members if process.pid is not None]
 
     def _seconds_to_next_start(self) -> float:
+        if self._reload is not None and self._reload.successor is None:
+            return 0.0
         planned = [process.next_start_at for process in self._processes if process.pid is None]
         return min([_TICK_SECONDS, *(max(0.0, at - self._clock()) for at in planned)])
 
     def _wait(self, seconds: float) -> None:
         """Wait for a signal, a child's exit or a ready line, for `seconds` or a tick at most."""
-        pipes = [process.ready_fd for process in self._processes if process.ready_fd is not None]
-        select.select([self._signals.fileno(), *pipes], [], [], min(max(0.0, seconds), _TICK_SECONDS))
+        starting = [self._reload.successor] if self._reload is not None and self._reload.successor is not None else []
+        pipes = [process.ready_fd for process in (*self._processes, *starting) if process.ready_fd is not None]
+        control = self._control.descriptors if self._control is not None else []
+        select.select([self._signals.fileno(), *pipes, *control], [], [], min(max(0.0, seconds), _TICK_SECONDS))
         self._signals.drain()
-
-
-def describe_exit(code: int) -> str:
-    """An exit code in words."""
-    if code >= 0:
-        return f"exit code {code}"
-    try:
-        return f"killed by {signal.Signals(-code).name}"
-    except ValueError:
-        return f"killed by signal {-code}"

@@ -86,6 +86,17 @@ class Managed:
         """How long ago it was last started."""
         return self._clock() - self._started_at
 
+    def successor(self) -> Managed:
+        """The same process anew, not started; it will serve the same socket."""
+        return Managed(
+            self.wanted,
+            environ=self._environ,
+            lifeline=self._lifeline,
+            clock=self._clock,
+            hang_seconds=self._hang_seconds,
+            listen_fd=self._listen_fd,
+        )
+
     def start(self) -> None:
         """Start it in its own session, so Ctrl-C in the terminal reaches only the supervisor."""
         reader, writer = os.pipe()
@@ -165,3 +176,13 @@ class Managed:
 def command(*arguments: str) -> Sequence[str]:
     """The command line of one of our commands, run by this Python whatever the PATH says."""
     return [sys.executable, "-m", "elastic_images", *arguments]
+
+
+def describe_exit(code: int) -> str:
+    """An exit code in words."""
+    if code >= 0:
+        return f"exit code {code}"
+    try:
+        return f"killed by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"killed by signal {-code}"

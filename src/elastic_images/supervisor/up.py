@@ -15,6 +15,7 @@ from elastic_images.process.stop_signals import StopSignals
 from elastic_images.settings import Settings
 from elastic_images.settings.addresses import is_loopback
 from elastic_images.supervisor import hangs
+from elastic_images.supervisor.control import ControlSocket, control_path
 from elastic_images.supervisor.data_folder import locked, make_writable
 from elastic_images.supervisor.leftovers import kill_nodes
 from elastic_images.supervisor.lifeline_pair import Lifeline
@@ -71,9 +72,9 @@ def up(settings: Settings, say: Say) -> int:
             supervisor = Supervisor(processes, signals)
             with _stopping(supervisor, lifeline, listeners, settings, say):
                 if supervisor.start(lambda process: say(f"  {process.wanted.name} is ready")):
-                    with kept_urls(settings):
+                    with kept_urls(settings), ControlSocket(control_path(settings.data)) as control:
                         _greet(settings, prepared, time.monotonic() - started_at, say)
-                        supervisor.keep_running()
+                        supervisor.keep_running(control)
     return 0
 
 

@@ -165,6 +165,33 @@ def test_a_member_that_is_not_live_clears_and_registers_anew(state: str) -> None
     assert setup.cache.peek("k") is None, "nothing of the old life may be kept"
 
 
+def test_a_member_that_stops_is_dark_and_empty_before_it_says_so() -> None:
+    setup = Setup()
+    setup.register(map_at(1))
+    setup.keep("k1")
+    heard = []
+
+    def reply(url: str, call: str, body: Body) -> Body:
+        heard.append((url, call, setup.cache.dark, setup.cache.statistics()["items"]))
+        assert body == {"incarnation": setup.cache.incarnation}
+        if url == STORAGE:
+            raise Unavailable("It is down.")
+        return answer(None, state=DEAD)
+
+    setup.reply = reply
+    setup.member.stop()
+    assert heard == [(STORAGE, "leave", True, 0), (AUTOSCALER, "leave", True, 0)]
+    setup.cache.renew_lease(setup.clock.now + LEASE_SECONDS)
+    assert setup.cache.dark, "an answer that comes late changes nothing"
+    assert setup.cache.invalidate_keys(setup.cache.incarnation, ["k1"]) == 0, "it still obeys"
+
+
+def test_a_member_that_never_registered_leaves_nothing() -> None:
+    setup = Setup()
+    setup.member.stop()
+    assert setup.pool.calls == []
+
+
 def test_a_new_life_is_dark_and_refuses_the_old_name_before_it_is_registered() -> None:
     setup = Setup()
     setup.register(map_at(1))

@@ -25,7 +25,7 @@ from elastic_images.pool.life_lock import LifeLock, hold
 from elastic_images.pool.member import PoolMember
 from elastic_images.pool.member_routes import pool_blueprint
 from elastic_images.pool.store import PoolStore
-from elastic_images.pool.view import FENCED, LIVE, PoolView
+from elastic_images.pool.view import DEAD, FENCED, LIVE, PoolView
 from elastic_images.process.server import serving
 
 TOKEN = "secret"
@@ -94,6 +94,15 @@ def test_a_member_registers_gets_a_lease_and_names_the_map(store: PoolStore, sta
     store.compare_and_set_map(2, close_resize(opened))
     wait_for(lambda: _named(store, made) == 3)
     assert [view.map.epoch for view in made.views if view.map][-1] == 3
+
+
+def test_a_member_that_stops_is_dead_at_once(store: PoolStore, start: Callable[..., Node]) -> None:
+    made = start()
+    wait_for(lambda: not made.cache.dark)
+    made.member.stop()
+    assert made.cache.dark
+    assert store.state_of(made.cache.incarnation) == DEAD
+    assert store.read().members == ()
 
 
 def _named(store: PoolStore, made: Node) -> int:
