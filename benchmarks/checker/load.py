@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import queue
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from testing.background import beside
 
 from benchmarks.checker.findings import Finding
 from benchmarks.checker.ledger import Ledger, Totals
@@ -70,15 +71,10 @@ class Load:
     @contextlib.contextmanager
     def beside(self, *works: Callable[[], None]) -> Iterator[None]:
         """Run `works`, which end when `stop` is set, in threads during the block; then end everything."""
-        threads = [threading.Thread(target=work) for work in works]
-        for thread in threads:
-            thread.start()
         try:
-            yield
+            with beside(self.stop, *works):
+                yield
         finally:
-            self.stop.set()
-            for thread in threads:
-                thread.join()
             self._drain()
 
     def _drain(self) -> None:

@@ -339,7 +339,8 @@ def test_without_a_script(visiting: Visiting, admin_state: StorageState, system:
         see_notice(page, "All caches cleared.")
         page.get_by_label("Maximum miss rate").fill("nonsense")
         page.locator("form[data-check=scaling]").get_by_role("button", name="Save").click()
-        expect(page.get_by_text("Maximum miss rate must be a number")).to_be_visible()
+        expect(page.get_by_role("alert")).to_contain_text("Maximum miss rate must be a number")
+        expect(page.locator("#f-max_miss-error")).to_contain_text("Maximum miss rate must be a number")
         expect(page.get_by_label("Maximum miss rate")).to_have_value("nonsense")
         password = create(one, "scriptless")
         assert len(password) >= 8

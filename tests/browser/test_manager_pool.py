@@ -24,7 +24,8 @@ SLOW_BYTES_PER_SECOND = 300_000
 def system(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:  # noqa: ARG001 - skips first
     folder = tmp_path_factory.mktemp("system")
     settings = {"admin_password": ADMIN_PASSWORD, "nodes": 2, "warm_bytes_per_second": SLOW_BYTES_PER_SECOND}
-    with running(folder, **settings) as started:
+    # A stopped autoscaler stays until the page has shown it.
+    with running(folder, hang_seconds=0, **settings) as started:
         yield started
 
 

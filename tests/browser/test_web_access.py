@@ -81,7 +81,7 @@ def test_a_second_user_sees_but_does_not_change(visiting: Visiting, users: dict[
         expect(page.get_by_role("link", name="Manager")).to_have_count(0)
         one.go("/upload")
         page.locator("#files").set_input_files([png("anns.png", 7)])
-        expect(page.locator(".upload")).to_contain_text("it belongs to ann")
+        expect(page.locator(".upload")).to_contain_text("already exists and belongs to ann")
         expect(page.get_by_role("button", name="Replace anns.png")).to_have_count(0)
         page.get_by_role("button", name="Keep both: anns.png").click()
         expect(page.locator(".upload [data-words]")).to_have_text("Uploaded")

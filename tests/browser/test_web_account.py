@@ -49,7 +49,7 @@ def test_from_the_printed_password_to_ones_own(visiting: Visiting, browser: Brow
         expect(page.get_by_role("alert")).to_contain_text("The new passwords do not match")
         change(password, NEW_PASSWORD, NEW_PASSWORD)
         expect(page.get_by_role("status").filter(has_text="Password changed")).to_be_visible()
-        expect(page.get_by_role("region", name="Sessions").locator("tbody tr")).to_have_count(1)
+        expect(page.get_by_role("region", name="Sessions", exact=True).locator("tbody tr")).to_have_count(1)
         elsewhere.go("/account")
         expect(elsewhere.page.get_by_role("heading", name="Log in")).to_be_visible()
         page.get_by_role("button", name="Log out").click()
@@ -63,7 +63,7 @@ def test_sessions_are_ended(visiting: Visiting) -> None:
         other.log_in("admin", NEW_PASSWORD)
         one.log_in("admin", NEW_PASSWORD)
         page = one.go("/account")
-        sessions = page.get_by_role("region", name="Sessions")
+        sessions = page.get_by_role("region", name="Sessions", exact=True)
         count = sessions.locator("tbody tr").count()
         expect(sessions).to_contain_text(re.compile(r"Chrome \d+ on Linux"))
         while sessions.get_by_role("button", name="Sign out").count():

@@ -56,9 +56,9 @@ def test_storage_counts_what_it_does(start_system: StartSystem, few: tuple[Photo
 
 
 def test_who_does_not_answer_an_invalidation_is_counted(start_system: StartSystem, few: tuple[Photograph, ...]) -> None:
-    system = start_system(nodes=1, near_cache_mb=0)
+    system = start_system(nodes=1, near_cache_mb=0, hang_seconds=0)
     assert figures(system, "storage")["fences"] == 0
-    # The autoscaler would fence it, too, and only one of them does.
+    # The autoscaler would fence it, too, and only one of them does. It is not replaced meanwhile.
     (autoscaler,) = system.find("autoscaler")
     autoscaler.send_signal(signal.SIGSTOP)
     node = system.node(0)
