@@ -37,7 +37,6 @@ from elastic_images.storage.write_path import WritePath
 _CONNECTIONS = 16
 _KEEP_SECONDS = 0.5
 _COLLECT_SECONDS = 60.0
-_WATCH_SECONDS = 2.0
 _STOP_SECONDS = 1.0
 
 
@@ -103,7 +102,7 @@ class StorageService:
         self._take_up_seconds = 0.0
         self._keeper = PeriodicLoop("change-keeper", self._keep, _KEEP_SECONDS)
         self._collector = PeriodicLoop("object-collector", collector.collect, _COLLECT_SECONDS)
-        self._watch = PeriodicLoop("store-watch", self._store.watch, _WATCH_SECONDS)
+        self._watch = PeriodicLoop("store-watch", self._store.watch, self._store.watch_seconds)
 
     def start(self, bound: Bound) -> None:  # noqa: ARG002 - storage does not register its address
         """See `server.Service`. Raises StoreAway or Unavailable if the object store cannot be used."""

@@ -50,7 +50,10 @@ class GuardedStore:
         self._place = place
         self._wanted_id = wanted_id
         self._clock = clock
-        self._fresh_seconds = FRESH_SECONDS if place.startswith("s3:") else 0.0
+        in_bucket = place.startswith("s3:")
+        self._fresh_seconds = FRESH_SECONDS if in_bucket else 0.0
+        self.watch_seconds = 10.0 if in_bucket else 2.0
+        """How often to `watch`: each look at a bucket costs a request, and reads notice there by themselves."""
         self._id: str | None = None
         self._looking = threading.Lock()
         self._looked_at = float("-inf")
