@@ -20,7 +20,7 @@ from werkzeug.test import TestResponse
 
 from elastic_images.accounts.accounts import Accounts
 from elastic_images.core.errors import Unavailable
-from elastic_images.core.image_facts import Actor, Usage
+from elastic_images.core.image_facts import Actor, BadImage, BadImagePage, ScrubStatus, WholeUsage
 from elastic_images.core.pool_config import ScalingConfig
 from elastic_images.database.engine import open_engine
 from elastic_images.http.readiness import Readiness, ReadyGate
@@ -140,6 +140,12 @@ class FakeImages:
     def __init__(self) -> None:
         self.down = False
         self.deleted_by: list[Actor] = []
+        self.bad: list[BadImage] = []
+        self.scrub: ScrubStatus = {
+            "running": False, "requested": False, "started_at": 1.0, "finished_at": 2.0, "requested_at": None,
+            "objects": 12, "size_bytes": 3_456_789, "bad": 0, "total_objects": 12, "total_bytes": 3_456_789,
+            "days": 30.0,
+        }  # fmt: skip
         self.hold = threading.Event()
         """A deletion goes on when this is set."""
         self.hold.set()
@@ -148,10 +154,30 @@ class FakeImages:
         self.usage()
         return Readiness()
 
-    def usage(self) -> Usage:
+    def usage(self) -> WholeUsage:
         if self.down:
             raise Unavailable("127.0.0.1:5001 does not answer.")
-        return {"images": 12, "bytes": 3_456_789}
+        counts = [sum(image["state"] == state for image in self.bad) for state in ("damaged", "lost")]
+        return {
+            "images": 12,
+            "bytes": 3_456_789,
+            "trash_images": 0,
+            "trash_bytes": 0,
+            "damaged": counts[0],
+            "lost": counts[1],
+        }
+
+    def bad_images(self, cursor: str | None = None) -> BadImagePage:
+        if cursor is not None:
+            return {"images": [], "next": None}
+        return {"images": self.bad, "next": "more" if self.bad else None}
+
+    def scrub_status(self) -> ScrubStatus:
+        return self.scrub
+
+    def request_scrub(self) -> ScrubStatus:
+        self.scrub["requested"] = True
+        return self.scrub
 
     def delete_all(self, *, actor: Actor) -> int:
         self.deleted_by.append(actor)
@@ -705,13 +731,50 @@ def test_the_settings_page_hides_secrets(accounts: Accounts, tmp_path: Path) -> 
         assert "user:***@db" in answer.text
 
 
+# Damaged and lost images.
+
+
+def test_bad_images_are_counted_and_listed_with_what_to_do(manager: Manager, root: FlaskClient) -> None:
+    assert "Damaged and lost" not in root.get("/images", headers=PAGE).text
+    manager.images.bad = [
+        {"key": "a<b>", "state": "damaged", "detail": "Its SHA-256 is 12ab.", "found_at": 1.0},
+        {"key": "c", "state": "lost", "detail": "The object store does not have it.", "found_at": 2.0},
+    ]
+    page = root.get("/images", headers=PAGE).text
+    for words in (
+        "Damaged and lost images",
+        "a&lt;b&gt;",
+        "Its SHA-256 is 12ab.",
+        "fsck --repair --from",
+        "cursor=more",
+    ):
+        assert words in page
+    health: Any = root.get("/api/health").json
+    part = next(part for part in health["parts"] if part["name"] == "Storage")
+    assert (part["level"], part["words"]) == ("bad", "12 images, 3.5 MB; 1 damaged, 1 lost")
+    assert "Upload them again" in part["advice"]
+    assert "1 damaged, 1 lost" in root.get("/", headers=PAGE).text
+    assert root.get("/api/bad_images").json == {"images": manager.images.bad, "next": "more"}
+    assert root.get("/api/bad_images?cursor=more").json == {"images": [], "next": None}
+
+
+def test_a_round_of_the_scrubber_can_be_requested(manager: Manager, root: FlaskClient) -> None:
+    assert "The last round ended" in root.get("/images", headers=PAGE).text
+    assert root.get("/api/scrub").json == manager.images.scrub
+    answer = root.post("/api/scrub", headers=OURS)
+    assert (answer.status_code, answer.json) == (202, manager.images.scrub)
+    assert "A round starts within seconds." in root.get("/images", headers=PAGE).text
+    manager.images.scrub |= {"requested": False, "running": True, "objects": 5}
+    assert "5 of 12 objects verified in this round." in root.get("/images", headers=PAGE).text
+
+
 # The JSON.
 
 
 def test_facts_are_passed_on(manager: Manager, root: FlaskClient) -> None:
     assert root.get("/api/pool").json == manager.pool.pool()
     assert root.get("/api/config").json == ScalingConfig().to_json()
-    assert root.get("/api/storage").json == {"images": 12, "bytes": 3_456_789}
+    assert root.get("/api/storage").json == manager.images.usage()
     assert root.get("/api/rate?window_seconds=300").json == manager.pool.rate()
     root.get("/api/metrics?name=miss_rate&minutes=90&source=node-1")
     root.get("/api/metrics?name=items")

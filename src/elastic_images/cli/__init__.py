@@ -19,6 +19,7 @@ from elastic_images.cli.migrate import migrate
 from elastic_images.cli.pool import pool
 from elastic_images.cli.prepare import prepare
 from elastic_images.cli.reload import reload
+from elastic_images.cli.scrub import scrub
 from elastic_images.cli.serve import serve
 from elastic_images.cli.store import store
 from elastic_images.cli.transfer.export import export
@@ -65,6 +66,7 @@ for _command in (
     token,
     fsck,
     store,
+    scrub,
     backup,
     restore,
     migrate,

@@ -77,6 +77,10 @@ class ApiClient:
         """The JSON at a path."""
         return self.http.get_json(self.url + path, timeout_seconds=30)
 
+    def post(self, path: str) -> Any:
+        """Ask for something that needs no details. Returns the answer's JSON."""
+        return self.http.post_json(self.url + path, None, timeout_seconds=30)
+
     def patch(self, path: str, value: Any) -> Any:
         """Change the resource at a path. Returns its new JSON."""
         return json.loads(self.http.request("PATCH", self.url + path, json=value, timeout_seconds=30).data)

@@ -25,6 +25,40 @@ class ImageMetadata(TypedDict):
     updated_at: float
 
 
+class BadImage(TypedDict):
+    """An image whose stored bytes are `damaged` or `lost`."""
+
+    key: str
+    state: str
+    detail: str
+    found_at: float
+
+
+class BadImagePage(TypedDict):
+    """One page of bad images; `next` is the cursor of the page after it, None at the end."""
+
+    images: list[BadImage]
+    next: str | None
+
+
+class ScrubStatus(TypedDict):
+    """How far the scrubber is. Times are seconds since the epoch."""
+
+    running: bool
+    requested: bool
+    """A requested round has not begun."""
+    started_at: float | None
+    finished_at: float | None
+    """When the last whole round ended."""
+    requested_at: float | None
+    objects: int
+    size_bytes: int
+    bad: int
+    total_objects: int
+    total_bytes: int
+    days: float
+
+
 class PlacedImage(ImageMetadata):
     """Metadata as web shows it: with the image's address and its place in the pool."""
 
@@ -63,7 +97,10 @@ class TrashUsage(TypedDict):
 
 
 class WholeUsage(Usage, TrashUsage):
-    """Everything that takes room."""
+    """Everything that takes room, and how many images are known to be damaged or lost."""
+
+    damaged: int
+    lost: int
 
 
 class TrashEntry(TypedDict):

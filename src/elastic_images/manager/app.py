@@ -64,6 +64,7 @@ def create_app(services: ManagerServices, settings: Settings) -> Flask:
 def _api(services: ManagerServices, settings: Settings, deletion: Deletion) -> list[Blueprint]:
     return [
         api.pool_api(services.pool, services.images, deletion, settings),
+        api.upkeep_api(services.images),
         api.watch_api(services.pool, services.overview, services.clock),
         api.users_api(services.accounts),
         api.tokens_api(services.accounts),

@@ -47,7 +47,12 @@ def _storage(overview: Overview) -> Part:
         advice = f"Cached images are still served; uploads and everything else fail. {_RESTARTS}"
         return Part("Storage", "bad", overview.storage_error, advice)
     images = shown_count(overview.usage["images"], "image")
-    return Part("Storage", "ok", f"{images}, {shown_size(overview.usage['bytes'])}")
+    words = f"{images}, {shown_size(overview.usage['bytes'])}"
+    damaged, lost = overview.usage["damaged"], overview.usage["lost"]
+    if not damaged and not lost:
+        return Part("Storage", "ok", words)
+    advice = "See Images for their keys. Upload them again, or restore them from a backup."
+    return Part("Storage", "bad", f"{words}; {damaged} damaged, {lost} lost", advice)
 
 
 def _database(overview: Overview) -> Part:

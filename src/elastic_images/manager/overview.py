@@ -8,7 +8,7 @@ from typing import Literal
 
 from elastic_images.core.errors import ElasticImagesError
 from elastic_images.core.events import EventRecord
-from elastic_images.core.image_facts import Usage
+from elastic_images.core.image_facts import WholeUsage
 from elastic_images.core.pool_document import ConfigDocument, DecisionRecord, NodeDocument, PoolDocument, RateDocument
 from elastic_images.manager.services import ImageStore, PoolControl
 
@@ -24,7 +24,7 @@ class Overview:
     """The last decision of automatic mode."""
     events: list[EventRecord] = field(default_factory=list)
     """The newest, newest first."""
-    usage: Usage | None = None
+    usage: WholeUsage | None = None
     pool_error: str = ""
     rate_error: str = ""
     """Why the autoscaler, although it responds, has no rate: its metrics may be kept elsewhere."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Protocol
 
 from elastic_images.core.events import EventRecord
-from elastic_images.core.image_facts import Actor, Usage
+from elastic_images.core.image_facts import Actor, BadImagePage, ScrubStatus, WholeUsage
 from elastic_images.core.pool_document import (
     ClearedDocument,
     ConfigDocument,
@@ -59,8 +59,17 @@ class ImageStore(Protocol):
     def readiness(self) -> Readiness:
         """What storage can do now."""
 
-    def usage(self) -> Usage:
-        """How much is stored."""
+    def usage(self) -> WholeUsage:
+        """How much is stored, and how much of it is damaged or lost."""
+
+    def bad_images(self, cursor: str | None = None) -> BadImagePage:
+        """Images whose stored bytes are damaged or lost, by key. Raises InvalidRequest for a bad cursor."""
+
+    def scrub_status(self) -> ScrubStatus:
+        """How far the scrubber is."""
+
+    def request_scrub(self) -> ScrubStatus:
+        """Ask for a round of the scrubber. Does not wait for it."""
 
     def delete_all(self, *, actor: Actor) -> int:
         """Delete every image; how many there were. Raises Forbidden."""

@@ -246,6 +246,13 @@ SETTINGS: tuple[Setting, ...] = (
         "Free space below which uploads are refused, in bytes, so that the database can always commit; on a disk "
         "smaller than 50 GB, 1 % of it.",
     ),
+    Setting(
+        "scrub_days",
+        kinds.number(0, 3_650),
+        30.0,
+        "How many days the scrubber has to read every stored object once and verify it. 0: only on request.",
+        "30",
+    ),
     Setting("session_hours", kinds.integer(1, 8_760), 168, "How long a login lasts, in hours."),
     Setting("lifeline_fd", kinds.integer(0, 1_000_000), None, "The supervisor's lifeline.", internal=True),
 )

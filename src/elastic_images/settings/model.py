@@ -59,6 +59,7 @@ class Settings:
     warm_bytes_per_second: int
     ready_shared_seconds: float
     reserve_bytes: int
+    scrub_days: float
     session_hours: int
     lifeline_fd: int | None = None
     """Read end of the supervisor's lifeline; pass it to every child process."""

@@ -31,6 +31,7 @@ from elastic_images.storage.conditions import Conditions
 from elastic_images.storage.image_reader import ImageReader
 from elastic_images.storage.read_plane import ReadPlane
 from elastic_images.storage.spool import DIGEST_CHARACTERS
+from elastic_images.storage.upkeep.scrubber import Scrubber
 from elastic_images.storage.write_path import WritePath
 
 _log = logging.getLogger(__name__)
@@ -46,6 +47,7 @@ class StorageServices:
     trash: Trash
     reader: ImageReader
     bad_objects: BadObjects
+    scrubber: Scrubber
     renditions: RenditionMaker
     writes: WritePath
     pool: Blueprint
@@ -66,7 +68,8 @@ def create_app(services: StorageServices, settings: Settings) -> Flask:
     )
     app.url_map.merge_slashes = False
     app.register_blueprint(services.pool)
-    _list_routes(app, services.catalog, services.trash, services.reader, services.bad_objects)
+    _list_routes(app, services.catalog, services.reader)
+    _health_routes(app, services)
     _write_routes(app, services.writes, services.counters)
     _trash_routes(app, services.trash, services.writes)
     app.wsgi_app = ReadPlane(  # type: ignore[method-assign]  # Flask documents this for middleware
@@ -75,7 +78,7 @@ def create_app(services: StorageServices, settings: Settings) -> Flask:
     return app
 
 
-def _list_routes(app: Flask, catalog: Catalog, trash: Trash, reader: ImageReader, bad_objects: BadObjects) -> None:
+def _list_routes(app: Flask, catalog: Catalog, reader: ImageReader) -> None:
     @app.get("/internal/metadata/<path:key>")
     def get_metadata(key: str) -> ResponseReturnValue:
         return jsonify(reader.facts(check_key(key)).to_json())
@@ -95,13 +98,23 @@ def _list_routes(app: Flask, catalog: Catalog, trash: Trash, reader: ImageReader
         order, prefix = _order(request.args.get("order", "key")), request.args.get("prefix", "")
         return jsonify(catalog.neighbours(check_key(key), order=order, prefix=prefix))
 
+
+def _health_routes(app: Flask, services: StorageServices) -> None:
     @app.get("/internal/usage")
     def usage() -> ResponseReturnValue:
-        return jsonify({**catalog.usage(), **trash.usage()})
+        return jsonify({**services.catalog.usage(), **services.trash.usage(), **services.bad_objects.counts()})
 
     @app.get("/internal/bad_objects")
     def list_bad_objects() -> ResponseReturnValue:
-        return jsonify(bad_objects.page(request.args.get("cursor")))
+        return jsonify(services.bad_objects.page(request.args.get("cursor")))
+
+    @app.get("/internal/scrub")
+    def scrub_status() -> ResponseReturnValue:
+        return jsonify(services.scrubber.status())
+
+    @app.post("/internal/scrub")
+    def request_scrub() -> ResponseReturnValue:
+        return jsonify(services.scrubber.request()), 202
 
 
 def _write_routes(app: Flask, writes: WritePath, counters: Counters) -> None:

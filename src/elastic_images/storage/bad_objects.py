@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from sqlalchemy import Engine, delete, func, insert, select, update
@@ -13,10 +12,9 @@ from sqlalchemy import Engine, delete, func, insert, select, update
 from elastic_images.storage.catalog.listing import DEFAULT_LIMIT, Cursor, decode_cursor
 from elastic_images.storage.catalog.tables import bad_objects, images, trash
 from elastic_images.storage.catalog.transactions import RetryingTransactions
-from elastic_images.storage.verified import BadObject
+from elastic_images.storage.verified import BadObject, State
 
 _log = logging.getLogger(__name__)
-_FIGURES_SECONDS = 5.0
 _AGAIN_SECONDS = 60.0
 """How often one process records the same object: every read of it finds it again."""
 
@@ -34,9 +32,6 @@ class BadObjects:
         self._clock = clock
         self._monotonic = monotonic
         self._recorded: dict[str, tuple[str, float]] = {}
-        self._lock = threading.Lock()
-        self._figures: dict[str, int] = {}
-        self._figures_until = float("-inf")
 
     def suspects(self, object_name: str) -> bool:
         """Whether this process found the object bad when it last read it."""
@@ -94,26 +89,21 @@ class BadObjects:
         more = len(rows) > DEFAULT_LIMIT
         return {"images": listed, "next": Cursor(listed[-1]["key"]).encode("key") if more else None}
 
-    def figures(self) -> Mapping[str, int]:
-        """How many images are damaged and lost, at most 5 s old; the last known figures if the database is away."""
-        with self._lock:
-            if self._monotonic() >= self._figures_until:
-                self._figures_until = self._monotonic() + _FIGURES_SECONDS
-                try:
-                    self._figures = self._counted()
-                except Exception as error:  # noqa: BLE001 - figures must not fail with the database
-                    _log.debug("bad objects could not be counted: %s", error)
-            return self._figures
+    def known(self, object_names: Sequence[str]) -> set[str]:
+        """Those of these objects that are recorded."""
+        query = select(bad_objects.c.object_name).where(bad_objects.c.object_name.in_(object_names))
+        return set(self._transactions.read(lambda connection: connection.execute(query).scalars().all()))
 
-    def _counted(self) -> dict[str, int]:
+    def counts(self) -> dict[State, int]:
+        """How many images are damaged, and how many are lost."""
         query = (
             select(bad_objects.c.state, func.count())
             .join_from(bad_objects, images, images.c.object_name == bad_objects.c.object_name)
             .group_by(bad_objects.c.state)
         )
         rows = self._transactions.read(lambda connection: connection.execute(query).all())
-        counts = {state: int(count) for state, count in rows}
-        return {"images_damaged": counts.get("damaged", 0), "images_lost": counts.get("lost", 0)}
+        found = {state: int(count) for state, count in rows}
+        return {"damaged": found.get("damaged", 0), "lost": found.get("lost", 0)}
 
     def _delete(self, which: Any) -> None:
         self._transactions.write(lambda connection: connection.execute(delete(bad_objects).where(which)))

@@ -14,7 +14,15 @@ import urllib3
 
 from elastic_images.core.entry import Entry
 from elastic_images.core.errors import ElasticImagesError, IncompleteBody, NotFound, Unavailable
-from elastic_images.core.image_facts import Actor, ImageMetadata, ImagePage, Neighbours, WholeUsage
+from elastic_images.core.image_facts import (
+    Actor,
+    BadImagePage,
+    ImageMetadata,
+    ImagePage,
+    Neighbours,
+    ScrubStatus,
+    WholeUsage,
+)
 from elastic_images.core.keys import check_key, quote_key
 from elastic_images.core.renditions import split_name
 from elastic_images.core.restored_facts import KEEP_FACTS_HEADER, KEEP_OWNER_ID_HEADER, RestoredFacts
@@ -179,6 +187,19 @@ class StorageClient:
     def usage(self) -> WholeUsage:
         """How much is stored."""
         return cast(WholeUsage, self._get("/internal/usage"))
+
+    def bad_images(self, cursor: str | None = None) -> BadImagePage:
+        """Images whose stored bytes are damaged or lost, by key. Raises InvalidRequest for a bad cursor."""
+        query = "" if cursor is None else "?" + urlencode({"cursor": cursor})
+        return cast(BadImagePage, self._get(f"/internal/bad_objects{query}"))
+
+    def scrub_status(self) -> ScrubStatus:
+        """How far the scrubber is."""
+        return cast(ScrubStatus, self._get("/internal/scrub"))
+
+    def request_scrub(self) -> ScrubStatus:
+        """Ask for a round of the scrubber. Does not wait for it."""
+        return cast(ScrubStatus, self._first(lambda url: self._http.post_json(f"{url}/internal/scrub", None)))
 
     def delete_all(self, *, actor: Actor) -> int:
         """Delete every image and give their number. Raises what `delete_all_progress` raises."""

@@ -19,6 +19,7 @@ from elastic_images.settings import Settings
 from elastic_images.storage.acknowledger import TAKE_UP_SECONDS, Acknowledger
 from elastic_images.storage.app import StorageServices, create_app
 from elastic_images.storage.bad_objects import BadObjects
+from elastic_images.storage.cached_figures import CachedFigures
 from elastic_images.storage.catalog.catalog import Catalog
 from elastic_images.storage.catalog.change_log import ChangeLog
 from elastic_images.storage.catalog.store_ids import recorded_id
@@ -32,11 +33,15 @@ from elastic_images.storage.room import Room, written_folders
 from elastic_images.storage.spool import Spool
 from elastic_images.storage.upkeep.adoption import settle
 from elastic_images.storage.upkeep.collector import ObjectCollector
+from elastic_images.storage.upkeep.leases import UpkeepLeases
+from elastic_images.storage.upkeep.scrub_record import ScrubRecord
+from elastic_images.storage.upkeep.scrubber import Scrubber
 from elastic_images.storage.write_path import WritePath
 
 _CONNECTIONS = 16
 _KEEP_SECONDS = 0.5
 _COLLECT_SECONDS = 60.0
+_SCRUB_SECONDS = 3.0
 _STOP_SECONDS = 1.0
 
 
@@ -80,17 +85,27 @@ class StorageService:
                 "change-keeper": lambda: self._keeper.has_ended,
                 "object-collector": lambda: self._collector.has_ended,
                 "store-watch": lambda: self._watch.has_ended,
+                "scrubber": lambda: self._scrub_loop.has_ended,
             },
         )
         registry = registry_for("storage", counters, version=__version__)
         bad_objects = BadObjects(self._engine)
-        counters.follow(bad_objects.figures)
+        self._scrubber = Scrubber(
+            ScrubRecord(self._engine),
+            UpkeepLeases(self._engine),
+            self._store,
+            bad_objects,
+            self._store.confirm,
+            days=settings.scrub_days,
+        )
+        counters.follow(CachedFigures(lambda: self._upkeep_figures(bad_objects)))
         reader = ImageReader(catalog, self._store, counters, bad_objects, self._store.confirm)
         services = StorageServices(
             catalog,
             trash,
             reader,
             bad_objects,
+            self._scrubber,
             RenditionMaker(inspector),
             writes,
             pool_blueprint(pool),
@@ -103,6 +118,13 @@ class StorageService:
         self._keeper = PeriodicLoop("change-keeper", self._keep, _KEEP_SECONDS)
         self._collector = PeriodicLoop("object-collector", collector.collect, _COLLECT_SECONDS)
         self._watch = PeriodicLoop("store-watch", self._store.watch, self._store.watch_seconds)
+        self._scrub_loop = PeriodicLoop(
+            "scrubber",
+            self._scrubber.work,
+            _SCRUB_SECONDS,
+            delay_seconds=_SCRUB_SECONDS,
+            retry_seconds=_COLLECT_SECONDS,
+        )
 
     def start(self, bound: Bound) -> None:  # noqa: ARG002 - storage does not register its address
         """See `server.Service`. Raises StoreAway or Unavailable if the object store cannot be used."""
@@ -111,16 +133,23 @@ class StorageService:
         self._watch.start()
         self._keeper.start()
         self._collector.start()
+        self._scrub_loop.start()
 
     def stop(self) -> None:
         """See `server.Service`. Marks what was acknowledged; if that fails, another process does."""
         self._watch.stop(_STOP_SECONDS)
+        self._scrubber.stop()
         self._keeper.stop(_STOP_SECONDS)
         self._collector.stop(_STOP_SECONDS)
+        self._scrub_loop.stop(_STOP_SECONDS)
         self._acknowledger.mark_done()
         self._invalidator.close()
         self._http.close()
         self._engine.dispose()
+
+    def _upkeep_figures(self, bad_objects: BadObjects) -> dict[str, float]:
+        counts = bad_objects.counts()
+        return {"images_damaged": counts["damaged"], "images_lost": counts["lost"], **self._scrubber.figures()}
 
     def _keep(self) -> None:
         """Finish pending changes: all of them in the first round, later those older than 5 s."""

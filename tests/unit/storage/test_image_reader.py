@@ -59,10 +59,7 @@ def test_a_bad_object_is_never_given_out_and_is_recorded(
     with pytest.raises(kind, match=f"are {state}"):
         parts.reader.read("k")
     assert listed(parts) == [("k", state)]
-    assert parts.bad_objects.figures() == {
-        "images_damaged": int(state == "damaged"),
-        "images_lost": int(state == "lost"),
-    }
+    assert parts.bad_objects.counts() == {"damaged": int(state == "damaged"), "lost": int(state == "lost")}
     assert [record.levelno for record in caplog.records if "'k'" in record.message] == [logging.ERROR]
     with pytest.raises(kind):
         parts.reader.open("k")
@@ -121,8 +118,7 @@ def test_a_new_upload_mends_the_key(parts: Parts, body: bytes, ruin: str) -> Non
     parts.put("k", picture(seed=2))
     assert parts.bytes_of("k") == picture(seed=2)
     assert listed(parts) == []
-    parts.monotonic.now += 10
-    assert parts.bad_objects.figures() == {"images_damaged": 0, "images_lost": 0}
+    assert parts.bad_objects.counts() == {"damaged": 0, "lost": 0}
 
 
 @SIZES

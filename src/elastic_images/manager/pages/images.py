@@ -22,14 +22,26 @@ def image_pages(images: ImageStore, deletion: Deletion, answers: Answers) -> Blu
     @pages.get(_PLACE)
     @rule("admin")
     def shown() -> str:
-        usage = trouble = None
+        usage = trouble = bad = scrub = None
         try:
-            usage = images.usage()
+            usage, scrub = images.usage(), images.scrub_status()
+            bad = images.bad_images(request.args.get("cursor"))
         except ElasticImagesError as error:
             trouble = error
         return render_template(
-            "images.html", usage=usage, trouble=trouble, progress=deletion.progress, confirmation=CONFIRMATION
+            "images.html",
+            usage=usage,
+            bad=bad,
+            scrub=scrub,
+            trouble=trouble,
+            progress=deletion.progress,
+            confirmation=CONFIRMATION,
         )
+
+    @pages.post("/images/scrub")
+    @rule("admin")
+    def verify() -> Response:
+        return answers.carry_out(_PLACE, images.request_scrub, "Verification of all images starts within seconds.")
 
     @pages.post("/images/delete_all")
     @rule("admin")
