@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import insert, update
 from testing.storage_parts import Parts, large_picture, picture
 
 from elastic_images.core.errors import Damaged, Unavailable
@@ -177,6 +177,8 @@ def test_what_was_replaced_while_it_was_read_is_not_bad(
     def replace(_name: str) -> None:
         store.on_open = lambda _name: None
         parts.put("k", picture(seed=2))
+        with parts.engine.begin() as connection:
+            connection.execute(update(trash).values(claimed_by="collector"))
         old.unlink()
 
     store.on_open = replace
