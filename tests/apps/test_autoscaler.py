@@ -49,6 +49,18 @@ def get(app: Autoscaler, path: str) -> Any:
     return decoded(app.http.request("GET", f"http://{app.bound.address}{path}"))
 
 
+def test_a_successor_acts_once_the_one_before_it_has_ended(app: Autoscaler) -> None:
+    successor = Autoscaler(app.settings, app.bound)
+    provider = FakeNodeProvider(time.monotonic)
+    successor.start(provider)
+    assert get(app, "/internal/config")["mode"] == "manual"
+    assert not provider.launches
+    app.stop()
+    wait_for(lambda: provider.launches, "the successor acts")
+    successor.stop()
+    successor.http.close()
+
+
 def test_without_the_internal_token_everything_is_refused(app: Autoscaler) -> None:
     stranger = InternalClient("another token")
     for path in ("pool", "config", "decisions", "resizes", "events", "metrics", "rate"):

@@ -270,6 +270,33 @@ def test_draining_finishes_the_requests_under_way(plane: Plane) -> None:
     assert not front.alive
 
 
+def test_a_replaced_front_answers_once_more_on_each_connection(plane: Plane) -> None:
+    listener = bind("127.0.0.1", 0)
+    with listener.dup() as kept:  # the supervisor's
+        port = listener.getsockname()[1]
+        front = Front(listener, plane, 1, TunnelClients(), threads=4, idle_seconds=90)
+        front.start()
+        with Wire(port) as idle, Wire(port) as used, Wire(port) as busy:
+            assert idle.get("/images/a")[0] == used.get("/images/a")[0] == 200
+            busy.post("/images/slow/1")
+            assert plane.waiting.acquire(timeout=WAIT_SECONDS)
+            front.quit_accepting()
+            with Wire(port) as waiting:
+                waiting.post("/images/a")
+                kept.settimeout(WAIT_SECONDS)
+                kept.accept()[0].close()  # it is left to the successor
+            status, headers, _ = used.get("/images/a")
+            assert (status, headers["connection"]) == (200, "close")
+            assert used.at_end
+            plane.gate.set()
+            assert busy.answer()[2].startswith(b"found")
+            assert busy.get("/images/a")[1]["connection"] == "close"
+            assert not front.drained
+            front.drain()
+            assert idle.at_end
+            assert front.stop(WAIT_SECONDS)
+
+
 def test_requests_longer_than_the_grace_are_cut_off(plane: Plane) -> None:
     listener = bind("127.0.0.1", 0)
     port = listener.getsockname()[1]

@@ -29,6 +29,13 @@ def test_a_small_catalog_is_measured(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["report.json"]
 
 
+def test_a_reload_is_measured(tmp_path: Path) -> None:
+    options = ["--reloads", "1", "--rate", "20", "--processes", "1"]
+    figures, shown = figures_of("reload", tmp_path / "report.json", *options)
+    assert "| 1 reloads |" in shown
+    assert figures["reloading"]["failed"] == 0  # type: ignore[index]
+
+
 def test_what_a_small_system_weighs_is_measured(tmp_path: Path) -> None:
     figures, shown = figures_of("footprint", tmp_path / "report.json", "--images", "24", "--times", "1")
     assert "| storage |" in shown

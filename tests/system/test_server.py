@@ -24,6 +24,7 @@ from flask import request
 from testing.system import free_offset
 from testing.waiting import wait_for
 
+from elastic_images.cli.serve import activated_socket
 from elastic_images.core.errors import InvalidRequest
 from elastic_images.http.base_app import base_app
 from elastic_images.process import lifeline, server
@@ -375,6 +376,14 @@ def test_a_replaced_process_answers_on_its_connections_once_more(start: Start) -
         assert pid_over(idle) == old.process.pid
         assert old.end()[0] == 0, "a stop signal ends the draining"
         kept.close()
+
+
+def test_serve_takes_the_socket_that_systemd_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    for pid, sockets, taken in ((os.getpid(), "1", 3), (os.getpid(), "0", None), (1, "1", None)):
+        monkeypatch.setenv("LISTEN_PID", str(pid))
+        monkeypatch.setenv("LISTEN_FDS", sockets)
+        assert activated_socket() == taken
+        assert activated_socket() is None, "children must not take it, too"
 
 
 def pid_over(connection: http.client.HTTPConnection) -> int:

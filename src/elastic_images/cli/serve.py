@@ -54,7 +54,7 @@ def serve(
             advertise=settings.advertise,
             ready_fd=ready_fd,
             health_fd=health_fd,
-            listen_fd=_activated() if listen_fd is None else listen_fd,
+            listen_fd=activated_socket() if listen_fd is None else listen_fd,
             lifeline_fd=settings.lifeline_fd,
         )
     except ElasticImagesError as error:
@@ -65,7 +65,7 @@ def serve(
     server.leave(code)
 
 
-def _activated() -> int | None:
+def activated_socket() -> int | None:
     """The socket that systemd passes to this process (sd_listen_fds(3)), if any: always descriptor 3."""
     ours = os.environ.pop("LISTEN_PID", "") == str(os.getpid())
     return 3 if int(os.environ.pop("LISTEN_FDS", "0")) and ours else None
