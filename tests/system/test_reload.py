@@ -125,5 +125,4 @@ def test_a_reload_without_a_system_says_so(tmp_path_factory: pytest.TempPathFact
 
 def test_an_old_process_does_not_outlive_the_supervisor(system: System) -> None:
     system.cli("reload")
-    assert len(pids(system, "web")) > 2, "old ones still drain"
     assert system.stop() == 0  # fails if a process is left
