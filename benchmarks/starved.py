@@ -1,0 +1,150 @@
+"""A starved machine is not a dead system: how many processes are replaced, and nodes fenced, while nothing is wrong.
+
+    python -m benchmarks.starved [--busy 60] [--seconds 60] [--json FILE]
+
+Busy processes take the machine from a system of two nodes with light traffic. Nothing is stopped or killed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from testing.client import Client
+from testing.system import System, running
+
+from benchmarks.lib.facts import facts
+from benchmarks.lib.images import jpegs
+from benchmarks.lib.stopping import in_order
+
+_NODES, _KEYS = 2, 16
+_READ_PAUSE_SECONDS, _WRITE_PAUSE_SECONDS = 0.05, 0.5
+_BUSY = "import os; parent = os.getppid()\nwhile os.getppid() == parent: sum(range(100_000))"
+"""Computes until its parent is gone, however that ends."""
+_LOSSES = ("node-fenced", "node-dead", "node-died", "node-killed", "fail-over")
+_APPS = ("web", "storage", "autoscaler", "manager", "memcache")
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--busy", type=int, default=60, help="how many busy processes")
+    parser.add_argument("--seconds", type=float, default=60.0, help="for how long")
+    parser.add_argument("--json", type=Path, help="where to write the figures")
+    options = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory(prefix="starved-") as name:
+        figures = {"facts": facts(Path(name)), **measure(Path(name), options.busy, options.seconds)}
+    for what, value in figures["found"].items():
+        print(f"| {what} | {value} |", flush=True)
+    reached = not figures["replaced"] and not figures["fenced"] and not figures["found"]["wrong bytes"]
+    print(f"0 replaced, 0 fenced: {'reached' if reached else 'missed'}")
+    if options.json:
+        options.json.write_text(json.dumps(figures, indent=2))
+    return 0 if reached else 1
+
+
+def measure(folder: Path, busy: int, seconds: float) -> dict[str, Any]:
+    """Load the machine for so long, and count what the system lost."""
+    with running(folder, nodes=_NODES) as system:
+        bodies = jpegs(10_000, _KEYS)
+        for number, body in enumerate(bodies):
+            assert system.admin().put(f"starved/{number}", body).status == 201
+        before, first_event = _pids(system), _newest_event(system)
+        with _traffic(system, bodies) as seen, _busy_processes(busy):
+            time.sleep(seconds)
+            load = os.getloadavg()[0]
+        system.wait_settled(_NODES)
+        replaced = sum(before[app] != pids for app, pids in _pids(system).items())
+        lost = Counter(event["kind"] for event in system.autoscaler().events(500) if event["id"] > first_event)
+        hangs = system.log_path.read_text().count(" hangs (")
+    fenced = lost["node-fenced"]
+    return {
+        "replaced": replaced + hangs,
+        "fenced": fenced,
+        "found": {
+            "load average": round(load, 1),
+            "apps replaced": replaced,
+            "called hung": hangs,
+            **{kind: lost[kind] for kind in _LOSSES},
+            **{name: seen[name] for name in ("reads", "writes", "not read", "not written", "wrong bytes")},
+        },
+    }
+
+
+def _pids(system: System) -> dict[str, list[int]]:
+    return {app: [process.pid for process in system.find(app)] for app in _APPS}
+
+
+def _newest_event(system: System) -> int:
+    return max((event["id"] for event in system.autoscaler().events(1)), default=0)
+
+
+@contextlib.contextmanager
+def _busy_processes(number: int) -> Iterator[None]:
+    processes = [subprocess.Popen([sys.executable, "-c", _BUSY]) for _ in range(number)]
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.kill()
+        for process in processes:
+            process.wait()
+
+
+@contextlib.contextmanager
+def _traffic(system: System, bodies: list[bytes]) -> Iterator[Counter[str]]:
+    """One reader and one writer, light."""
+    seen, stop = Counter[str](), threading.Event()
+    reader, writer = system.client(), system.admin()
+    possible = set(bodies)
+
+    def read() -> None:
+        turn = 0
+        while not stop.wait(_READ_PAUSE_SECONDS):
+            turn += 1
+            _note(seen, "reads", "not read", reader, turn, possible)
+
+    def write() -> None:
+        turn = 0
+        while not stop.wait(_WRITE_PAUSE_SECONDS):
+            turn += 1
+            body = bodies[(turn * 7) % _KEYS]
+            try:
+                good = writer.put(f"starved/{turn % _KEYS}", body).status == 200
+            except OSError:
+                good = False
+            seen["writes" if good else "not written"] += 1
+
+    threads = [threading.Thread(target=work, name=f"traffic-{work.__name__}") for work in (read, write)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield seen
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+
+
+def _note(seen: Counter[str], good: str, bad: str, reader: Client, turn: int, possible: set[bytes]) -> None:
+    try:
+        answer = reader.get(f"starved/{turn % _KEYS}")
+    except OSError:
+        seen[bad] += 1
+        return
+    seen[good if answer.status == 200 else bad] += 1
+    seen["wrong bytes"] += answer.status == 200 and answer.body not in possible
+
+
+if __name__ == "__main__":
+    sys.exit(in_order(lambda: main(sys.argv[1:])))
