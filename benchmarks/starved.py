@@ -91,7 +91,8 @@ def _newest_event(system: System) -> int:
 
 @contextlib.contextmanager
 def _busy_processes(number: int) -> Iterator[None]:
-    processes = [subprocess.Popen([sys.executable, "-c", _BUSY]) for _ in range(number)]
+    # Each in a session of its own, as our apps: Linux shares the processors among sessions first (autogroup).
+    processes = [subprocess.Popen([sys.executable, "-c", _BUSY], start_new_session=True) for _ in range(number)]
     try:
         yield
     finally:

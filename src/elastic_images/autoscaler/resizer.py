@@ -14,6 +14,7 @@ from elastic_images.autoscaler.config_store import ConfigStore
 from elastic_images.autoscaler.fencing_policy import FencingPolicy
 from elastic_images.autoscaler.health import Health
 from elastic_images.autoscaler.journal import Journal
+from elastic_images.autoscaler.loss_bound import LossBound
 from elastic_images.autoscaler.nodes.process_history import ProcessHistory
 from elastic_images.autoscaler.nodes.provider import NodeProvider
 from elastic_images.autoscaler.plan import Facts, MapChange, Plan, plan, unsettled_slots
@@ -92,6 +93,8 @@ class Resizer:
         self._warmer = warmer
         self._history = history or ProcessHistory(provider.start_seconds, provider.silence_seconds)
         self._fencing = fencing or FencingPolicy()
+        self._losses = LossBound()
+        self._given_up: frozenset[int] = frozenset()
         self._on_change = on_change
         self._clock = clock
         self._retry_at_once = threading.Event()
@@ -138,7 +141,7 @@ class Resizer:
         if not view.config:
             self._config_store.keep_first()
             return True
-        if self._bury(view, alive) or self._judge(view, now):
+        if self._bury(view, alive) or self._judge(view, alive, now):
             return True
         self._observe(view, alive, now)
         facts = self._facts(view, alive, now)
@@ -162,7 +165,7 @@ class Resizer:
         )
         return bool(dead)
 
-    def _judge(self, view: PoolView, now: float) -> bool:
+    def _judge(self, view: PoolView, alive: frozenset[int], now: float) -> bool:
         """Fence members that keep the pool waiting, and give up those fenced long enough ago."""
         nodes = [member for member in view.members if member.slot is not None]
         self._health.observe(nodes)
@@ -174,10 +177,21 @@ class Resizer:
             suspects=self._health.suspects(),
             now=now,
         )
+        gone = self._fencing.gone()
+        silent = {
+            member.slot
+            for member in nodes
+            if member.slot is not None and (member in decision.fence or member.incarnation in gone)
+        }
+        self._given_up = self._losses.admit(
+            silent | _silent_readers(view, alive) | self._history.overdue(now),
+            len(view.map.slots) if view.map else 1,
+            now,
+        )
         events = [
             Event("node-fenced", member.slot, incarnation=member.incarnation)
             for member in decision.fence
-            if self._store.fence(member.incarnation)
+            if member.slot in self._given_up and self._store.fence(member.incarnation)
         ]
         events += [
             Event("node-dead", member.slot, incarnation=member.incarnation, cause="lease-expired")
@@ -209,14 +223,15 @@ class Resizer:
         resize = self._remember_resize(view, now)
         awaited = self._history.awaited() - ready
         gone = self._fencing.gone()
-        doubtful = frozenset(member.slot for member in nodes if member.slot is not None) - ready
+        members = frozenset(member.slot for member in nodes if member.slot is not None)
+        doubtful = (members | _silent_readers(view, alive) - self._given_up) - ready
         self._cold = not ready or (self._cold and bool(frozenset(range(wanted)) & awaited))
         return Facts(
             map=view.map,
             wanted=wanted,
             ready=ready,
             doubtful=doubtful,
-            fenced=doubtful - {member.slot for member in nodes if member.incarnation not in gone},
+            fenced=(doubtful & self._given_up) - {member.slot for member in nodes if member.incarnation not in gone},
             unnamed=frozenset(member.slot for member in nodes if member.slot is not None and member.epoch < epoch),
             processes=alive,
             startable=self._history.startable(now),
@@ -239,7 +254,7 @@ class Resizer:
     # ---- actions
 
     def _handle_processes(self, planned: Plan, now: float) -> bool:
-        for slot in sorted(self._history.overdue(now)):
+        for slot in sorted(self._history.overdue(now) & self._given_up):
             self._kill(slot)
         retired = self._history.lingered(planned.retire, now)
         for slot in sorted(retired):
@@ -280,6 +295,14 @@ class Resizer:
         _log.info("epoch %d, %s: %s", change.new.epoch, change.kind, change.reason)
         self._on_change(change)
         return True
+
+
+def _silent_readers(view: PoolView, alive: frozenset[int]) -> frozenset[int]:
+    """Slots that serve by the map and have a process, but no live incarnation."""
+    if view.map is None:
+        return frozenset()
+    readers = {slot for state in view.map.partitions for slot in state.readers}
+    return frozenset(slot for slot in readers & alive if view.live_node(slot) is None)
 
 
 def resizer_loop(resizer: Resizer) -> PeriodicLoop:

@@ -31,6 +31,7 @@ from elastic_images.metrics.prometheus import registry_for
 from elastic_images.pool.life_lock import LifeLock, hold
 from elastic_images.pool.store import PoolStore
 from elastic_images.process.server import Bound
+from elastic_images.process.starvation import PatientClock
 from elastic_images.settings import Settings
 
 _STOP_SECONDS = 2.0
@@ -53,7 +54,8 @@ class AutoscalerService:
         self._provider = provider
         self._metrics = open_metric_store(settings.metrics, settings.data, pool=settings.pool)
         self._stats = NodeStats(HttpStatsReader(self._http))
-        self._health = HealthWatch(HttpProbe(self._http), on_news=self._wake)
+        self._clock = PatientClock()
+        self._health = HealthWatch(HttpProbe(self._http), on_news=self._wake, clock=self._clock)
         counters = Counters()
         figures = PoolCounters(counters)
         store, journal, decisions = PoolStore(self._engine), Journal(self._engine), DecisionLog(self._engine)
@@ -61,7 +63,7 @@ class AutoscalerService:
         config_store = ConfigStore(store, journal, first, on_change=self._hurry)
         warmer = PullWarmer(self._stats)
         self._resizer = resizer = Resizer(
-            store, config_store, journal, provider, self._health, warmer, on_change=figures.changed
+            store, config_store, journal, provider, self._health, warmer, on_change=figures.changed, clock=self._clock
         )
         figures.follow(resizer)
         self._resizing = resizer_loop(resizer)
@@ -98,6 +100,7 @@ class AutoscalerService:
 
     def start(self, bound: Bound) -> None:  # noqa: ARG002 - nodes know the address from the settings
         """See `server.Service`. It acts once no other autoscaler of this data folder does."""
+        self._clock.start()
         try:
             self._act()
         except Conflict:
@@ -128,6 +131,7 @@ class AutoscalerService:
         self._scaling.stop()
         self._resizing.stop(_STOP_SECONDS)
         self._health.close()
+        self._clock.stop()
         self._stats.close()
         self._provider.close()
         self._metrics.close()

@@ -24,6 +24,8 @@ from elastic_images.pool.view import DEAD_AFTER_SECONDS, FENCE_AFTER_SECONDS, FE
 
 _log = logging.getLogger(__name__)
 _PAUSE_SECONDS = 0.1
+MAX_PATIENCE_SECONDS = 5.0
+"""Even a starved writer fences a member after this, so its lease expires before the write's deadline (10 s)."""
 
 
 class InvalidationChannel(Protocol):
@@ -61,11 +63,14 @@ class Invalidator:
         channel: InvalidationChannel,
         *,
         clock: Callable[[], float] = time.monotonic,
+        patience_clock: Callable[[], float] | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
+        """`patience_clock` judges whether to fence; it may run slower than `clock`, by which leases expire."""
         self._store = store
         self._channel = channel
         self._clock = clock
+        self._patience_clock = patience_clock or clock
         self._sleep = sleep
         self._together = ThreadPoolExecutor(8, thread_name_prefix="invalidate")
         self._lock = threading.Lock()
@@ -83,7 +88,8 @@ class Invalidator:
     def invalidate_everywhere(self, keys: Sequence[str], deadline: float) -> None:
         """Return once no member can serve any of `keys` from what it kept before this call.
 
-        A member that does not answer for 1 s is fenced and, 3.5 s later, dead. `deadline` is by this object's clock.
+        A member that does not answer for 1 s (5 s if this process is starved) is fenced and, 3.5 s later, dead.
+        `deadline` is by this object's clock.
 
         Raises:
             Unavailable: the deadline passed; some copy may still be readable.
@@ -123,14 +129,22 @@ class Invalidator:
 
     def _reach(self, member: Member, keys: Sequence[str], deadline: float) -> None:
         """Invalidate at `member`, or fence it and wait until it is dead or, at any time, confirms after all."""
-        fence_at = self._clock() + FENCE_AFTER_SECONDS
+        fence_at = self._patience_clock() + FENCE_AFTER_SECONDS
+        fence_by = self._clock() + MAX_PATIENCE_SECONDS
         dead_at: float | None = None
-        while not self._confirms(member, keys, (dead_at or fence_at) - self._clock()):
+        while not self._confirms(
+            member,
+            keys,
+            min(fence_at - self._patience_clock(), fence_by - self._clock())
+            if dead_at is None
+            else dead_at - self._clock(),
+        ):
             state = self._store.state_of(member.incarnation)
             now = self._clock()
             if state not in (LIVE, FENCED):
                 return
-            if dead_at is None and (state == FENCED or now >= fence_at):
+            late = self._patience_clock() >= fence_at or now >= fence_by
+            if dead_at is None and (state == FENCED or late):
                 if state == LIVE and self._store.fence(member.incarnation):
                     self._note_fence(member)
                 dead_at = self._clock() + DEAD_AFTER_SECONDS

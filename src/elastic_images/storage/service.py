@@ -15,6 +15,7 @@ from elastic_images.pool.member_routes import pool_blueprint
 from elastic_images.pool.store import PoolStore
 from elastic_images.process.periodic import PeriodicLoop
 from elastic_images.process.server import Bound
+from elastic_images.process.starvation import PatientClock
 from elastic_images.settings import Settings
 from elastic_images.storage.acknowledger import TAKE_UP_SECONDS, Acknowledger
 from elastic_images.storage.app import StorageServices, create_app
@@ -55,7 +56,8 @@ class StorageService:
         self._place = settings.object_store
         self._http = InternalClient(settings.internal_token)
         pool = PoolStore(self._engine)
-        self._invalidator = Invalidator(pool, HttpInvalidationChannel(self._http))
+        self._patience_clock = PatientClock()
+        self._invalidator = Invalidator(pool, HttpInvalidationChannel(self._http), patience_clock=self._patience_clock)
         catalog = Catalog(self._engine, retention_seconds=settings.retention_days * 86_400.0)
         changes, trash = ChangeLog(self._engine), Trash(self._engine)
         self._acknowledger = Acknowledger(changes, self._invalidator, crash_point=crash_point)
@@ -131,6 +133,7 @@ class StorageService:
         settle(self._engine, self._raw_store, self._place)
         self._store.check()
         self._watch.start()
+        self._patience_clock.start()
         self._keeper.start()
         self._collector.start()
         self._scrub_loop.start()
@@ -144,6 +147,7 @@ class StorageService:
         self._scrub_loop.stop(_STOP_SECONDS)
         self._acknowledger.mark_done()
         self._invalidator.close()
+        self._patience_clock.stop()
         self._http.close()
         self._engine.dispose()
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from tests.unit.autoscaler.world import World
 
+from elastic_images.autoscaler.loss_bound import WINDOW_SECONDS
 from elastic_images.core.assignment import alternating, minimal, moves
 from elastic_images.core.pool_map import PoolMap, abort_resize, close_resize, fail_over, first_map, open_resize, settle
 from elastic_images.pool.view import PoolView
@@ -221,6 +222,39 @@ def test_the_others_serve_for_a_hung_node_before_it_is_dead(world: World) -> Non
     assert passed < 2.3
     assert world.map.phase == "closing"
     assert world.run_until(lambda: world.map.phase == "settled") > 3.0
+
+
+def test_nodes_that_fall_silent_together_are_given_up_one_after_the_other(world: World) -> None:
+    world.scale(4)
+    world.run_until_settled_on(0, 1, 2, 3)
+    for slot in (1, 2, 3):
+        world.provider.nodes[slot].hung = True
+    world.run_until(lambda: set(world.map.assignment) == {0, 2, 3})
+    passed = world.run_until(lambda: set(world.map.assignment) != {0, 2, 3})
+    assert passed > WINDOW_SECONDS / 2
+    assert len(set(world.map.assignment)) >= 2, "not both at once"
+    assert world.events().count("node-fenced") == 2
+    world.run_until(lambda: world.settled_on(0, 1, 2, 3), 120)
+
+
+def test_what_writers_fenced_leaves_the_map_one_after_the_other_too(world: World) -> None:
+    world.scale(4)
+    world.run_until_settled_on(0, 1, 2, 3)
+    for slot in (1, 2, 3):
+        world.provider.nodes[slot].hung = True
+        world.store.fence(world.provider.nodes[slot].incarnation)
+    world.run_until(lambda: set(world.map.assignment) == {0, 2, 3})
+    assert world.run_until(lambda: set(world.map.assignment) != {0, 2, 3}) > WINDOW_SECONDS / 2
+    world.run_until(lambda: world.settled_on(0, 1, 2, 3), 120)
+
+
+def test_nodes_whose_processes_died_together_are_replaced_at_once(world: World) -> None:
+    world.scale(4)
+    world.run_until_settled_on(0, 1, 2, 3)
+    for slot in (1, 2, 3):
+        world.kill(slot)
+    assert world.run_until(lambda: set(world.map.assignment) == {0}) < 1.0
+    world.run_until_settled_on(0, 1, 2, 3)
 
 
 def test_a_node_that_was_fenced_by_mistake_comes_back_by_itself(world: World) -> None:

@@ -16,7 +16,7 @@ from elastic_images.core.assignment import alternating
 from elastic_images.core.errors import Conflict, Unavailable
 from elastic_images.core.partitions import PARTITIONS, partition_of
 from elastic_images.core.pool_map import PartitionState, PoolMap, close_resize, first_map, open_resize
-from elastic_images.pool.invalidation import Invalidator, rounds
+from elastic_images.pool.invalidation import MAX_PATIENCE_SECONDS, Invalidator, rounds
 from elastic_images.pool.store import PoolStore
 from elastic_images.pool.view import (
     DEAD,
@@ -284,6 +284,21 @@ def test_who_answers_late_is_not_fenced(setup: Setup) -> None:
     setup.invalidate()
     assert state(setup, node(0)) == LIVE
     assert setup.channel.order() == ["node-0"]
+
+
+@pytest.mark.parametrize(("speed", "patience"), [(0.5, 2.0), (0.1, MAX_PATIENCE_SECONDS), (0.0, MAX_PATIENCE_SECONDS)])
+def test_a_starved_writer_waits_longer_before_it_fences_but_no_longer_than_5_s(
+    setup: Setup, speed: float, patience: float
+) -> None:
+    setup.invalidator._patience_clock = lambda: 70.0 + speed * setup.time.now
+    register(setup, node(0))
+    setup.put_map(ONE)
+    setup.channel.hung.add(node(0).incarnation)
+    fenced_at = _watch(setup, FENCED)
+    setup.invalidate()
+    assert patience <= fenced_at[0] <= patience + 1.2
+    assert fenced_at[0] + DEAD_AFTER_SECONDS <= setup.time.now, "leases expire by the real clock"
+    assert setup.time.now < DEADLINE_SECONDS
 
 
 def test_who_answers_although_fenced_is_not_waited_for_and_not_dead(setup: Setup) -> None:
