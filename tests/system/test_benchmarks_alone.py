@@ -44,3 +44,9 @@ def test_what_a_small_system_weighs_is_measured(tmp_path: Path) -> None:
         "supervisor", "web", "storage", "autoscaler", "manager", "memcache 0", "memcache 1", "total",
     }  # fmt: skip
     assert cached["node_counts_bytes"] > cached["image_bytes"] > 2_000_000  # type: ignore[index]
+
+
+def test_what_a_starved_system_loses_is_counted(tmp_path: Path) -> None:
+    figures, shown = figures_of("starved", tmp_path / "report.json", "--busy", "2", "--seconds", "2")
+    assert "0 replaced, 0 fenced: reached" in shown
+    assert figures["found"]["reads"] > 0 == figures["found"]["wrong bytes"]  # type: ignore[index]
