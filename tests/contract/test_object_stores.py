@@ -76,6 +76,60 @@ def test_a_name_that_is_given_is_used_once(store: ObjectStore) -> None:
         store.put([b"x"], "../x")
 
 
+@pytest.mark.parametrize("size_bytes", [5, 20_000_000])
+def test_an_object_is_replaced_at_once_or_not_at_all(store: ObjectStore, size_bytes: int) -> None:
+    name = store.put([b"damaged"]).name
+    body = b"\x07" * size_bytes
+
+    def breaks() -> Iterator[bytes]:
+        yield body
+        raise OutOfSpace("no more")
+
+    with store.open(name) as reader:
+        with pytest.raises(OutOfSpace):
+            store.replace(name, breaks())
+        assert read(store, name) == b"damaged"
+        assert store.replace(name, iter([body])) == StoredObject(name, size_bytes, hashlib.sha256(body).hexdigest())
+        assert reader.read() == b"damaged"
+    assert read(store, name) == body
+    assert (all_names(store), list(store.partials())) == ([name], [])
+    store.delete(name)
+    store.replace(name, [b"lost"])
+    assert read(store, name) == b"lost"
+    with pytest.raises(ValueError, match="not an object name"):
+        store.replace("../x", [b"x"])
+
+
+def test_the_quarantine_is_out_of_sight(store: ObjectStore) -> None:
+    names = [store.put([b"x" * number]).name for number in range(5)]
+    for _ in range(2):  # an interrupted repair is run again
+        store.quarantine(names[0])
+    store.quarantine("0" * 32)
+    assert all_names(store) == sorted(names[1:])
+    assert store.stat(names[0]) is None
+    assert list(store.partials()) == []
+    with pytest.raises(ObjectMissing):
+        store.open(names[0])
+    store.put([b"the same name again"], names[0])
+    store.quarantine(names[0])
+    assert all_names(store) == sorted(names[1:])
+    with pytest.raises(ValueError, match="not an object name"):
+        store.quarantine("../x")
+
+
+def test_quarantined_files_keep_their_bytes(tmp_path: Path) -> None:
+    """In a folder, an object that something replaced by a folder goes there, too."""
+    store = LocalObjectStore(tmp_path)
+    name, other = store.put([b"bytes"]).name, "ab" * 16
+    store.quarantine(name)
+    assert (tmp_path / "quarantine" / name).read_bytes() == b"bytes"
+    (tmp_path / "ab" / other).mkdir()
+    (tmp_path / "partial" / other).write_bytes(b"half, from a repair that was interrupted")
+    store.replace(other, [b"good"])
+    assert read(store, other) == b"good"
+    assert (tmp_path / "quarantine" / other).is_dir()
+
+
 def test_what_is_large_comes_back_whole(store: ObjectStore) -> None:
     """Larger than what is sent at once to any store, and not a multiple of anything."""
     chunks = [bytes([number]) * 262_147 for number in range(80)]

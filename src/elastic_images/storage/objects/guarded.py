@@ -111,6 +111,18 @@ class GuardedStore:
             raise
         return stored
 
+    def replace(self, name: str, chunks: Iterable[bytes]) -> StoredObject:
+        """See `ObjectStore`."""
+        self.require()
+        stored = self._store.replace(name, chunks)
+        self.confirm()
+        return stored
+
+    def quarantine(self, name: str) -> None:
+        """See `ObjectStore`."""
+        self.confirm()
+        self._store.quarantine(name)
+
     def open(self, name: str) -> OpenObject:
         """See `ObjectStore`."""
         self._refuse()

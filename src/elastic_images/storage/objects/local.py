@@ -8,6 +8,7 @@ import hashlib
 import io
 import logging
 import os
+import stat
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -17,6 +18,7 @@ from elastic_images.core.errors import OutOfSpace, StoreAway, Unavailable
 from elastic_images.storage.crash_points import CrashPoint, no_crash
 from elastic_images.storage.objects.object_store import (
     NAME,
+    QUARANTINE,
     STORE_ID,
     ObjectInfo,
     ObjectMissing,
@@ -57,20 +59,30 @@ class LocalObjectStore:
 
     def put(self, chunks: Iterable[bytes], name: str | None = None) -> StoredObject:
         """See `ObjectStore`."""
-        name = self._make_name() if name is None else checked(name)
+        return self._put(chunks, self._make_name() if name is None else checked(name), replace=False)
+
+    def replace(self, name: str, chunks: Iterable[bytes]) -> StoredObject:
+        """See `ObjectStore`."""
+        return self._put(chunks, checked(name), replace=True)
+
+    def _put(self, chunks: Iterable[bytes], name: str, *, replace: bool) -> StoredObject:
         with self._errors("written"):
             at = self._here()
             partial, final = f"{_PARTIALS}/{name}", _path(name)
             self._prepare(at)
-            if at.stat(final) is not None:
+            if replace:
+                at.unlink(partial)  # of a repair that was interrupted
+            elif at.stat(final) is not None:
                 raise FileExistsError(errno.EEXIST, "the name is taken", name)
             made = partial
             try:
                 stored = self._write(at, partial, name, chunks)
                 self._crash_point("object-flushed")
                 self._check_place(at)
+                if replace and at.is_folder(final):
+                    self.quarantine(name)
                 at.rename(partial, final)
-                made = final
+                made = partial if replace else final
                 self._crash_point("object-renamed")
                 at.flush(name[:2])
             except BaseException:
@@ -78,6 +90,18 @@ class LocalObjectStore:
                     at.unlink(made)
                 raise
             return stored
+
+    def quarantine(self, name: str) -> None:
+        """See `ObjectStore`."""
+        with self._errors("written"):
+            at = self._here()
+            self._check_place(at)
+            if at.stat(_path(name)) is None:
+                return
+            at.make_folder(QUARANTINE)
+            at.rename(_path(name), f"{QUARANTINE}/{name}")
+            for folder in (QUARANTINE, name[:2], "."):
+                at.flush(folder)
 
     def open(self, name: str) -> _OpenFile:
         """See `ObjectStore`."""
@@ -246,6 +270,10 @@ class _Place:
             return os.stat(self._prefix + path, dir_fd=self._descriptor)
         except FileNotFoundError:
             return None
+
+    def is_folder(self, path: str) -> bool:
+        status = self.stat(path)
+        return status is not None and stat.S_ISDIR(status.st_mode)
 
     def info(self, folder: str, name: str) -> ObjectInfo | None:
         status = self.stat(f"{folder}/{name}")

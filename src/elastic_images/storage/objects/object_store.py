@@ -11,6 +11,8 @@ from typing import Protocol, Self
 NAME = re.compile(r"[0-9a-f]{32}")
 STORE_ID = "store-id"
 """The file or object, beside the objects, that holds the store's id."""
+QUARANTINE = "quarantine"
+"""The folder or prefix, beside the objects, that `ObjectStore.quarantine` moves them to."""
 CHUNK_BYTES = 256 * 1024
 
 
@@ -65,8 +67,8 @@ class OpenObject(Protocol):
 class ObjectStore(Protocol):
     """Stores objects. Safe to share between threads and processes.
 
-    An object is complete once it is visible, and never changes until it is deleted. Once `put` has returned, it
-    survives a crash of the machine. Library and system errors are raised as:
+    An object is complete once it is visible, and never changes until it is deleted, unless a repair replaces it. Once
+    `put` has returned, it survives a crash of the machine. Library and system errors are raised as:
 
     Raises:
         OutOfSpace: the store is full; nothing is left behind.
@@ -78,6 +80,15 @@ class ObjectStore(Protocol):
 
         It gets a fresh name, or `name`. Raises Unavailable if the name is taken; the existing object stays.
         """
+
+    def replace(self, name: str, chunks: Iterable[bytes]) -> StoredObject:
+        """For repairs: store the bytes of `chunks` under `name`, in place of what is there.
+
+        Readers get the old bytes or the new ones, whole. If `chunks` raises, nothing changes.
+        """
+
+    def quarantine(self, name: str) -> None:
+        """For repairs: move an object to `quarantine/`, where only people find it. Does nothing if it is not there."""
 
     def open(self, name: str) -> OpenObject:
         """Open an object for reading. Raises ObjectMissing."""

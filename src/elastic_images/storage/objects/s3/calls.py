@@ -59,6 +59,10 @@ class BucketCalls:
         """Send a request that cleans up after a failed write."""
         self._repeater.run(lambda: self.once(operation, **arguments), self._deadlines.tidy_seconds)
 
+    def copy(self, key: str, target: str) -> None:
+        """Copy an object of up to 5 GB within the bucket."""
+        self.write("CopyObject", Key=target, CopySource={"Bucket": self._bucket, "Key": key})
+
     def get(self, key: str, position: int = 0) -> tuple[int, Body]:
         """The number of bytes from `position` on, and the bytes; one request."""
         span = {"Range": f"bytes={position}-"} if position else {}

@@ -12,6 +12,7 @@ from typing import Any
 from elastic_images.storage.crash_points import CrashPoint, no_crash
 from elastic_images.storage.objects.object_store import (
     NAME,
+    QUARANTINE,
     STORE_ID,
     ObjectInfo,
     ObjectMissing,
@@ -46,7 +47,7 @@ class S3ObjectStore:
     """An `ObjectStore` in `bucket`, under `prefix` (without slashes at its ends; may be empty).
 
     Objects of up to `part_bytes` are uploaded in one request, larger ones in parts. The service checks the SHA-256 of
-    each and never overwrites. Calls that fail temporarily are retried until their deadline.
+    each and overwrites only for repairs. Calls that fail temporarily are retried until their deadline.
     """
 
     def __init__(
@@ -74,15 +75,33 @@ class S3ObjectStore:
 
     def put(self, chunks: Iterable[bytes], name: str | None = None) -> StoredObject:
         """See `ObjectStore`. Holds at most two parts in memory."""
-        name = self._make_name() if name is None else checked(name)
+        return self._put(chunks, self._make_name() if name is None else checked(name), replace=False)
+
+    def replace(self, name: str, chunks: Iterable[bytes]) -> StoredObject:
+        """See `ObjectStore`."""
+        return self._put(chunks, checked(name), replace=True)
+
+    def _put(self, chunks: Iterable[bytes], name: str, *, replace: bool) -> StoredObject:
         pieces = pieces_of(chunks, self._part_bytes)
         first, second = next(pieces, b""), next(pieces, None)
         self._crash_point("object-written")
         with self._errors("written"):
-            upload = S3Upload(self._calls, name, self._key(name))
+            upload = S3Upload(self._calls, name, self._key(name), replace=replace)
             stored = upload.whole(first) if second is None else upload.in_parts(chain((first, second), pieces))
         self._crash_point("object-renamed")
         return stored
+
+    def quarantine(self, name: str) -> None:
+        """See `ObjectStore`. A copy, then a deletion."""
+        key = self._key(checked(name))
+        with self._errors("written"):
+            try:
+                self._calls.copy(key, f"{self._prefix}{QUARANTINE}/{name}")
+            except S3Error as error:
+                if error.code not in MISSING:
+                    raise
+            else:
+                self._calls.write("DeleteObject", Key=key)
 
     def open(self, name: str) -> S3Object:
         """See `ObjectStore`."""

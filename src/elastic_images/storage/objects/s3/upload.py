@@ -23,11 +23,13 @@ _PROOF = "put"
 class S3Upload:
     """The upload of one object. For one thread.
 
-    The service refuses to overwrite (`If-None-Match: *`). So if an answer was lost, the retry is refused, and the
-    object's metadata tell whether this upload made it or another one.
+    The service refuses to overwrite (`If-None-Match: *`), except with `replace`. So if an answer was lost, the retry is
+    refused, and the object's metadata tell whether this upload made it or another one.
     """
 
-    def __init__(self, calls: BucketCalls, name: str, key: str) -> None:
+    def __init__(self, calls: BucketCalls, name: str, key: str, *, replace: bool = False) -> None:
+        self._replace = replace
+        self._condition = {} if replace else {"IfNoneMatch": "*"}
         self._calls = calls
         self._name = name
         self._key = key
@@ -38,7 +40,7 @@ class S3Upload:
         digest = hashlib.sha256(body)
         content: dict[str, Any] = {"Body": body, "ChecksumSHA256": base64_text(digest.digest())}
         with self._settling():
-            self._calls.write("PutObject", Key=self._key, IfNoneMatch="*", Metadata={_PROOF: self._proof}, **content)
+            self._calls.write("PutObject", Key=self._key, Metadata={_PROOF: self._proof}, **self._condition, **content)
         return StoredObject(self._name, len(body), digest.hexdigest())
 
     def in_parts(self, pieces: Iterable[bytes]) -> StoredObject:
@@ -56,8 +58,8 @@ class S3Upload:
                 "CompleteMultipartUpload",
                 Key=self._key,
                 UploadId=begun["UploadId"],
-                IfNoneMatch="*",
                 MultipartUpload={"Parts": parts},
+                **self._condition,
             )
         return StoredObject(self._name, size_bytes, digest.hexdigest())
 
@@ -83,7 +85,7 @@ class S3Upload:
             if error.code in EXISTS | UPLOAD_GONE:
                 if self._is_mine():
                     return
-            elif error.temporary:
+            elif error.temporary and not self._replace:
                 # The object may exist, but nothing will refer to it.
                 self._tidy("DeleteObject")
             raise
