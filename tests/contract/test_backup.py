@@ -28,6 +28,7 @@ from elastic_images.pool.store import PoolStore
 from elastic_images.storage.catalog.catalog import Catalog
 from elastic_images.storage.catalog.tables import images
 from elastic_images.storage.objects.from_url import open_object_store
+from elastic_images.storage.upkeep.adoption import settle
 from elastic_images.storage.upkeep.fsck import fsck
 from elastic_images.storage.upkeep.leases import UpkeepLeases
 
@@ -102,6 +103,7 @@ def test_a_system_comes_back_as_it_was(system: System, dest: str, fresh: Engine,
     assert (restored.objects, restored.bad) == (len(KEYS), [])
     assert contents(fresh, objects) == system.digests()
     assert fsck(open_object_store(objects), fresh, check_digests=True).healthy
+    settle(fresh, open_object_store(objects), objects)
     assert [user.name for user in Accounts(fresh, session_seconds=60).users.list()] == ["Zoë"]
     assert PoolStore(fresh).read().config == {"policy": "RR", "num_nodes": 3}
     assert Catalog(fresh).find("Case1") == Catalog(system.engine).find("Case1")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,7 +23,9 @@ from elastic_images.database.tables import import_all
 from elastic_images.pool.store import PoolStore
 from elastic_images.storage.catalog.catalog import Catalog
 from elastic_images.storage.objects.from_url import open_object_store
+from elastic_images.storage.objects.local import LocalObjectStore
 from elastic_images.storage.objects.object_store import CHUNK_BYTES, ObjectStore
+from elastic_images.storage.upkeep.adoption import settle
 from elastic_images.storage.upkeep.fsck import fsck
 
 KEYS = ["Case1", "case1", "ä/😀", *(f"k{number:03}" for number in range(40))]
@@ -42,6 +45,7 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         parts.put(key, picture(seed=number), ANN)
     parts.put("k000", picture(seed=500), ANN)
     parts.delete("k001", ANN)
+    settle(engine, parts.store, "the store")
     Accounts(engine, session_seconds=60).users.add("Zoë", PASSWORD)
     PoolStore(engine).set_config({"policy": "RR", "num_nodes": 3})
     engine.dispose()
@@ -94,6 +98,7 @@ def test_a_system_is_copied_whole(
     assert told["objects"]["copied"] == OBJECTS
     assert told["tables"]["images"] == len(KEYS) - 1
     check_copy(source, target, open_object_store(s3_url))
+    settle(target, open_object_store(s3_url), s3_url)
     accounts = Accounts(target, session_seconds=60)
     assert accounts.users.add("second", PASSWORD).id > 1
     assert accounts.log_in("zoë", PASSWORD)
@@ -114,6 +119,8 @@ def test_a_system_comes_back_to_one_machine(
     assert told["objects"]["copied"] == OBJECTS
     engine = open_engine(back)
     check_copy(source, engine, open_object_store(store))
+    settle(engine, open_object_store(store), store)
+    settle(source, open_object_store((data / "objects").as_uri()), "the source, which goes on as it was")
     engine.dispose()
     assert (data / "objects").is_dir()
 
@@ -267,3 +274,11 @@ def test_what_to_set_is_told_without_the_password(data: Path, tmp_path: Path, so
     with source.connect() as connection:
         assert connection.execute(select(func.count()).select_from(import_all().tables["images"])).scalar_one()
     assert data.is_dir()
+
+
+def test_nothing_is_copied_from_a_store_that_is_away(data: Path, tmp_path: Path) -> None:
+    shutil.rmtree(data / "objects")
+    done = run("migrate", "--to-object-store", f"file://{tmp_path}/new")
+    assert done.exit_code == 5
+    assert "absent or empty" in done.output
+    assert LocalObjectStore(tmp_path / "new").look().store_id is None
