@@ -68,7 +68,7 @@ def _read(operation: str, summary: str) -> Json:
             "304": {"description": "Not modified"},
             "412": {"description": "A condition failed"},
             "416": {"description": "The range is not satisfiable"},
-            **problems(400, 401, 403, 404, 503),
+            **problems(400, 401, 403, 404, 500, 503),
         },
     }
 
