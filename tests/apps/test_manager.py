@@ -161,8 +161,8 @@ class FakeImages:
         return {
             "images": 12,
             "bytes": 3_456_789,
-            "trash_images": 0,
-            "trash_bytes": 0,
+            "trash_images": 34,
+            "trash_bytes": 5_600_000,
             "damaged": counts[0],
             "lost": counts[1],
         }

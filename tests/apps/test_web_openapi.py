@@ -40,7 +40,7 @@ def routes(web: Web) -> set[tuple[str, str]]:
         twin = path.removesuffix("/") if path.endswith("/") else None  # the course API's calls with a slash
         if is_api and twin is None:
             found |= {(method, path) for method in (rule.methods or set()) - {"OPTIONS"}}
-    return found - {("HEAD", "/openapi.json"), ("HEAD", "/api/images")}
+    return found - {("HEAD", "/openapi.json"), ("HEAD", "/api/images"), ("HEAD", "/api/trash")}
 
 
 def check(answer: TestResponse, method: str, path: str) -> int:

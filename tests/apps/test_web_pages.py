@@ -270,7 +270,7 @@ def test_replace_and_delete(web: Web) -> None:
     assert browser.post("/replace/a/k%201", data={"file": (io.BytesIO(b""), "")}).status_code == 400
     assert browser.post("/replace/none", data={"file": (io.BytesIO(picture()), "x")}).status_code == 412
     answer = browser.post("/delete/a/k%201")
-    assert (answer.status_code, answer.headers["Location"]) == (303, "/?done=deleted")
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/?done=deleted&undo=a/k+1")
     assert not web.images.stored
     assert browser.post("/delete/a/k%201").status_code == 404
 

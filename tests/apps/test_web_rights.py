@@ -26,7 +26,13 @@ CALLS: dict[str, tuple[str, str, str]] = {
     "getRate": ("POST", "/api/getRate?rate=hit", "read"),
     "gallery": ("GET", "/", "read"),
     "view": ("GET", "/view/public", "read"),
+    "trash": ("GET", "/api/trash", "read"),
     "put": ("PUT", "/api/images/mine", "write"),
+    "restore": ("POST", "/api/trash/restore", "write"),
+    "trash page": ("GET", "/trash", "write"),
+    "page restore": ("POST", "/trash/restore", "write"),
+    "undo": ("POST", "/trash/undo", "write"),
+    "purge": ("POST", "/api/trash/purge", "admin"),
     "delete": ("DELETE", "/api/images/mine", "write"),
     "upload": ("POST", "/api/upload", "write"),
     "upload page": ("GET", "/upload", "write"),
@@ -77,6 +83,10 @@ def call(web: Web, name: str, headers: dict[str, str] | None = None) -> TestResp
     more: dict[str, Any] = {}
     if name in ("put", "page replace", "page upload", "upload"):
         more["data"] = picture() if name == "put" else {"key": "mine", "file": (io.BytesIO(picture()), "mine.png")}
+    if name == "restore":
+        more["json"] = {"ids": [1]}
+    if name in ("page restore", "undo"):
+        more["data"] = {"id": "1", "key": "mine"}
     if name == "page upload":
         more["data"] = {"replace": "yes", **more["data"]}
     return web.client().open(path, method=method, headers=headers, **more)
@@ -106,7 +116,7 @@ def test_without_credentials(web: Web, name: str) -> None:
     else:
         assert answer.status_code == 401
         assert answer.headers["WWW-Authenticate"] == "Bearer"
-        is_course = method == "POST" and path.startswith("/api/")
+        is_course = method == "POST" and path.startswith("/api/") and not path.startswith("/api/trash")
         assert is_course == (answer.mimetype == "application/json")
         assert (answer.get_json(force=True, silent=True) or {}).get("success", "false") == "false"
 

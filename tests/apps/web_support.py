@@ -28,7 +28,7 @@ from elastic_images.core.errors import (
     NotFound,
     PreconditionFailed,
 )
-from elastic_images.core.image_facts import Actor, ImageMetadata, ImagePage, Neighbours, Usage
+from elastic_images.core.image_facts import Actor, ImageMetadata, ImagePage, Neighbours, TrashPage, Usage
 from elastic_images.core.partitions import partition_of
 from elastic_images.core.pool_config import ScalingConfig
 from elastic_images.core.restored_facts import RestoredFacts
@@ -138,6 +138,31 @@ class FakeImages:
         listed = [None, *keys, None]
         place = listed.index(key)
         return {"previous": listed[place - 1], "next": listed[place + 1]}
+
+    # The trash is tested with a real storage app; here it only answers.
+
+    def trash(
+        self,
+        *,
+        actor: Actor,  # noqa: ARG002
+        prefix: str = "",  # noqa: ARG002
+        limit: int = 100,  # noqa: ARG002
+        cursor: str | None = None,  # noqa: ARG002
+    ) -> TrashPage:
+        self._enter()
+        return {"entries": [], "next": None}
+
+    def newest_in_trash(self, key: str, *, actor: Actor) -> int | None:  # noqa: ARG002
+        self._enter()
+        return 1
+
+    def restore(self, entry_id: int, *, actor: Actor, if_none_match: str | None = None) -> ImageMetadata:  # noqa: ARG002
+        self._enter()
+        return next(iter(self.stored.values())).metadata
+
+    def purge_trash(self, prefix: str = "", *, actor: Actor) -> int:  # noqa: ARG002
+        self._enter()
+        return 0
 
     def usage(self) -> Usage:
         self._enter()

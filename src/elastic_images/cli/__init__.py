@@ -24,6 +24,7 @@ from elastic_images.cli.serve import serve
 from elastic_images.cli.store import store
 from elastic_images.cli.transfer.export import export
 from elastic_images.cli.transfer.import_ import import_
+from elastic_images.cli.trash import trash
 from elastic_images.cli.up import up
 from elastic_images.cli.version import version
 
@@ -59,6 +60,7 @@ for _command in (
     get,
     ls,
     rm,
+    trash,
     import_,
     export,
     pool,

@@ -73,13 +73,22 @@ class ApiClient:
         page = self.http.get_json(f"{self.url}/api/images?{urlencode(query)}", timeout_seconds=30)
         return page["images"], page["next"]
 
+    def trash(self, prefix: str) -> Iterator[dict[str, Any]]:
+        """The entries of the trash whose key starts with `prefix`."""
+        cursor: str | None = ""
+        while cursor is not None:
+            query = {"prefix": prefix, "limit": str(_PAGE)} | ({"cursor": cursor} if cursor else {})
+            page = self.get(f"/api/trash?{urlencode(query)}")
+            yield from page["entries"]
+            cursor = page["next"]
+
+    def post(self, path: str, value: Any = None) -> Any:
+        """Ask for something, with details in `value` if it needs any. Returns the answer's JSON."""
+        return self.http.post_json(self.url + path, value, timeout_seconds=_TRANSFER_SECONDS)
+
     def get(self, path: str) -> Any:
         """The JSON at a path."""
         return self.http.get_json(self.url + path, timeout_seconds=30)
-
-    def post(self, path: str) -> Any:
-        """Ask for something that needs no details. Returns the answer's JSON."""
-        return self.http.post_json(self.url + path, None, timeout_seconds=30)
 
     def patch(self, path: str, value: Any) -> Any:
         """Change the resource at a path. Returns its new JSON."""

@@ -27,7 +27,7 @@ _CHUNK = 1 << 20
 class Outcome:
     """The result for one file or key."""
 
-    subject: dict[str, str]
+    subject: dict[str, Any]
     value: dict[str, Any] | None = None
     error: ElasticImagesError | None = None
 
@@ -68,7 +68,7 @@ def upload(files: tuple[str, ...], key: str | None, prefix: str, jobs: int, as_j
         return Outcome(subject, {"file": file, "created": created, "image": metadata})
 
     outcomes = _outcomes(one, pairs, jobs, "Uploading")
-    _report(outcomes, "uploaded", as_json, lambda value: f"{value['image']['key']}  {value['image']['sha256'][:12]}")
+    report(outcomes, "uploaded", as_json, lambda value: f"{value['image']['key']}  {value['image']['sha256'][:12]}")
 
 
 @click.command()
@@ -137,7 +137,7 @@ def rm(keys: tuple[str, ...], as_json: bool, api: ApiClient) -> None:
         return Outcome({"key": key}, {"key": key})
 
     outcomes = _outcomes(one, list(dict.fromkeys(keys)), 4, "Deleting")
-    _report(outcomes, "deleted", as_json, lambda value: str(value["key"]))
+    report(outcomes, "deleted", as_json, lambda value: str(value["key"]))
 
 
 def _key_of(file: str) -> str:
@@ -151,7 +151,7 @@ def _outcomes(one: Callable[[Any], Outcome], items: Sequence[Any], jobs: int, la
     return list(with_progress(results, label, lambda: len(items)) if len(items) > 1 else results)
 
 
-def _report(outcomes: list[Outcome], done: str, as_json: bool, line: Callable[[dict[str, Any]], str]) -> None:
+def report(outcomes: list[Outcome], done: str, as_json: bool, line: Callable[[dict[str, Any]], str]) -> None:
     """Print successes and failures, and exit with the code of the failures."""
     failed = [outcome for outcome in outcomes if outcome.error is not None]
     values = [outcome.value for outcome in outcomes if outcome.value is not None]
@@ -161,7 +161,7 @@ def _report(outcomes: list[Outcome], done: str, as_json: bool, line: Callable[[d
         for value in values:
             click.echo(printable(line(value)))
     for outcome in failed:
-        name = next(iter(outcome.subject.values()))
+        name = outcome.subject.get("file") or outcome.subject["key"] or outcome.subject.get("id")
         click.echo(f"elastic-images: {printable(name)}: {outcome.error}", err=True)
     end_with(exit_code_of(outcome.error) for outcome in failed if outcome.error is not None)
 

@@ -21,6 +21,7 @@ from elastic_images.core.image_facts import (
     ImagePage,
     Neighbours,
     ScrubStatus,
+    TrashPage,
     WholeUsage,
 )
 from elastic_images.core.keys import check_key, quote_key
@@ -184,6 +185,32 @@ class StorageClient:
             raise trouble
         return max(found, key=lambda one: one.read + one.write)
 
+    def trash(self, *, actor: Actor, prefix: str = "", limit: int = 100, cursor: str | None = None) -> TrashPage:
+        """One page of what `actor` may restore. Raises InvalidRequest for a bad limit, cursor or prefix."""
+        query = {"prefix": prefix, "limit": str(limit)} | ({"cursor": cursor} if cursor else {})
+        return cast(TrashPage, self._for_actor("GET", f"/internal/trash?{urlencode(query)}", actor))
+
+    def newest_in_trash(self, key: str, *, actor: Actor) -> int | None:
+        """The id of the newest entry of `key` in the trash that `actor` may restore."""
+        found = self._for_actor("GET", f"/internal/trash/newest/{quote_key(check_key(key))}", actor)
+        return cast("dict[str, int | None]", found)["id"]
+
+    def restore(self, entry_id: int, *, actor: Actor, if_none_match: str | None = None) -> ImageMetadata:
+        """Bring an image back from the trash. A retry takes effect once.
+
+        Raises:
+            NotFound, Conflict (it is being removed), Forbidden, PreconditionFailed: nothing changed.
+        """
+        headers = self._write_headers(actor, None, if_none_match)
+        path = f"/internal/trash/{entry_id}/restore"
+        return cast(ImageMetadata, self._asked("POST", path, headers, timeout_seconds=30.0))
+
+    def purge_trash(self, prefix: str = "", *, actor: Actor) -> int:
+        """Remove what is in the trash for good, and give its number. Raises Forbidden, InvalidRequest."""
+        path = f"/internal/trash/purge?{urlencode({'prefix': prefix})}"
+        found = self._for_actor("POST", path, actor, timeout_seconds=WRITE_SECONDS)
+        return cast("dict[str, int]", found)["purged"]
+
     def usage(self) -> WholeUsage:
         """How much is stored."""
         return cast(WholeUsage, self._get("/internal/usage"))
@@ -234,6 +261,17 @@ class StorageClient:
 
     def _get(self, path: str) -> object:
         return self._first(lambda url: self._http.get_json(url + path, timeout_seconds=self._timeout_seconds))
+
+    def _for_actor(self, method: str, path: str, actor: Actor, *, timeout_seconds: float | None = None) -> object:
+        headers = {"X-Actor": json_module.dumps(actor.to_json())}
+        return self._asked(method, path, headers, timeout_seconds=timeout_seconds or self._timeout_seconds)
+
+    def _asked(self, method: str, path: str, headers: dict[str, str], *, timeout_seconds: float) -> object:
+        return self._first(
+            lambda url: decoded(
+                self._http.request(method, url + path, headers=headers, timeout_seconds=timeout_seconds)
+            )
+        )
 
     def _first(self, ask: Callable[[str], T], *, go_on: Callable[[], bool] = lambda: True) -> T:
         """The answer of the first storage app that is available."""

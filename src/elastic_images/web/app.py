@@ -21,6 +21,7 @@ from elastic_images.web.pages.layout import install_layout
 from elastic_images.web.reads.route import images_route
 from elastic_images.web.request_path import RestConverter
 from elastic_images.web.rest.api import rest_api
+from elastic_images.web.rest.trash import trash_api
 from elastic_images.web.services import Images, Plane, PoolControl
 
 _MAX_SMALL_FORM_BYTES = 1_000_000
@@ -68,10 +69,12 @@ def _register(app: Flask, services: WebServices, max_image_bytes: int) -> None:
     for blueprint in (
         images_route(plane),
         rest_api(images, plane, guard.accounts.users.get, max_image_bytes),
+        trash_api(images),
         course_api(images, services.pool, plane, max_image_bytes),
         pages.gallery_pages(images, max_image_bytes),
         pages.upload_pages(images, max_image_bytes),
         pages.image_pages(images, plane, max_image_bytes),
+        pages.trash_pages(images),
         login_pages(
             guard,
             skip_if=lambda principal: principal.via == "session",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from elastic_images.core.image_facts import Actor, ImageMetadata, ImagePage, Neighbours, Usage
+from elastic_images.core.image_facts import Actor, ImageMetadata, ImagePage, Neighbours, TrashPage, Usage
 from elastic_images.core.pool_document import ConfigDocument, RateDocument
 from elastic_images.core.restored_facts import RestoredFacts
 from elastic_images.http.answer import Answer
@@ -45,6 +45,18 @@ class Images(Protocol):
 
     def neighbours(self, key: str, *, prefix: str = "", order: str = "key") -> Neighbours:
         """The images before and after `key` in that listing. Raises NotFound."""
+
+    def trash(self, *, actor: Actor, prefix: str = "", limit: int = 100, cursor: str | None = None) -> TrashPage:
+        """One page of what `actor` may restore. Raises InvalidRequest for a bad cursor."""
+
+    def newest_in_trash(self, key: str, *, actor: Actor) -> int | None:
+        """The id of the newest entry of `key` that `actor` may restore."""
+
+    def restore(self, entry_id: int, *, actor: Actor, if_none_match: str | None = None) -> ImageMetadata:
+        """Bring an image back from the trash. Raises NotFound, Conflict, Forbidden, PreconditionFailed."""
+
+    def purge_trash(self, prefix: str = "", *, actor: Actor) -> int:
+        """Remove entries for good, and return how many. Raises Forbidden, InvalidRequest."""
 
     def usage(self) -> Usage:
         """How much is stored."""

@@ -67,6 +67,7 @@ def test_the_commands_are_those_that_were_promised() -> None:
         *("token create", "token ls", "token revoke"),
         *("backup create", "backup verify", "backup ls", "restore"),
         *("store adopt", "store status"),
+        *("trash ls", "trash restore", "trash purge"),
         *("aws alarms", "aws dashboard", "aws nodes", "aws push", "aws terminate-nodes"),
     }
 

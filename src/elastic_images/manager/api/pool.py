@@ -8,7 +8,7 @@ from flask import Blueprint, Response, jsonify, request
 
 from elastic_images.accounts.guard import current_principal, rule
 from elastic_images.core.errors import InvalidRequest
-from elastic_images.manager.api.body import json_object
+from elastic_images.http.json_body import json_object
 from elastic_images.manager.arguments import page_of_records, whole
 from elastic_images.manager.deletion import Deletion
 from elastic_images.manager.services import ImageStore, PoolControl

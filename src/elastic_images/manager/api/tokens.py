@@ -7,7 +7,7 @@ from flask import Blueprint, Response, jsonify, request
 from elastic_images.accounts.accounts import Accounts
 from elastic_images.accounts.guard import current_principal, rule
 from elastic_images.core.errors import InvalidRequest
-from elastic_images.manager.api.body import json_object, needed_text, seconds, text, texts
+from elastic_images.http.json_body import json_object, needed_text, seconds, text, texts
 from elastic_images.manager.api.facts import token_json
 
 

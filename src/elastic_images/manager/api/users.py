@@ -10,7 +10,7 @@ from elastic_images.accounts.accounts import Accounts
 from elastic_images.accounts.guard import rule
 from elastic_images.accounts.passwords import new_password
 from elastic_images.core.errors import InvalidRequest
-from elastic_images.manager.api.body import flag, json_object, needed_text, text
+from elastic_images.http.json_body import flag, json_object, needed_text, text
 from elastic_images.manager.api.facts import session_json, user_json
 
 

@@ -7,7 +7,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from elastic_images.accounts.guard import Guard, current_principal, rule
 from elastic_images.core.errors import ElasticImagesError, Forbidden, InvalidRequest, Unauthenticated
-from elastic_images.manager.api.body import json_object, needed_text
+from elastic_images.http.json_body import json_object, needed_text
 from elastic_images.manager.api.facts import session_json, user_json
 from elastic_images.manager.flash import FlashMessage
 from elastic_images.manager.pages.answers import Answers

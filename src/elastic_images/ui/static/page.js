@@ -188,6 +188,7 @@ function forgetNotice() {
   const here = new URL(location);
   if (!here.searchParams.has("done")) return;
   here.searchParams.delete("done");
+  here.searchParams.delete("undo");
   history.replaceState(history.state, "", here);
 }
 

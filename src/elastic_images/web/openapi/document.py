@@ -9,6 +9,7 @@ from elastic_images.web.openapi.course_paths import course_paths
 from elastic_images.web.openapi.image_paths import image_paths
 from elastic_images.web.openapi.parts import json_content, parameter
 from elastic_images.web.openapi.schemas import SCHEMAS
+from elastic_images.web.openapi.trash_paths import trash_paths
 
 
 def openapi_document() -> dict[str, Any]:
@@ -25,10 +26,11 @@ def openapi_document() -> dict[str, Any]:
         "security": [{"token": []}, {}],
         "tags": [
             {"name": "images", "description": "Images as HTTP resources. Errors are problem documents (RFC 9457)."},
+            {"name": "trash", "description": "Deleted and replaced images, kept for a while."},
             {"name": "course", "description": "The course API: POST, errors in the body with status 200."},
             {"name": "about", "description": "This document."},
         ],
-        "paths": {**image_paths(), **course_paths(), **_about_paths()},
+        "paths": {**image_paths(), **trash_paths(), **course_paths(), **_about_paths()},
         "components": {
             "schemas": SCHEMAS,
             "parameters": {"Key": _key_parameter()},

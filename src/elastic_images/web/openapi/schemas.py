@@ -80,6 +80,42 @@ SCHEMAS: Json = {
             "next": {"type": ["string", "null"], "description": "The cursor of the next page; null on the last"},
         }
     ),
+    "TrashPage": _object(
+        {
+            "entries": {
+                "type": "array",
+                "items": _object(
+                    {
+                        "id": {"type": "integer", "minimum": 1},
+                        "key": ref("Key"),
+                        "version": _METADATA["version"],
+                        "deleted_at": _TIME,
+                        "until": _TIME | {"description": "When it is removed for good"},
+                        "size_bytes": _METADATA["size_bytes"],
+                        "owner": _METADATA["owner"],
+                    }
+                ),
+            },
+            "next": {"type": ["string", "null"], "description": "The cursor of the next page; null on the last"},
+        }
+    ),
+    "TrashResults": _object(
+        {
+            "results": {
+                "type": "array",
+                "items": _object(
+                    {
+                        "id": {"type": ["integer", "null"]},
+                        "key": {"type": ["string", "null"]},
+                        "status": {"type": "integer", "description": "200, or as of an error"},
+                        "detail": {"type": "string", "description": "Why it failed"},
+                    },
+                    optional=("detail",),
+                ),
+            }
+        },
+        description="One result for each entry, in order",
+    ),
     "Problem": {
         "type": "object",
         "description": "A problem document (RFC 9457). The last part of `type` is stable, for scripts.",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, redirect, render_template, request
+from flask import Blueprint, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from elastic_images.accounts.guard import current_principal, rule
@@ -79,7 +79,7 @@ def image_pages(images: Images, plane: Plane, max_image_bytes: int) -> Blueprint
             images.delete(key, actor=current_principal().actor(), if_match=etag)
         except PreconditionFailed:
             raise PreconditionFailed(_CHANGED) from None
-        return redirect("/?done=deleted", 303)
+        return redirect(url_for("gallery.gallery", done="deleted", undo=key), 303)
 
     return pages
 

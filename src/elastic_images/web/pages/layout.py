@@ -19,6 +19,7 @@ _NOTICES = {
     "stored": "Image uploaded.",
     "replaced": "Image replaced.",
     "deleted": "Image deleted.",
+    "restored": "Image restored.",
     "uploaded": "All images uploaded.",
     "password": "Password changed. Your other sessions have been signed out.",
     "revoked": "Token revoked.",
@@ -34,6 +35,9 @@ def install_layout(app: Flask, guard: Guard, settings: Settings) -> None:
     # Behind a proxy, the manager's public address is unknown.
     manager_port = None if settings.trusted_proxies or settings.advertise else settings.port("manager")
 
+    days = settings.retention_days
+    trash_time = "5 minutes" if days == 0 else "a day" if days == 1 else f"{days} days"
+
     @app.context_processor
     def variables() -> dict[str, Any]:
         # Absent if the request was refused before authentication.
@@ -44,6 +48,8 @@ def install_layout(app: Flask, guard: Guard, settings: Settings) -> None:
         return {
             "me": me,
             "notice": _NOTICES.get(request.args.get("done", "")),
+            "undo": request.args.get("undo") if request.args.get("done") == "deleted" else None,
+            "trash_time": trash_time,
             "anonymous": guard.mode,
             "may_read": me is not None and "read" in me.scopes,
             "may_upload": me is not None and "write" in me.scopes,

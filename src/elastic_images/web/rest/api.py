@@ -65,7 +65,7 @@ def rest_api(images: Images, plane: Plane, find_user: FindUser, max_image_bytes:
     def page() -> Response:
         found = images.page(
             prefix=checked_prefix(request.args.get("prefix")),
-            limit=_limit(request.args.get("limit")),
+            limit=page_size(request.args.get("limit")),
             cursor=request.args.get("cursor") or None,
         )
         return jsonify({"images": [shown(metadata) for metadata in found["images"]], "next": found["next"]})
@@ -98,8 +98,8 @@ def _metadata_answer(metadata: PlacedImage) -> Response:
     return answer
 
 
-def _limit(text: str | None) -> int:
-    """The page size of a query; the default if it is missing or empty."""
+def page_size(text: str | None) -> int:
+    """The `limit` of a query; the default if it is missing or empty. Raises InvalidRequest."""
     if not text:
         return DEFAULT_LIMIT
     # Longer numbers are out of range anyway, and int() is slow on very long ones.
