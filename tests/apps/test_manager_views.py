@@ -38,7 +38,7 @@ def overview(*nodes: dict[str, Any], **changes: Any) -> Overview:
         "pool": {"wanted": len(nodes), "busy": False, "phase": "settled", "nodes": list(nodes)},
         "config": ScalingConfig().to_json(),
         "rate": {"requests": 100, "miss_rate": 0.1, "sources": [one["id"] for one in nodes]},
-        "usage": {"images": 1, "bytes": 5},
+        "usage": {"images": 1, "bytes": 5, "damaged": 0, "lost": 0},
     }
     for name, change in changes.items():
         merge = isinstance(change, dict) and name in known
@@ -64,6 +64,7 @@ def test_all_is_well() -> None:
     ("seen", "part", "level", "words"),
     [
         (overview(node(0), usage=None, storage_error="gone"), "Storage", "bad", "gone"),
+        (overview(node(0), storage_trouble="object_store: away"), "Storage", "bad", "object_store: away"),
         (overview(node(0), database_error="gone"), "Database", "bad", "gone"),
         (overview(node(0), pool=None, pool_error="gone"), "Autoscaler", "bad", "gone"),
         (

@@ -46,6 +46,8 @@ def _storage(overview: Overview) -> Part:
     if overview.usage is None:
         advice = f"Cached images are still served; uploads and everything else fail. {_RESTARTS}"
         return Part("Storage", "bad", overview.storage_error, advice)
+    if overview.storage_trouble:
+        return Part("Storage", "bad", overview.storage_trouble, "Cached images are still served; uploads fail.")
     images = shown_count(overview.usage["images"], "image")
     words = f"{images}, {shown_size(overview.usage['bytes'])}"
     damaged, lost = overview.usage["damaged"], overview.usage["lost"]

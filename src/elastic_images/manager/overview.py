@@ -29,6 +29,8 @@ class Overview:
     rate_error: str = ""
     """Why the autoscaler, although it responds, has no rate: its metrics may be kept elsewhere."""
     storage_error: str = ""
+    storage_trouble: str = ""
+    """What storage cannot do, although it responds: its failing checks."""
     database_error: str | None = None
 
     @property
@@ -57,7 +59,7 @@ def gather(pool: PoolControl, images: ImageStore, check_database: Callable[[], N
     """Ask all of them. An app that does not respond costs one timeout, not one for each question."""
     status = config = rate = decision = usage = None
     happened: list[EventRecord] = []
-    pool_error, rate_error, storage_error, database_error = "", "", "", None
+    pool_error, rate_error, storage_error, storage_trouble, database_error = "", "", "", "", None
     try:
         status, config = pool.pool(), pool.config()
         happened = pool.events(events)
@@ -72,6 +74,7 @@ def gather(pool: PoolControl, images: ImageStore, check_database: Callable[[], N
             rate_error = str(error)
     try:
         usage = images.usage()
+        storage_trouble = images.readiness().failing
     except ElasticImagesError as error:
         storage_error = str(error)
     try:
@@ -88,5 +91,6 @@ def gather(pool: PoolControl, images: ImageStore, check_database: Callable[[], N
         pool_error=pool_error,
         rate_error=rate_error,
         storage_error=storage_error,
+        storage_trouble=storage_trouble,
         database_error=database_error,
     )
