@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -180,6 +181,50 @@ def test_what_is_damaged_is_named_and_not_backed_up(system: System, tmp_path: Pa
     assert verify(destination, record).whole
     restored = Restorer(destination, fresh, open_object_store(f"file://{tmp_path}/objects2")).restore(record)
     assert restored.bad == ["k003", "k004"]
+
+
+def test_a_system_is_repaired_from_a_backup_by_the_command_line(
+    system: System, dest: str, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ELASTIC_IMAGES_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("ELASTIC_IMAGES_DATABASE", database_url)
+    monkeypatch.setenv("ELASTIC_IMAGES_OBJECT_STORE", f"file://{tmp_path}/system/objects")
+    (tmp_path / "data").mkdir()
+    assert run("backup", "create", dest).exit_code == 0
+    for key in ("k003", "k004"):
+        image = Catalog(system.engine).find(key)
+        assert image is not None
+        (tmp_path / "system/objects" / image.object_name[:2] / image.object_name).unlink()
+    unused = system.store.put([b"nobody's"]).name
+    os.utime(tmp_path / "system/objects" / unused[:2] / unused, (1, 1))
+    system.parts.put("not in the backup", picture(seed=800), ANN)
+    newer = Catalog(system.engine).find("not in the backup")
+    assert newer is not None
+    (tmp_path / "system/objects" / newer.object_name[:2] / newer.object_name).write_bytes(b"damaged")
+
+    words = ("fsck", "--repair", "--from", dest)
+    planned = run(*words)
+    assert planned.exit_code == 1
+    assert "k003: would be restored from the backup" in planned.stdout
+    assert "Nothing was changed. Add --yes to do it." in planned.stdout
+    assert run(*words, "--yes", "--dry-run").stdout == planned.stdout
+    done = run(*words, "--yes", "--json")
+    assert done.exit_code == 1  # one has no backup
+    told = json.loads(done.stdout)["repair"]
+    assert sorted(row["key"] for row in told["restored"]) == ["k003", "k004"]
+    assert [row["key"] for row in told["not_restored"]] == ["not in the backup"]
+    assert [info["name"] for info in told["quarantined"]] == [unused]
+    assert "upload it again" in run(*words, "--yes").stdout
+    left = json.loads(run("fsck", "--digests", "--json").stdout)
+    assert ([row["key"] for row in left["wrong_size"]], left["missing"], left["unreferenced"]) == (
+        ["not in the backup"],
+        [],
+        [],
+    )
+    assert left["repair"] is None
+    for wrong in (("fsck", "--yes"), ("fsck", "--from", dest)):
+        assert run(*wrong).exit_code == 2
+    assert run("fsck", "--repair", "--from", str(tmp_path / "mistyped")).exit_code == 3
 
 
 def test_a_damaged_backup_is_found(system: System, tmp_path: Path, fresh: Engine) -> None:

@@ -117,6 +117,27 @@ def test_the_quarantine_is_out_of_sight(store: ObjectStore) -> None:
         store.quarantine("../x")
 
 
+@pytest.mark.parametrize("point", ["object-written", "object-flushed", "object-renamed"])
+def test_a_crash_while_an_object_is_replaced(tmp_path: Path, point: str) -> None:
+    """It has its old bytes or its new ones, and the repair can be run again."""
+    name = LocalObjectStore(tmp_path).put([b"damaged"]).name
+
+    def crash(reached: str) -> None:
+        if reached == point:
+            os._exit(9)
+
+    child = os.fork()
+    if child == 0:
+        LocalObjectStore(tmp_path, crash_point=crash).replace(name, [b"good"])
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
+    store = LocalObjectStore(tmp_path)
+    assert read(store, name) == (b"good" if point == "object-renamed" else b"damaged")
+    store.replace(name, [b"good"])
+    assert read(store, name) == b"good"
+    assert list(store.partials()) == []
+
+
 def test_quarantined_files_keep_their_bytes(tmp_path: Path) -> None:
     """In a folder, an object that something replaced by a folder goes there, too."""
     store = LocalObjectStore(tmp_path)
