@@ -12,7 +12,7 @@ from functools import partial
 from PIL import Image
 from testing.background import beside
 from testing.client import Client, NoAnswer
-from testing.system import is_alive
+from testing.system import System, is_alive
 from testing.waiting import wait_for
 from tests.system.conftest import StartSystem
 
@@ -127,6 +127,11 @@ def traffic(clients: list[Client], *, keys: int = 6, writers: int = 2) -> Iterat
     assert not seen.stale
 
 
+def is_resizing(system: System) -> bool:
+    pool = system.pool()
+    return pool["phase"] != "settled" or pool["resize"] is not None
+
+
 def test_no_read_is_older_than_the_last_acknowledged_write(start_system: StartSystem) -> None:
     # Two web processes, each with a near cache; a client of its own for each reader spreads them over both.
     system = start_system(nodes=1, web_processes=2)
@@ -140,8 +145,9 @@ def test_no_read_is_older_than_the_last_acknowledged_write(start_system: StartSy
         system.kill(system.node(1))
         seen.wait_for_more()
         # A resize whose autoscaler is killed in the middle goes on, and is coherent all the while.
+        # It begins once its nodes have started.
         system.autoscaler().update_config({"num_nodes": 5})
-        wait_for(lambda: system.pool()["phase"] != "settled" or system.pool()["resize"], "the resize began", every=0.01)
+        wait_for(partial(is_resizing, system), "the resize began", seconds=180, every=0.01)
         for victim in system.find("autoscaler"):
             system.kill(victim)
         system.wait_settled(5)

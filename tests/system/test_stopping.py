@@ -96,7 +96,7 @@ def test_a_data_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None
     ("setting", "value", "words"),
     [
         ("node_provider", "ec2://here", "ec2://"),
-        ("metrics", "cloudwatch://AWS/Mine", "does not begin with AWS/"),
+        ("metrics", "cloudwatch://AWS/Mine", "does not start with AWS/"),
         ("metrics", "cloudwatch://Mine", "set AWS_DEFAULT_REGION"),
     ],
 )
