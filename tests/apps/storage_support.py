@@ -19,7 +19,9 @@ def served_storage(settings: Settings) -> Iterator[tuple[StorageService, Bound]]
     migrate(engine)
     engine.dispose()
     service = build(settings)
-    with serving(service.wsgi) as bound:
-        service.start(bound)
-        yield service, bound
-    service.stop()
+    try:
+        with serving(service.wsgi) as bound:
+            service.start(bound)
+            yield service, bound
+    finally:
+        service.stop()

@@ -20,7 +20,7 @@ from werkzeug.test import TestResponse
 
 from elastic_images.accounts.accounts import Accounts
 from elastic_images.core.errors import Unavailable
-from elastic_images.core.image_facts import Actor, BadImage, BadImagePage, ScrubStatus, WholeUsage
+from elastic_images.core.image_facts import Actor, BadImage, BadImagePage, ScrubStatus, StorageHealth, WholeUsage
 from elastic_images.core.pool_config import ScalingConfig
 from elastic_images.database.engine import open_engine
 from elastic_images.http.readiness import Readiness, ReadyGate
@@ -153,6 +153,16 @@ class FakeImages:
     def readiness(self) -> Readiness:
         self.usage()
         return Readiness()
+
+    def health(self) -> list[StorageHealth]:
+        self.usage()
+        return [
+            {
+                "readiness": Readiness().to_json(),
+                "figures": {"free_bytes": 4e9, "collector_oldest": 0},
+                "refused_last_hour": {},
+            }
+        ]
 
     def usage(self) -> WholeUsage:
         if self.down:
@@ -802,6 +812,7 @@ def test_health_and_charts_as_json(manager: Manager, root: FlaskClient) -> None:
     assert told["level"] == "bad"
     assert {part["name"]: part["level"] for part in told["parts"]} == {
         "Storage": "ok",
+        "Uploads": "ok",
         "Database": "ok",
         "Autoscaler": "ok",
         "Nodes": "bad",

@@ -11,6 +11,7 @@ import pytest
 
 from elastic_images.core.pool_config import ScalingConfig
 from elastic_images.core.pool_map import close_resize, first_map, open_resize
+from elastic_images.http.readiness import Check, Readiness
 from elastic_images.manager.charts import figures
 from elastic_images.manager.decision_groups import grouped
 from elastic_images.manager.event_log import shown_events
@@ -46,6 +47,17 @@ def overview(*nodes: dict[str, Any], **changes: Any) -> Overview:
     return Overview(**known)
 
 
+def storage(*, full: bool = False, refused: dict[str, int] | None = None, **figures: float) -> Any:
+    """How a storage app fares."""
+    checks = {"free_space": Check(ok=not full, detail="Full.")}
+    ready = Readiness(read=True, write=not full, checks=checks)
+    return {
+        "readiness": ready.to_json(),
+        "figures": {"free_bytes": 4e9, "database_failures": 0, "collector_oldest": 0} | figures,
+        "refused_last_hour": refused or {},
+    }
+
+
 def levels(one: Overview) -> dict[str, str]:
     return {part.name: part.level for part in assess(one, NOW)}
 
@@ -66,6 +78,34 @@ def test_all_is_well() -> None:
         (overview(node(0), usage=None, storage_error="gone"), "Storage", "bad", "gone"),
         (overview(node(0), storage_trouble="object_store: away"), "Storage", "bad", "object_store: away"),
         (overview(node(0), database_error="gone"), "Database", "bad", "gone"),
+        (overview(node(0), storage=[storage()]), "Storage", "ok", "4.0 GB free; writable"),
+        (overview(node(0), storage=[storage(), storage(free_bytes=1000)]), "Storage", "ok", "1.0 KB free"),
+        (
+            overview(node(0), storage=[storage(), storage(full=True)]),
+            "Storage",
+            "bad",
+            "not writable. free_space",
+        ),
+        (overview(node(0), storage=[storage()]), "Uploads", "ok", "None refused"),
+        (
+            overview(node(0), storage=[storage(refused={"not-an-image": 2}), storage(refused={"not-an-image": 1})]),
+            "Uploads",
+            "ok",
+            "3 refused in the last hour: 3 not-an-image",
+        ),
+        (
+            overview(node(0), storage=[storage(refused={"out-of-space": 2, "too-large": 1})]),
+            "Uploads",
+            "warn",
+            "2 out-of-space, 1 too-large",
+        ),
+        (overview(node(0), storage=[storage(database_failures=2)]), "Database", "ok", "2 requests failed"),
+        (
+            overview(node(0), storage=[storage(collector_backlog=2, collector_oldest=4000.0)]),
+            "Removals",
+            "warn",
+            "2 deleted objects not removed yet",
+        ),
         (overview(node(0), pool=None, pool_error="gone"), "Autoscaler", "bad", "gone"),
         (
             overview(node(0), config={"mode": "auto"}, decision={"action": "error", "reason": "x"}),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections import defaultdict
 
 from prometheus_client.parser import text_string_to_metric_families
 from testing.photographs import Photograph
@@ -16,14 +17,13 @@ APPS = ("web", "storage", "autoscaler", "manager", "memcache")
 
 
 def figures(system: System, app: str) -> dict[str, float]:
-    """What the app shows now, by the names of `definitions`."""
+    """What the app shows now, by the names of `definitions`; summed over labels."""
     answer = system.client(app=app).request("GET", "/metrics")
     assert answer.status == 200
-    shown = {
-        sample.name: sample.value
-        for family in text_string_to_metric_families(answer.body.decode())
-        for sample in family.samples
-    }
+    shown: defaultdict[str, float] = defaultdict(float)
+    for family in text_string_to_metric_families(answer.body.decode()):
+        for sample in family.samples:
+            shown[sample.name] += sample.value
     return {name: shown[one.exposed] for name, one in DEFINITIONS.items() if one.exposed in shown}
 
 
@@ -44,9 +44,9 @@ def test_storage_counts_what_it_does(start_system: StartSystem, few: tuple[Photo
     assert [admin.get("1").status for _ in range(4)] == [200] * 4
     assert admin.delete("2").status == 204
     found = figures(system, "storage")
-    assert {name: found[name] for name in ("uploads", "rejected_uploads", "deletes", "reads")} == {
+    assert {name: found[name] for name in ("uploads", "refused_uploads", "deletes", "reads")} == {
         "uploads": 4,
-        "rejected_uploads": 1,
+        "refused_uploads": 1,
         "deletes": 1,
         "reads": 1,
     }

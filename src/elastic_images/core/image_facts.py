@@ -122,6 +122,17 @@ class TrashPage(TypedDict):
     next: str | None
 
 
+class StorageHealth(TypedDict):
+    """How a storage app fares."""
+
+    readiness: dict[str, Any]
+    """As `/readyz` shows it (`http.readiness.Readiness`)."""
+    figures: dict[str, float]
+    """By their names in `metrics.definitions`."""
+    refused_last_hour: dict[str, int]
+    """Uploads refused in the last hour, by the slug of the error."""
+
+
 @dataclass(frozen=True, slots=True)
 class ImageFacts:
     """The metadata of one image, as of one version of its key. Times are seconds since the epoch."""

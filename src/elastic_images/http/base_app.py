@@ -21,7 +21,7 @@ from elastic_images.core.errors import (
 from elastic_images.core.protocol import PROTOCOL_HEADER, check_protocol
 from elastic_images.http.bulkhead import Bulkhead
 from elastic_images.http.drain import DrainBodies
-from elastic_images.http.problems import problem_response, public_error
+from elastic_images.http.problems import is_database_error, problem_response, public_error
 from elastic_images.http.readiness import ReadyGate
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -40,6 +40,7 @@ def base_app(
     render_error: Callable[[ElasticImagesError], Response | None] = lambda _error: None,
     drains: Bulkhead | None = None,
     drain_bytes: int = _DRAIN_BYTES,
+    on_database_failure: Callable[[], object] = lambda: None,
 ) -> Flask:
     """A Flask app to put routes on.
 
@@ -51,6 +52,7 @@ def base_app(
         render_error: returns another answer to an error, such as a page, or None for the problem document.
         drains: how many bodies may be drained at a time, after answers sent before their end.
         drain_bytes: the largest body that is drained; larger ones are cut off.
+        on_database_failure: called for each request that failed because the database did not answer.
     """
     app, gate = Flask(name), ready or ReadyGate()
     app.wsgi_app = DrainBodies(  # type: ignore[method-assign]  # Flask's documented place for middleware
@@ -58,7 +60,7 @@ def base_app(
     )
     app.json.sort_keys = False  # type: ignore[attr-defined]  # the default provider has it; facts keep their order
     _identify_requests(app)
-    _answer_errors(app, render_error)
+    _answer_errors(app, render_error, on_database_failure)
     if internal_token is not None:
         _require_token(app, internal_token)
 
@@ -94,7 +96,11 @@ def _identify_requests(app: Flask) -> None:
         return response
 
 
-def _answer_errors(app: Flask, render_error: Callable[[ElasticImagesError], Response | None]) -> None:
+def _answer_errors(
+    app: Flask,
+    render_error: Callable[[ElasticImagesError], Response | None],
+    on_database_failure: Callable[[], object],
+) -> None:
     def answer(error: ElasticImagesError) -> Response:
         return render_error(error) or problem_response(error, g.get("request_id", ""))
 
@@ -112,6 +118,8 @@ def _answer_errors(app: Flask, render_error: Callable[[ElasticImagesError], Resp
 
     @app.errorhandler(Exception)
     def unexpected(error: Exception) -> Response:
+        if is_database_error(error):
+            on_database_failure()
         return answer(public_error(error, g.get("request_id", "")))
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import TYPE_CHECKING, TypedDict
 
 from elastic_images.core import errors
@@ -115,6 +116,12 @@ def public_error(error: Exception, request_id: str) -> ElasticImagesError:
         return Unavailable("The database does not answer.")
     _log.error("request %s failed", request_id, exc_info=error)
     return ElasticImagesError(f"Something went wrong. The log has details under request id {request_id}.")
+
+
+def is_ours(slug: str) -> bool:
+    """Whether the system is to blame for errors with this slug, rather than the caller."""
+    kind = _BY_SLUG.get(slug)
+    return kind is None or kind.status >= HTTPStatus.INTERNAL_SERVER_ERROR
 
 
 def is_database_error(error: Exception) -> bool:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Literal
 
 from elastic_images.core.pool_document import NodeDocument
+from elastic_images.http.problems import is_ours
+from elastic_images.http.readiness import Readiness
 from elastic_images.manager.overview import Overview
 from elastic_images.ui import shown_count, shown_percent, shown_size
 
 Level = Literal["ok", "busy", "unknown", "warn", "bad"]
 _ORDER: tuple[Level, ...] = ("ok", "busy", "unknown", "warn", "bad")
 _RESTARTS = "It restarts automatically. If this persists, check the output of elastic-images up."
+_READ_ONLY = "Images are still served; uploads fail. If it is the disk, make room on it or delete images."
 _MEANINGFUL_REQUESTS = 30
+_OVERDUE_SECONDS = 3600.0
+"""How long the collector may fail to remove an object, or wait for a backup, before anybody is told."""
 _SETTLED_SECONDS = 240.0
 """Metrics from CloudWatch arrive minutes late."""
 
@@ -34,7 +40,15 @@ class Part:
 
 def assess(overview: Overview, now: float) -> list[Part]:
     """The health of every part. `now`: seconds since the epoch."""
-    return [_storage(overview), _database(overview), _autoscaler(overview), _nodes(overview), _cache(overview, now)]
+    return [
+        _storage(overview),
+        *_uploads(overview),
+        *_removals(overview),
+        _database(overview),
+        _autoscaler(overview),
+        _nodes(overview),
+        _cache(overview, now),
+    ]
 
 
 def worst(parts: list[Part]) -> Level:
@@ -51,15 +65,45 @@ def _storage(overview: Overview) -> Part:
     images = shown_count(overview.usage["images"], "image")
     words = f"{images}, {shown_size(overview.usage['bytes'])}"
     damaged, lost = overview.usage["damaged"], overview.usage["lost"]
-    if not damaged and not lost:
+    if damaged or lost:
+        advice = "See Images for their keys. Upload them again, or restore them from a backup."
+        return Part("Storage", "bad", f"{words}; {damaged} damaged, {lost} lost", advice)
+    if not overview.storage:
         return Part("Storage", "ok", words)
-    advice = "See Images for their keys. Upload them again, or restore them from a backup."
-    return Part("Storage", "bad", f"{words}; {damaged} damaged, {lost} lost", advice)
+    free = min(one["figures"]["free_bytes"] for one in overview.storage)
+    words = f"{words}; {shown_size(free)} free"
+    unable = [found for one in overview.storage if not (found := Readiness.from_json(one["readiness"])).write]
+    if unable:
+        return Part("Storage", "bad", f"{words}; not writable. {unable[0].failing}", _READ_ONLY)
+    return Part("Storage", "ok", f"{words}; writable")
+
+
+def _uploads(overview: Overview) -> list[Part]:
+    if not overview.storage:
+        return []
+    reasons: Counter[str] = sum((Counter(one["refused_last_hour"]) for one in overview.storage), Counter())
+    if not reasons:
+        return [Part("Uploads", "ok", "None refused in the last hour")]
+    named = ", ".join(f"{count:,} {reason}" for reason, count in reasons.most_common())
+    words = f"{reasons.total():,} refused in the last hour: {named}"
+    if any(is_ours(reason) for reason in reasons):
+        return [Part("Uploads", "warn", words, "The log of storage has the first message of each reason.")]
+    return [Part("Uploads", "ok", words)]
+
+
+def _removals(overview: Overview) -> list[Part]:
+    overdue = [one["figures"] for one in overview.storage if one["figures"]["collector_oldest"] > _OVERDUE_SECONDS]
+    if not overdue:
+        return []
+    backlog = shown_count(max(one["collector_backlog"] for one in overdue), "deleted object")
+    return [Part("Removals", "warn", f"{backlog} not removed yet", "The log of storage says why. It tries again.")]
 
 
 def _database(overview: Overview) -> Part:
     if overview.database_error is None:
-        return Part("Database", "ok", "Responding")
+        failures = sum(int(one["figures"].get("database_failures", 0)) for one in overview.storage)
+        words = f"; {shown_count(failures, 'request')} failed since storage started" if failures else ""
+        return Part("Database", "ok", f"Responding{words}")
     advice = "Logins and writes fail without it, and caches stop serving. Check the setting DATABASE."
     return Part("Database", "bad", overview.database_error, advice)
 

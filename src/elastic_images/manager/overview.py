@@ -8,8 +8,9 @@ from typing import Literal
 
 from elastic_images.core.errors import ElasticImagesError
 from elastic_images.core.events import EventRecord
-from elastic_images.core.image_facts import WholeUsage
+from elastic_images.core.image_facts import StorageHealth, WholeUsage
 from elastic_images.core.pool_document import ConfigDocument, DecisionRecord, NodeDocument, PoolDocument, RateDocument
+from elastic_images.http.readiness import Readiness
 from elastic_images.manager.services import ImageStore, PoolControl
 
 
@@ -25,6 +26,8 @@ class Overview:
     events: list[EventRecord] = field(default_factory=list)
     """The newest, newest first."""
     usage: WholeUsage | None = None
+    storage: list[StorageHealth] = field(default_factory=list)
+    """How each storage app fares that answers."""
     pool_error: str = ""
     rate_error: str = ""
     """Why the autoscaler, although it responds, has no rate: its metrics may be kept elsewhere."""
@@ -59,6 +62,7 @@ def gather(pool: PoolControl, images: ImageStore, check_database: Callable[[], N
     """Ask all of them. An app that does not respond costs one timeout, not one for each question."""
     status = config = rate = decision = usage = None
     happened: list[EventRecord] = []
+    storage: list[StorageHealth] = []
     pool_error, rate_error, storage_error, storage_trouble, database_error = "", "", "", "", None
     try:
         status, config = pool.pool(), pool.config()
@@ -73,8 +77,13 @@ def gather(pool: PoolControl, images: ImageStore, check_database: Callable[[], N
         except ElasticImagesError as error:
             rate_error = str(error)
     try:
-        usage = images.usage()
-        storage_trouble = images.readiness().failing
+        storage = images.health()
+        unable = [found for one in storage if not (found := Readiness.from_json(one["readiness"])).read]
+        storage_trouble = unable[0].failing if unable else ""
+        if len(unable) < len(storage) or any(found.checks["database"].ok for found in unable):
+            usage = images.usage()
+        else:
+            storage_error = storage_trouble
     except ElasticImagesError as error:
         storage_error = str(error)
     try:
@@ -88,6 +97,7 @@ def gather(pool: PoolControl, images: ImageStore, check_database: Callable[[], N
         decision,
         happened,
         usage,
+        storage,
         pool_error=pool_error,
         rate_error=rate_error,
         storage_error=storage_error,

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Protocol
 
 from elastic_images.core.events import EventRecord
-from elastic_images.core.image_facts import Actor, BadImagePage, ScrubStatus, WholeUsage
+from elastic_images.core.image_facts import Actor, BadImagePage, ScrubStatus, StorageHealth, WholeUsage
 from elastic_images.core.pool_document import (
     ClearedDocument,
     ConfigDocument,
@@ -58,6 +58,9 @@ class ImageStore(Protocol):
 
     def readiness(self) -> Readiness:
         """What storage can do now."""
+
+    def health(self) -> list[StorageHealth]:
+        """How each storage app fares."""
 
     def usage(self) -> WholeUsage:
         """How much is stored, and how much of it is damaged or lost."""

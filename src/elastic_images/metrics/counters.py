@@ -55,6 +55,7 @@ class Counters:
         self._lock = threading.Lock()
         self._counters: dict[str, Counter] = {}
         self._followed: list[Callable[[], Mapping[str, object]]] = []
+        self._labelled: dict[str, Callable[[], Mapping[str, Number]]] = {}
 
     def counter(self, name: str) -> Counter:
         """The counter with this name, created on first use. Look it up once, not for each request.
@@ -63,7 +64,7 @@ class Counters:
             ValueError: `definitions` has no such counter, or it is a derived one.
         """
         definition = DEFINITIONS.get(name)
-        if definition is None or definition.kind != "counter" or name == "requests":
+        if definition is None or definition.kind != "counter" or definition.label or name == "requests":
             raise ValueError(f"there is no counter {name!r} in metrics/definitions.py")
         with self._lock:
             return self._counters.setdefault(name, Counter())
@@ -76,6 +77,23 @@ class Counters:
         """
         with self._lock:
             self._followed.append(read)
+
+    def follow_by_label(self, name: str, read: Callable[[], Mapping[str, Number]]) -> None:
+        """Include a figure that has a value for each of several labels, which `read` returns.
+
+        Raises:
+            ValueError: `definitions` has no such figure with a label.
+        """
+        if not (name in DEFINITIONS and DEFINITIONS[name].label):
+            raise ValueError(f"there is no figure {name!r} with a label in metrics/definitions.py")
+        with self._lock:
+            self._labelled[name] = read
+
+    def read_by_label(self) -> dict[str, dict[str, Number]]:
+        """The figures that have a value for each of several labels, by name and label."""
+        with self._lock:
+            labelled = list(self._labelled.items())
+        return {name: dict(read()) for name, read in labelled}
 
     def read(self) -> dict[str, Number]:
         """The current figures by name: totals since the process started, and gauges."""

@@ -21,6 +21,8 @@ class Definition:
     """The Prometheus name, including its unit, without the `_total` of counters."""
     text: str
     """The HELP text."""
+    label: str = ""
+    """What tells its values apart, if it has several (`Counters.follow_by_label`)."""
 
     @property
     def exposed(self) -> str:
@@ -28,8 +30,8 @@ class Definition:
         return f"{self.family}_total" if self.kind == "counter" else self.family
 
 
-def _counter(name: str, family: str, text: str) -> Definition:
-    return Definition(name, "counter", f"elastic_images_{family}", text)
+def _counter(name: str, family: str, text: str, label: str = "") -> Definition:
+    return Definition(name, "counter", f"elastic_images_{family}", text, label)
 
 
 def _gauge(name: str, family: str, text: str) -> Definition:
@@ -53,7 +55,12 @@ _ALL = (
     _counter("node_failures", "web_node_failures", "Calls to a node that failed or took too long."),
     _counter("uploads", "storage_uploads", "Images written."),
     _counter("upload_bytes", "storage_upload_bytes", "Bytes of images written."),
-    _counter("rejected_uploads", "storage_rejected_uploads", "Uploads refused."),
+    _counter("refused_uploads", "storage_refused_uploads", "Uploads refused, by the type of the problem.", "reason"),
+    _counter(
+        "database_failures",
+        "storage_database_failures",
+        "Requests and checks that failed because the database did not answer.",
+    ),
     _counter("deletes", "storage_deletes", "Images deleted."),
     _counter("reads", "storage_reads", "Images read from the object store."),
     _gauge("images_damaged", "damaged", "Images whose stored bytes are known to be damaged."),

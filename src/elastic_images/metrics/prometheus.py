@@ -35,8 +35,13 @@ class _CountersCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         """The metric families that this process has figures for."""
         yield InfoMetricFamily("elastic_images", "Which app, which member, which version.", value=self._about)
-        figures = self._counters.read()
+        figures, by_label = self._counters.read(), self._counters.read_by_label()
         for definition in DEFINITIONS.values():
-            if definition.name in figures:
-                family = CounterMetricFamily if definition.kind == "counter" else GaugeMetricFamily
+            family = CounterMetricFamily if definition.kind == "counter" else GaugeMetricFamily
+            if definition.name in by_label:
+                labelled = family(definition.family, definition.text, labels=[definition.label])
+                for label, value in by_label[definition.name].items():
+                    labelled.add_metric([label], value)
+                yield labelled
+            elif definition.name in figures:
                 yield family(definition.family, definition.text, value=figures[definition.name])

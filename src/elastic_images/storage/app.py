@@ -14,11 +14,12 @@ from flask import Blueprint, Flask, Response, jsonify, request
 from flask.typing import ResponseReturnValue
 from prometheus_client import CollectorRegistry
 
-from elastic_images.core.errors import ElasticImagesError, Forbidden, InvalidRequest
+from elastic_images.core.errors import ElasticImagesError, Forbidden, InvalidRequest, Unavailable
 from elastic_images.core.image_facts import Actor
 from elastic_images.core.keys import check_key
 from elastic_images.core.restored_facts import KEEP_FACTS_HEADER, KEEP_OWNER_ID_HEADER, RestoredFacts
 from elastic_images.http.base_app import base_app
+from elastic_images.http.problems import is_database_error
 from elastic_images.http.readiness import ReadyGate
 from elastic_images.imaging.renditions import RenditionMaker
 from elastic_images.metrics.counters import Counter, Counters
@@ -30,6 +31,7 @@ from elastic_images.storage.catalog.trash import Trash
 from elastic_images.storage.conditions import Conditions
 from elastic_images.storage.image_reader import ImageReader
 from elastic_images.storage.read_plane import ReadPlane
+from elastic_images.storage.refusals import Refusals
 from elastic_images.storage.spool import DIGEST_CHARACTERS
 from elastic_images.storage.upkeep.scrubber import Scrubber
 from elastic_images.storage.write_path import WritePath
@@ -55,25 +57,28 @@ class StorageServices:
     registry: CollectorRegistry
     counters: Counters
     ready: ReadyGate
+    refusals: Refusals
 
 
 def create_app(services: StorageServices, settings: Settings) -> Flask:
     """Make the storage app. Starts nothing."""
+    database_failed = services.counters.counter("database_failures").increment
     app = base_app(
         __name__,
         internal_token=settings.internal_token,
         ready=services.ready,
         registry=services.registry,
         drain_bytes=settings.max_image_bytes + DIGEST_CHARACTERS,
+        on_database_failure=database_failed,
     )
     app.url_map.merge_slashes = False
     app.register_blueprint(services.pool)
     _list_routes(app, services.catalog, services.reader)
     _health_routes(app, services)
-    _write_routes(app, services.writes, services.counters)
+    _write_routes(app, services.writes, services.counters, services.refusals)
     _trash_routes(app, services.trash, services.writes)
     app.wsgi_app = ReadPlane(  # type: ignore[method-assign]  # Flask documents this for middleware
-        services.reader, services.renditions, settings.internal_token, app.wsgi_app
+        services.reader, services.renditions, settings.internal_token, app.wsgi_app, database_failed
     )
     return app
 
@@ -116,10 +121,20 @@ def _health_routes(app: Flask, services: StorageServices) -> None:
     def request_scrub() -> ResponseReturnValue:
         return jsonify(services.scrubber.request()), 202
 
+    @app.get("/internal/health")
+    def health() -> ResponseReturnValue:
+        return jsonify(
+            {
+                "readiness": services.ready.look().to_json(),
+                "figures": services.counters.read(),
+                "refused_last_hour": services.refusals.last_hour(),
+            }
+        )
 
-def _write_routes(app: Flask, writes: WritePath, counters: Counters) -> None:
+
+def _write_routes(app: Flask, writes: WritePath, counters: Counters, refusals: Refusals) -> None:
     uploads, upload_bytes = counters.counter("uploads"), counters.counter("upload_bytes")
-    rejected, deletes = counters.counter("rejected_uploads"), counters.counter("deletes")
+    deletes = counters.counter("deletes")
 
     @app.put("/internal/images/<path:key>")
     def put_image(key: str) -> ResponseReturnValue:
@@ -137,9 +152,11 @@ def _write_routes(app: Flask, writes: WritePath, counters: Counters) -> None:
                 conditions=_conditions(),
                 kept=_kept(),
             )
-        except ElasticImagesError as error:
-            if not error.is_ours:
-                rejected.increment()
+        except Exception as error:
+            if isinstance(error, ElasticImagesError):
+                refusals.note(error)
+            elif is_database_error(error):
+                refusals.note(Unavailable("The database does not answer."))
             raise
         uploads.increment()
         upload_bytes.add(length)

@@ -21,6 +21,7 @@ from elastic_images.core.image_facts import (
     ImagePage,
     Neighbours,
     ScrubStatus,
+    StorageHealth,
     TrashPage,
     WholeUsage,
 )
@@ -210,6 +211,23 @@ class StorageClient:
         path = f"/internal/trash/purge?{urlencode({'prefix': prefix})}"
         found = self._for_actor("POST", path, actor, timeout_seconds=WRITE_SECONDS)
         return cast("dict[str, int]", found)["purged"]
+
+    def health(self) -> list[StorageHealth]:
+        """How each storage app fares that answers. Raises Unavailable if none does."""
+        found: list[StorageHealth] = []
+        trouble: ElasticImagesError = Unavailable("No storage app answers.")
+        for url in self._urls:
+            if len(self._urls) > 1 and not self._breakers.allows(url):
+                continue
+            try:
+                found.append(self._http.get_json(f"{url}/internal/health", timeout_seconds=self._timeout_seconds))
+                self._breakers.succeeded(url)
+            except Unavailable as error:
+                self._breakers.failed(url)
+                trouble = error
+        if not found:
+            raise trouble
+        return found
 
     def usage(self) -> WholeUsage:
         """How much is stored."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hmac
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from email.utils import formatdate
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
@@ -17,7 +17,7 @@ from elastic_images.core.errors import InvalidKey, Unauthenticated
 from elastic_images.core.image_facts import ImageFacts
 from elastic_images.core.keys import check_key
 from elastic_images.http.entries import fact_headers
-from elastic_images.http.problems import problem_answer, public_error
+from elastic_images.http.problems import is_database_error, problem_answer, public_error
 from elastic_images.imaging.renditions import RenditionMaker
 from elastic_images.storage.image_reader import ImageReader
 
@@ -30,11 +30,19 @@ IMAGES = "/internal/images/"
 class ReadPlane:
     """WSGI middleware: answers `GET|HEAD /internal/images/<key>` and passes everything else on."""
 
-    def __init__(self, reader: ImageReader, renditions: RenditionMaker, token: str, behind: WSGIApplication) -> None:
+    def __init__(
+        self,
+        reader: ImageReader,
+        renditions: RenditionMaker,
+        token: str,
+        behind: WSGIApplication,
+        on_database_failure: Callable[[], object],
+    ) -> None:
         self._reader = reader
         self._renditions = renditions
         self._expected = f"Bearer {token}".encode()
         self._behind = behind
+        self._on_database_failure = on_database_failure
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer in the request's own thread."""
@@ -48,6 +56,8 @@ class ReadPlane:
             facts, body = self._read(key, environ) if method == "GET" else (self._reader.facts(key), [])
             status, headers = "200 OK", _headers(facts)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is told as the app behind tells it
+            if is_database_error(error):
+                self._on_database_failure()
             status, headers, told = problem_answer(public_error(error, uuid.uuid4().hex))
             body = [told] if method == "GET" else []
         start_response(status, headers)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from elastic_images.http.problems import is_database_error
 from elastic_images.http.readiness import Probe, Readiness, ask
 from elastic_images.storage.room import Room, shown_megabytes
 
@@ -11,11 +12,18 @@ from elastic_images.storage.room import Room, shown_megabytes
 class StorageReadiness:
     """Asks the database, the object store and the disks."""
 
-    def __init__(self, ask_database: Callable[[], object], check_store: Callable[[], None], room: Room) -> None:
+    def __init__(
+        self,
+        ask_database: Callable[[], object],
+        check_store: Callable[[], None],
+        room: Room,
+        on_database_failure: Callable[[], object],
+    ) -> None:
         """`ask_database` and `check_store` raise if it does not work."""
         self._ask_database = ask_database
         self._check_store = check_store
         self._room = room
+        self._on_database_failure = on_database_failure
         self._probes = {
             "database": Probe("database", self._database),
             "object_store": Probe("object-store", self._object_store),
@@ -28,12 +36,21 @@ class StorageReadiness:
         read = checks["database"].ok and checks["object_store"].ok
         return Readiness(read, read and checks["free_space"].ok, checks)
 
+    def database_answers(self) -> bool:
+        """Whether the database answers. Known within a second."""
+        return ask(database=self._probes["database"])["database"].ok
+
     def figures(self) -> dict[str, int]:
         """For `/metrics`."""
         return {"writable": int(self.look().write), "free_bytes": self._room.free_bytes}
 
     def _database(self) -> str:
-        self._ask_database()
+        try:
+            self._ask_database()
+        except Exception as error:
+            if is_database_error(error):
+                self._on_database_failure()
+            raise
         return "Responding."
 
     def _object_store(self) -> str:

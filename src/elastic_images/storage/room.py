@@ -17,6 +17,7 @@ from elastic_images.settings import Settings
 
 _FRESH_SECONDS = 1.0
 _SMALL_DISK_PARTS = 100
+_SHOWN_WHOLE_BYTES = 100e6
 _COPIES = 2
 """An upload may be in the spool and in the object store at the same time."""
 
@@ -78,7 +79,7 @@ class Room:
         """Raises OutOfSpace if a disk would have less than its reserve, by the last look."""
         if self._folders and self._left - self._used < wanted_bytes:
             raise OutOfSpace(
-                f"There is too little disk space for uploads: {shown_megabytes(self._free)} are free, and "
+                f"There is too little disk space for uploads: {shown_megabytes(self._free)} are free, of which "
                 f"{shown_megabytes(self._reserve)} are kept in reserve."
             )
 
@@ -110,7 +111,7 @@ class Room:
 
 def shown_megabytes(size_bytes: int) -> str:
     """A size in MB."""
-    return f"{size_bytes / 1e6:,.1f} MB"
+    return f"{size_bytes / 1e6:,.{0 if size_bytes > _SHOWN_WHOLE_BYTES else 1}f} MB"
 
 
 def written_folders(settings: Settings) -> list[Path]:

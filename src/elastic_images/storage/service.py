@@ -30,6 +30,7 @@ from elastic_images.storage.image_reader import ImageReader
 from elastic_images.storage.objects.from_url import open_object_store
 from elastic_images.storage.objects.guarded import GuardedStore
 from elastic_images.storage.readiness import StorageReadiness
+from elastic_images.storage.refusals import Refusals
 from elastic_images.storage.room import Room, written_folders
 from elastic_images.storage.spool import Spool
 from elastic_images.storage.upkeep.adoption import settle
@@ -78,7 +79,9 @@ class StorageService:
         counters = Counters()
         counters.follow(self._invalidator.statistics)
         counters.follow(collector.statistics)
-        readiness = StorageReadiness(pool.stamp, self._store.check, room)
+        readiness = StorageReadiness(
+            pool.stamp, self._store.check, room, counters.counter("database_failures").increment
+        )
         counters.follow(readiness.figures)
         self.ready = ReadyGate(
             readiness.look,
@@ -90,6 +93,8 @@ class StorageService:
                 "scrubber": lambda: self._scrub_loop.has_ended,
             },
         )
+        self._refusals = Refusals()
+        counters.follow_by_label("refused_uploads", self._refusals.totals)
         registry = registry_for("storage", counters, version=__version__)
         bad_objects = BadObjects(self._engine)
         self._scrubber = Scrubber(
@@ -100,20 +105,23 @@ class StorageService:
             self._store.confirm,
             days=settings.scrub_days,
         )
-        counters.follow(CachedFigures(lambda: self._upkeep_figures(bad_objects)))
+        # Counted in the database: nobody who asks for figures should wait for one that hangs.
+        figures = CachedFigures(lambda: self._upkeep_figures(bad_objects))
+        counters.follow(lambda: figures() if readiness.database_answers() else {})
         reader = ImageReader(catalog, self._store, counters, bad_objects, self._store.confirm)
         services = StorageServices(
-            catalog,
-            trash,
-            reader,
-            bad_objects,
-            self._scrubber,
-            RenditionMaker(inspector),
-            writes,
-            pool_blueprint(pool),
-            registry,
-            counters,
-            self.ready,
+            catalog=catalog,
+            trash=trash,
+            reader=reader,
+            bad_objects=bad_objects,
+            scrubber=self._scrubber,
+            renditions=RenditionMaker(inspector),
+            writes=writes,
+            pool=pool_blueprint(pool),
+            registry=registry,
+            counters=counters,
+            ready=self.ready,
+            refusals=self._refusals,
         )
         self.wsgi = create_app(services, settings)
         self._take_up_seconds = 0.0
@@ -157,6 +165,7 @@ class StorageService:
 
     def _keep(self) -> None:
         """Finish pending changes: all of them in the first round, later those older than 5 s."""
+        self._refusals.log_waiting()
         self._acknowledger.take_up(self._take_up_seconds)
         self._take_up_seconds = TAKE_UP_SECONDS
 

@@ -18,7 +18,9 @@ README = Path(elastic_images.metrics.__file__).with_name("README.md").read_text(
 def everything() -> Counters:
     counters = Counters()
     for definition in DEFINITIONS.values():
-        if definition.kind == "gauge":
+        if definition.label:
+            counters.follow_by_label(definition.name, lambda: {"one": 3, "another": 4})
+        elif definition.kind == "gauge":
             counters.follow(lambda name=definition.name: {name: 7})  # type: ignore[misc]
         elif definition.name != "requests":
             counters.counter(definition.name).add(3)
@@ -39,6 +41,20 @@ def test_figures_are_shown_as_they_are_when_asked() -> None:
     assert registry.get_sample_value("elastic_images_info", about) == 1
     counters.counter("hits").increment()
     assert registry.get_sample_value("elastic_images_cache_hits_total") == 3
+
+
+def test_a_figure_may_have_a_value_for_each_label() -> None:
+    counters = Counters()
+    counters.follow_by_label("refused_uploads", lambda: {"not-an-image": 2, "out-of-space": 0})
+    registry = registry_for("storage", counters, version="1")
+    for reason, value in (("not-an-image", 2), ("out-of-space", 0)):
+        shown = registry.get_sample_value("elastic_images_storage_refused_uploads_total", {"reason": reason})
+        assert shown == value
+    for wrong in ("hits", "nonsense"):
+        with pytest.raises(ValueError, match="no figure"):
+            counters.follow_by_label(wrong, dict)
+    with pytest.raises(ValueError, match="no counter"):
+        counters.counter("refused_uploads")
 
 
 def test_the_text_can_be_read_by_prometheus() -> None:
