@@ -91,7 +91,7 @@ def run(
     Args:
         service: what to serve. If it has a `control_port`, the ready line names it; if it has `reads`
             (`front.reads.Reads`), the front answers them; if it has `ready`
-            (`http.readiness.ReadyGate`), that is drained at the end.
+            (`http.readiness.ReadyGate`), `/readyz` is 503 from the stop signal on.
         host: the address to bind to.
         port: the port to bind to; 0 means any free one.
         threads: how many requests are handled at a time; further ones wait.
@@ -129,12 +129,12 @@ def run(
             _log.info("serving on %s", bound.address)
         while server.alive and not stop.wait():
             pass
+        if (ready := getattr(service, "ready", None)) is not None:
+            ready.drain()
         if stop.replaced and server.alive:
             _drain(server, gate, stop, drain_seconds)
         code = 0 if server.alive else 1
         _log.info("stopping")
-        if (ready := getattr(service, "ready", None)) is not None:
-            ready.drain()
         if not server.stop(grace_seconds):
             _log.warning("requests still under way after %g s are cut off", grace_seconds)
         _stop_service(service)
