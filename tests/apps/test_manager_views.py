@@ -86,6 +86,7 @@ def test_all_is_well() -> None:
             "bad",
             "not writable. free_space",
         ),
+        (overview(node(0), usage={"damaged": 1, "lost": 2}), "Storage", "bad", "1 damaged, 2 lost"),
         (overview(node(0), storage=[storage()]), "Uploads", "ok", "None refused"),
         (
             overview(node(0), storage=[storage(refused={"not-an-image": 2}), storage(refused={"not-an-image": 1})]),
