@@ -5,6 +5,9 @@ from __future__ import annotations
 import multiprocessing
 from multiprocessing.sharedctypes import RawArray
 
+_BODIES = 64
+"""So many bodies of a key, in the order of their steps, are told apart by their latest restores."""
+
 
 class Ledger:
     """For each key the newest acknowledged step of its one writer, and whether that step was a deletion.
@@ -16,6 +19,7 @@ class Ledger:
     def __init__(self, keys: int) -> None:
         self._acknowledged = RawArray("q", keys)
         self._begun_deletions = RawArray("q", keys)
+        self._begun_restores = RawArray("q", keys * _BODIES)
         self.keys = keys
 
     def acknowledged(self, key: int) -> int:
@@ -30,6 +34,15 @@ class Ledger:
         """`step`, which is about to begin, is a deletion: from now on the key may be missing."""
         self._begun_deletions[key] = step
 
+    def restoring(self, key: int, step: int, body: int) -> None:
+        """`step`, which is about to begin, brings back the image that step `body` wrote."""
+        self._begun_restores[key * _BODIES + body % _BODIES] = step << 32 | body
+
+    def may_be_restored(self, key: int, seen: int, body: int) -> bool:
+        """Whether the image of step `body` can be right for a read that began when `seen` was acknowledged."""
+        step, restored = divmod(int(self._begun_restores[key * _BODIES + body % _BODIES]), 1 << 32)
+        return body == restored and step >= seen
+
     def may_be_absent(self, key: int, seen: int) -> bool:
         """Whether "not found" can be right for a read that began when `seen` was acknowledged."""
         return seen == 0 or int(self._begun_deletions[key]) >= seen
@@ -42,6 +55,7 @@ class Totals:
         "reads",
         "writes",
         "deletes",
+        "restores",
         "refused_writes",
         "failed_reads",
         "stale_reads",

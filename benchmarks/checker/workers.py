@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import random
 import threading
@@ -19,6 +20,7 @@ GIVE_UP_SECONDS = 15.0
 """A read that keeps retrying this long without an answer has failed."""
 _PAUSE_SECONDS = 0.05
 _DELETE_SHARE = 0.03
+_RESTORE_SHARE = 0.05
 _NEW_CONNECTION_EVERY = 200
 """Reads per connection; then the reader moves on, perhaps to another web process."""
 _COUNT_EVERY = 20
@@ -95,35 +97,89 @@ def _run(work: Callable[[Plan, int, int, int], None], plan: Plan, process: int, 
         thread.join()
 
 
+@dataclass
+class _Written:
+    """What a key's writer knows: the steps that wrote its image and its newest entry in the trash.
+
+    0 means that there is none; None that it is not known.
+    """
+
+    step: int = 0
+    image: int | None = None
+    trashed: int | None = None
+
+    def becomes(self, image: int) -> None:
+        """An acknowledged write: the image that was there is in the trash now."""
+        if self.image != 0:
+            self.trashed = self.image
+        self.image = image
+
+    def is_unknown(self) -> None:
+        """A write was not acknowledged, so it may have taken effect or not."""
+        self.image = self.trashed = None
+
+
 def _write(plan: Plan, _process: int, number: int, writers: int) -> None:
     """Write this writer's keys, one step after another."""
     chance = random.Random(f"{plan.seed} writer {number}")
     connection = _Wandering(plan.places, 30.0, number)
     mine = range(number, plan.ledger.keys, writers)
-    steps = dict.fromkeys(mine, 0)
+    known = {key: _Written() for key in mine}
     headers = {"Authorization": f"Bearer {plan.token}"}
     while not plan.stop.is_set():
         key = chance.choice(mine)
-        steps[key] += 1
-        deletes = chance.random() < _DELETE_SHARE
-        path = f"/api/images/{path_of(key)}"
+        written = known[key]
+        written.step += 1
+        kind, drawn = "writes", chance.random()
         began = time.monotonic()
-        if deletes:
-            plan.ledger.deleting(key, steps[key])
-            reply = connection.request("DELETE", path, None, headers)
+        if drawn < _DELETE_SHARE:
+            kind = "deletes"
+            plan.ledger.deleting(key, written.step)
+            reply = connection.request("DELETE", f"/api/images/{path_of(key)}", None, headers)
+        elif written.trashed and drawn < _DELETE_SHARE + _RESTORE_SHARE:
+            kind = "restores"
+            plan.ledger.restoring(key, written.step, written.trashed)
+            reply = _restored(connection.request("POST", "/api/trash/restore", _wanted(key), headers))
         else:
-            body = make_body(key, steps[key], chance.randrange(200, 20_000))
-            reply = connection.request("PUT", path, body, headers)
+            body = make_body(key, written.step, chance.randrange(200, 20_000))
+            reply = connection.request("PUT", f"/api/images/{path_of(key)}", body, headers)
         plan.totals.took("write", time.monotonic() - began)
-        if reply is not None and (reply.status in (200, 201, 204) or (deletes and reply.status == 404)):
-            plan.ledger.acknowledge(key, steps[key])
-            plan.totals.add("deletes" if deletes else "writes")
-        elif reply is None or reply.status == 503:
-            plan.totals.add("refused_writes")
+        if reply is not None and (reply.status in (200, 201, 204) or (kind == "deletes" and reply.status == 404)):
+            plan.ledger.acknowledge(key, written.step)
+            plan.totals.add(kind)
+            _note(written, kind, reply.status)
         else:
-            plan.complaints.put({"kind": "write", "key": key, "status": reply.status, "body": repr(reply.body[:200])})
+            written.is_unknown()
+            if reply is None or reply.status == 503:
+                plan.totals.add("refused_writes")
+            else:
+                plan.complaints.put(
+                    {"kind": "write", "key": key, "status": reply.status, "body": repr(reply.body[:200])}
+                )
         plan.stop.wait(chance.expovariate(plan.writes_per_second / writers))
     connection.close()
+
+
+def _note(written: _Written, kind: str, status: int) -> None:
+    if kind == "restores":
+        image = written.trashed or 0
+        written.trashed = None  # the entry before it is not known
+        written.becomes(image)
+    elif status == 404:
+        written.is_unknown()
+    else:
+        written.becomes(written.step if kind == "writes" else 0)
+
+
+def _wanted(key: int) -> bytes:
+    return json.dumps({"key": path_of(key)}).encode()
+
+
+def _restored(reply: Reply | None) -> Reply | None:
+    """The answer with the status of its only result."""
+    if reply is None or reply.status != 200:
+        return reply
+    return reply._replace(status=json.loads(reply.body)["results"][0]["status"])
 
 
 def _read(plan: Plan, process: int, number: int, _threads: int) -> None:
@@ -175,7 +231,8 @@ def what_is_wrong(ledger: Ledger, key: int, seen: int, reply: Reply) -> str | No
     if reply.status == 404:
         return None if ledger.may_be_absent(key, seen) else "not found"
     whose, got = read_body(reply.body)
-    return None if whose == key and got >= seen else f"step {got} of key {whose}"
+    right = whose == key and (got >= seen or ledger.may_be_restored(key, seen, got))
+    return None if right else f"step {got} of key {whose}"
 
 
 def _check(plan: Plan, key: int, seen: int, reply: Reply) -> None:
