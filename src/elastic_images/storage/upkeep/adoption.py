@@ -57,8 +57,10 @@ def standing(engine: Engine, store: ObjectStore, place: str) -> Standing:
     if expected is not None:
         if expected == seen.store_id:
             state, detail = "present", f"The object store {place} is this system's."
-    elif wanted and found == len(wanted):
-        state, detail = "new", f"The object store {place} has the objects of this system's images."
+    elif 2 * found > len(wanted):
+        # Not all: an image that was lost long ago must not keep a system from starting.
+        state = "new"
+        detail = f"The object store {place} has {found} of {len(wanted)} objects of this system's images."
     elif wanted:
         detail = f"The object store {place} has {found} of {len(wanted)} objects that this system's images need. {MEND}"
     elif seen.empty or seen.store_id is None:
