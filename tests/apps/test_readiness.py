@@ -138,7 +138,7 @@ def test_an_object_store_that_is_away(tmp_path: Path) -> None:
         (tmp_path / "objects").rename(tmp_path / "elsewhere")
         (tmp_path / "objects").write_text("in the way")
         found = pair.wait_until("web", read=False, write=False)
-        assert "object_store" in found["checks"]["storage"]["detail"]
+        assert found["checks"]["storage"]["detail"] == "Not working: object_store.", "strangers learn no more"
         assert pair.ready("storage")[0] == 503, "with READY_SHARED_SECONDS=0 it counts at once"
         (tmp_path / "objects").unlink()
         (tmp_path / "elsewhere").rename(tmp_path / "objects")

@@ -104,8 +104,8 @@ def _decision(target: _Target, nodes: int, inputs: dict[str, Any], policy: str) 
         return Decision("hold", nodes, nodes, target.reason, inputs, policy)
     after = min(max(target.nodes, MIN_NODES), MAX_NODES)
     if after == nodes:
-        bound = "most" if target.nodes > nodes else "fewest"
-        reason = f"{target.reason}, and the pool has the {bound} nodes it may have, {nodes}."
+        bound = "maximum" if target.nodes > nodes else "minimum"
+        reason = f"{target.reason}, but the pool is already at its {bound} of {nodes} node{'s' * (nodes != 1)}."
         return Decision("hold", nodes, nodes, reason, inputs, policy)
     action: Action = "grow" if after > nodes else "shrink"
     return Decision(action, nodes, after, f"{target.reason}: from {nodes} to {after} nodes.", inputs, policy)

@@ -62,7 +62,9 @@ def _of_file(error: Exception, cause: BaseException | None, file: Path) -> Elast
             f"This user may not read and write the database {file} and its folder: run the command as their owner, or "
             "change their owner or mode."
         )
-    return Unavailable(f"The database {file} cannot be used ({words}): check its disk, and that no program locks it.")
+    return Unavailable(
+        f"The database {file} cannot be used ({words}): check the disk, and that no other program has it locked."
+    )
 
 
 def _is_permitted(file: Path) -> bool:

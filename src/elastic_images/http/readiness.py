@@ -48,6 +48,12 @@ class Readiness:
         """The checks that failed, in a sentence each; empty if none did."""
         return " ".join(f"{name}: {check.detail}" for name, check in self.checks.items() if not check.ok)
 
+    @property
+    def failing_names(self) -> str:
+        """The names of the checks that failed, for strangers; empty if none did."""
+        names = [name for name, check in self.checks.items() if not check.ok]
+        return f"Not working: {', '.join(names)}." if names else ""
+
     def to_json(self) -> dict[str, Any]:
         """As JSON values, which `from_json` reads back."""
         checks = {name: {"ok": check.ok, "detail": check.detail} for name, check in self.checks.items()}
@@ -60,7 +66,7 @@ class Readiness:
             checks = {str(name): Check(bool(one["ok"]), str(one["detail"])) for name, one in value["checks"].items()}
             return cls(bool(value["read"]), bool(value["write"]), checks)
         except (TypeError, KeyError, AttributeError):
-            raise Unavailable("Another process sent an answer that is no readiness document.") from None
+            raise Unavailable("Another process sent something that is not a readiness document.") from None
 
 
 class Probe:

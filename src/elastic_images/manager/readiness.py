@@ -35,7 +35,7 @@ def _asking(readiness: Callable[[], Readiness]) -> Callable[[], str]:
     def ask_it() -> str:
         found = readiness()
         if not found.read:
-            raise Unavailable(found.failing)
-        return found.failing or "Working."
+            raise Unavailable(found.failing_names)
+        return found.failing_names or "Working."
 
     return ask_it

@@ -44,8 +44,8 @@ class WebReadiness:
         accounts, storage = checks["accounts"].ok, self._found
         # Storage's words are for when it answered; without an answer it can do nothing.
         told = checks["storage"].ok
-        if told and storage.failing:
-            checks["storage"] = Check(ok=storage.read, detail=storage.failing)
+        if told and storage.failing_names:
+            checks["storage"] = Check(ok=storage.read, detail=storage.failing_names)
         view = self._view()
         slots = {member.slot for member in view.members if member.slot is not None}
         serving = sum(view.live_node(slot) is not None for slot in slots)
