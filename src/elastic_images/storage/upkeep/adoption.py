@@ -9,7 +9,7 @@ from typing import Literal
 from sqlalchemy import Engine
 
 from elastic_images.core.errors import StoreAway
-from elastic_images.database.migrate import database_lock
+from elastic_images.database.lock import database_lock
 from elastic_images.storage.catalog.store_ids import (
     count_images,
     known_id,
