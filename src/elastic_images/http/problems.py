@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypedDict
 
 from elastic_images.core import errors
 from elastic_images.core.entry import Headers
-from elastic_images.core.errors import ElasticImagesError, OutOfSpace, StoreAway, Unauthenticated, Unavailable
+from elastic_images.core.errors import ElasticImagesError, OutOfSpace, Unauthenticated, Unavailable
 from elastic_images.http.answer import Answer
 
 if TYPE_CHECKING:
@@ -30,12 +30,6 @@ _BY_SLUG: dict[str, type[ElasticImagesError]] = {
 _DATABASE_ERRORS = {"sqlalchemy.exc.OperationalError", "sqlalchemy.exc.InterfaceError", "sqlalchemy.exc.TimeoutError"}
 _UNSPECIFIC_ERROR = "sqlalchemy.exc.DatabaseError"
 """What SQLite's errors about a damaged file become. Its subclasses include our own mistakes, such as a wrong query."""
-
-
-_STORE_AWAY = (
-    "The object store is away: it is absent, or not this system's. Its administrators see more in the manager."
-)
-"""What callers read instead of the store's place, which the error names for the log and for administrators."""
 
 
 class _Required(TypedDict):
@@ -57,7 +51,7 @@ def problem_document(error: ElasticImagesError, *, request_id: str | None = None
         "type": PROBLEM_TYPE_PREFIX + error.slug,
         "title": error.title,
         "status": error.status,
-        "detail": _STORE_AWAY if isinstance(error, StoreAway) else str(error),
+        "detail": str(error),
     }
     if request_id is not None:
         document["instance"] = f"urn:request:{request_id}"

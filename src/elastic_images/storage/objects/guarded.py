@@ -70,7 +70,7 @@ class GuardedStore:
         if self._id is None or not self._store.pin(self._id):
             self._id = self._wanted_id()
             if self._id is None or not self._store.pin(self._id):
-                self._note(why_away(self._place, self._store.look()))
+                self._note(why_away("", self._store.look()))
                 raise StoreAway(self._away or "")
         self._note(None)
 
@@ -202,16 +202,19 @@ class GuardedStore:
             if away is None:
                 _log.info("the object store %s is back", self._place)
             else:
-                _log.error("the object store is away: %s", away)
+                _log.error("the object store is away: %s: %s", self._place, away)
         self._away, self._looked_at, self._seen = away, self._clock(), True
 
 
 def why_away(place: str, seen: StoreSeen) -> str:
-    """What is wrong with the store at `place`, which does not have the system's id, and what to do."""
+    """What is wrong with the store at `place`, which does not have the system's id, and what to do.
+
+    Strangers may read it if the place is left empty.
+    """
     if seen.store_id is not None:
         what = "is not this system's: it carries the id of another one"
     elif seen.empty:
         what = "is absent or empty, although this system has used it"
     else:
         what = "has no store id, although this system's store has one"
-    return f"The object store {place} {what}. {MEND}"
+    return f"The object store {f'{place} ' if place else ''}{what}. {MEND}"

@@ -190,7 +190,7 @@ class LocalObjectStore:
 
     def _check_place(self, at: _Place) -> None:
         if at.store_id is not None and not at.is_still_at(self._root):
-            raise StoreAway(f"The object store {self._root} was unmounted or replaced during the write.")
+            raise StoreAway("The object store was unmounted or replaced during the write.")
 
     def _write(self, at: _Place, path: str, name: str, chunks: Iterable[bytes]) -> StoredObject:
         digest, size = hashlib.sha256(), 0
