@@ -244,7 +244,7 @@ def test_every_name_has_a_series(backend: Backend) -> None:
     ("name", "minutes", "message"),
     [
         ("hitz", 1, "Unknown figure 'hitz'"),
-        ("hits) FROM step; --", 1, "There is no figure"),
+        ("hits) FROM step; --", 1, "Unknown figure"),
         ("hits", 0, "minutes must be from 1 to 43200, not 0"),
         ("hits", 43_201, "minutes must be from 1 to 43200, not 43201"),
     ],

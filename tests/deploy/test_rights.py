@@ -21,6 +21,7 @@ RIGHTS = {
         "AbortMultipartUpload": {"s3:AbortMultipartUpload"},
         "GetObject": {"s3:GetObject"},
         "HeadObject": {"s3:GetObject"},
+        "CopyObject": {"s3:GetObject", "s3:PutObject"},
         "HeadBucket": {"s3:ListBucket"},
         "ListObjectsV2": {"s3:ListBucket"},
         "ListMultipartUploads": {"s3:ListBucketMultipartUploads"},
