@@ -52,7 +52,7 @@ ANN = Actor(1, "ann")
 BOB = Actor(2, "bob")
 ADMIN = Actor(3, "root", admin=True)
 LIMIT = 400_000
-NOTHING = {"images": 0, "bytes": 0, "trash_images": 0, "trash_bytes": 0}
+NOTHING = {"images": 0, "bytes": 0, "trash_images": 0, "trash_bytes": 0, "damaged": 0, "lost": 0}
 
 
 class Storage:
