@@ -333,7 +333,7 @@ def test_ready_only_with_database_and_object_store(storage: Storage) -> None:
     objects = storage.settings.data / "objects"
     objects.rename(storage.settings.data / "elsewhere")
     objects.write_text("in the way")
-    assert not storage.client.readiness().read
+    wait_for(lambda: not storage.client.readiness().read, "the store is in the way")
     with pytest.raises(Unavailable):
         storage.http.request("GET", f"{storage.url}/readyz")
     assert storage.http.request("GET", f"{storage.url}/healthz").status == 200

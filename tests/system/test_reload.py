@@ -66,6 +66,7 @@ def test_the_last_reload_is_shown_line_by_line(system: System) -> None:
 
 
 def test_a_new_process_that_does_not_become_ready_leaves_the_old_one(system: System) -> None:
+    wait_for(lambda: len(pids(system, "web")) == 2, "the old processes of the test before have ended")
     before = pids(system, "web")
     stop = threading.Event()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import sqlite3
+import time
 from typing import Any
 
 from sqlalchemy import Engine, create_engine, event
@@ -83,6 +84,7 @@ def _prepare_threshold(url: URL) -> int | None:
 
 
 _CONNECT_SECONDS = 5
+_BUSY_SECONDS = 10
 GONE_SECONDS = 4
 """How long until a connection to a vanished machine fails."""
 ANSWER_SECONDS = 30
@@ -121,12 +123,13 @@ def open_engine(text: str, *, pool_size: int = 8, answer_seconds: int = ANSWER_S
         if answer_seconds <= ANSWER_SECONDS:
             event.listen(served, "connect", _limit_idleness)
         return served
-    engine = create_engine(url, pool_size=pool_size, max_overflow=pool_size, connect_args={"timeout": 10})
+    engine = create_engine(url, pool_size=pool_size, max_overflow=pool_size, connect_args={"timeout": _BUSY_SECONDS})
 
     @event.listens_for(engine, "connect")
     def _on_connect(connection: sqlite3.Connection, _record: Any) -> None:
         connection.isolation_level = None
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        _use_wal(connection)
+        for pragma in ("synchronous=FULL", "foreign_keys=ON"):
             connection.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "begin")
@@ -136,6 +139,20 @@ def open_engine(text: str, *, pool_size: int = 8, answer_seconds: int = ANSWER_S
         connection.exec_driver_sql(connection.get_execution_options().get("sqlite_begin", "BEGIN"))
 
     return engine
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """Turn on write-ahead logging. While another connection does so, SQLite fails at once instead of waiting."""
+    deadline = time.monotonic() + _BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+        else:
+            return
 
 
 def _connect_arguments(url: URL, answer_seconds: int) -> dict[str, Any]:

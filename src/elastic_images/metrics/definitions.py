@@ -66,7 +66,7 @@ _ALL = (
     _gauge("images_damaged", "damaged", "Images whose stored bytes are known to be damaged."),
     _gauge("images_lost", "lost", "Images whose stored bytes are known to be missing."),
     _gauge("scrub_objects", "scrub_objects", "Objects read by the scrubber in its current or last round."),
-    _gauge("scrub_age_seconds", "scrub_age_seconds", "Seconds since the scrubber last finished a round."),
+    _gauge("scrub_age_seconds", "scrub_age_seconds", "Seconds since the scrubber last finished a round; -1 before."),
     _counter("fences", "storage_fences", "Members fenced because they did not answer an invalidation."),
     _gauge("collector_backlog", "collector_backlog", "Objects that are due for removal and still there."),
     _gauge("collector_oldest", "collector_oldest_seconds", "How long the oldest of them has been due."),

@@ -64,10 +64,15 @@ def test_an_interrupted_run_ends_its_readers() -> None:
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
     interrupting = threading.Thread(target=interrupt)
-    interrupting.start()
-    with pytest.raises(KeyboardInterrupt):
-        readers.rest(1_000_000)
-    interrupting.join()
+    # A job in the background of a shell inherits that SIGINT is ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        interrupting.start()
+        with pytest.raises(KeyboardInterrupt):
+            readers.rest(1_000_000)
+        interrupting.join()
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_an_ideal_pool_is_an_lru_cache_for_each_node() -> None:

@@ -43,7 +43,7 @@ def count_images(engine: Engine) -> int:
 
 
 def sample(engine: Engine) -> dict[str, int]:
-    """Up to 100 objects of images, and their sizes, from all over the catalog."""
+    """Up to 101 objects of images, and their sizes, from all over the catalog."""
     found: dict[str, int] = {}
     one = select(images.c.object_name, images.c.size_bytes).order_by(images.c.object_name).limit(1)
     with engine.connect() as connection:
@@ -53,4 +53,6 @@ def sample(engine: Engine) -> dict[str, int]:
             if row is None:
                 break
             found[row.object_name] = row.size_bytes
+        last = select(images.c.object_name, images.c.size_bytes).order_by(images.c.object_name.desc()).limit(1)
+        found |= {row.object_name: row.size_bytes for row in connection.execute(last)}
     return found

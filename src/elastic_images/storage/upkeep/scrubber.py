@@ -17,6 +17,8 @@ from elastic_images.storage.upkeep.leases import UpkeepLeases
 from elastic_images.storage.upkeep.scrub_record import ReferencedObject, ScrubProgress, ScrubRecord
 from elastic_images.storage.verified import BadObject, examine_object
 
+_NEVER = -1.0
+"""The age of the last finished round before there is one."""
 _log = logging.getLogger(__name__)
 _DAY_SECONDS = 86_400.0
 _SAVE_SECONDS = 2.0
@@ -73,8 +75,8 @@ class Scrubber:
     def figures(self) -> dict[str, float]:
         """Gauges."""
         progress = self._record.progress()
-        age = {} if progress.finished_at is None else {"scrub_age_seconds": self._clock() - progress.finished_at}
-        return {"scrub_objects": progress.objects, **age}
+        age = _NEVER if progress.finished_at is None else self._clock() - progress.finished_at
+        return {"scrub_objects": progress.objects, "scrub_age_seconds": age}
 
     def work(self) -> None:
         """Begin or continue a round if one is due and no other process has it. Returns when it has ended.
