@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from elastic_images.cli.data_lock import stopped_system
 from elastic_images.cli.errors import FAILED
 from elastic_images.cli.existing_system import existing_database
 from elastic_images.cli.options import json_option, settings_options
@@ -25,6 +24,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from elastic_images.storage.upkeep.object_copy import ObjectCopy
+
+_STOP = "stop it, or its latest writes would be lost. With --prepare, images can be copied while it runs."
 
 
 @click.command()
@@ -73,7 +74,7 @@ def migrate(
     if not to_object_store and not to_database:
         raise InvalidRequest("Nothing to migrate to: give --to-object-store, --to-database, or both.")
     wanted = _Wanted(to_object_store, None if prepare else to_database, prepare, digests, jobs)
-    with contextlib.nullcontext() if prepare else _stopped(settings.data):
+    with contextlib.nullcontext() if prepare else stopped_system(settings.data, _STOP):
         result = _run(settings, wanted)
     if as_json:
         print_json(result)
@@ -169,21 +170,6 @@ def _compare(object_store: str, engine: Engine, objects: ObjectCopy | None, *, d
     lost = {image.key for image in (*report.missing, *report.wrong_size, *report.wrong_digest)}
     if objects is not None and (unexpected := lost - set(objects.report.damaged)):
         raise Unavailable(f"{len(unexpected)} images are missing or wrong in the copy: run migrate again.")
-
-
-@contextlib.contextmanager
-def _stopped(data: Path) -> Iterator[None]:
-    """Hold the data folder's lock. Raises Conflict while a system runs on it."""
-    data.mkdir(parents=True, exist_ok=True)
-    with (data / "lock").open("a") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise Conflict(
-                f"A system is running on {data}: stop it, or its latest writes would be lost. "
-                "With --prepare, images can be copied while it runs."
-            ) from None
-        yield
 
 
 @contextlib.contextmanager
