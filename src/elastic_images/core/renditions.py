@@ -7,10 +7,10 @@ never a key; the part before it says which partition it belongs to and which inv
 from __future__ import annotations
 
 from elastic_images.core.errors import InvalidRequest
+from elastic_images.core.rendition_spec import RenditionSpec
 
-RENDITIONS = {"thumb": 320, "preview": 1600}
-"""The renditions there are: by name, the longest side in pixels. An image that is not larger stays as it is; a TIFF
-becomes what browsers show."""
+PRESETS = {"thumb": RenditionSpec(320, 320), "preview": RenditionSpec(1600, 1600)}
+"""The renditions there are, by name."""
 
 _MARK = "\0"
 
@@ -19,8 +19,8 @@ def rendition_name(key: str, rendition: str | None) -> str:
     """The name of a rendition of `key` in caches; the key itself for None. Raises InvalidRequest if unknown."""
     if rendition is None:
         return key
-    if rendition not in RENDITIONS:
-        raise InvalidRequest(f"No rendition {rendition!r}: there are {', '.join(RENDITIONS)}.")
+    if rendition not in PRESETS:
+        raise InvalidRequest(f"No rendition {rendition!r}: there are {', '.join(PRESETS)}.")
     return f"{key}{_MARK}{rendition}"
 
 
@@ -32,4 +32,4 @@ def split_name(name: str) -> tuple[str, str | None]:
 
 def names_of(key: str) -> tuple[str, ...]:
     """All names under which a cache may keep entries of `key`."""
-    return (key, *(f"{key}{_MARK}{rendition}" for rendition in RENDITIONS))
+    return (key, *(f"{key}{_MARK}{rendition}" for rendition in PRESETS))

@@ -7,7 +7,6 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import IO, cast
 
 from PIL import (
@@ -23,22 +22,12 @@ from PIL import (
 )
 
 from elastic_images.core.errors import BrokenImage, ElasticImagesError, EmptyBody, NotAnImage, Unavailable
+from elastic_images.imaging.imaging import Picture
 from elastic_images.imaging.structure import FORMATS, Buffer, gif_frames, is_whole, sniff
 
 MAX_FRAMES = 10_000
 """Animations of tiny frames cost time but few pixels, so the pixel limit does not bound them."""
 _SUPPORTED = "JPEG, PNG, GIF, WebP, AVIF, TIFF and BMP"
-
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """The facts found by decoding. Width and height are of the first frame as stored, ignoring EXIF rotation."""
-
-    format: str
-    content_type: str
-    width: int
-    height: int
-    frames: int
 
 
 class ImageInspector:

@@ -10,7 +10,7 @@ from PIL import Image, ImageOps
 
 from elastic_images.core.errors import InvalidRequest
 from elastic_images.core.image_facts import ImageFacts
-from elastic_images.core.renditions import RENDITIONS
+from elastic_images.core.renditions import PRESETS
 from elastic_images.imaging.inspection import ImageInspector, open_image
 
 _QUALITY = 82
@@ -34,9 +34,9 @@ class RenditionMaker:
             InvalidRequest: there is no such rendition.
             Unavailable: too many decodes are running.
         """
-        if rendition not in RENDITIONS:
-            raise InvalidRequest(f"Unknown rendition {rendition!r}: use {', '.join(RENDITIONS)}.")
-        longest = RENDITIONS[rendition]
+        if rendition not in PRESETS:
+            raise InvalidRequest(f"Unknown rendition {rendition!r}: use {', '.join(PRESETS)}.")
+        longest = PRESETS[rendition].width or 0
         if max(facts.width, facts.height) <= longest and facts.format not in _NOT_IN_BROWSERS:
             return facts, data
         with self._inspector.place(), open_image(facts.format, data) as image:

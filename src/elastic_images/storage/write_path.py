@@ -19,7 +19,8 @@ from dataclasses import replace
 from elastic_images.core.errors import ElasticImagesError, Forbidden, IncompleteBody, NotFound, TooLarge
 from elastic_images.core.image_facts import Actor, ImageFacts
 from elastic_images.core.restored_facts import RestoredFacts
-from elastic_images.imaging.inspection import ImageInspector, Picture
+from elastic_images.imaging.imaging import Picture
+from elastic_images.imaging.inspection import ImageInspector
 from elastic_images.storage.acknowledger import Acknowledger
 from elastic_images.storage.catalog.catalog import Catalog, Change, NewImage
 from elastic_images.storage.catalog.permissions import check_may_change, check_may_keep_facts

@@ -9,7 +9,7 @@ from elastic_images.core.errors import InvalidKey, InvalidRequest
 from elastic_images.core.fills import FillTicket
 from elastic_images.core.keys import check_key
 from elastic_images.core.partitions import partition_of
-from elastic_images.core.renditions import RENDITIONS, names_of, rendition_name, split_name
+from elastic_images.core.renditions import PRESETS, names_of, rendition_name, split_name
 
 
 def test_names_are_no_keys_and_fall_in_the_image_s_partition() -> None:
@@ -37,7 +37,7 @@ def test_an_invalidation_drops_the_renditions_and_spoils_their_fills() -> None:
     late = cache.lookup_or_begin_fill(rendition_name("k2", "thumb"))
     assert isinstance(late, FillTicket)
 
-    assert cache.invalidate_keys("a" * 32, ["k1", "k2"]) == 1 + len(RENDITIONS)
+    assert cache.invalidate_keys("a" * 32, ["k1", "k2"]) == 1 + len(PRESETS)
 
     assert all(cache.lookup(name) is None for name in names_of("k1"))
     assert not cache.complete_fill(late.fill, _entry(late.fill.key))

@@ -13,7 +13,8 @@ from PIL import Image, ImageDraw
 from testing.photographs import photographs
 
 from elastic_images.core.errors import BrokenImage, EmptyBody, NotAnImage, Unavailable
-from elastic_images.imaging.inspection import ImageInspector, Picture
+from elastic_images.imaging.imaging import Picture
+from elastic_images.imaging.inspection import ImageInspector
 from elastic_images.imaging.structure import FORMATS, sniff
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from elastic_images.core.keys import MAX_KEY_CHARACTERS
-from elastic_images.core.renditions import RENDITIONS
+from elastic_images.core.renditions import PRESETS
 from elastic_images.web.openapi.parts import header, json_content, parameter, problems, ref
 from elastic_images.web.rest.api import DEFAULT_LIMIT, MAX_LIMIT
 
@@ -22,7 +22,7 @@ _KEEP_FACTS = parameter(
     "at least as new, newer ones are used",
 )
 _RENDITION = parameter(
-    "rendition", "query", {"enum": list(RENDITIONS)}, "A smaller version; smaller images are returned unchanged"
+    "rendition", "query", {"enum": list(PRESETS)}, "A smaller version; smaller images are returned unchanged"
 )
 _IMAGE_HEADERS = {
     "X-Cache": header("Where the answer came from", {"enum": ["HIT", "HIT-NEAR", "MISS", "BYPASS", "STALE"]}),

@@ -1,0 +1,60 @@
+"""What the rest of the system asks of imaging. It loads no decoder: `client.ImagingClient` has workers do the work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Protocol
+
+from elastic_images.core.rendition_spec import RenditionSpec
+
+Body = bytes | int
+"""An image file: its bytes, or the descriptor of a file that holds them and nothing else. Nobody may change it."""
+
+
+class Priority(IntEnum):
+    """Who is served first."""
+
+    UPLOAD = 0
+    MEMBER_RENDITION = 1
+    STRANGER_RENDITION = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """The facts found by decoding. Width and height are of the first frame as stored, ignoring EXIF rotation."""
+
+    format: str
+    content_type: str
+    width: int
+    height: int
+    frames: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rendition:
+    """An image made from another one."""
+
+    data: bytes
+    content_type: str
+    width: int
+    height: int
+
+
+class Imaging(Protocol):
+    """Inspects images and makes renditions. Safe to share between threads. `deadline` is by `time.monotonic`."""
+
+    def inspect(self, body: Body, *, deadline: float, gone: Callable[[], bool] | None = None) -> Picture:
+        """Decode every frame. `gone` says whether nobody waits for the outcome any more: then the work ends.
+
+        Raises:
+            EmptyBody: no bytes.
+            NotAnImage: an unsupported format.
+            BrokenImage: it does not decode completely, or exceeds a bound on pixels, frames or work.
+            TooLarge: decoding takes more memory than IMAGING_MEMORY_MB allows.
+            Unavailable: too much to do, the deadline passed, or the worker was killed.
+        """
+
+    def render(self, original: Body, spec: RenditionSpec, *, priority: Priority, deadline: float) -> Rendition:
+        """Make a rendition of a stored image. Once begun it is finished. Raises as `inspect`."""
