@@ -215,10 +215,10 @@ def test_deleting_many_takes_one_request(store: ObjectStore, proxy: FaultProxy) 
     assert names(store) == []
 
 
-def test_a_check_writes_once_and_then_only_looks(store: ObjectStore, proxy: FaultProxy) -> None:
+def test_a_check_writes_twice_and_then_only_looks(store: ObjectStore, proxy: FaultProxy) -> None:
     store.check()
     store.check()
-    assert [request.method for request in proxy.requests] == ["HEAD", "PUT", "DELETE"]
+    assert [request.method for request in proxy.requests] == ["HEAD", "PUT", "PUT", "DELETE"]
 
 
 # ---- What cannot be mended by asking again ----

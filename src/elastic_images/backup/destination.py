@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from elastic_images.core.errors import Conflict, InvalidRequest, NotFound
-from elastic_images.storage.objects.from_url import open_object_store
+from elastic_images.storage.objects.from_url import below, open_object_store
 from elastic_images.storage.objects.object_store import CHUNK_BYTES, ObjectMissing, ObjectStore
 
 FORMAT = 1
@@ -71,10 +71,10 @@ class Destination:
         """`place`: a folder, `file:///FOLDER` or `s3://BUCKET/PREFIX`. Touches nothing yet. Raises InvalidRequest."""
         url = place if "://" in place else Path(place).resolve().as_uri()
         self.place = url.rstrip("/")
-        self.objects: ObjectStore = open_object_store(f"{self.place}/objects")
-        self.files: ObjectStore = open_object_store(f"{self.place}/files")
+        self.objects: ObjectStore = open_object_store(below(self.place, "objects"))
+        self.files: ObjectStore = open_object_store(below(self.place, "files"))
         """Dumps of tables and copies of metrics."""
-        self._records: ObjectStore = open_object_store(f"{self.place}/sets")
+        self._records: ObjectStore = open_object_store(below(self.place, "sets"))
 
     def sets(self) -> list[BackupSet]:
         """All complete sets, oldest first. Raises InvalidRequest, Unavailable."""

@@ -151,7 +151,7 @@ def _copy_objects(settings: Settings, wanted: _Wanted, source: Engine, origin: s
     from elastic_images.storage.upkeep.object_copy import ObjectCopy
 
     url = wanted.to_object_store or ""
-    if url.rstrip("/") == settings.object_store.rstrip("/"):
+    if url.partition("?")[0].rstrip("/") == settings.object_store.partition("?")[0].rstrip("/"):
         raise Conflict("The target is the object store that already holds the images.")
     stores = system_store(source, settings.object_store), open_object_store(url)
     size_bytes = Catalog(source).usage()["bytes"] + Trash(source).usage()["trash_bytes"]

@@ -6,7 +6,9 @@ other than Amazon's), `~/.aws`, the instance's profile.
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import hashlib
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -27,12 +29,13 @@ class BotoS3Service:
 
     Args:
         answer_seconds: read timeout.
+        md5: DeleteObjects carries `Content-MD5` in place of the newer checksum headers, which some services refuse.
 
     Raises:
         InvalidRequest: boto3 is not installed; the message says how to install it.
     """
 
-    def __init__(self, *, answer_seconds: float = ANSWER_SECONDS) -> None:
+    def __init__(self, *, answer_seconds: float = ANSWER_SECONDS, md5: bool = False) -> None:
         try:
             import boto3
             from botocore import exceptions, parsers, xform_name
@@ -61,6 +64,7 @@ class BotoS3Service:
             OSError,
         )
         self._failed = exceptions.BotoCoreError
+        self._md5 = md5
         self._lock = threading.Lock()
         self._client: Any = None
 
@@ -95,7 +99,17 @@ class BotoS3Service:
         with self._lock:
             if self._client is None:
                 self._client = self._session_class().client("s3", config=self._config)
+                if self._md5:
+                    self._client.meta.events.register("before-sign.s3.DeleteObjects", _with_md5)
             return self._client
+
+
+def _with_md5(request: Any, **_: Any) -> None:
+    """The library always adds one of the newer checksums to DeleteObjects."""
+    for name in [name for name in request.headers if name.lower().startswith(("x-amz-checksum", "x-amz-sdk-checksum"))]:
+        del request.headers[name]
+    digest = hashlib.md5(request.data, usedforsecurity=False).digest()
+    request.headers["Content-MD5"] = base64.b64encode(digest).decode()
 
 
 class _Body:

@@ -9,6 +9,10 @@ MISSING = frozenset({"NoSuchKey", "404"})
 NO_BUCKET = "NoSuchBucket"
 EXISTS = frozenset({"PreconditionFailed", "412"})
 UPLOAD_GONE = frozenset({"NoSuchUpload"})
+UNCONDITIONAL = (
+    "overwrites objects although the request forbids it (If-None-Match). Use another service, or add "
+    "conditional_writes=off to its URL (docs/aws.md says what that means)"
+)
 
 _TEMPORARY = frozenset(
     {
@@ -28,6 +32,7 @@ _TEMPORARY = frozenset(
     }
 )
 _TEMPORARY_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
+_UNSUPPORTED_STATUSES = frozenset({400, 405, 501})
 _NO_ROOM = frozenset({"QuotaExceeded", "InsufficientStorage", "XMinioStorageFull", "NotEnoughSpace"})
 _NO_ROOM_STATUS = 507
 _FORBIDDEN = frozenset({"AllAccessDisabled", "AccountProblem", "InvalidObjectState"})
@@ -52,6 +57,12 @@ class S3Error(Exception):
     def temporary(self) -> bool:
         """Whether a retry may help."""
         return self.connection or self.code in _TEMPORARY or self.status in _TEMPORARY_STATUSES
+
+    @property
+    def unsupported(self) -> bool:
+        """Whether the service may lack this operation, or one of its headers."""
+        known = self.temporary or refusal(self.code, self.operation) or self.code in _ELSEWHERE
+        return self.status in _UNSUPPORTED_STATUSES and not known
 
 
 def is_temporary(error: Exception) -> bool:
@@ -80,4 +91,6 @@ def _what(error: S3Error) -> str:
         return f"is in another region: set AWS_DEFAULT_REGION ({code})"
     if error.connection:
         return f"does not answer ({code})"
+    if error.unsupported:
+        return f"does not accept {error.operation} ({code}): `elastic-images doctor` finds out what it needs"
     return f"failed at {error.operation} ({code})"

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Any
 
+from elastic_images.core.errors import Unavailable
 from elastic_images.storage.crash_points import CrashPoint, no_crash
 from elastic_images.storage.objects.object_store import (
     NAME,
@@ -22,10 +23,12 @@ from elastic_images.storage.objects.object_store import (
     new_name,
 )
 from elastic_images.storage.objects.s3.calls import BucketCalls, Deadlines, S3Service
+from elastic_images.storage.objects.s3.dialect import S3Dialect
 from elastic_images.storage.objects.s3.errors import (
     EXISTS,
     MISSING,
     NO_BUCKET,
+    UNCONDITIONAL,
     UPLOAD_GONE,
     S3Error,
     as_ours,
@@ -56,6 +59,7 @@ class S3ObjectStore:
         bucket: str,
         prefix: str = "",
         *,
+        dialect: S3Dialect = S3Dialect(),  # noqa: B008 - frozen
         part_bytes: int = PART_BYTES,
         make_name: Callable[[], str] = new_name,
         crash_point: CrashPoint = no_crash,
@@ -66,6 +70,7 @@ class S3ObjectStore:
         self._calls = BucketCalls(service, bucket, repeater or Repeater(is_temporary), deadlines or Deadlines())
         self._prefix = f"{prefix}/" if prefix else ""
         self._place = f"s3://{bucket}/{prefix}".rstrip("/")
+        self._dialect = dialect
         self._part_bytes = part_bytes
         self._make_name = make_name
         self._crash_point = crash_point
@@ -75,6 +80,8 @@ class S3ObjectStore:
 
     def put(self, chunks: Iterable[bytes], name: str | None = None) -> StoredObject:
         """See `ObjectStore`. Holds at most two parts in memory."""
+        if name is not None and not self._dialect.conditional and self.stat(name) is not None:
+            raise Unavailable(f"The object store {self._place} already has an object {name}.")
         return self._put(chunks, self._make_name() if name is None else checked(name), replace=False)
 
     def replace(self, name: str, chunks: Iterable[bytes]) -> StoredObject:
@@ -86,7 +93,7 @@ class S3ObjectStore:
         first, second = next(pieces, b""), next(pieces, None)
         self._crash_point("object-written")
         with self._errors("written"):
-            upload = S3Upload(self._calls, name, self._key(name), replace=replace)
+            upload = S3Upload(self._calls, self._dialect, name, self._key(name), replace=replace)
             stored = upload.whole(first) if second is None else upload.in_parts(chain((first, second), pieces))
         self._crash_point("object-renamed")
         return stored
@@ -128,11 +135,18 @@ class S3ObjectStore:
             self._calls.write("DeleteObject", Key=key)
 
     def delete_many(self, names: Sequence[str]) -> None:
-        """See `ObjectStore`. One request removes up to 1,000."""
+        """See `ObjectStore`. One request removes up to 1,000; one each where the service refuses that."""
         keys = [{"Key": self._key(checked(name))} for name in names]
         with self._errors("written"):
             for start in range(0, len(keys), _PAGE):
-                self._delete_batch(keys[start : start + _PAGE])
+                batch = keys[start : start + _PAGE]
+                try:
+                    self._delete_batch(batch)
+                except S3Error as error:
+                    if not error.unsupported:
+                        raise
+                    for key in batch:
+                        self._calls.write("DeleteObject", **key)
 
     def stat(self, name: str) -> ObjectInfo | None:
         """See `ObjectStore`."""
@@ -186,6 +200,8 @@ class S3ObjectStore:
     def check(self) -> None:
         """See `ObjectStore`. The first call writes and deletes an empty object; later ones only look for the bucket.
 
+        The first one also raises Unavailable if the service ignores conditions, unless the store's URL allows that.
+
         A success is cached for 5 s.
         """
         if self._checked_at is not None and self._clock() < self._checked_at + _CHECK_SECONDS:
@@ -234,12 +250,18 @@ class S3ObjectStore:
 
     def _prove_write(self) -> None:
         key = self._prefix + "write-check"
-        try:
-            self._calls.write("PutObject", Key=key, Body=b"", IfNoneMatch="*")
-        except S3Error as error:
-            if error.code not in EXISTS:  # another process is checking, or was stopped while it did
-                raise
+        refused = False
+        for _ in range(2 if self._dialect.conditional else 1):
+            try:
+                self._calls.write("PutObject", Key=key, Body=b"", **self._dialect.condition())
+            except S3Error as error:
+                if error.code not in EXISTS:
+                    raise
+                refused = True
+                break
         self._calls.write("DeleteObject", Key=key)
+        if self._dialect.conditional and not refused:
+            raise Unavailable(f"The object store {self._place} {UNCONDITIONAL}.")
         self._write_proved = True
 
     def _delete_batch(self, keys: Sequence[dict[str, str]]) -> None:

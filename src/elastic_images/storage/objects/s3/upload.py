@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import hashlib
 import logging
@@ -12,6 +11,7 @@ from typing import Any
 
 from elastic_images.storage.objects.object_store import StoredObject
 from elastic_images.storage.objects.s3.calls import BucketCalls
+from elastic_images.storage.objects.s3.dialect import S3Dialect
 from elastic_images.storage.objects.s3.errors import EXISTS, UPLOAD_GONE, S3Error
 
 _log = logging.getLogger(__name__)
@@ -24,12 +24,14 @@ class S3Upload:
     """The upload of one object. For one thread.
 
     The service refuses to overwrite (`If-None-Match: *`), except with `replace`. So if an answer was lost, the retry is
-    refused, and the object's metadata tell whether this upload made it or another one.
+    refused, and the object's metadata tell whether this upload made it or another one. A service without conditional
+    writes takes the same bytes once more.
     """
 
-    def __init__(self, calls: BucketCalls, name: str, key: str, *, replace: bool = False) -> None:
+    def __init__(self, calls: BucketCalls, dialect: S3Dialect, name: str, key: str, *, replace: bool = False) -> None:
         self._replace = replace
-        self._condition = {} if replace else {"IfNoneMatch": "*"}
+        self._dialect = dialect
+        self._condition = {} if replace else dialect.condition()
         self._calls = calls
         self._name = name
         self._key = key
@@ -38,7 +40,7 @@ class S3Upload:
     def whole(self, body: bytes) -> StoredObject:
         """Upload it in one request. Raises S3Error."""
         digest = hashlib.sha256(body)
-        content: dict[str, Any] = {"Body": body, "ChecksumSHA256": base64_text(digest.digest())}
+        content: dict[str, Any] = {"Body": body, **self._dialect.checksum(body, digest.digest())}
         with self._settling():
             self._calls.write("PutObject", Key=self._key, Metadata={_PROOF: self._proof}, **self._condition, **content)
         return StoredObject(self._name, len(body), digest.hexdigest())
@@ -46,7 +48,7 @@ class S3Upload:
     def in_parts(self, pieces: Iterable[bytes]) -> StoredObject:
         """Upload it in parts. Raises S3Error, and what `pieces` raises, after removing the parts."""
         begun = self._calls.write(
-            "CreateMultipartUpload", Key=self._key, ChecksumAlgorithm="SHA256", Metadata={_PROOF: self._proof}
+            "CreateMultipartUpload", Key=self._key, Metadata={_PROOF: self._proof}, **self._dialect.algorithm()
         )
         digest, size_bytes, parts = hashlib.sha256(), 0, []
         with self._settling(), self._aborting(begun["UploadId"]):
@@ -64,9 +66,10 @@ class S3Upload:
         return StoredObject(self._name, size_bytes, digest.hexdigest())
 
     def _part(self, upload_id: str, number: int, piece: bytes) -> dict[str, Any]:
-        content: dict[str, Any] = {"Body": piece, "ChecksumSHA256": base64_text(hashlib.sha256(piece).digest())}
+        sent = self._dialect.checksum(piece, hashlib.sha256(piece).digest())
+        content: dict[str, Any] = {"Body": piece, **sent}
         answer = self._calls.write("UploadPart", Key=self._key, UploadId=upload_id, PartNumber=number, **content)
-        return {"PartNumber": number, "ETag": answer["ETag"], "ChecksumSHA256": content["ChecksumSHA256"]}
+        return self._dialect.part(number, answer["ETag"], sent)
 
     @contextlib.contextmanager
     def _aborting(self, upload_id: str) -> Iterator[None]:
@@ -104,11 +107,6 @@ class S3Upload:
         except S3Error as error:
             if error.code not in UPLOAD_GONE:
                 _log.info("remains of object %s could not be removed: %s", self._name, error.code)
-
-
-def base64_text(digest: bytes) -> str:
-    """A digest as in S3's headers."""
-    return base64.b64encode(digest).decode()
 
 
 def pieces_of(chunks: Iterable[bytes], size_bytes: int) -> Iterator[bytes]:
