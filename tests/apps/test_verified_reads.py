@@ -13,7 +13,7 @@ from testing.storage_parts import ANN, large_picture, picture
 from tests.apps.storage_support import served_storage
 
 from elastic_images.core.errors import Damaged, Lost, Unavailable
-from elastic_images.core.renditions import rendition_name
+from elastic_images.core.renditions import PRESETS, rendition_name
 from elastic_images.http.internal_client import InternalClient
 from elastic_images.storage.client import StorageClient
 
@@ -98,7 +98,7 @@ def test_a_damaged_small_image_is_an_error_at_once(storage: Storage) -> None:
 def test_no_rendition_is_made_of_damaged_bytes(storage: Storage, key: str) -> None:
     storage.flip(key)
     with pytest.raises(Damaged):
-        storage.client.get_entry(rendition_name(key, "thumb"))
+        storage.client.get_entry(rendition_name(key, PRESETS["thumb"]))
     assert storage.listed() == [(key, "damaged")]
 
 

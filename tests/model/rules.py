@@ -79,13 +79,28 @@ class Rules:
     lease_at_nodes: bool = True
     lease_at_near: bool = True
     lease_at_peers: bool = True
+    renditions: bool = False
+    """Whether renditions are asked for: without them there are fewer worlds."""
+    makes_registered: bool = True
+    """A rendition's fill is registered before its original is looked for."""
+    checks_originals: bool = True
+    """The fill of an original that a rendition is made of is kept only where it was not spoiled."""
+    index_has_renditions: bool = True
+    """An invalidation finds the renditions of its key."""
+    index_has_makings: bool = True
+    """An invalidation finds the fills of renditions, too."""
 
     def stale(self, world: World) -> str | None:
         """What a read that starts now could get and must not; None where all is well."""
         for who, member in enumerate(world.members):
             if not self.answers(who, member):
                 continue
-            for held, version in (("holds", member.entry), ("is being brought", member.fill)):
+            for held, version in (
+                ("holds", member.entry),
+                ("is being brought", member.fill),
+                ("holds a rendition of", member.rendition),
+                ("is making a rendition of", member.making),
+            ):
                 if 0 <= version < world.acknowledged:
                     return f"{NAMES[who]} {held} version {version}, though {world.acknowledged} is acknowledged"
         return None
@@ -107,10 +122,10 @@ class Rules:
         newest, members = len(world.writers), world.members
         for who, member in enumerate(members):
             # Broken rules alone have something in hand and something spoiled, and may answer without a lease.
-            if newest in (member.entry, member.fill, member.loose):
+            if newest in _versions(member):
                 members = (*members[:who], _without(member, newest), *members[who + 1 :])
             elif member.row != LIVE and not member.leased and self._clears and member.process != DOWN:
-                members = (*members[:who], member._replace(entry=NOTHING, fill=NOTHING), *members[who + 1 :])
+                members = (*members[:who], _emptied(member), *members[who + 1 :])
         return world if members is world.members else world._replace(members=members)
 
     @cached_property
@@ -148,6 +163,49 @@ class Rules:
             yield f"{name} inserts version {member.loose}", inserted
         elif member.entry == NOTHING:
             yield from self._unregistered(world, who)
+        if self.renditions:
+            yield from self._rendition(world, who)
+
+    def _rendition(self, world: World, who: int) -> Iterator[Step]:
+        """What may happen to the rendition. Its original comes and goes by steps of its own, at any moment."""
+        member, name = world.members[who], NAMES[who]
+        if member.rendition != NOTHING:
+            yield f"{name} evicts a rendition of version {member.rendition}", _with(world, who, rendition=NOTHING)
+        elif member.making == NOTHING and self.answers(who, member):
+            if self.makes_registered:
+                yield f"{name} registers a rendition's fill", _with(world, who, making=ASKED)
+            else:
+                for source, version in self._originals(world, who):
+                    made = _with(world, who, loose_rendition=version)
+                    yield f"{name} makes an unregistered rendition of version {version} from {source}", made
+        if member.making == ASKED:
+            for source, version in self._originals(world, who):
+                yield (
+                    f"{name}'s rendition is made of version {version} from {source}",
+                    _with(world, who, making=version),
+                )
+        if member.making >= 0:
+            ended = _with(world, who, rendition=member.making, making=NOTHING)
+            yield f"{name}'s rendition of version {member.making} is kept", ended
+        if member.loose_rendition != NOTHING:
+            inserted = _with(world, who, rendition=member.loose_rendition, loose_rendition=NOTHING)
+            yield f"{name} inserts a rendition of version {member.loose_rendition}", inserted
+
+    def _originals(self, world: World, who: int) -> Iterator[tuple[str, int]]:
+        """What a rendition may be made of, or where it may come from."""
+        member = world.members[who]
+        if who == NEAR:
+            for node in NODES:
+                other = world.members[node]
+                if self.answers(node, other):
+                    for version in {other.rendition, other.making} - {NOTHING, ASKED}:
+                        yield f"node {NAMES[node]}", version
+            return
+        for version in {member.entry, member.fill} - {NOTHING, ASKED}:
+            yield "its original", version
+        previous = self._previous_owner(world, who)
+        if previous is not None and world.members[previous].rendition != NOTHING:
+            yield f"node {NAMES[previous]}", world.members[previous].rendition
 
     def _sources(self, world: World, who: int) -> Iterator[tuple[str, int]]:
         """Where a fill may get its bytes now."""
@@ -165,16 +223,21 @@ class Rules:
 
     def _previous(self, world: World, who: int) -> Iterator[tuple[str, int]]:
         """What the previous owner, by this node's own map, gives from memory."""
+        previous = self._previous_owner(world, who)
+        if previous is not None and world.members[previous].entry != NOTHING:
+            yield f"node {NAMES[previous]}", world.members[previous].entry
+
+    def _previous_owner(self, world: World, who: int) -> int | None:
+        """The previous owner by this node's own map, if it answers."""
         member = world.members[who]
         if member.taken == NO_MAP:
-            return
+            return None
         previous = self.maps.place(member.taken).previous if self.asks_by_its_own_map else 1 - who
         if previous is None or previous == who:
-            return
+            return None
         other = world.members[previous]
         allowed = other.process != DOWN and (other.leased or not self.lease_at_peers) and self._serves(previous, other)
-        if allowed and other.entry != NOTHING:
-            yield f"node {NAMES[previous]}", other.entry
+        return previous if allowed else None
 
     def _ended(self, world: World, who: int) -> World:
         member = world.members[who]
@@ -233,7 +296,7 @@ class Rules:
             yield f"FAULT: {name} is cut off", _with(fewer, who, process=CUT)
             yield f"FAULT: {name} is killed", _put(fewer, who, _ended_process(member))
             if self.dark_before_leaving:
-                dark = member._replace(process=LEAVING, leased=False, entry=NOTHING, fill=NOTHING)
+                dark = _emptied(member)._replace(process=LEAVING, leased=False)
                 yield f"FAULT: {name} stops: it goes dark and drops everything", _put(fewer, who, dark)
             else:
                 yield f"FAULT: {name} stops and says so", _with(fewer, who, process=LEAVING, row=DEAD)
@@ -248,13 +311,20 @@ class Rules:
         aborted = len(place.copies) > 1 and place.owner == place.copies[0]
         if who in place.readers or not (self.drops_at_abort if aborted else self.drops_at_close):
             return taken
-        return self._told(taken) if self.spoils_at_maps else taken._replace(entry=NOTHING)
+        return self._told(taken) if self.spoils_at_maps else taken._replace(entry=NOTHING, rendition=NOTHING)
 
     def _told(self, member: Member) -> Member:
-        """The member after it dropped the key and spoiled its fill."""
+        """The member after it dropped the key and spoiled its fills."""
+        loose = member.loose if self.checks_originals or member.fill < 0 else member.fill
+        told = member._replace(
+            entry=NOTHING,
+            loose=loose,
+            rendition=NOTHING if self.index_has_renditions else member.rendition,
+            making=NOTHING if self.index_has_makings else member.making,
+        )
         if self.spoiled_leave or member.fill == NOTHING:
-            return member._replace(entry=NOTHING, fill=NOTHING)
-        return member._replace(entry=NOTHING, spoiled=True)
+            return told._replace(fill=NOTHING)
+        return told._replace(spoiled=True)
 
     # --- the autoscaler
 
@@ -331,17 +401,31 @@ class Rules:
 
 def _old_bytes(world: World) -> bool:
     newest = len(world.writers)
-    held = (version for member in world.members for version in (member.entry, member.fill, member.loose))
+    held = (version for member in world.members for version in _versions(member))
     return 0 <= world.snapshot < newest or any(0 <= version < newest for version in held)
 
 
+def _versions(member: Member) -> tuple[int, ...]:
+    """What it holds, brings, makes or has in hand."""
+    return member.entry, member.fill, member.loose, member.rendition, member.making, member.loose_rendition
+
+
 def _without(member: Member, version: int) -> Member:
+    left = [NOTHING if held == version else held for held in _versions(member)]
+    entry, fill, loose, rendition, making, loose_rendition = left
     return member._replace(
-        entry=NOTHING if member.entry == version else member.entry,
-        fill=NOTHING if member.fill == version else member.fill,
+        entry=entry,
+        fill=fill,
         spoiled=member.spoiled and member.fill != version,
-        loose=NOTHING if member.loose == version else member.loose,
+        loose=loose,
+        rendition=rendition,
+        making=making,
+        loose_rendition=loose_rendition,
     )
+
+
+def _emptied(member: Member) -> Member:
+    return member._replace(entry=NOTHING, fill=NOTHING, rendition=NOTHING, making=NOTHING)
 
 
 def _with(world: World, who: int, **changes: object) -> World:

@@ -1,5 +1,6 @@
 """What the model sees of the system at one moment: one key, two nodes, a near cache, storage, the pool's rows.
 
+The key has two names in caches: its original's, and that of one rendition. More of them would behave as that one.
 Versions are numbers, 0 for the bytes that are there at the start; each write adds one. Time is left out: what may
 happen at some time may happen at any time, but for the one thing that leases promise (see `rules`).
 """
@@ -42,6 +43,12 @@ class Member(NamedTuple):
     """Only where a broken rule leaves a spoiled fill in the table."""
     loose: int = NOTHING
     """Only under broken rules: bytes in hand that will be inserted, whatever happens meanwhile."""
+    rendition: int = NOTHING
+    """The version that its rendition was made of."""
+    making: int = NOTHING
+    """The rendition's fill, as `fill`: `ASKED` until it has its original, or the rendition from another cache."""
+    loose_rendition: int = NOTHING
+    """As `loose`."""
 
 
 class View(NamedTuple):

@@ -13,10 +13,12 @@ from elastic_images.core.cache import ByteCache
 from elastic_images.core.coherent_cache import CoherentCache, Refusal
 from elastic_images.core.entry import Entry
 from elastic_images.core.fills import Fill, FillTicket
+from elastic_images.core.renditions import PRESETS, rendition_name
 from elastic_images.pool.view import LEASE_SECONDS
 
 MAPS = Maps()
-RULES = Rules(maps=MAPS)
+RULES = Rules(maps=MAPS, renditions=True)
+THUMB = rendition_name(KEY, PRESETS["thumb"])
 
 
 def _history() -> list[int]:
@@ -34,8 +36,8 @@ def _history() -> list[int]:
 HISTORY = _history()
 
 
-def entry(version: int) -> Entry:
-    return Entry(KEY, b"", content_type="image/png", etag='"e"', version=version, updated_at=0.0)
+def entry(name: str, version: int) -> Entry:
+    return Entry(name, b"", content_type="image/png", etag='"e"', version=version, updated_at=0.0)
 
 
 class NodeMachine(RuleBasedStateMachine):
@@ -53,8 +55,8 @@ class NodeMachine(RuleBasedStateMachine):
         self.cache.start_incarnation("0")
         self.member = Member(leased=False, taken=NO_MAP)
         self.fills: list[Fill] = []
-        """All that are under way; `joinable` is the one that the model has in the node's table."""
-        self.joinable: Fill | None = None
+        """All that are under way; `joinable` are those that the model has in the node's table, by name."""
+        self.joinable: dict[str, Fill] = {}
 
     # What the model says is possible, by the beginning of the step's name.
     def model(self, start: str) -> Member | None:
@@ -109,52 +111,68 @@ class NodeMachine(RuleBasedStateMachine):
 
     @rule()
     def read(self) -> None:
-        begun = self.cache.lookup_or_begin_fill(KEY)
-        registered = self.model("A registers a fill")
+        self.begin(KEY, self.member.entry, "A registers a fill", self.cache.lookup_or_begin_fill(KEY))
+
+    @rule()
+    def read_for_a_rendition(self) -> None:
+        self.begin(KEY, self.member.entry, "A registers a fill", self.cache.original_or_begin_fill(KEY))
+
+    @rule()
+    def read_a_rendition(self) -> None:
+        begun = self.cache.lookup_or_begin_fill(THUMB)
+        self.begin(THUMB, self.member.rendition, "A registers a rendition's fill", begun)
+
+    def begin(self, name: str, held: int, label: str, begun: Entry | FillTicket | Refusal) -> None:
+        registered = self.model(label)
         if registered is not None:
             assert isinstance(begun, FillTicket)
             assert begun.leader
             self.fills.append(begun.fill)
-            self.joinable = begun.fill
+            self.joinable[name] = begun.fill
             self.member = registered
         elif not RULES.answers(A, self.member):
             assert isinstance(begun, Refusal)
-        elif self.member.entry != NOTHING:
+        elif held != NOTHING:
             assert isinstance(begun, Entry)
         else:
             assert isinstance(begun, FillTicket)
             assert not begun.leader
-            assert begun.fill is self.joinable
+            assert begun.fill is self.joinable[name]
 
     @precondition(lambda self: self.fills)
     @rule(data=st.data(), version=st.integers(0, 3))
     def end_a_fill(self, data: st.DataObject, version: int) -> None:
         fill = self.fills.pop(data.draw(st.integers(0, len(self.fills) - 1)))
-        kept = self.member.fill != NOTHING and fill is self.joinable
-        assert self.cache.complete_fill(fill, entry(version)) == kept
-        if kept:
+        registered = self.member.fill if fill.key == KEY else self.member.making
+        kept = registered != NOTHING and fill is self.joinable[fill.key]
+        assert self.cache.complete_fill(fill, entry(fill.key, version)) == kept
+        if kept and fill.key == KEY:
             self.member = self.member._replace(fill=version)
             self.member = self.model("A's fill with version") or self.member
+        elif kept:
+            self.member = self.member._replace(making=version)
+            self.member = self.model("A's rendition of version") or self.member
 
     @precondition(lambda self: self.fills)
     @rule(data=st.data())
     def fail_a_fill(self, data: st.DataObject) -> None:
         fill = self.fills.pop(data.draw(st.integers(0, len(self.fills) - 1)))
         self.cache.fail_fill(fill, OSError("the source is gone"))
-        if fill is self.joinable:
-            self.member = self.member._replace(fill=NOTHING)
+        if fill is self.joinable[fill.key]:
+            in_table = self.member
+            self.member = in_table._replace(fill=NOTHING) if fill.key == KEY else in_table._replace(making=NOTHING)
 
     @rule()
     def be_told(self) -> None:
         self.cache.invalidate_keys(self.cache.incarnation, [KEY])
         self.member = RULES._told(self.member)
 
-    @precondition(lambda self: self.member.entry != NOTHING)
     @rule()
     def evict(self) -> None:
         self.cache.configure(0, "LRU")
         self.cache.configure(1_000_000, "LRU")
-        self.member = self.model("A evicts") or self.member
+        self.member = self.model("A evicts version") or self.member
+        self.member = self.model("A evicts a rendition") or self.member
 
     @invariant()
     def they_agree(self) -> None:
@@ -162,7 +180,10 @@ class NodeMachine(RuleBasedStateMachine):
         assert isinstance(found, Refusal) != RULES.answers(A, self.member)
         held = self.cache._cache.peek(KEY)
         assert (held.version if held else NOTHING) == self.member.entry
+        made = self.cache._cache.peek(THUMB)
+        assert (made.version if made else NOTHING) == self.member.rendition
         assert (KEY in self.cache._fills) == (self.member.fill != NOTHING)
+        assert (THUMB in self.cache._fills) == (self.member.making != NOTHING)
         taken = 0 if self.member.taken == NO_MAP else MAPS.epoch(self.member.taken)
         assert self.cache.epoch == taken
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import pytest
 from tests.model.explore import explore
-from tests.model.state import World
-from tests.model.variants import GOOD, SAFE, UNSAFE, Variant
+from tests.model.variants import SAFE, UNSAFE, Variant
 
 
-@pytest.mark.parametrize("start", SAFE.values(), ids=SAFE.keys())
-def test_no_interleaving_shows_old_bytes(start: World) -> None:
-    explored = explore(GOOD, start)
+@pytest.mark.parametrize("variant", SAFE.values(), ids=SAFE.keys())
+def test_no_interleaving_shows_old_bytes(variant: Variant) -> None:
+    explored = explore(variant.rules, variant.start)
     assert explored.stale is None, f"\n{explored}"
     assert explored.worlds > 1_000
 

@@ -22,13 +22,6 @@ FAULT = World(resizes_left=1, faults_left=1)
 STILL_WITH_FAULT = World(resizes_left=0, faults_left=1)
 TWO_WRITERS_WITH_FAULT = STILL_WITH_FAULT._replace(writers=(Writer(), Writer()))
 
-SAFE: dict[str, World] = {
-    "a resize and back": ROUND_TRIP,
-    "two writers and a resize": TWO_WRITERS,
-    "a fault in a resize": FAULT,
-    "two writers and a fault": TWO_WRITERS_WITH_FAULT,
-}
-
 
 @cache
 def destination_first(copies: tuple[int, ...]) -> Stages:
@@ -58,6 +51,8 @@ def abort_in_one_step(current: PoolMap) -> PoolMap:
 
 
 GOOD = Rules()
+MAKING = replace(GOOD, renditions=True)
+"""The same with renditions."""
 OPENED = GOOD.maps.opened(0, B)
 OPEN_WITH_FAULT = World(
     map=OPENED, members=(Member(entry=0), Member(taken=OPENED), Member()), resizes_left=0, faults_left=1
@@ -67,11 +62,20 @@ OPEN_WITH_FAULT = World(
 
 @dataclass(frozen=True)
 class Variant:
-    """The rules with one of them broken, and the smallest world in which that shows."""
+    """Rules, and a world to try them in: of broken ones the smallest in which it shows."""
 
     rules: Rules
     start: World
 
+
+SAFE: dict[str, Variant] = {
+    "a resize and back": Variant(GOOD, ROUND_TRIP),
+    "two writers and a resize": Variant(GOOD, TWO_WRITERS),
+    "a fault in a resize": Variant(GOOD, FAULT),
+    "two writers and a fault": Variant(GOOD, TWO_WRITERS_WITH_FAULT),
+    "renditions and a resize": Variant(MAKING, RESIZE),
+    "renditions and a fault": Variant(MAKING, STILL_WITH_FAULT),
+}
 
 UNSAFE: dict[str, Variant] = {
     "destination invalidated before source": Variant(replace(GOOD, stages=destination_first), RESIZE),
@@ -96,4 +100,10 @@ UNSAFE: dict[str, Variant] = {
     "no lease check at nodes": Variant(replace(GOOD, lease_at_nodes=False), STILL_WITH_FAULT),
     "no lease check at the near cache": Variant(replace(GOOD, lease_at_near=False), STILL_WITH_FAULT),
     "no lease check at the peer pull": Variant(replace(GOOD, lease_at_peers=False), OPEN_WITH_FAULT),
+    "a rendition is registered after its original was read": Variant(replace(MAKING, makes_registered=False), STILL),
+    "the fill of a rendition's original is not checked for spoiling": Variant(
+        replace(MAKING, checks_originals=False), STILL
+    ),
+    "the index misses renditions": Variant(replace(MAKING, index_has_renditions=False), STILL),
+    "the index misses the fills of renditions": Variant(replace(MAKING, index_has_makings=False), STILL),
 }

@@ -9,12 +9,13 @@ from random import Random
 from elastic_images.core.entry import Entry
 from elastic_images.core.errors import InvalidRequest
 from elastic_images.core.eviction import eviction_order
+from elastic_images.core.renditions import NamesByKey
 
 
 class ByteCache:
-    """Entries by key, never larger together than the capacity (I6). Not safe for concurrent access.
+    """Entries by name (`core.renditions`), never larger together than the capacity (I6).
 
-    An entry's size is that of its key, its body and `OVERHEAD_BYTES`.
+    Not safe for concurrent access. An entry's size is that of its key, its body and `OVERHEAD_BYTES`.
     """
 
     def __init__(self, capacity_bytes: int, policy: str = "LRU", random: Random | None = None) -> None:
@@ -22,6 +23,7 @@ class ByteCache:
         self._entries: dict[str, Entry] = {}
         self._order = eviction_order(policy, self._random)
         self._demoted: dict[str, None] = {}
+        self._names = NamesByKey()
         self.policy = policy
         self.capacity_bytes = capacity_bytes
         self.used_bytes = 0
@@ -92,11 +94,16 @@ class ByteCache:
         """Treat demoted entries like all others again."""
         self._demoted.clear()
 
+    def remove_key(self, key: str) -> int:
+        """Drop the entry of `key` and those of its renditions; gives how many there were."""
+        return sum([self.remove(name) for name in self._names.of(key)])
+
     def remove(self, key: str) -> bool:
         """Drop an entry. False: it was absent."""
         entry = self._entries.pop(key, None)
         if entry is None:
             return False
+        self._names.discard(key)
         self._order.remove(key)
         self._demoted.pop(key, None)
         self.used_bytes -= entry.size_bytes
@@ -131,6 +138,7 @@ class ByteCache:
 
     def _insert(self, entry: Entry, used_at: float) -> None:
         self._entries[entry.key] = entry
+        self._names.add(entry.key)
         self._order.add(entry.key, used_at)
         self.used_bytes += entry.size_bytes
 

@@ -5,6 +5,10 @@ spoiling and the insertion. Both share a lock with invalidation and with taking 
 it reads its source. A spoiled fill leaves the table: its bytes may answer the requests that joined it before, later
 requests start their own. Nothing but a fill inserts. docs/protocol.md explains why this is right.
 
+A rendition is an entry of its own. Its fill is registered before its original is looked for, and an invalidation of
+the key drops the entries and spoils the fills of all its names in one critical section: so what is made of old bytes is
+not kept.
+
 Nodes and the near caches of web processes use the same class under the same rules.
 """
 
@@ -21,7 +25,10 @@ from elastic_images.core.errors import Conflict
 from elastic_images.core.fills import Fill, FillAbandoned, FillTicket
 from elastic_images.core.partitions import ALL_PARTITIONS, partition_of
 from elastic_images.core.pool_map import PoolMap
-from elastic_images.core.renditions import names_of
+from elastic_images.core.renditions import NamesByKey
+
+_NEVER = 0.0
+"""When entries were last used that nobody asked for."""
 
 
 class Refusal(Enum):
@@ -49,6 +56,7 @@ class CoherentCache:
         self._lease_until = float("-inf")
         self._left = False
         self._fills: dict[str, Fill] = {}
+        self._filled_names = NamesByKey()
         self._map: PoolMap | None = None
         self.incarnation = ""
         self.invalidations = 0
@@ -84,8 +92,25 @@ class CoherentCache:
                 return entry
             fill = self._fills.get(key)
             if fill is not None:
+                fill.unasked = False
                 return FillTicket(fill, leader=False)
             return FillTicket(self._register(key, partition), leader=True)
+
+    def original_or_begin_fill(self, key: str) -> Entry | FillTicket | Refusal:
+        """As `lookup_or_begin_fill`, for making a rendition, which is no use of the original.
+
+        An original that nobody else asked for meanwhile is kept as the first to evict.
+        """
+        with self._lock:
+            found = self._peek(key)
+            if found is not None:
+                return found
+            fill = self._fills.get(key)
+            if fill is not None:
+                return FillTicket(fill, leader=False)
+            fill = self._register(key, partition_of(key))
+            fill.unasked = True
+            return FillTicket(fill, leader=True)
 
     def peek(self, key: str) -> Entry | Refusal | None:
         """Look `key` up in memory only, without counting as a use; None if it is absent."""
@@ -112,7 +137,9 @@ class CoherentCache:
     def complete_fill(self, fill: Fill, entry: Entry) -> bool:
         """End a fill with its entry. False: it was spoiled or did not fit, and the entry is not kept."""
         with self._lock:
-            kept = not fill.spoiled and self._cache.put(entry, self._clock())
+            kept = not fill.spoiled and self._cache.put(entry, _NEVER if fill.unasked else self._clock())
+            if kept and fill.unasked:
+                self._cache.demote(entry.key)
             self._unregister(fill)
         fill.resolve(entry)
         return kept
@@ -187,8 +214,8 @@ class CoherentCache:
             self._check(incarnation)
             dropped = 0
             for key in keys:
-                for name in names_of(key):
-                    dropped += self._cache.remove(name)
+                dropped += self._cache.remove_key(key)
+                for name in self._filled_names.of(key):
                     self._spoil(name)
             self.invalidations += dropped
             return dropped
@@ -317,15 +344,18 @@ class CoherentCache:
 
     def _register(self, key: str, partition: int) -> Fill:
         fill = self._fills[key] = Fill(key, partition)
+        self._filled_names.add(key)
         return fill
 
     def _unregister(self, fill: Fill) -> None:
         if self._fills.get(fill.key) is fill:
             del self._fills[fill.key]
+            self._filled_names.discard(fill.key)
 
     def _spoil(self, key: str) -> None:
         fill = self._fills.pop(key, None)
         if fill is not None:
+            self._filled_names.discard(key)
             fill.spoiled = True
 
     def _drop_all(self, partitions: frozenset[int]) -> int:

@@ -24,13 +24,15 @@ class Fill:
     `fail_fill` and `abandon_fill`. Ending it again has no effect.
     """
 
-    __slots__ = ("_done", "_entry", "_error", "from_previous", "key", "partition", "spoiled")
+    __slots__ = ("_done", "_entry", "_error", "from_previous", "key", "partition", "spoiled", "unasked")
 
     def __init__(self, key: str, partition: int) -> None:
         self.key = key
         self.partition = partition
         self.spoiled = False
         """The key was invalidated meanwhile: the bytes answer the requests that have joined, but are not kept."""
+        self.unasked = False
+        """It is for making a rendition, and nobody asked for the image itself."""
         self.from_previous = False
         """The bytes came from the partition's previous owner, which counts as a hit."""
         self._done = threading.Event()

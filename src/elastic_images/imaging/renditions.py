@@ -8,9 +8,8 @@ from dataclasses import replace
 
 from PIL import Image, ImageOps
 
-from elastic_images.core.errors import InvalidRequest
 from elastic_images.core.image_facts import ImageFacts
-from elastic_images.core.renditions import PRESETS
+from elastic_images.core.rendition_spec import RenditionSpec
 from elastic_images.imaging.inspection import ImageInspector, open_image
 
 _QUALITY = 82
@@ -23,7 +22,7 @@ class RenditionMaker:
     def __init__(self, inspector: ImageInspector) -> None:
         self._inspector = inspector
 
-    def make(self, facts: ImageFacts, data: bytes, rendition: str) -> tuple[ImageFacts, bytes]:
+    def make(self, facts: ImageFacts, data: bytes, spec: RenditionSpec) -> tuple[ImageFacts, bytes]:
         """The rendition of the image `data`, and facts with the rendition's type, length and digest.
 
         It shows the first frame, upright by its EXIF orientation, without metadata, as JPEG, or as PNG if it has
@@ -31,12 +30,9 @@ class RenditionMaker:
         show their format.
 
         Raises:
-            InvalidRequest: there is no such rendition.
             Unavailable: too many decodes are running.
         """
-        if rendition not in PRESETS:
-            raise InvalidRequest(f"Unknown rendition {rendition!r}: use {', '.join(PRESETS)}.")
-        longest = PRESETS[rendition].width or 0
+        longest = spec.width or max(facts.width, facts.height)
         if max(facts.width, facts.height) <= longest and facts.format not in _NOT_IN_BROWSERS:
             return facts, data
         with self._inspector.place(), open_image(facts.format, data) as image:

@@ -76,8 +76,8 @@ class StorageClient:
 
     def get_entry(self, name: str) -> Entry:
         """The image or rendition (`core.renditions`) of that name, read in a fresh transaction. Raises NotFound."""
-        key, rendition = split_name(name)
-        path = f"/internal/images/{quote_key(check_key(key))}" + (f"?rendition={rendition}" if rendition else "")
+        key, spec = split_name(name)
+        path = f"/internal/images/{quote_key(check_key(key))}" + (f"?spec={spec.canonical}" if spec else "")
 
         def fetch(url: str) -> Entry:
             answer = self._http.fetch(url + path, timeout_seconds=self._timeout_seconds)

@@ -10,12 +10,14 @@ import uuid
 from collections.abc import Callable, Iterable
 from email.utils import formatdate
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qs
+from urllib.parse import parse_qsl
 
 from elastic_images.core.entry import Headers
 from elastic_images.core.errors import InvalidKey, Unauthenticated
 from elastic_images.core.image_facts import ImageFacts
 from elastic_images.core.keys import check_key
+from elastic_images.core.rendition_spec import RenditionSpec
+from elastic_images.core.renditions import preset
 from elastic_images.http.entries import fact_headers
 from elastic_images.http.problems import is_database_error, problem_answer, public_error
 from elastic_images.imaging.renditions import RenditionMaker
@@ -69,10 +71,14 @@ class ReadPlane:
 
     def _read(self, key: str, environ: WSGIEnvironment) -> tuple[ImageFacts, Iterable[bytes]]:
         query = environ.get("QUERY_STRING")
-        rendition = parse_qs(query, keep_blank_values=True).get("rendition") if query else None
-        if rendition is None:
+        asked = dict(parse_qsl(query)) if query else {}
+        if "spec" in asked:
+            spec = RenditionSpec.parse_canonical(asked["spec"])
+        elif "rendition" in asked:  # what processes of protocol 1 send
+            spec = preset(asked["rendition"])
+        else:
             return self._reader.open(key)
-        facts, data = self._renditions.make(*self._reader.read(key), rendition[0])
+        facts, data = self._renditions.make(*self._reader.read(key), spec)
         return facts, [data]
 
 

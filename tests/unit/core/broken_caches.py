@@ -118,3 +118,26 @@ class PullsByAnyMap(CoherentCache):
     def begin_pull_fill(self, key: str, epoch: int) -> Fill | None:  # noqa: ARG002 - broken on purpose
         with self._lock:
             return self._register(key, partition_of(key))
+
+
+class DropsNoRenditions(CoherentCache):
+    def invalidate_keys(self, incarnation: str, keys: Iterable[str]) -> int:  # noqa: ARG002 - broken on purpose
+        for key in keys:
+            self._cache.remove(key)
+            for name in self._filled_names.of(key):
+                self._spoil(name)
+        return 0
+
+
+class FindsNoFillsOfRenditions(CoherentCache):
+    def _register(self, key: str, partition: int) -> Fill:
+        fill = super()._register(key, partition)
+        self._filled_names.discard(key)
+        return fill
+
+
+class KeepsSpoiledOriginalsOfRenditions(CoherentCache):
+    def complete_fill(self, fill: Fill, entry: Entry) -> bool:
+        if fill.unasked:
+            fill.spoiled = False
+        return super().complete_fill(fill, entry)

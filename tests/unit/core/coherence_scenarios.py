@@ -14,9 +14,11 @@ from elastic_images.core.coherent_cache import CoherentCache, Refusal
 from elastic_images.core.entry import Entry
 from elastic_images.core.fills import Fill, FillTicket
 from elastic_images.core.pool_map import PoolMap, abort_resize, close_resize, first_map, open_resize, settle
+from elastic_images.core.renditions import PRESETS, rendition_name
 
 KEY = "k1"
 """In partition 11: node 0 of one, node 1 of two."""
+THUMB = rendition_name(KEY, PRESETS["thumb"])
 OLD, NEW = 1, 2
 A, B = 0, 1
 LEASE_SECONDS = 3.0
@@ -63,15 +65,15 @@ class World:
         return entry(self.stored)
 
 
-def entry(version: int) -> Entry:
+def entry(version: int, name: str = KEY) -> Entry:
     return Entry(
-        KEY, b"x" * version, content_type="image/png", etag=f'"{version}"', version=version, updated_at=float(version)
+        name, b"x" * version, content_type="image/png", etag=f'"{version}"', version=version, updated_at=float(version)
     )
 
 
-def fill(cache: CoherentCache) -> Fill:
+def fill(cache: CoherentCache, name: str = KEY) -> Fill:
     """What a request gets that finds nothing: a fill of its own."""
-    begun = cache.lookup_or_begin_fill(KEY)
+    begun = cache.lookup_or_begin_fill(name)
     assert isinstance(begun, FillTicket), begun
     assert begun.leader
     return begun.fill
@@ -171,6 +173,39 @@ def a_dark_node_obeys_invalidations(kind: type[CoherentCache]) -> None:
     world.now += LEASE_SECONDS
     world.write(node)
     node.renew_lease(world.now + LEASE_SECONDS)
+    must_not_be_old(node.lookup_or_begin_fill(KEY))
+
+
+# --- renditions
+
+
+def a_rendition_is_dropped(kind: type[CoherentCache]) -> None:
+    world = World(kind)
+    node = world.node(A, ON_A)
+    assert node.complete_fill(fill(node, THUMB), entry(OLD, THUMB))
+    world.write(node)
+    must_not_be_old(node.lookup_or_begin_fill(THUMB))
+
+
+def a_rendition_made_of_old_bytes_is_not_kept(kind: type[CoherentCache]) -> None:
+    world = World(kind)
+    node = world.node(A, ON_A)
+    making = fill(node, THUMB)
+    read = world.from_storage()
+    world.write(node)
+    node.complete_fill(making, entry(read.version, THUMB))
+    must_not_be_old(node.lookup_or_begin_fill(THUMB))
+
+
+def an_original_read_for_a_rendition_before_the_write_is_not_kept(kind: type[CoherentCache]) -> None:
+    world = World(kind)
+    node = world.node(A, ON_A)
+    making, begun = fill(node, THUMB), node.original_or_begin_fill(KEY)
+    assert isinstance(begun, FillTicket)
+    read = world.from_storage()
+    world.write(node)
+    node.complete_fill(begun.fill, read)
+    node.complete_fill(making, entry(read.version, THUMB))
     must_not_be_old(node.lookup_or_begin_fill(KEY))
 
 

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 from testing.storage_parts import facts_of
 
-from elastic_images.core.errors import InvalidRequest
 from elastic_images.core.image_facts import ImageFacts
+from elastic_images.core.renditions import PRESETS
 from elastic_images.imaging.inspection import ImageInspector
 from elastic_images.imaging.renditions import RenditionMaker
 
@@ -32,7 +32,7 @@ def thumb(body: bytes) -> tuple[ImageFacts, Image.Image]:
     inspector = ImageInspector(max_pixels=10_000_000, max_decodes=1)
     found = inspector.inspect(body)
     facts = replace(facts_of("k"), format=found.format, width=found.width, height=found.height)
-    made, data = RenditionMaker(inspector).make(facts, body, "thumb")
+    made, data = RenditionMaker(inspector).make(facts, body, PRESETS["thumb"])
     assert (made.size_bytes, made.sha256) == (len(data), hashlib.sha256(data).hexdigest())
     image = Image.open(io.BytesIO(data))
     image.load()
@@ -91,16 +91,14 @@ def test_a_small_tiff_becomes_what_browsers_show() -> None:
     Image.new("RGB", (30, 20)).save(body, "TIFF")
     facts = replace(facts_of("k"), format="TIFF", content_type="image/tiff", width=30, height=20)
     made, data = RenditionMaker(ImageInspector(max_pixels=10_000_000, max_decodes=1)).make(
-        facts, body.getvalue(), "thumb"
+        facts, body.getvalue(), PRESETS["thumb"]
     )
     assert made.content_type == "image/jpeg"
     with Image.open(io.BytesIO(data)) as image:
         assert (image.format, image.size) == ("JPEG", (30, 20))
 
 
-def test_small_images_stay_and_unknown_renditions_are_refused() -> None:
+def test_small_images_stay() -> None:
     facts = replace(facts_of("k"), width=300, height=200)
     maker = RenditionMaker(ImageInspector(max_pixels=10_000_000, max_decodes=1))
-    assert maker.make(facts, b"as it is", "thumb") == (facts, b"as it is")
-    with pytest.raises(InvalidRequest):
-        maker.make(facts, b"", "poster")
+    assert maker.make(facts, b"as it is", PRESETS["thumb"]) == (facts, b"as it is")

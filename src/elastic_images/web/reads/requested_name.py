@@ -5,7 +5,7 @@ from __future__ import annotations
 from urllib.parse import parse_qs
 
 from elastic_images.core.errors import InvalidRequest
-from elastic_images.core.renditions import rendition_name
+from elastic_images.core.renditions import preset, rendition_name
 from elastic_images.front.reads import Environ
 from elastic_images.web.request_path import key_in_path
 
@@ -17,7 +17,8 @@ def requested_name(environ: Environ) -> str:
     """The name that caches use for it (`core.renditions`). Raises InvalidKey, InvalidRequest."""
     key = key_in_path(environ, IMAGES)
     query = environ.get("QUERY_STRING")
-    return rendition_name(key, _rendition(query)) if query else key
+    rendition = _rendition(query) if query else None
+    return key if rendition is None else rendition_name(key, preset(rendition))
 
 
 def _rendition(query: str) -> str | None:
