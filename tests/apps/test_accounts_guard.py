@@ -168,11 +168,12 @@ def test_other_kinds_of_authorization_are_somebody_elses(accounts: Accounts, tmp
 
 def test_the_cookie_of_a_session(accounts: Accounts, tmp_path: Path) -> None:
     client = make_app(accounts, tmp_path).test_client()
-    cookie = log_in(client, "ann").headers["Set-Cookie"]
+    cookie, known = log_in(client, "ann").headers.getlist("Set-Cookie")
     name, _, rest = cookie.partition("=")
     assert name.startswith("elastic_images_")
     assert {"HttpOnly", "SameSite=Lax", "Path=/", "Max-Age=3600"} <= set(rest.split("; "))
     assert "Secure" not in rest
+    assert {"HttpOnly", "SameSite=Strict", "Path=/login", "Max-Age=31536000"} <= set(known.split("; "))
     assert client.get("/api/account").data == b"ann"
 
 
@@ -180,7 +181,7 @@ def test_over_https_the_cookie_is_secure(accounts: Accounts, tmp_path: Path) -> 
     client = make_app(accounts, tmp_path, trusted_proxies=("127.0.0.1",)).test_client()
     forwarded = {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "localhost", "Origin": "https://localhost"}
     answer = client.post("/log-in", data={"name": "ann", "password": PASSWORD}, headers=forwarded)
-    assert "; Secure" in answer.headers["Set-Cookie"]
+    assert all("; Secure" in cookie for cookie in answer.headers.getlist("Set-Cookie"))
 
 
 def test_two_installations_on_one_machine_do_not_log_each_other_out(accounts: Accounts, tmp_path: Path) -> None:

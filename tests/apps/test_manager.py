@@ -688,8 +688,9 @@ def test_the_own_password(manager: Manager, root: FlaskClient) -> None:
     for bad in ({"again": "a third horse"}, {"current": "wrong"}, {"new": "short", "again": "short"}):
         page = shown(root, root.post("/account/password", data=change | bad, headers=PAGE), "/account")
         assert 'role="alert"' in page
-    assert manager.accounts.log_in("root", PASSWORD)
+    assert len(manager.accounts.sessions.list(2)) == 2  # the failures left none
     answer = root.post("/account/password", data=change, headers=PAGE)
+    assert len(manager.accounts.sessions.list(2)) == 1
     assert "Your password was changed" in shown(root, answer, "/account")
     assert outcome(other.get("/", headers=PAGE)) == 401
     assert manager.accounts.log_in("root", "another horse")
@@ -706,8 +707,13 @@ def test_the_own_account_needs_a_session(manager: Manager, root: FlaskClient) ->
     body = {"current": "wrong", "new": "another horse"}
     assert root.post("/api/account/password", json=body, headers=OURS).status_code == 403
     body["current"] = PASSWORD
+    other = manager.log_in("root")
+    assert root.post("/api/account/password", json=body | {"new": "short"}, headers=OURS).status_code == 400
     assert root.post("/api/account/password", json=body, headers=OURS).status_code == 204
-    assert outcome(root.get("/", headers=PAGE)) == 401
+    assert outcome(other.get("/", headers=PAGE)) == 401
+    told = root.get("/api/account").json
+    assert told is not None
+    assert len(told["sessions"]) == 1
     assert manager.accounts.log_in("root", "another horse")
 
 

@@ -401,7 +401,16 @@ def test_a_wrong_password(web: Web) -> None:
         answer = web.client().post("/login", data={"name": "ann", "password": "wrong"})
     assert answer.status_code == 429
     assert int(answer.headers["Retry-After"]) > 0
-    assert web.client().post("/login", data={"name": "ann", "password": PASSWORD}).status_code == 429
+    elsewhere = {"REMOTE_ADDR": "192.0.2.7"}
+    right, ours = {"name": "ann", "password": PASSWORD}, {"Origin": "http://localhost"}
+    known, other = web.client(), web.client()
+    assert known.post("/login", data=right, environ_overrides=elsewhere).status_code == 303
+    assert known.post("/login", data=right, headers=ours).status_code == 303
+    assert other.post("/login", data=right).status_code == 429
+    # A forged cookie is none.
+    for cookie in (known._cookies or {}).values():
+        other.set_cookie(cookie.key, cookie.value[:-4] + "0000", path="/login")
+    assert other.post("/login", data=right).status_code == 429
 
 
 def test_a_password_is_changed(web: Web) -> None:
@@ -414,6 +423,8 @@ def test_a_password_is_changed(web: Web) -> None:
     assert change("wrong password", "another password") == 403
     assert change(PASSWORD, "another password", "an other password") == 400
     assert change(PASSWORD, "short") == 400
+    assert change(PASSWORD, "password1234") == 400
+    assert browser.get("/account").text.count("/end") == 1  # the failures left no sessions
     assert other.get("/account").status_code == 200
     assert change(PASSWORD, "another password") == 303
     assert browser.get("/account").status_code == 200

@@ -54,7 +54,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def accounts(engine: Engine, clock: Clock) -> Accounts:
-    limits = LoginLimits(account_failures=3, address_failures=5, window_seconds=900)
+    limits = LoginLimits(pair_failures=3, account_failures=6, address_failures=5, window_seconds=900)
     return Accounts(engine, session_seconds=HOUR, clock=clock, passwords=Passwords(FAST), limits=limits)
 
 
@@ -341,25 +341,65 @@ def test_tokens_are_listed_and_revoked(accounts: Accounts, clock: Clock) -> None
     assert accounts.tokens.list("bob") == (two,)
 
 
-def test_too_many_failures_close_an_account_for_a_while(accounts: Accounts, clock: Clock) -> None:
-    accounts.users.add("ann", PASSWORD)
-    for number in range(3):
+def fail(accounts: Accounts, name: str, address: str, times: int = 1, browser: str | None = None) -> None:
+    for _ in range(times):
         with pytest.raises(Unauthenticated):
-            accounts.log_in("ann", "wrong password", address=f"10.0.0.{number}")
+            accounts.log_in(name, "wrong password", address=address, browser=browser)
+
+
+def test_too_many_failures_close_an_account_for_their_address_alone(accounts: Accounts, clock: Clock) -> None:
+    accounts.users.add("ann", PASSWORD)
+    fail(accounts, "ann", "10.0.0.1", 3)
     clock.now += 100.5
     with pytest.raises(TooManyRequests) as caught:
-        accounts.log_in("ANN", PASSWORD, address="10.0.0.9")
+        accounts.log_in("ANN", PASSWORD, address="10.0.0.1")
     assert caught.value.retry_after_seconds == 800
+    assert accounts.log_in("ann", PASSWORD, address="10.0.0.2")
+    with pytest.raises(TooManyRequests):
+        accounts.log_in("ann", PASSWORD, address="10.0.0.1")
     clock.now += 799.5
-    assert accounts.log_in("ann", PASSWORD, address="10.0.0.9")
+    assert accounts.log_in("ann", PASSWORD, address="10.0.0.1")
+
+
+def test_an_account_closed_as_a_whole_lets_in_known_browsers_and_new_addresses(accounts: Accounts) -> None:
+    accounts.users.add("ann", PASSWORD)
+    accounts.users.add("bob", PASSWORD)
+    fail(accounts, "bob", "10.0.0.9")
+    for number in range(3):
+        fail(accounts, "ann", f"10.0.0.{number}", 2)
+    for address in ("10.0.0.0", "10.0.0.9"):
+        with pytest.raises(TooManyRequests):
+            accounts.log_in("ann", PASSWORD, address=address)
+        assert accounts.log_in("ann", PASSWORD, address=address, browser="hers")
+    assert accounts.log_in("ann", PASSWORD, address="10.0.0.8")
+    assert accounts.log_in("bob", PASSWORD, address="10.0.0.9")
+
+
+def test_a_known_browser_has_failures_of_its_own(accounts: Accounts, clock: Clock) -> None:
+    accounts.users.add("ann", PASSWORD)
+    fail(accounts, "ann", "10.0.0.1", 3, browser="stolen")
+    with pytest.raises(TooManyRequests) as caught:
+        accounts.log_in("ann", PASSWORD, address="10.0.0.2", browser="stolen")
+    assert caught.value.retry_after_seconds == 900
+    assert accounts.log_in("ann", PASSWORD, address="10.0.0.1", browser="hers")
+    assert accounts.log_in("ann", PASSWORD, address="10.0.0.1")
+    clock.now += 900
+    fail(accounts, "ann", "10.0.0.1", 2, browser="stolen")
+    assert accounts.log_in("ann", PASSWORD, address="10.0.0.1", browser="stolen")
+    fail(accounts, "ann", "10.0.0.1", 2, browser="stolen")
 
 
 def test_unknown_accounts_are_limited_alike(accounts: Accounts) -> None:
-    for number in range(3):
-        with pytest.raises(Unauthenticated):
-            accounts.log_in("nobody", "wrong password", address=f"10.0.0.{number}")
+    fail(accounts, "nobody", "10.0.0.1", 3)
     with pytest.raises(TooManyRequests):
-        accounts.log_in("nobody", "wrong password", address="10.0.0.9")
+        accounts.log_in("nobody", "wrong password", address="10.0.0.1")
+
+
+def test_a_flood_is_refused_without_the_databases_writer(accounts: Accounts, monkeypatch: pytest.MonkeyPatch) -> None:
+    fail(accounts, "ann", "10.0.0.1", 3)
+    monkeypatch.setattr(accounts._transactions, "write", None)
+    with pytest.raises(TooManyRequests):
+        accounts.log_in("ann", PASSWORD, address="10.0.0.1")
 
 
 @pytest.mark.parametrize(
@@ -376,22 +416,21 @@ def test_too_many_failures_close_an_address(accounts: Accounts, addresses: list[
     assert accounts.log_in("ann", PASSWORD, address=other)
 
 
-def test_a_good_login_resets_the_account_and_does_not_count_for_the_address(accounts: Accounts) -> None:
+def test_a_good_login_resets_account_with_address_and_does_not_count_for_the_address(accounts: Accounts) -> None:
     accounts.users.add("ann", PASSWORD)
-    for _ in range(2):
-        with pytest.raises(Unauthenticated):
-            accounts.log_in("ann", "wrong password", address="10.0.0.1")
+    fail(accounts, "ann", "10.0.0.1", 2)
     for _ in range(20):
         accounts.log_in("ann", PASSWORD, address="10.0.0.1")
-    for _ in range(2):
-        with pytest.raises(Unauthenticated):
-            accounts.log_in("ann", "wrong password", address="10.0.0.1")
+    fail(accounts, "ann", "10.0.0.1", 2)
     assert accounts.log_in("ann", PASSWORD, address="10.0.0.1")
+    fail(accounts, "ann", "10.0.0.1")
+    with pytest.raises(TooManyRequests):  # the fifth failure of the address
+        accounts.log_in("ann", PASSWORD, address="10.0.0.1")
 
 
 def test_attempts_at_once_do_not_slip_through(accounts: Accounts) -> None:
     accounts.users.add("ann", PASSWORD)
-    results = in_parallel(8, lambda number: accounts.log_in("ann", "wrong password", address=f"10.0.0.{number}"))
+    results = in_parallel(8, lambda _: accounts.log_in("ann", "wrong password"))
     assert sum(isinstance(result, Unauthenticated) for result in results) <= 3
     assert {type(result) for result in results} <= {Unauthenticated, TooManyRequests, Unavailable}
     with pytest.raises(TooManyRequests):
@@ -402,7 +441,7 @@ def test_limits_hold_over_processes_and_restarts(accounts: Accounts, engine: Eng
     for _ in range(3):
         with pytest.raises(Unauthenticated):
             accounts.log_in("ann", "wrong password")
-    limits = LoginLimits(account_failures=3)
+    limits = LoginLimits(pair_failures=3)
     other = Accounts(engine, session_seconds=HOUR, clock=clock, passwords=Passwords(FAST), limits=limits)
     with pytest.raises(TooManyRequests):
         other.log_in("ann", "wrong password")

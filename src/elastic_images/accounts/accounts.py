@@ -9,7 +9,7 @@ from collections.abc import Callable
 from sqlalchemy import Engine, select, update
 
 from elastic_images.accounts.database import Transactions
-from elastic_images.accounts.limits import LoginAttempts, LoginLimits
+from elastic_images.accounts.limits import Attempt, LoginAttempts, LoginLimits
 from elastic_images.accounts.names import fold_name
 from elastic_images.accounts.passwords import Passwords
 from elastic_images.accounts.principal import Principal
@@ -49,27 +49,32 @@ class Accounts:
         self.sessions = Sessions(self._transactions, clock, session_seconds)
         self.tokens = Tokens(self._transactions, clock)
 
-    def log_in(self, name: str, password: str, *, address: str = "", user_agent: str = "") -> NewSession:
+    def log_in(
+        self, name: str, password: str, *, address: str = "", user_agent: str = "", browser: str | None = None
+    ) -> NewSession:
         """Start a session. Unknown name, wrong password and disabled user give the same error after the same time.
+
+        `browser`: see `limits.Attempt`.
 
         Raises:
             Unauthenticated: any of these three.
-            TooManyRequests: too many failed attempts for this account or address.
+            TooManyRequests: too many failed attempts (`limits`).
             Unavailable: the database is not responding, or too many people are logging in at once.
         """
-        user_id = self.check_password(name, password, address=address)
+        user_id = self.check_password(name, password, address=address, browser=browser)
         return self.sessions.start(user_id, address, user_agent)
 
-    def check_password(self, name: str, password: str, *, address: str = "") -> int:
+    def check_password(self, name: str, password: str, *, address: str = "", browser: str | None = None) -> int:
         """The id of the user with this name and password. Counts as a login attempt; raises like `log_in`."""
-        self._attempts.begin(name, address)
+        attempt = Attempt(name, address, browser)
+        self._attempts.begin(attempt)
         with self._transactions.read() as connection:
             row = connection.execute(select(users).where(users.c.folded_name == fold_name(name))).one_or_none()
-        right = self._passwords.verify(row.password_hash if row else None, password)
+        right = self._passwords.verify(row.password_hash if row else None, password, known=browser is not None)
         if row is None or not right or row.disabled:
             _log.info("login refused: user %s, from %s", row.id if row else "unknown", address)
             raise Unauthenticated("Wrong name or password.")
-        self._attempts.succeeded(name, address)
+        self._attempts.succeeded(attempt)
         if self._passwords.needs_rehash(row.password_hash):
             self._keep_hash(row.id, row.password_hash, self._passwords.hash(password))
         return int(row.id)

@@ -6,7 +6,7 @@ import hashlib
 import hmac
 import socket
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar, cast
+from typing import Any, Literal, TypeVar, cast
 from urllib.parse import quote
 
 from flask import Flask, Response, current_app, g, redirect, request
@@ -17,10 +17,11 @@ from elastic_images.accounts.access import Anonymous, Rule, authorise, effective
 from elastic_images.accounts.accounts import Accounts
 from elastic_images.accounts.cross_site import check_cross_site, needs_form_token
 from elastic_images.accounts.hosts import host_rules
+from elastic_images.accounts.known_browsers import LIFETIME_SECONDS, KnownBrowsers
 from elastic_images.accounts.principal import ANONYMOUS, Principal
 from elastic_images.accounts.proxies import Client, Proxies
 from elastic_images.accounts.sessions import NewSession, Session
-from elastic_images.core.errors import CrossSite, InvalidRequest, Unauthenticated
+from elastic_images.core.errors import CrossSite, Forbidden, InvalidRequest, Unauthenticated
 from elastic_images.http.base_app import OPEN_PATHS
 from elastic_images.settings import Settings
 
@@ -67,6 +68,7 @@ class Guard:
         )
         self._known_hosts: dict[str, bool] = {}
         self._proxies = Proxies(settings.trusted_proxies)
+        self._known_browsers = KnownBrowsers(settings.secret_key)
         self._login_path = login_path
 
     def install(self, app: Flask) -> None:
@@ -94,30 +96,51 @@ class Guard:
         Raises:
             Unauthenticated, TooManyRequests, Unavailable: see `Accounts.log_in`.
         """
-        client = cast("Client", g.client)
-        new = self.accounts.log_in(
-            name, password, address=client.address, user_agent=request.headers.get("User-Agent", "")
-        )
+        known = f"{self.cookie_name}_{self._known_browsers.cookie_suffix(name)}"
+        browser = self._known_browsers.recognise(name, request.cookies.get(known, ""))
+        new = self.accounts.log_in(name, password, address=_client().address, user_agent=_user_agent(), browser=browser)
         self._end_session()
-        response.set_cookie(
-            self.cookie_name,
-            new.secret,
-            max_age=int(new.session.expires_at - new.session.created_at),
-            httponly=True,
-            samesite="Lax",
-            secure=client.scheme == "https",
-        )
+        self._set_session_cookie(response, new)
+        value = self._known_browsers.issue(name)
+        set_cookie(response, known, value, max_age=LIFETIME_SECONDS, path=self._login_path, samesite="Strict")
         return new
+
+    def change_password(self, response: BaseResponse, current: str, new: str) -> NewSession:
+        """Change the caller's password: all their sessions end, and the response's cookie holds a new one.
+
+        Nothing changes if it fails. A wrong current password counts as a failed login, to stop guessing.
+
+        Raises:
+            Forbidden: `current` is wrong.
+            InvalidRequest: `new` is no good password.
+            TooManyRequests, Unavailable: see `Accounts.log_in`.
+        """
+        session = cast("Session", g.session)
+        browser = f"session {session.id}"
+        try:
+            user_id = self.accounts.check_password(
+                session.user_name, current, address=_client().address, browser=browser
+            )
+        except Unauthenticated:
+            raise Forbidden("The current password is wrong.") from None
+        self.accounts.users.set_password(session.user_name, new)
+        started = self.accounts.sessions.start(user_id, _client().address, _user_agent())
+        self._set_session_cookie(response, started)
+        return started
 
     def log_out(self, response: BaseResponse) -> None:
         """End the request's session, if any, and delete its cookie."""
         self._end_session()
-        response.delete_cookie(self.cookie_name, httponly=True, samesite="Lax")
+        set_cookie(response, self.cookie_name, "", max_age=0)
 
     def form_token(self) -> str:
         """The value of a form's hidden field `form_token`; empty without a session."""
         session = cast("Session | None", g.get("session"))
         return session.form_token if session else ""
+
+    def _set_session_cookie(self, response: BaseResponse, new: NewSession) -> None:
+        lifetime = int(new.session.expires_at - new.session.created_at)
+        set_cookie(response, self.cookie_name, new.secret, max_age=lifetime)
 
     def _end_session(self) -> None:
         secret = request.cookies.get(self.cookie_name)
@@ -193,11 +216,40 @@ class Guard:
         return f"{self._login_path}?next={quote(quote(request.path) + query, safe='/')}"
 
 
+def set_cookie(
+    response: BaseResponse,
+    name: str,
+    value: str,
+    *,
+    max_age: int,
+    path: str = "/",
+    samesite: Literal["Lax", "Strict"] = "Lax",
+) -> None:
+    """Set a cookie that scripts do not see, on a response to the current request. `max_age` 0 deletes it."""
+    response.set_cookie(
+        name,
+        value,
+        max_age=max_age,
+        path=path,
+        httponly=True,
+        samesite=samesite,
+        secure=_client().scheme == "https",
+    )
+
+
 def rule_of(app: Flask, endpoint: str) -> Rule | None:
     """The rule that an endpoint declares; None if it declares none, and so answers 500."""
     if endpoint == "static" or endpoint.endswith(".static") or f"/{endpoint}" in OPEN_PATHS:
         return "public"
     return cast("Rule | None", getattr(app.view_functions.get(endpoint), _RULE, None))
+
+
+def _user_agent() -> str:
+    return request.headers.get("User-Agent", "")
+
+
+def _client() -> Client:
+    return cast("Client", g.client)
 
 
 def _wants_page() -> bool:

@@ -7,16 +7,21 @@ import threading
 import unicodedata
 from base64 import b64encode
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from elastic_images.core.errors import InvalidRequest, Unavailable
 
-MIN_PASSWORD_CHARACTERS = 8
+MIN_PASSWORD_CHARACTERS = 10
 MAX_PASSWORD_BYTES = 1024
+_MIN_SCORE = 2
+"""Of zxcvbn's 0 to 4: it takes more than a million guesses."""
+_JUDGED_CHARACTERS = 24
+"""A strong beginning is enough, and judging a long text of replaced letters takes a second."""
 _PARALLEL_HASHES = 2
+_WAITING_HASHES = 32
 _WAIT_SECONDS = 10.0
 
 
@@ -33,40 +38,46 @@ def new_password() -> str:
 class Passwords:
     """Hashes and checks passwords. Thread-safe.
 
-    Each hash takes a core and 19 MiB, so two run at a time; others wait, and are refused after 10 seconds.
+    Each hash takes a core and 19 MiB, so two run at a time; a few others wait, and the rest is refused. A third place
+    is kept for people known by a cookie or session, so that a flood of logins does not keep them out.
     """
 
     def __init__(self, hasher: PasswordHasher | None = None) -> None:
         self._hasher = hasher or default_hasher()
         self._places = threading.BoundedSemaphore(_PARALLEL_HASHES)
+        self._waiting = threading.BoundedSemaphore(_PARALLEL_HASHES + _WAITING_HASHES)
+        self._known_place = threading.BoundedSemaphore(1)
         self._nobody = _hash_of_nothing(self._hasher)
 
-    def check(self, password: str) -> str:
-        """Return the password as it is hashed: in normal form C, since keyboards send accents differently.
+    def check(self, password: str, name: str = "") -> None:
+        """Whether `password` may become the password of the user `name`.
 
         Raises:
-            InvalidRequest: it is too short, too long, or not valid text.
+            InvalidRequest: it is too short, too long, too common, or not valid text.
         """
         if len(password) < MIN_PASSWORD_CHARACTERS:
             raise InvalidRequest(f"A password must have at least {MIN_PASSWORD_CHARACTERS} characters.")
         prepared = _prepare(password)
         if prepared is None:
             raise InvalidRequest(f"A password may have at most {MAX_PASSWORD_BYTES} bytes of UTF-8.")
-        return prepared
+        if _score(prepared, name) < _MIN_SCORE:
+            raise InvalidRequest("This password is too easy to guess. Use a few unrelated words, or a generated one.")
 
     def hash(self, password: str) -> str:
-        """The hash to store. Raises InvalidRequest like `check`, and Unavailable when too many are waiting."""
-        prepared = self.check(password)
-        with self._place():
+        """The hash to store. Raises InvalidRequest for invalid text, and Unavailable when too many are waiting."""
+        prepared = _prepare(password)
+        if prepared is None:
+            raise InvalidRequest(f"A password may have at most {MAX_PASSWORD_BYTES} bytes of UTF-8.")
+        with self._place(known=True):
             return self._hasher.hash(prepared)
 
-    def verify(self, kept: str | None, password: str) -> bool:
-        """Whether `password` matches the stored hash.
+    def verify(self, kept: str | None, password: str, *, known: bool = False) -> bool:
+        """Whether `password` matches the stored hash. `known`: asked by somebody whom a cookie or session shows.
 
         None (an unknown user) takes as long and returns False. Raises Unavailable when too many are waiting.
         """
         prepared = _prepare(password)
-        with self._place():
+        with self._place(known=known):
             try:
                 matches = self._hasher.verify(kept or self._nobody, prepared or "")
             except (VerificationError, InvalidHashError):
@@ -78,13 +89,32 @@ class Passwords:
         return self._hasher.check_needs_rehash(kept)
 
     @contextmanager
-    def _place(self) -> Iterator[None]:
-        if not self._places.acquire(timeout=_WAIT_SECONDS):
+    def _place(self, *, known: bool) -> Iterator[None]:
+        waiting, places = (nullcontext(), self._known_place) if known else (self._waits(), self._places)
+        with waiting:
+            if not places.acquire(timeout=_WAIT_SECONDS):
+                raise Unavailable("Too many people are logging in at once.", retry_after_seconds=5)
+            try:
+                yield
+            finally:
+                places.release()
+
+    @contextmanager
+    def _waits(self) -> Iterator[None]:
+        if not self._waiting.acquire(blocking=False):
             raise Unavailable("Too many people are logging in at once.", retry_after_seconds=5)
         try:
             yield
         finally:
-            self._places.release()
+            self._waiting.release()
+
+
+def _score(password: str, name: str) -> int:
+    # Imported here: it takes 9 MB once used, and most processes never see a new password.
+    from zxcvbn_rs_py import zxcvbn
+
+    obvious = ["elastic", "images", "elasticimages", name[:_JUDGED_CHARACTERS]]
+    return int(zxcvbn(password[:_JUDGED_CHARACTERS], obvious).score)
 
 
 def _prepare(password: str) -> str | None:

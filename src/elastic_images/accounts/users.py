@@ -49,8 +49,8 @@ class Users:
         values = {
             "name": check_name(name),
             "folded_name": fold_name(name),
-            "password_hash": self._passwords.hash(password),
             "role": check_role(role),
+            "password_hash": self._new_hash(name, password),
             "disabled": False,
             "created_at": self._clock(),
         }
@@ -100,7 +100,7 @@ class Users:
         values = {
             "role": None if role is None else check_role(role),
             "disabled": disabled,
-            "password_hash": None if password is None else self._passwords.hash(password),
+            "password_hash": None if password is None else self._new_hash(name, password),
         }
         with self._transactions.write() as connection:
             self._keep_an_administrator(connection, name, loses=bool(disabled) or role == "user")
@@ -120,6 +120,10 @@ class Users:
             user = _find(connection, name)
             self._revoke(connection, user.id)
             return user
+
+    def _new_hash(self, name: str, password: str) -> str:
+        self._passwords.check(password, name)
+        return self._passwords.hash(password)
 
     def _keep_an_administrator(self, connection: Connection, name: str, *, loses: bool) -> None:
         # Lock all administrators, so that two who disable each other at the same time cannot both succeed.

@@ -1,14 +1,20 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Literal
 
 import pytest
 from argon2 import PasswordHasher
 from argon2.exceptions import VerifyMismatchError
+from testing.waiting import wait_for
 
 from elastic_images.accounts.names import check_name, fold_name
 from elastic_images.accounts.passwords import Passwords, default_hasher, new_password
-from elastic_images.core.errors import InvalidRequest
+from elastic_images.core.errors import InvalidRequest, Unavailable
 
 FAST = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 
@@ -48,10 +54,78 @@ def test_names_that_look_alike_are_the_same() -> None:
     assert fold_name("ann") != fold_name("anna")
 
 
-@pytest.mark.parametrize("password", ["", "1234567", "x" * 1025, "é" * 513, "\ud800 lone surrogate"])
+@pytest.mark.parametrize("password", ["", "qx-47-vbm", "x" * 1025, "é" * 513, "\ud800 lone surrogate"])
 def test_bad_passwords(password: str) -> None:
+    with pytest.raises(InvalidRequest, match=r"characters|bytes"):
+        Passwords(FAST).check(password)
+
+
+COMMON = ["password123", "1234567890", "qwertyuiop", "P@ssw0rd123", "iloveyou12", "abcdefghijkl", "x" * 1024]
+OBVIOUS = ["elasticimages", "wilhelmina", "Wilhelmina1"]
+
+
+@pytest.mark.parametrize("password", [*COMMON, *OBVIOUS])
+def test_common_passwords(password: str) -> None:
+    with pytest.raises(InvalidRequest, match="too easy to guess"):
+        Passwords(FAST).check(password, "wilhelmina")
+
+
+@pytest.mark.parametrize("password", ["correct horse", "größe und länge", "李雷和韩梅梅在学习英语", "T4:kq.z9wL"])
+def test_good_passwords(password: str) -> None:
+    Passwords(FAST).check(password, "wilhelmina")
+
+
+def test_judging_a_password_takes_no_long_time() -> None:
+    started = time.process_time()
     with pytest.raises(InvalidRequest):
-        Passwords(FAST).hash(password)
+        Passwords(FAST).check("x" * 1000 + "4@8({[</369&#!1/|0$5+7%2")
+    Passwords(FAST).check("4@8({[</369&#!1/|0$5+7%2" * 40)
+    assert time.process_time() - started < 5
+
+
+def test_existing_passwords_are_hashed_whatever_they_are() -> None:
+    # Outdated hashes are renewed at login, those of passwords from before these rules too.
+    passwords = Passwords(FAST)
+    assert passwords.verify(passwords.hash("short"), "short")
+    with pytest.raises(InvalidRequest):
+        passwords.hash("x" * 1025)
+
+
+def test_nothing_loads_the_list_of_common_passwords_before_it_is_needed() -> None:
+    code = "import sys, elastic_images.cli, elastic_images.web.service; print('zxcvbn_rs_py' in sys.modules)"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "False"
+
+
+class Blocking(PasswordHasher):
+    """Verifies when it is told to."""
+
+    begun: threading.Semaphore
+    go: threading.Event
+
+    def verify(self, hash: str | bytes, password: str | bytes) -> Literal[True]:  # noqa: A002 - the library's name
+        self.begun.release()
+        self.go.wait()
+        return super().verify(hash, password)
+
+
+def test_a_flood_of_logins_waits_for_a_few_hashes_and_leaves_a_place_for_known_people() -> None:
+    hasher = Blocking(time_cost=1, memory_cost=8, parallelism=1)
+    hasher.begun, hasher.go = threading.Semaphore(0), threading.Event()
+    passwords = Passwords(hasher)
+    flood = 34  # two that hash, and those that may wait
+    with ThreadPoolExecutor(flood + 1) as pool:
+        strangers = [pool.submit(passwords.verify, None, "wrong") for _ in range(flood)]
+        hasher.begun.acquire()
+        hasher.begun.acquire()
+        wait_for(lambda: not passwords._waiting._value)
+        with pytest.raises(Unavailable):
+            passwords.verify(None, "wrong")
+        known = pool.submit(lambda: passwords.verify(passwords.hash("correct horse"), "correct horse", known=True))
+        hasher.begun.acquire()
+        assert not any(one.done() for one in strangers)
+        hasher.go.set()
+        assert known.result()
+        assert not any(one.result() for one in strangers)
 
 
 def test_a_password_verifies_against_its_hash_alone() -> None:
@@ -113,4 +187,5 @@ def test_old_parameters_are_noticed() -> None:
 def test_new_passwords_are_long_and_different() -> None:
     made = {new_password() for _ in range(50)}
     assert len(made) == 50
+    Passwords(FAST).check(made.pop())
     assert all(len(password) >= 16 for password in made)

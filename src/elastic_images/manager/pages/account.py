@@ -6,7 +6,7 @@ from flask import Blueprint, Response, g, jsonify, redirect, render_template, re
 from werkzeug.wrappers import Response as BaseResponse
 
 from elastic_images.accounts.guard import Guard, current_principal, rule
-from elastic_images.core.errors import ElasticImagesError, Forbidden, InvalidRequest, Unauthenticated
+from elastic_images.core.errors import ElasticImagesError, InvalidRequest
 from elastic_images.http.json_body import json_object, needed_text
 from elastic_images.manager.api.facts import session_json, user_json
 from elastic_images.manager.flash import FlashMessage
@@ -32,15 +32,14 @@ def account_pages(guard: Guard, answers: Answers) -> Blueprint:
     @rule("account")
     def change_password() -> BaseResponse:
         form = request.form
+        response = redirect("/account", 303)
         try:
             if form.get("new", "") != form.get("again", ""):
                 raise InvalidRequest("The new passwords do not match.")
-            _change_password(guard, form.get("current", ""), form.get("new", ""))
+            # The message is for the new session.
+            g.session = guard.change_password(response, form.get("current", ""), form.get("new", "")).session
         except ElasticImagesError as error:
             return answers.refuse("/account", error, form="password")
-        # All sessions have ended, this one too: log in again, and leave the message for the new session.
-        response = redirect("/account", 303)
-        g.session = guard.log_in(response, current_principal().name, form["new"]).session
         told = answers.tell("/account", FlashMessage("Your password was changed. You are signed out everywhere else."))
         response.headers["Location"] = told.headers["Location"]
         return response
@@ -59,19 +58,10 @@ def account_pages(guard: Guard, answers: Answers) -> Blueprint:
 
     @pages.post("/api/account/password")
     @rule("account")
-    def change_password_json() -> tuple[str, int]:
+    def change_password_json() -> Response:
         body = json_object(("current", "new"))
-        _change_password(guard, needed_text(body, "current"), needed_text(body, "new"))
-        return "", 204
+        response = Response(status=204)
+        guard.change_password(response, needed_text(body, "current"), needed_text(body, "new"))
+        return response
 
     return pages
-
-
-def _change_password(guard: Guard, current: str, new: str) -> None:
-    """Raises Forbidden if `current` is wrong. Counts as a login attempt, to prevent guessing."""
-    me = current_principal().name
-    try:
-        guard.accounts.check_password(me, current, address=g.client.address)
-    except Unauthenticated:
-        raise Forbidden("That is not your current password.") from None
-    guard.accounts.users.set_password(me, new)

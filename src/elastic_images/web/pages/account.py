@@ -9,9 +9,9 @@ from typing import Any
 from flask import Blueprint, g, make_response, redirect, render_template, request
 from werkzeug.wrappers import Response
 
-from elastic_images.accounts.guard import Guard, current_principal, rule
+from elastic_images.accounts.guard import Guard, current_principal, rule, set_cookie
 from elastic_images.accounts.principal import SCOPES, scopes_of_role
-from elastic_images.core.errors import ElasticImagesError, Forbidden, InvalidRequest, Unauthenticated
+from elastic_images.core.errors import ElasticImagesError, InvalidRequest
 
 _DAY_SECONDS = 86_400.0
 _PATH = "/account"
@@ -30,22 +30,20 @@ def account_pages(guard: Guard) -> Blueprint:
         kept = _kept_token(guard)
         response = make_response(_page(guard, new_token=kept))
         if kept:
-            response.delete_cookie(_cookie(guard), path=_PATH)
+            set_cookie(response, _cookie(guard), "", max_age=0, path=_PATH, samesite="Strict")
         return response
 
     @pages.post("/account/password")
     @rule("account")
     def change_password() -> Response | tuple[str, int]:
-        me, new = current_principal().name, request.form.get("new", "")
+        new = request.form.get("new", "")
         try:
             if new != request.form.get("again", ""):
                 raise InvalidRequest("The new passwords do not match.")
-            _check_password(guard, request.form.get("current", ""))
-            accounts.users.set_password(me, new)
+            response = redirect("/account?done=password", 303)
+            guard.change_password(response, request.form.get("current", ""), new)
         except ElasticImagesError as error:
             return _page(guard, password_error=error), error.status
-        response = redirect("/account?done=password", 303)
-        guard.log_in(response, me, new)
         return response
 
     @pages.post("/account/tokens")
@@ -65,15 +63,8 @@ def account_pages(guard: Guard) -> Blueprint:
             return _page(guard, token_error=error), error.status
         response = redirect("/account#new-token", 303)
         # The next page shows the secret once. It must not be in a URL, and a reload must not create another token.
-        response.set_cookie(
-            _cookie(guard),
-            json.dumps([token.label, secret]),
-            max_age=_SHOWN_WITHIN_SECONDS,
-            path=_PATH,
-            httponly=True,
-            samesite="Strict",
-            secure=g.client.scheme == "https",
-        )
+        value = json.dumps([token.label, secret])
+        set_cookie(response, _cookie(guard), value, max_age=_SHOWN_WITHIN_SECONDS, path=_PATH, samesite="Strict")
         return response
 
     @pages.post("/account/tokens/<int:token_id>/revoke")
@@ -116,11 +107,3 @@ def _kept_token(guard: Guard) -> tuple[str, str] | None:
     except (ValueError, TypeError):
         return None
     return str(label), str(secret)
-
-
-def _check_password(guard: Guard, password: str) -> None:
-    """Raises Forbidden for a wrong password. Counts as a login attempt, to stop guessing."""
-    try:
-        guard.accounts.log_in(current_principal().name, password, address=g.client.address)
-    except Unauthenticated:
-        raise Forbidden("The current password is wrong.") from None
