@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -51,15 +52,17 @@ class Place:
 
             return back
         parts = urlsplit(self.url)
-        client, prefix = self.server.client(), parts.path.strip("/") + "/"
-        listed = client.list_objects_v2(Bucket=parts.netloc, Prefix=prefix).get("Contents", [])
-        kept = {one["Key"]: client.get_object(Bucket=parts.netloc, Key=one["Key"])["Body"].read() for one in listed}
-        for key in kept:
-            client.delete_object(Bucket=parts.netloc, Key=key)
+        bucket, prefix, server = parts.netloc, parts.path.strip("/") + "/", self.server
+        with contextlib.closing(server.client()) as client:
+            listed = client.list_objects_v2(Bucket=bucket, Prefix=prefix).get("Contents", [])
+            kept = {one["Key"]: client.get_object(Bucket=bucket, Key=one["Key"])["Body"].read() for one in listed}
+            for key in kept:
+                client.delete_object(Bucket=bucket, Key=key)
 
         def restore() -> None:
-            for key, body in kept.items():
-                client.put_object(Bucket=parts.netloc, Key=key, Body=body)
+            with contextlib.closing(server.client()) as client:
+                for key, body in kept.items():
+                    client.put_object(Bucket=bucket, Key=key, Body=body)
 
         return restore
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -25,9 +26,17 @@ def client() -> Iterator[Client]:
     """Gives clients of boto3's for moto's server."""
     import boto3
 
-    with moto() as server:
+    with moto() as server, contextlib.ExitStack() as stack:
         session: Any = boto3.session.Session("test-key", "test-secret", region_name=REGION)
-        yield lambda service: session.client(service, endpoint_url=server.url)
+        clients: dict[str, Any] = {}
+
+        def client(service: str) -> Any:
+            if service not in clients:
+                made = clients[service] = session.client(service, endpoint_url=server.url)
+                stack.callback(made.close)
+            return clients[service]
+
+        yield client
 
 
 @pytest.fixture(scope="module")

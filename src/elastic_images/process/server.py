@@ -173,9 +173,9 @@ def serving(
 
 def _drain(server: GranianWorker | _FrontedWorker, gate: Gate, stop: StopSignals, seconds: float) -> None:
     """Answer on the connections that are left, until they are closed or a stop signal comes."""
-    _log.info("replaced; answering on its connections for up to %g s", seconds)
     gate.closing = True
     server.quit_accepting()
+    _log.info("replaced; answering on its connections for up to %g s", seconds)
     deadline = time.monotonic() + seconds
     while server.alive and not server.drained and stop.count == 0 and (left := deadline - time.monotonic()) > 0:
         stop.pause(min(0.2, left))

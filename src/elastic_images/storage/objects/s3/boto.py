@@ -10,6 +10,7 @@ import base64
 import contextlib
 import hashlib
 import threading
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -101,6 +102,8 @@ class BotoS3Service:
                 self._client = self._session_class().client("s3", config=self._config)
                 if self._md5:
                     self._client.meta.events.register("before-sign.s3.DeleteObjects", _with_md5)
+                # Stores are not closed by hand; without this their connections would wait for the garbage collector.
+                weakref.finalize(self, self._client.close)
             return self._client
 
 
