@@ -222,6 +222,35 @@ def test_up_does_not_start_without_its_store(start_system: StartSystem, few: tup
     assert system.client().get("k").body == few[0].body
 
 
+def test_storage_that_is_restarted_without_its_store_says_so(
+    start_system: StartSystem, few: tuple[Photograph, ...]
+) -> None:
+    """The process starts and refuses; one that ended would be `unavailable`, and nobody would know why."""
+    system = start_system()
+    admin, visitor = system.admin(), system.client()
+    assert admin.put("k", few[0].body).status == 201
+    objects, aside = system.data / "objects", system.data / "aside"
+    objects.rename(aside)
+    (victim,) = system.find("storage")
+    system.kill(victim)
+
+    def refused() -> bool:
+        return admin.put("new", few[1].body).problem == (503, "store-away")
+
+    wait_for(refused, "a new storage process refuses writes", seconds=60)
+    assert visitor.get("k").problem == (503, "store-away")
+    assert admin.delete("k").problem == (503, "store-away")
+    assert admin.metadata("k").status == 200
+    ready = system.client(app="storage").request("GET", "/readyz").json
+    assert (ready["read"], ready["write"]) == (False, False)
+    assert "is absent or empty, although this system has used it" in ready["checks"]["object_store"]["detail"]
+    (storage,) = system.find("storage")
+    aside.rename(objects)
+    wait_for(lambda: admin.put("new", few[1].body).status == 201, "it works again")
+    assert visitor.get("k").body == few[0].body
+    assert system.find("storage") == [storage]
+
+
 def test_another_store_is_adopted_while_the_system_runs(start_system: StartSystem, few: tuple[Photograph, ...]) -> None:
     system = start_system()
     assert system.admin().put("gone", few[0].body).status == 201

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from elastic_images import __version__
+from elastic_images.core.errors import StoreAway
 from elastic_images.database.engine import open_engine
 from elastic_images.http.internal_client import InternalClient
 from elastic_images.http.readiness import ReadyGate
@@ -137,9 +138,19 @@ class StorageService:
         )
 
     def start(self, bound: Bound) -> None:  # noqa: ARG002 - storage does not register its address
-        """See `server.Service`. Raises StoreAway or Unavailable if the object store cannot be used."""
-        settle(self._engine, self._raw_store, self._place)
-        self._store.check()
+        """See `server.Service`. Refuses requests by StoreAway while the store that it had before is away.
+
+        Raises:
+            StoreAway: this system never had a store, and cannot have this one.
+            Unavailable: the object store cannot be used.
+        """
+        try:
+            settle(self._engine, self._raw_store, self._place)
+        except StoreAway:
+            if recorded_id(self._engine) is None:
+                raise
+        else:
+            self._store.check()
         self._watch.start()
         self._patience_clock.start()
         self._keeper.start()
