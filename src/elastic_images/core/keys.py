@@ -31,18 +31,20 @@ def check_key(text: str) -> str:
     if len(text) <= MAX_KEY_CHARACTERS and _PLAIN_KEY.fullmatch(text):
         return text
     if not text:
-        raise InvalidKey("A key has at least 1 character.")
+        raise InvalidKey("A key has at least 1 character: give the image a name.")
     if len(text) > MAX_KEY_CHARACTERS:
-        raise InvalidKey(f"A key has at most {MAX_KEY_CHARACTERS} characters; this one has {len(text)}.")
-    if any(unicodedata.category(character) in _REFUSED_CATEGORIES for character in text):
-        raise InvalidKey("A key has no control characters.")
+        raise InvalidKey(f"A key has at most {MAX_KEY_CHARACTERS} characters; this one has {len(text)}: shorten it.")
+    for number, character in enumerate(text, 1):
+        if unicodedata.category(character) in _REFUSED_CATEGORIES:
+            shown = f"U+{ord(character):04X}, character {number}"
+            raise InvalidKey(f"A key has no control characters, such as tabs and line breaks: remove {shown}.")
     if not unicodedata.is_normalized("NFC", text):
-        raise InvalidKey("A key is Unicode in normal form C (NFC).")
+        raise InvalidKey("A key is Unicode in normal form C: normalize it to NFC. (macOS gives file names in NFD.)")
     if text.startswith("/") or text.endswith("/"):
-        raise InvalidKey("A key neither begins nor ends with a slash.")
+        raise InvalidKey("A key neither begins nor ends with a slash: remove it.")
     for segment in text.split("/"):
         if segment in ("", ".", ".."):
-            raise InvalidKey("No segment of a key, between slashes, is empty, '.' or '..'.")
+            raise InvalidKey("No segment of a key, between slashes, is empty, '.' or '..': remove or rename it.")
     return text
 
 
