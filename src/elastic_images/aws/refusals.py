@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from elastic_images.aws.dead_proxy import dead_proxy
+
 THROTTLED = frozenset(
     {
         "Throttling",
@@ -55,4 +57,4 @@ def refusal(code: str, action: str) -> str | None:
         return f"does not accept the AWS credentials ({code})"
     if code in _FORBIDDEN:
         return f"does not allow {action} to these credentials ({code})"
-    return f"throttles this account ({code})" if code in THROTTLED else None
+    return f"throttles this account ({code})" if code in THROTTLED else dead_proxy(code)

@@ -10,6 +10,7 @@ from elastic_images.autoscaler.nodes.ec2.boto import BotoEc2Service
 from elastic_images.autoscaler.nodes.ec2.calls import Ec2Error
 from elastic_images.autoscaler.nodes.ec2.setting import Ec2Setting, parse_ec2_setting
 from elastic_images.core.errors import ElasticImagesError
+from elastic_images.doctor.aws_advice import aws_advice
 from elastic_images.doctor.finding import BAD, NOTE, OK, Finding
 from elastic_images.settings import Settings
 from elastic_images.storage.objects.s3.boto import BotoS3Service
@@ -82,7 +83,7 @@ def _looked(what: str, mend: str, look: Callable[[], object]) -> Finding:
             return Finding(
                 _AREA, NOTE, f"{what}: not checked, because {trouble.operation} is not allowed; nor is it needed"
             )
-        return Finding(_AREA, BAD, f"{what}: {trouble.explain()}", mend)
+        return Finding(_AREA, BAD, f"{what}: {trouble.explain()}", aws_advice(trouble.explain()) or mend)
     return Finding(_AREA, OK, f"{what}: found")
 
 
@@ -91,7 +92,8 @@ def _launch(service: BotoEc2Service, setting: Ec2Setting, user_data: str) -> Fin
         service.try_run(setting.subnets[0], user_data)
     except Ec2Error as trouble:
         mend = "allow ec2:RunInstances, ec2:CreateTags and iam:PassRole to these credentials (docs/aws.md)"
-        return Finding(_AREA, BAD, f"an instance could not be launched: {trouble.explain()}", mend)
+        what = trouble.explain()
+        return Finding(_AREA, BAD, f"an instance could not be launched: {what}", aws_advice(what) or mend)
     return Finding(_AREA, OK, f"a {setting.type} could be launched (dry run)")
 
 
@@ -105,5 +107,6 @@ def _packages(setting: Ec2Setting) -> Finding:
     except S3Error as trouble:
         if trouble.code in MISSING:
             return Finding(_AREA, BAD, f"the packages of this version are not in {place}", mend)
-        return Finding(_AREA, NOTE, f"cannot check for the packages: {as_ours(trouble, place)}", mend)
+        what = str(as_ours(trouble, place))
+        return Finding(_AREA, NOTE, f"cannot check for the packages: {what}", aws_advice(what) or mend)
     return Finding(_AREA, OK, f"the packages of this version are in {place}")

@@ -37,14 +37,15 @@ def check_store(url: str, clock: Callable[[], float] = time.time) -> Iterator[Fi
         yield Finding(_AREA, NOTE, f"{unquote(parts.path)} does not exist yet: the first start creates it")
         return
     made: list[str] = []
-    if parts.scheme == "s3":
+    listed = _tried(url, "listed", "s3:ListBucket", lambda: store.list(limit=1))
+    yield listed
+    if parts.scheme == "s3" and listed.state == OK:
         from elastic_images.doctor.s3_dialect import check_dialect
 
         wanted, lacking = check_dialect(url)
         yield from lacking
         store, sending = open_object_store(wanted, part_bytes=1), open_object_store(wanted)
     steps: tuple[tuple[str, str, Callable[[], object]], ...] = (
-        ("listed", "s3:ListBucket", lambda: store.list(limit=1)),
         ("written", "s3:PutObject", lambda: made.append(sending.put([_BODY]).name)),
         ("read", "s3:GetObject", lambda: _read(store, made)),
         ("written in parts and aborted", "s3:PutObject, s3:AbortMultipartUpload", lambda: _abort(store)),

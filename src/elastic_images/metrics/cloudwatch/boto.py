@@ -10,6 +10,7 @@ import threading
 from typing import Any
 
 from elastic_images.aws.boto3_missing import boto3_missing
+from elastic_images.aws.dead_proxy import code_of
 from elastic_images.core.errors import InvalidRequest
 from elastic_images.metrics.cloudwatch.errors import CloudWatchError
 
@@ -66,7 +67,7 @@ class BotoCloudWatchService:
             code = str(error.response.get("Error", {}).get("Code") or status)
             raise CloudWatchError(code.rpartition("#")[2], operation=operation, answered=True) from None
         except exceptions.ConnectionError as error:  # never sent
-            raise CloudWatchError(type(error).__name__, operation=operation, answered=False) from None
+            raise CloudWatchError(code_of(error), operation=operation, answered=False) from None
         except (exceptions.HTTPClientError, exceptions.IncompleteReadError, self._unreadable, OSError) as error:
             raise CloudWatchError(
                 type(error).__name__, operation=operation, answered=False, perhaps_done=True

@@ -20,6 +20,7 @@ from elastic_images.autoscaler.nodes.ec2.calls import (
 )
 from elastic_images.autoscaler.nodes.ec2.setting import Ec2Setting
 from elastic_images.aws.boto3_missing import boto3_missing
+from elastic_images.aws.dead_proxy import code_of
 from elastic_images.core.errors import InvalidRequest
 
 _CONNECT_SECONDS = 3.0
@@ -189,7 +190,7 @@ class BotoEc2Service:
             trouble.unknown = status >= _UNKNOWN_FROM and not (trouble.no_capacity or trouble.throttled)
             raise trouble from None
         except self._broken as error:
-            raise Ec2Error(type(error).__name__, operation, unknown=True) from None
+            raise Ec2Error(code_of(error), operation, unknown=True) from None
         except self._failed as error:
             raise Ec2Error(type(error).__name__, operation, detail=type(error).__name__) from None
 

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from elastic_images.aws.boto3_missing import boto3_missing
+from elastic_images.aws.dead_proxy import code_of
 from elastic_images.storage.objects.s3.errors import S3Error
 from elastic_images.storage.objects.s3.open_object import Body
 
@@ -91,7 +92,7 @@ class BotoS3Service:
         except self._unsafe as error:
             raise S3Error(type(error).__name__, None, operation=operation) from None
         except self._broken as error:
-            raise S3Error(type(error).__name__, None, operation=operation, connection=True) from None
+            raise S3Error(code_of(error), None, operation=operation, connection=True) from None
         except self._failed as error:
             raise S3Error(type(error).__name__, None, operation=operation) from None
 
