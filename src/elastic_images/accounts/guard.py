@@ -23,6 +23,7 @@ from elastic_images.accounts.proxies import Client, Proxies
 from elastic_images.accounts.sessions import NewSession, Session
 from elastic_images.core.errors import CrossSite, Forbidden, InvalidRequest, Unauthenticated
 from elastic_images.http.base_app import OPEN_PATHS
+from elastic_images.http.public_path import public_path
 from elastic_images.settings import Settings
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -159,6 +160,7 @@ class Guard:
     def _check(self) -> BaseResponse | None:
         g.principal, g.session = effective(self.mode, ANONYMOUS), None
         g.client = client = self._proxies.client(request.environ)
+        g.root = client.prefix
         if request.path in OPEN_PATHS:
             return None
         if not self._allows(client.host):
@@ -230,7 +232,7 @@ def set_cookie(
         name,
         value,
         max_age=max_age,
-        path=path,
+        path=public_path(path),
         httponly=True,
         samesite=samesite,
         secure=_client().scheme == "https",
@@ -262,6 +264,9 @@ def _wants_page() -> bool:
 
 
 def _set_headers(response: Response) -> Response:
+    location = response.headers.get("Location", "")
+    if location.startswith("/"):
+        response.headers["Location"] = public_path(location)
     # `no-referrer` would make browsers send `Origin: null` with our own forms.
     response.headers.setdefault("Referrer-Policy", "same-origin")
     response.headers.setdefault("X-Content-Type-Options", "nosniff")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_network
@@ -9,6 +10,8 @@ from typing import Any
 
 from elastic_images.accounts.hosts import parse_address
 from elastic_images.core.errors import InvalidRequest
+
+_PREFIX = re.compile(r"(?:/[A-Za-z0-9._~@+%-]+)+").fullmatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +21,8 @@ class Client:
     address: str
     scheme: str
     host: str | None
+    prefix: str = ""
+    """The path below which the proxy publishes the app, without a slash at its end."""
 
 
 class Proxies:
@@ -49,6 +54,7 @@ class Proxies:
             self._forwarded_for(str(environ.get("HTTP_X_FORWARDED_FOR") or ""), peer),
             _last(environ.get("HTTP_X_FORWARDED_PROTO")) or scheme,
             _last(environ.get("HTTP_X_FORWARDED_HOST")) or host,
+            _prefix(_last(environ.get("HTTP_X_FORWARDED_PREFIX")) or ""),
         )
 
     def _is_trusted(self, text: str) -> bool:
@@ -65,6 +71,12 @@ class Proxies:
             if not self._is_trusted(text):
                 break
         return client
+
+
+def _prefix(header: str) -> str:
+    # It becomes part of every link: two slashes would begin the address of another host.
+    prefix = header.rstrip("/")
+    return prefix if _PREFIX(prefix) and not {".", ".."} & set(prefix.split("/")) else ""
 
 
 def _without_port(text: str) -> str:

@@ -18,6 +18,8 @@ _REFUSED_CATEGORIES = frozenset({"Cc", "Cs"})
 # Printable ASCII in proper segments, as nearly every key is: takes 0.4 us, against 2.3 for the rules one by one.
 _PLAIN_KEY = re.compile(r"(?!\.{1,2}(?:/|\Z))[ -.0-~]+(?:/(?!\.{1,2}(?:/|\Z))[ -.0-~]+)*")
 
+_DIRECTIONS = re.compile("[\u202a-\u202e\u2066-\u2069]").search
+
 
 def check_key(text: str) -> str:
     """Return `text` if it is a valid key.
@@ -45,6 +47,17 @@ def check_key(text: str) -> str:
     for segment in text.split("/"):
         if segment in ("", ".", ".."):
             raise InvalidKey("No segment of a key, between slashes, is empty, '.' or '..': remove or rename it.")
+    return text
+
+
+def check_new_key(text: str) -> str:
+    """As `check_key`, for a key under which something is to be stored.
+
+    Characters that change the direction of text make a key look like another one. Images that have them in their keys
+    from before can still be read and deleted.
+    """
+    if _DIRECTIONS(check_key(text)):
+        raise InvalidKey("A new key has no characters that change the direction of text (U+202A-202E, U+2066-2069).")
     return text
 
 

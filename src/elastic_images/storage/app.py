@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry
 
 from elastic_images.core.errors import ElasticImagesError, Forbidden, InvalidRequest, Unavailable
 from elastic_images.core.image_facts import Actor
-from elastic_images.core.keys import check_key
+from elastic_images.core.keys import check_key, check_new_key
 from elastic_images.core.restored_facts import KEEP_FACTS_HEADER, KEEP_OWNER_ID_HEADER, RestoredFacts
 from elastic_images.http.base_app import base_app
 from elastic_images.http.problems import is_database_error
@@ -144,7 +144,7 @@ def _write_routes(app: Flask, writes: WritePath, counters: Counters, refusals: R
             raise InvalidRequest("Content-Length must be X-Image-Length + 64.")
         try:
             facts, created = writes.put(
-                check_key(key),
+                check_new_key(key),
                 _Body(request.environ["wsgi.input"], announced),
                 length,
                 write_id=_write_id(),

@@ -25,7 +25,7 @@ from elastic_images.core.image_facts import (
     TrashPage,
     WholeUsage,
 )
-from elastic_images.core.keys import check_key, quote_key
+from elastic_images.core.keys import check_key, check_new_key, quote_key
 from elastic_images.core.renditions import split_name
 from elastic_images.core.restored_facts import KEEP_FACTS_HEADER, KEEP_OWNER_ID_HEADER, RestoredFacts
 from elastic_images.http.entries import entry_from_answer
@@ -115,7 +115,7 @@ class StorageClient:
             "Content-Type": "application/octet-stream",
         }
         headers |= self._write_headers(actor, if_match, if_none_match) | _kept_headers(kept)
-        path = f"/internal/images/{quote_key(check_key(key))}"
+        path = f"/internal/images/{quote_key(check_new_key(key))}"
         sending = _SendingWhole(body, length_bytes) if length_bytes <= _CHUNK_BYTES else _Sending(body, length_bytes)
 
         def send(url: str) -> tuple[bool, ImageMetadata]:

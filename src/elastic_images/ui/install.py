@@ -6,6 +6,7 @@ from pathlib import Path
 
 from flask import Blueprint, Flask, Response, abort, request
 
+from elastic_images.http.public_path import public_path, root
 from elastic_images.ui.assets import Assets
 from elastic_images.ui.values import shown_browser, shown_count, shown_duration, shown_percent, shown_size, shown_time
 
@@ -20,16 +21,16 @@ _FOREVER = "public, max-age=31536000, immutable"
 def install(app: Flask, **folders: Path) -> None:
     """Serve the shared files as `asset("ui/...")`, and those of `folders` as `asset("<name>/...")`.
 
-    The endpoint is `ui.static`, which `accounts.guard` treats as public. Templates get `asset()` and the filters
-    `size`, `when`, `percent`, `count`, `duration` and `browser`. HTML responses without a Content-Security-Policy get
-    ours.
+    The endpoint is `ui.static`, which `accounts.guard` treats as public. Templates get `asset()`, `root()` and the
+    filters `size`, `when`, `percent`, `count`, `duration` and `browser`. HTML responses without a
+    Content-Security-Policy get ours.
 
     Raises:
         OSError: a file cannot be read.
     """
     assets = Assets({"ui": _ROOM / "static", **folders})
     app.register_blueprint(_blueprint(assets))
-    app.jinja_env.globals.update(asset=assets.address)
+    app.jinja_env.globals.update(asset=lambda name: public_path(assets.address(name)), root=root)
     app.jinja_env.filters.update(
         size=shown_size,
         when=shown_time,

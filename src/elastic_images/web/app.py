@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 from elastic_images.accounts.guard import Guard, rule
 from elastic_images.accounts.login_pages import login_pages
 from elastic_images.http.base_app import base_app
+from elastic_images.http.public_path import root
 from elastic_images.http.readiness import ReadyGate
 from elastic_images.settings import Settings
 from elastic_images.web import pages
@@ -87,4 +88,4 @@ def _register(app: Flask, services: WebServices, max_image_bytes: int) -> None:
     @app.get("/openapi.json")
     @rule("public")
     def openapi() -> Response:
-        return jsonify(openapi_document())
+        return jsonify(openapi_document(root()))

@@ -29,6 +29,25 @@ def test_a_trusted_proxy_is() -> None:
 
 
 @pytest.mark.parametrize(
+    ("header", "prefix"),
+    [
+        ("/photos", "/photos"),
+        ("/photos/", "/photos"),
+        ("/a/b-c_d.e~f@g+h%20i", "/a/b-c_d.e~f@g+h%20i"),
+        ("/outer, /inner", "/inner"),
+        *(
+            (bad, "")
+            for bad in ("", "/", "//evil.example", "photos", "/a//b", "/a/../b", "/.", '/"onload=', "/a b", "/a;b")
+        ),
+        *((bad, "") for bad in ("/a?b", "/a#b", "/\\evil", "https://evil.example", "/é", "/a\nb")),
+    ],
+)
+def test_the_prefix(header: str, prefix: str) -> None:
+    assert Proxies(["10.0.0.0/8"]).client(environ("10.1.1.1", PREFIX=header)).prefix == prefix
+    assert Proxies(["10.0.0.0/8"]).client(environ("9.9.9.9", PREFIX=header)).prefix == ""
+
+
+@pytest.mark.parametrize(
     ("forwarded_for", "address"),
     [
         ("6.6.6.6, 1.2.3.4, 10.0.0.2", "1.2.3.4"),

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from elastic_images.core.errors import InvalidKey
-from elastic_images.core.keys import MAX_KEY_BYTES, check_key, quote_key
+from elastic_images.core.keys import MAX_KEY_BYTES, check_key, check_new_key, quote_key
 
 GOOD = [
     "a",
@@ -90,3 +90,22 @@ def test_a_quoted_key_is_a_path_that_gives_the_key_back(text: str) -> None:
     assert quoted.isascii()
     assert quoted.count("/") == key.count("/")
     assert not set(quoted) & set(" ?#\\")
+
+
+@pytest.mark.parametrize("character", [chr(code) for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))])
+def test_new_keys_do_not_turn_text_around(character: str) -> None:
+    key = f"holiday{character}gpj.exe"
+    assert check_key(key) == key
+    with pytest.raises(InvalidKey, match="direction"):
+        check_new_key(key)
+
+
+@pytest.mark.parametrize("key", [*GOOD, "\u05e9\u05dc\u05d5\u05dd", "\u200frtl mark", "a\u200bb"])
+def test_other_keys_may_be_new(key: str) -> None:
+    assert check_new_key(key) == key
+
+
+@pytest.mark.parametrize("key", BAD.values(), ids=BAD.keys())
+def test_a_new_key_is_a_key(key: str) -> None:
+    with pytest.raises(InvalidKey):
+        check_new_key(key)

@@ -1,7 +1,7 @@
 // Draws the charts from `/api/charts` and redraws them every few seconds. The server keeps all data, so a reload shows the
 // same; missing values are gaps.
 
-import { all, clockTime, colour } from "../ui/page.js";
+import { all, clockTime, colour, root } from "../ui/page.js";
 
 const EVERY_MS = 5000;
 const BETWEEN_NODES = [0, 1, 2, 3, 4, 5, 6, 7, 8];
@@ -153,7 +153,7 @@ async function refresh() {
   clearTimeout(timer);
   if (document.hidden) return;
   try {
-    const answer = await fetch(`/api/charts?minutes=${place.dataset.minutes}`, { headers: { Accept: "application/json" } });
+    const answer = await fetch(`${root}/api/charts?minutes=${place.dataset.minutes}`, { headers: { Accept: "application/json" } });
     if (answer.ok) draw(await answer.json());
     else tellTrouble();
   } catch {

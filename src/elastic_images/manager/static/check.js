@@ -1,6 +1,6 @@
 // Validates settings while they are typed. The rules are on the server.
 
-import { all } from "../ui/page.js";
+import { all, root } from "../ui/page.js";
 
 const PAUSE_MS = 250;
 
@@ -38,7 +38,7 @@ function watch(form) {
   const check = async () => {
     const mine = (newest += 1);
     try {
-      const answer = await fetch(`/api/config/check?${typedIn(form)}`, { headers: { Accept: "application/json" } });
+      const answer = await fetch(`${root}/api/config/check?${typedIn(form)}`, { headers: { Accept: "application/json" } });
       if (!answer.ok) return;
       const { problems, explanation } = await answer.json();
       // More was typed meanwhile: a newer request is on its way.

@@ -6,6 +6,9 @@ const THEME_ICONS = { system: "sun-moon", light: "sun", dark: "moon" };
 const THEME_WORDS = { system: "system", light: "light", dark: "dark" };
 const TOAST_MS = 6000;
 
+/** The path below which a proxy publishes the app: what every path of ours starts with. */
+export const root = document.documentElement.dataset.root;
+
 export const all = (selector, root = document) => [...root.querySelectorAll(selector)];
 
 // ---- theme
@@ -177,7 +180,7 @@ function startSendingOnce() {
 function startFragments() {
   document.addEventListener("htmx:after:request", (event) => {
     const raw = event.detail.ctx?.response?.raw;
-    if (raw?.redirected && new URL(raw.url).pathname === "/login") location.reload();
+    if (raw?.redirected && new URL(raw.url).pathname === `${root}/login`) location.reload();
   });
   document.addEventListener("htmx:after:swap", () => showTimes());
 }

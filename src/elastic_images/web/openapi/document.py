@@ -12,8 +12,8 @@ from elastic_images.web.openapi.schemas import SCHEMAS
 from elastic_images.web.openapi.trash_paths import trash_paths
 
 
-def openapi_document() -> dict[str, Any]:
-    """A new copy of the document, as JSON values."""
+def openapi_document(root: str = "") -> dict[str, Any]:
+    """A new copy of the document, as JSON values. `root`: see `http.public_path`."""
     return {
         "openapi": "3.1.0",
         "info": {
@@ -22,7 +22,7 @@ def openapi_document() -> dict[str, Any]:
             "summary": "Images under keys, served from an elastic pool of cache nodes",
             "license": {"name": "MIT", "identifier": "MIT"},
         },
-        "servers": [{"url": "/"}],
+        "servers": [{"url": root or "/"}],
         "security": [{"token": []}, {}],
         "tags": [
             {"name": "images", "description": "Images as HTTP resources. Errors are problem documents (RFC 9457)."},

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, redirect, render_template, request, url_for
+from urllib.parse import urlencode
+
+from flask import Blueprint, redirect, render_template, request
 from werkzeug.wrappers import Response
 
 from elastic_images.accounts.guard import current_principal, rule
@@ -79,7 +81,7 @@ def image_pages(images: Images, plane: Plane, max_image_bytes: int) -> Blueprint
             images.delete(key, actor=current_principal().actor(), if_match=etag)
         except PreconditionFailed:
             raise PreconditionFailed(_CHANGED) from None
-        return redirect(url_for("gallery.gallery", done="deleted", undo=key), 303)
+        return redirect(f"/?{urlencode({'done': 'deleted', 'undo': key}, safe='/')}", 303)
 
     return pages
 

@@ -9,6 +9,7 @@ from elastic_images.core.errors import EmptyBody, InvalidRequest
 from elastic_images.core.image_facts import ImageMetadata, PlacedImage
 from elastic_images.core.keys import MAX_KEY_CHARACTERS, quote_key
 from elastic_images.core.partitions import shown_partition
+from elastic_images.http.public_path import public_path
 from elastic_images.web.bodies.exact import announced_length, exact_body
 from elastic_images.web.request_path import key_in_path
 from elastic_images.web.rest.restored_facts import FindUser, restored_facts
@@ -74,14 +75,15 @@ def rest_api(images: Images, plane: Plane, find_user: FindUser, max_image_bytes:
 
 
 def image_path(key: str) -> str:
-    """The stable URL path of an image."""
+    """The stable path of an image, for `Location`; elsewhere use `public_path` of it."""
     return f"/images/{quote_key(key)}"
 
 
 def with_place(metadata: ImageMetadata, plane: Plane) -> PlacedImage:
     """Metadata with the image's URL, its `partition` (1 to 16) and the `node` that owns it."""
     partition, slot = plane.locate(metadata["key"])
-    return {**metadata, "partition": shown_partition(partition), "node": slot, "url": image_path(metadata["key"])}
+    path = image_path(metadata["key"])
+    return {**metadata, "partition": shown_partition(partition), "node": slot, "url": public_path(path)}
 
 
 def checked_prefix(text: str | None) -> str:

@@ -1,6 +1,6 @@
 // The gallery: search as you type, "Show more", and uploads by drag and paste.
 
-import { showTimes, toast } from "../ui/page.js";
+import { root, showTimes, toast } from "../ui/page.js";
 import { takeDrops, takePastes } from "./files.js";
 import { startUploads } from "./uploads.js";
 
@@ -49,7 +49,7 @@ function startSearch() {
     const query = new URLSearchParams(new FormData(form));
     for (const [name, value] of [...query]) if (!value) query.delete(name);
     if (query.has("prefix")) query.delete("order");
-    const address = query.size ? `/?${query}` : "/";
+    const address = query.size ? `${root}/?${query}` : `${root}/`;
     if (await show(address)) history.replaceState(null, "", address);
   };
   form.elements.prefix.addEventListener("input", (event) => {
@@ -118,7 +118,7 @@ const folder = () => results().dataset.folder;
 /** The upload page starts in the current folder. */
 function linkUpload() {
   const link = document.querySelector("[data-upload-link]");
-  if (link) link.href = folder() ? `/upload?${new URLSearchParams({ folder: folder() })}` : "/upload";
+  if (link) link.href = `${root}/upload${folder() ? `?${new URLSearchParams({ folder: folder() })}` : ""}`;
 }
 
 startSearch();

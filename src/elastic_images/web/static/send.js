@@ -1,5 +1,6 @@
 // One upload through the REST API: progress, and messages for failures.
 
+import { root } from "../ui/page.js";
 import { quoteKey } from "./keys.js";
 
 const MESSAGES = {
@@ -39,7 +40,7 @@ export function send(file, key, { condition, formToken, onProgress, onSent }) {
       else reject(new UploadError(request.status, answer.detail));
     });
   });
-  request.open("PUT", `/api/images/${quoteKey(key)}`);
+  request.open("PUT", `${root}/api/images/${quoteKey(key)}`);
   request.responseType = "json";
   request.setRequestHeader("Accept", "application/json");
   request.setRequestHeader(...condition);
@@ -50,7 +51,7 @@ export function send(file, key, { condition, formToken, onProgress, onSent }) {
 
 /** Metadata of the image at `key`, or null if there is none. */
 export async function metadata(key) {
-  const answer = await fetch(`/api/images/${quoteKey(key)}`, { headers: { Accept: "application/json" } }).catch(() => {
+  const answer = await fetch(`${root}/api/images/${quoteKey(key)}`, { headers: { Accept: "application/json" } }).catch(() => {
     throw new UploadError(0);
   });
   if (answer.status === 404) return null;

@@ -1,6 +1,6 @@
 // The upload panel: one row per file, and a summary. `startUploads` returns `take(files, folder)`.
 
-import { all, toast } from "../ui/page.js";
+import { all, root, toast } from "../ui/page.js";
 import { keyFor, quoteKey } from "./keys.js";
 import { OPEN, Queue, UNDER_WAY } from "./queue.js";
 import { metadata, send } from "./send.js";
@@ -116,7 +116,7 @@ class Panel {
     cancel.setAttribute("aria-label", `Cancel ${item.key}`);
     const open = row.querySelector("[data-open]");
     open.hidden = state !== "stored";
-    if (state === "stored") open.href = `/view/${quoteKey(item.key)}`;
+    if (state === "stored") open.href = `${root}/view/${quoteKey(item.key)}`;
     open.setAttribute("aria-label", `Open ${item.key}`);
     this.#showQuestion(item, row);
     this.#summarise();
@@ -131,7 +131,7 @@ class Panel {
     const question = row.querySelector("[data-question]");
     question.hidden = item.state !== "exists";
     if (question.hidden) return;
-    row.querySelector("[data-old]").src = `/images/${quoteKey(item.key)}?rendition=thumb`;
+    row.querySelector("[data-old]").src = `${root}/images/${quoteKey(item.key)}?rendition=thumb`;
     row.querySelector("[data-do=replace]").hidden = !this.mayReplace(item);
     row.querySelector("[data-do=replace]").setAttribute("aria-label", `Replace ${item.key}`);
     row.querySelector("[data-do=rename]").setAttribute("aria-label", `Keep both: ${item.key}`);
