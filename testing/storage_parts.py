@@ -17,7 +17,6 @@ from sqlalchemy import Engine
 
 from elastic_images.core.errors import Unavailable
 from elastic_images.core.image_facts import Actor, ImageFacts
-from elastic_images.imaging.inspection import ImageInspector
 from elastic_images.metrics.counters import Counters
 from elastic_images.storage.acknowledger import Acknowledger
 from elastic_images.storage.bad_objects import BadObjects
@@ -33,6 +32,7 @@ from elastic_images.storage.spool import Spool
 from elastic_images.storage.upkeep.collector import ObjectCollector
 from elastic_images.storage.write_path import WritePath
 from testing.clock import Clock
+from testing.imaging_here import ImagingHere
 
 CATALOG_TABLES = [
     tables.images,
@@ -144,7 +144,7 @@ class Parts:
         self.collector = ObjectCollector(
             self.changes, self.trash, self.store, clock=self.clock, crash_point=crash_point
         )
-        self.inspector = ImageInspector(max_pixels=1_000_000, max_decodes=2)
+        self.imaging = ImagingHere(max_pixels=1_000_000)
         self.bad_objects = BadObjects(engine, clock=self.clock, monotonic=self.monotonic)
         self.store_away: str | None = None
         self.reader = ImageReader(self.catalog, self.store, Counters(), self.bad_objects, self._verify_store)
@@ -152,7 +152,7 @@ class Parts:
             self.catalog,
             self.store,
             Spool(folder / "spool"),
-            self.inspector,
+            self.imaging,
             self.acknowledger,
             max_bytes=max_bytes,
             monotonic=self.monotonic,

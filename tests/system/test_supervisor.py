@@ -25,9 +25,10 @@ from elastic_images.core.errors import InvalidRequest
 from elastic_images.pool.life_lock import node_lock_path
 from elastic_images.process.ports import PortTaken, bind, check_free
 from elastic_images.process.stop_signals import StopSignals
+from elastic_images.process.unix_sockets import address_of
 from elastic_images.settings import Settings
 from elastic_images.supervisor import hangs
-from elastic_images.supervisor.control import ControlSocket, address_of
+from elastic_images.supervisor.control import ControlSocket
 from elastic_images.supervisor.data_folder import DataFolderLocked, locked, make_writable
 from elastic_images.supervisor.leftovers import kill_nodes
 from elastic_images.supervisor.lifeline_pair import Lifeline

@@ -15,6 +15,7 @@ from elastic_images.cli.doctor import doctor
 from elastic_images.cli.errors import Program
 from elastic_images.cli.fsck import fsck
 from elastic_images.cli.images import get, ls, rm, upload
+from elastic_images.cli.imaging import imaging
 from elastic_images.cli.migrate import migrate
 from elastic_images.cli.pool import pool
 from elastic_images.cli.prepare import prepare
@@ -55,6 +56,7 @@ for _command in (
     up,
     reload,
     serve,
+    imaging,
     prepare,
     upload,
     get,

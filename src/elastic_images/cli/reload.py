@@ -50,7 +50,8 @@ def reload(as_json: bool, settings: Settings) -> None:
 
 def _lines(settings: Settings) -> Iterator[dict[str, Any]]:
     """What the supervisor answers, line by line."""
-    from elastic_images.supervisor.control import address_of, control_path
+    from elastic_images.process.unix_sockets import address_of
+    from elastic_images.supervisor.control import control_path
 
     path = control_path(settings.data)
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import io
-import threading
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import IO, cast
 
 from PIL import (
@@ -21,7 +18,7 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from elastic_images.core.errors import BrokenImage, ElasticImagesError, EmptyBody, NotAnImage, Unavailable
+from elastic_images.core.errors import BrokenImage, ElasticImagesError, EmptyBody, NotAnImage
 from elastic_images.imaging.imaging import Picture
 from elastic_images.imaging.structure import FORMATS, Buffer, gif_frames, is_whole, sniff
 
@@ -30,16 +27,19 @@ MAX_FRAMES = 10_000
 _SUPPORTED = "JPEG, PNG, GIF, WebP, AVIF, TIFF and BMP"
 
 
+def inspect(data: Buffer, max_pixels: int) -> Picture:
+    """See `ImageInspector.inspect`."""
+    return ImageInspector(max_pixels=max_pixels).inspect(data)
+
+
 class ImageInspector:
-    """Decodes uploads. Safe to share between threads; at most `max_decodes` are decoded at a time.
+    """Decodes uploads.
 
     Making one turns Pillow's warnings into errors in this process: Pillow only warns of damage that it works around.
     """
 
-    def __init__(self, *, max_pixels: int, max_decodes: int, max_wait_seconds: float = 20.0) -> None:
+    def __init__(self, *, max_pixels: int) -> None:
         self._max_pixels = max_pixels
-        self._places = threading.BoundedSemaphore(max_decodes)
-        self._max_wait_seconds = max_wait_seconds
         warnings.filterwarnings("error", module=r"PIL\.")
         # Except for TIFF tags with several values, which many scanners write and which cost no pixel.
         warnings.filterwarnings("ignore", message="Metadata Warning", module=r"PIL\.")
@@ -53,34 +53,21 @@ class ImageInspector:
             EmptyBody: no bytes.
             NotAnImage: an unsupported format.
             BrokenImage: the image does not decode completely, or has too many pixels or frames.
-            Unavailable: too many decodes are running, or memory is short.
+            MemoryError: memory is short.
         """
         if not len(data):
             raise EmptyBody("The upload is empty.")
         kind = sniff(data)
         if kind is None:
             raise NotAnImage(f"Unsupported format: upload {_SUPPORTED}.")
-        with self.place():
-            try:
-                return self._decode(kind, data)
-            except ElasticImagesError:
-                raise
-            except MemoryError as error:
-                raise Unavailable("Not enough memory to decode this image.", retry_after_seconds=5) from error
-            except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-                raise self._too_many_pixels(kind) from error
-            except Exception as error:  # Pillow's parsers raise all kinds of errors
-                raise BrokenImage(f"This {kind} image is damaged or truncated: {_reason(error)}.") from error
-
-    @contextmanager
-    def place(self) -> Iterator[None]:
-        """Hold one of the `max_decodes` places. Raises Unavailable after `max_wait_seconds` without one."""
-        if not self._places.acquire(timeout=self._max_wait_seconds):
-            raise Unavailable("Too many images are being decoded right now.", retry_after_seconds=2)
         try:
-            yield
-        finally:
-            self._places.release()
+            return self._decode(kind, data)
+        except (ElasticImagesError, MemoryError):
+            raise
+        except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+            raise self._too_many_pixels(kind) from error
+        except Exception as error:  # Pillow's parsers raise all kinds of errors
+            raise BrokenImage(f"This {kind} image is damaged or truncated: {_reason(error)}.") from error
 
     def _decode(self, kind: str, data: Buffer) -> Picture:
         announced = _announced_frames(kind, data)

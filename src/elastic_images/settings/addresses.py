@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping
+from pathlib import Path
 from types import MappingProxyType
 
 BASE_PORTS: Mapping[str, int] = MappingProxyType(
     {"web": 5000, "storage": 5001, "autoscaler": 5002, "manager": 5003, "memcache": 4000}
 )
 """Each app's port without an offset; for `memcache`, the port of slot 0."""
+
+
+def imaging_socket(data: Path) -> Path:
+    """Where the imaging broker of the system in this data folder listens."""
+    return data / "run" / "imaging.sock"
 
 
 def is_loopback(host: str) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -58,10 +57,6 @@ def _internal_url(app: str) -> Callable[[Mapping[str, Any]], str]:
 
 def _storage_urls(values: Mapping[str, Any]) -> tuple[str, ...]:
     return (_internal_url("storage")(values),)
-
-
-def _max_decodes(_: Mapping[str, Any]) -> int:
-    return 2 * (os.cpu_count() or 1)
 
 
 SETTINGS: tuple[Setting, ...] = (
@@ -199,11 +194,11 @@ SETTINGS: tuple[Setting, ...] = (
         "max_image_pixels", kinds.integer(1, 1_000_000_000), 50_000_000, "The largest image, in pixels over all frames."
     ),
     Setting(
-        "max_decodes",
-        kinds.integer(1, 256),
-        _max_decodes,
-        "How many images a storage process checks at once.",
-        "2 per core",
+        "imaging_memory_mb",
+        kinds.integer(64, 1_000_000),
+        512,
+        "Memory for all images that are being decoded on this machine at a time, in megabytes. It also bounds what one "
+        "image may take.",
     ),
     Setting(
         "near_cache_mb",
@@ -254,6 +249,14 @@ SETTINGS: tuple[Setting, ...] = (
         "30",
     ),
     Setting("session_hours", kinds.integer(1, 8_760), 168, "How long a login lasts, in hours."),
+    Setting(
+        "imaging_socket",
+        kinds.path,
+        None,
+        "The socket of the imaging broker that `elastic-images imaging` runs; `up` sets it. Without it, an app that "
+        "needs a broker starts one of its own.",
+        "none",
+    ),
     Setting("lifeline_fd", kinds.integer(0, 1_000_000), None, "The supervisor's lifeline.", internal=True),
 )
 

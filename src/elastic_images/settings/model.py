@@ -52,7 +52,7 @@ class Settings:
     retention_days: int
     max_image_bytes: int
     max_image_pixels: int
-    max_decodes: int
+    imaging_memory_mb: int
     near_cache_mb: int
     cache_mb: int
     scaling_interval_seconds: float
@@ -61,6 +61,7 @@ class Settings:
     reserve_bytes: int
     scrub_days: float
     session_hours: int
+    imaging_socket: Path | None = None
     lifeline_fd: int | None = None
     """Read end of the supervisor's lifeline; pass it to every child process."""
     sources: Mapping[str, str] = field(default_factory=dict, compare=False)

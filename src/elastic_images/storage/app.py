@@ -21,7 +21,7 @@ from elastic_images.core.restored_facts import KEEP_FACTS_HEADER, KEEP_OWNER_ID_
 from elastic_images.http.base_app import base_app
 from elastic_images.http.problems import is_database_error
 from elastic_images.http.readiness import ReadyGate
-from elastic_images.imaging.renditions import RenditionMaker
+from elastic_images.imaging.imaging import Imaging
 from elastic_images.metrics.counters import Counter, Counters
 from elastic_images.settings import Settings
 from elastic_images.storage.bad_objects import BadObjects
@@ -50,7 +50,7 @@ class StorageServices:
     reader: ImageReader
     bad_objects: BadObjects
     scrubber: Scrubber
-    renditions: RenditionMaker
+    imaging: Imaging
     writes: WritePath
     pool: Blueprint
     """The routes where pool members register and poll (`pool.member_routes`)."""
@@ -78,7 +78,7 @@ def create_app(services: StorageServices, settings: Settings) -> Flask:
     _write_routes(app, services.writes, services.counters, services.refusals)
     _trash_routes(app, services.trash, services.writes)
     app.wsgi_app = ReadPlane(  # type: ignore[method-assign]  # Flask documents this for middleware
-        services.reader, services.renditions, settings.internal_token, app.wsgi_app, database_failed
+        services.reader, services.imaging, settings.internal_token, app.wsgi_app, database_failed
     )
     return app
 

@@ -5,9 +5,12 @@ Every cache miss comes here, and the dispatch would cost more than the read itse
 
 from __future__ import annotations
 
+import hashlib
 import hmac
+import time
 import uuid
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from email.utils import formatdate
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
@@ -20,13 +23,14 @@ from elastic_images.core.rendition_spec import RenditionSpec
 from elastic_images.core.renditions import preset
 from elastic_images.http.entries import fact_headers
 from elastic_images.http.problems import is_database_error, problem_answer, public_error
-from elastic_images.imaging.renditions import RenditionMaker
+from elastic_images.imaging.imaging import Imaging, Priority
 from elastic_images.storage.image_reader import ImageReader
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 IMAGES = "/internal/images/"
+_RENDITION_SECONDS = 30.0
 
 
 class ReadPlane:
@@ -35,13 +39,13 @@ class ReadPlane:
     def __init__(
         self,
         reader: ImageReader,
-        renditions: RenditionMaker,
+        imaging: Imaging,
         token: str,
         behind: WSGIApplication,
         on_database_failure: Callable[[], object],
     ) -> None:
         self._reader = reader
-        self._renditions = renditions
+        self._imaging = imaging
         self._expected = f"Bearer {token}".encode()
         self._behind = behind
         self._on_database_failure = on_database_failure
@@ -78,8 +82,12 @@ class ReadPlane:
             spec = preset(asked["rendition"])
         else:
             return self._reader.open(key)
-        facts, data = self._renditions.make(*self._reader.read(key), spec)
-        return facts, [data]
+        facts, data = self._reader.read(key)
+        deadline = time.monotonic() + _RENDITION_SECONDS
+        made = self._imaging.render(data, spec, priority=Priority.MEMBER_RENDITION, deadline=deadline)
+        digest = hashlib.sha256(made.data).hexdigest()
+        told = replace(facts, sha256=digest, size_bytes=len(made.data), content_type=made.content_type)
+        return told, [made.data]
 
 
 def _decoded(path: str) -> str:

@@ -7,8 +7,7 @@ from elastic_images.core.errors import StoreAway
 from elastic_images.database.engine import open_engine
 from elastic_images.http.internal_client import InternalClient
 from elastic_images.http.readiness import ReadyGate
-from elastic_images.imaging.inspection import ImageInspector
-from elastic_images.imaging.renditions import RenditionMaker
+from elastic_images.imaging.access import open_imaging
 from elastic_images.metrics.counters import Counters
 from elastic_images.metrics.prometheus import registry_for
 from elastic_images.pool.invalidation import HttpInvalidationChannel, Invalidator
@@ -63,13 +62,13 @@ class StorageService:
         catalog = Catalog(self._engine, retention_seconds=settings.retention_days * 86_400.0)
         changes, trash = ChangeLog(self._engine), Trash(self._engine)
         self._acknowledger = Acknowledger(changes, self._invalidator, crash_point=crash_point)
-        inspector = ImageInspector(max_pixels=settings.max_image_pixels, max_decodes=settings.max_decodes)
+        self._imaging = open_imaging(settings)
         room = Room(written_folders(settings), settings.reserve_bytes)
         writes = WritePath(
             catalog,
             self._store,
             Spool(settings.data / "spool"),
-            inspector,
+            self._imaging.client,
             self._acknowledger,
             max_bytes=settings.max_image_bytes,
             room=room,
@@ -116,7 +115,7 @@ class StorageService:
             reader=reader,
             bad_objects=bad_objects,
             scrubber=self._scrubber,
-            renditions=RenditionMaker(inspector),
+            imaging=self._imaging.client,
             writes=writes,
             pool=pool_blueprint(pool),
             registry=registry,
@@ -151,6 +150,7 @@ class StorageService:
                 raise
         else:
             self._store.check()
+        self._imaging.start()
         self._watch.start()
         self._patience_clock.start()
         self._keeper.start()
@@ -169,6 +169,7 @@ class StorageService:
         self._patience_clock.stop()
         self._http.close()
         self._engine.dispose()
+        self._imaging.stop()
 
     def _upkeep_figures(self, bad_objects: BadObjects) -> dict[str, float]:
         counts = bad_objects.counts()

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO, Protocol
 
 from elastic_images.core.errors import EmptyBody, IncompleteBody, OutOfSpace, Unavailable
-from elastic_images.imaging.structure import Buffer
+from elastic_images.imaging.imaging import Body
 from elastic_images.storage.objects.object_store import CHUNK_BYTES
 
 DIGEST_CHARACTERS = 64
@@ -30,8 +30,10 @@ class Readable(Protocol):
 class Spooled:
     """A complete body. For one thread."""
 
-    def __init__(self, data: Buffer, sha256: str) -> None:
+    def __init__(self, data: bytes | mmap.mmap, file: Body, sha256: str) -> None:
         self.data = data
+        self.file = file
+        """The same, to pass to another process."""
         self.sha256 = sha256
 
     @property
@@ -80,7 +82,7 @@ class Spool:
                 raise
             _check(sha256, _read_all(source, DIGEST_CHARACTERS))
             with mmap.mmap(file.fileno(), length, access=mmap.ACCESS_READ) as data:
-                yield Spooled(data, sha256)
+                yield Spooled(data, file.fileno(), sha256)
 
 
 def _in_memory(source: Readable, length: int) -> Spooled:
@@ -90,7 +92,7 @@ def _in_memory(source: Readable, length: int) -> Spooled:
     data = sent[:length]
     sha256 = hashlib.sha256(data).hexdigest()
     _check(sha256, sent[length:])
-    return Spooled(data, sha256)
+    return Spooled(data, data, sha256)
 
 
 def _check(sha256: str, announced: bytes) -> None:

@@ -19,8 +19,7 @@ from dataclasses import replace
 from elastic_images.core.errors import ElasticImagesError, Forbidden, IncompleteBody, NotFound, TooLarge
 from elastic_images.core.image_facts import Actor, ImageFacts
 from elastic_images.core.restored_facts import RestoredFacts
-from elastic_images.imaging.imaging import Picture
-from elastic_images.imaging.inspection import ImageInspector
+from elastic_images.imaging.imaging import Imaging, Picture
 from elastic_images.storage.acknowledger import Acknowledger
 from elastic_images.storage.catalog.catalog import Catalog, Change, NewImage
 from elastic_images.storage.catalog.permissions import check_may_change, check_may_keep_facts
@@ -31,6 +30,8 @@ from elastic_images.storage.room import Room
 from elastic_images.storage.spool import Readable, Spool, Spooled
 
 DELETE_BATCH = 500
+_INSPECTION_SECONDS = 60.0
+"""More than an image may take on a machine that has little else to do."""
 
 
 def new_write_id() -> str:
@@ -49,7 +50,7 @@ class WritePath:
         catalog: Catalog,
         store: ObjectStore,
         spool: Spool,
-        inspector: ImageInspector,
+        imaging: Imaging,
         acknowledger: Acknowledger,
         *,
         max_bytes: int,
@@ -62,7 +63,7 @@ class WritePath:
         self._catalog = catalog
         self._store = store
         self._spool = spool
-        self._inspector = inspector
+        self._imaging = imaging
         self._acknowledger = acknowledger
         self._max_bytes = max_bytes
         self._room = room or Room()
@@ -194,7 +195,7 @@ class WritePath:
     def _store_checked(self, key: str, body: Spooled, write_id: str, actor: Actor) -> tuple[NewImage, StoredObject]:
         """Inspect the image and put it into the object store."""
         self._crash_point("received")
-        picture = self._inspector.inspect(body.data)
+        picture = self._imaging.inspect(body.file, deadline=time.monotonic() + _INSPECTION_SECONDS)
         self._crash_point("checked")
         begun_at = self._monotonic()
         stored = self._store.put(body.chunks())

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -16,12 +15,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from elastic_images.process import unix_sockets
+
 _REQUEST_SECONDS = 5.0
 """How long a client may take to send its line."""
 _MAX_REQUEST_BYTES = 4096
 _MAX_CLIENTS = 8
-_MAX_PATH_BYTES = 100
-"""What every system takes as the path of a Unix socket."""
 
 
 def control_path(data: Path) -> Path:
@@ -69,18 +68,9 @@ class ControlSocket:
         self._path = path
         self._clock = clock
         self._asking: list[Client] = []
-        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
 
     def __enter__(self) -> ControlSocket:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._path.unlink(missing_ok=True)  # left by a crash: the data folder is locked, so nobody serves it
-        with address_of(self._path) as address:
-            before = os.umask(0o177)
-            try:
-                self._listener.bind(address)
-            finally:
-                os.umask(before)
-        self._listener.listen()
+        self._listener = unix_sockets.listen(self._path)  # the data folder is locked: no other system serves it
         self._listener.setblocking(False)  # noqa: FBT003 - as above
         return self
 
@@ -110,16 +100,3 @@ class ControlSocket:
             if request is not None or self._clock() > client.deadline:
                 self._asking.remove(client)
                 yield client, request
-
-
-@contextlib.contextmanager
-def address_of(path: Path) -> Iterator[str]:
-    """How to name a socket's path: one that is too long for a socket goes through a descriptor of its folder."""
-    if len(os.fsencode(path)) <= _MAX_PATH_BYTES:
-        yield str(path)
-        return
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        yield f"/proc/self/fd/{folder}/{path.name}"
-    finally:
-        os.close(folder)

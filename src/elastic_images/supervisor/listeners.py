@@ -10,7 +10,9 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 
 from elastic_images.process.ports import bind
+from elastic_images.process.unix_sockets import listen
 from elastic_images.settings import Settings
+from elastic_images.settings.addresses import imaging_socket
 from elastic_images.supervisor.processes import Wanted
 
 
@@ -24,6 +26,9 @@ class Listeners:
             stack.callback(self.close)
             apps = [process.app for process in wanted]
             for app in apps:
+                if app == "imaging":
+                    self._sockets.append(listen(imaging_socket(settings.data)))
+                    continue
                 host = settings.host if app in ("web", "manager") else settings.internal_host
                 self._sockets.append(bind(host, settings.port(app), shared=apps.count(app) > 1))
             stack.pop_all()

@@ -6,14 +6,14 @@ import contextlib
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from elastic_images.core.errors import ElasticImagesError
 from elastic_images.process.ports import check_free
 from elastic_images.process.stop_signals import StopSignals
 from elastic_images.settings import Settings
-from elastic_images.settings.addresses import is_loopback
+from elastic_images.settings.addresses import imaging_socket, is_loopback
 from elastic_images.supervisor import hangs
 from elastic_images.supervisor.control import ControlSocket, control_path
 from elastic_images.supervisor.data_folder import locked, make_writable
@@ -26,7 +26,7 @@ from elastic_images.supervisor.processes import Managed, Wanted, command
 from elastic_images.supervisor.running_urls import kept_urls
 
 _log = logging.getLogger(__name__)
-_STOP_ORDER = (("web", "manager"), ("autoscaler",), ("storage",))
+_STOP_ORDER = (("web", "manager"), ("autoscaler",), ("storage",), ("imaging",))
 _LEFTOVER_SECONDS = 3.0
 Say = Callable[[str], None]
 
@@ -57,7 +57,8 @@ def up(settings: Settings, say: Say) -> int:
         prepared = prepare(settings, check_database=check_database)
         wanted = wanted_processes(settings)
         with Lifeline() as lifeline, Listeners(settings, wanted) as listeners:
-            environ = replace(settings, lifeline_fd=lifeline.descriptor).to_environ()
+            broker = imaging_socket(settings.data)
+            environ = replace(settings, lifeline_fd=lifeline.descriptor, imaging_socket=broker).to_environ()
             processes = [
                 Managed(
                     process,
@@ -85,16 +86,21 @@ def _hang_seconds(settings: Settings) -> float:
 def wanted_processes(settings: Settings) -> list[Wanted]:
     """Everything that the supervisor starts. Nodes are started by the autoscaler."""
     counts = {
+        "imaging": 1,
         "storage": settings.storage_processes,
         "autoscaler": 1,
         "web": settings.web_processes,
         "manager": 1,
     }
     return [
-        Wanted(app if count == 1 else f"{app} {number}", app, command("serve", app))
+        Wanted(app if count == 1 else f"{app} {number}", app, _command(app))
         for app, count in counts.items()
         for number in range(1, count + 1)
     ]
+
+
+def _command(app: str) -> Sequence[str]:
+    return command("imaging") if app == "imaging" else command("serve", app)
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image, ImageDraw
 from testing.photographs import photographs
 
-from elastic_images.core.errors import BrokenImage, EmptyBody, NotAnImage, Unavailable
+from elastic_images.core.errors import BrokenImage, EmptyBody, NotAnImage
 from elastic_images.imaging.imaging import Picture
 from elastic_images.imaging.inspection import ImageInspector
 from elastic_images.imaging.structure import FORMATS, sniff
@@ -71,7 +71,7 @@ UNUSED_TAIL = {"tiff-pages": 8}
 
 @pytest.fixture(scope="module")
 def inspector() -> ImageInspector:
-    return ImageInspector(max_pixels=1_000_000, max_decodes=2)
+    return ImageInspector(max_pixels=1_000_000)
 
 
 @pytest.mark.parametrize("name", SAMPLES)
@@ -197,9 +197,9 @@ def test_pixels_are_counted_over_all_frames() -> None:
     per_frame = 37 * 29
     for name in ("gif-animated", "png-animated", "webp-animated", "tiff-pages"):
         _, frames, body = SAMPLES[name]
-        assert ImageInspector(max_pixels=frames * per_frame, max_decodes=1).inspect(body).frames == frames
+        assert ImageInspector(max_pixels=frames * per_frame).inspect(body).frames == frames
         with pytest.raises(BrokenImage, match="pixels over all frames"):
-            ImageInspector(max_pixels=frames * per_frame - 1, max_decodes=1).inspect(body)
+            ImageInspector(max_pixels=frames * per_frame - 1).inspect(body)
 
 
 def test_frames_are_counted_too(inspector: ImageInspector) -> None:
@@ -226,15 +226,3 @@ def test_a_jpeg_with_a_second_picture_is_the_first_one(inspector: ImageInspector
     body = encoded("MPO", more=1)
     assert inspector.inspect(body) == Picture("JPEG", "image/jpeg", 37, 29, 1)
     assert inspector.inspect(body[: len(body) * 3 // 4]).format == "JPEG"
-
-
-def test_decodes_under_way_are_bounded() -> None:
-    inspector = ImageInspector(max_pixels=1_000_000, max_decodes=1, max_wait_seconds=0.05)
-    inspector._places.acquire()
-    with pytest.raises(Unavailable, match="being decoded"):
-        inspector.inspect(SAMPLES["png"][2])
-    inspector._places.release()
-    assert inspector.inspect(SAMPLES["png"][2]).format == "PNG"
-    with pytest.raises(BrokenImage):
-        inspector.inspect(SAMPLES["png"][2][:-1])
-    assert inspector.inspect(SAMPLES["png"][2]).format == "PNG", "a failure gives its place back"

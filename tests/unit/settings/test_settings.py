@@ -289,6 +289,6 @@ def test_every_setting_is_a_field_and_is_documented() -> None:
 
 def test_settings_for_tests_read_no_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(os.environ, "ELASTIC_IMAGES_NODES", "8")
-    settings = make_settings(data=tmp_path, max_decodes=1)
-    assert (settings.nodes, settings.max_decodes) == (1, 1)
+    settings = make_settings(data=tmp_path, retention_days=1)
+    assert (settings.nodes, settings.retention_days) == (1, 1)
     assert settings.internal_token

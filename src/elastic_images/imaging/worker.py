@@ -1,0 +1,127 @@
+"""A worker: decodes what strangers sent, with nothing at hand but the image. The only process that uses a decoder.
+
+It is forked from the template. It has two descriptors at a time, limits of memory and processor time, and no secrets;
+it dies with the template. What it cannot do without a system call filter, which the standard library does not offer,
+is to give up opening files of its user.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import math
+import mmap
+import os
+import resource
+import signal
+import socket
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from elastic_images.core.errors import BrokenImage, ElasticImagesError
+from elastic_images.core.rendition_spec import RenditionSpec
+from elastic_images.imaging.admission import Cost
+from elastic_images.imaging.inspection import inspect
+from elastic_images.imaging.memory_files import memory_file
+from elastic_images.imaging.messages import Channel, Message
+from elastic_images.imaging.rendering import render
+
+CPU_SECONDS = 20
+"""Processor time for one job."""
+_PR_SET_PDEATHSIG = 1
+_MAX_FILES = 16
+_MAX_FILE_BYTES = 256_000_000
+_NICE = 5
+
+
+def run(connection: socket.socket, parent: int, max_pixels: int) -> None:
+    """Work until the broker closes the connection. Call it in a new process of `parent`."""
+    _confine(connection, parent)
+    channel = Channel(socket.socket(fileno=_ONLY_DESCRIPTOR))
+    while (message := channel.receive()) is not None:
+        answer, descriptors = _answer(message, max_pixels)
+        channel.send(answer, descriptors)
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+
+_ONLY_DESCRIPTOR = 3
+
+
+def _confine(connection: socket.socket, parent: int) -> None:
+    die_with_parent(parent)
+    os.environ.clear()
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for standard in range(3):
+        os.dup2(nothing, standard)
+    os.dup2(connection.detach(), _ONLY_DESCRIPTOR, inheritable=False)
+    os.closerange(_ONLY_DESCRIPTOR + 1, 65_536)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (_MAX_FILES, _MAX_FILES))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (_MAX_FILE_BYTES, _MAX_FILE_BYTES))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
+
+
+def die_with_parent(parent: int) -> None:
+    """Have the kernel kill this process when its parent is gone; elsewhere than on Linux it finds that out itself."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(0)
+
+
+def _answer(message: Message, max_pixels: int) -> tuple[Mapping[str, Any], list[int]]:
+    job = message.fields
+    try:
+        with _mapped(message) as data, _limited(job["memory_bytes"] + len(data)):
+            needed = Cost()
+            if needed.memory_bytes > job["memory_bytes"] or needed.heavy > job["heavy"]:
+                return {"needs": asdict(needed)}, []
+            if job["heavy"]:
+                os.nice(_NICE)  # for good: the broker lets this process go afterwards
+            if job["kind"] == "inspect":
+                return {"picture": asdict(inspect(data, max_pixels))}, []
+            made = render(data, RenditionSpec.parse_canonical(job["spec"]))
+            facts = {"content_type": made.content_type, "width": made.width, "height": made.height}
+            return {"rendition": facts}, [memory_file(made.data)]
+    except MemoryError:
+        return {"failed": "memory"}, []
+    except BrokenImage as error:
+        return {"failed": str(error)}, []
+    except ElasticImagesError as error:
+        return {"error": error.slug, "message": str(error)}, []
+    except Exception as error:  # noqa: BLE001 - whatever it is, the broker has to learn of it
+        return {"error": "internal-error", "message": f"Imaging failed: {error!r}"}, []
+
+
+@contextlib.contextmanager
+def _mapped(message: Message) -> Iterator[mmap.mmap]:
+    try:
+        found = mmap.mmap(message.descriptors[0], 0, access=mmap.ACCESS_READ)
+    finally:
+        message.close()
+    with found:
+        yield found
+
+
+@contextlib.contextmanager
+def _limited(memory_bytes: int) -> Iterator[None]:
+    """Bound what the block may take in addition to what this process has."""
+    used = math.ceil(time.process_time())
+    resource.setrlimit(resource.RLIMIT_CPU, (used + CPU_SECONDS, resource.RLIM_INFINITY))
+    resource.setrlimit(resource.RLIMIT_AS, (_address_space() + memory_bytes, resource.RLIM_INFINITY))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+
+
+def _address_space() -> int:
+    try:
+        with open("/proc/self/statm", "rb") as file:  # noqa: PTH123 - quicker than a Path
+            return int(file.read().split()[0]) * mmap.PAGESIZE
+    except OSError:
+        return 1_000_000_000  # a system without /proc

@@ -1,0 +1,32 @@
+"""Imaging in the test's own process: for tests that are about something else."""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Callable
+
+from elastic_images.core.rendition_spec import RenditionSpec
+from elastic_images.imaging.imaging import Body, Picture, Priority, Rendition
+from elastic_images.imaging.inspection import inspect
+from elastic_images.imaging.rendering import render
+
+
+class ImagingHere:
+    """`Imaging` without a broker: no limits of memory and time."""
+
+    def __init__(self, max_pixels: int = 50_000_000) -> None:
+        self._max_pixels = max_pixels
+
+    def inspect(self, body: Body, *, deadline: float, gone: Callable[[], bool] | None = None) -> Picture:
+        assert deadline > 0
+        assert gone is None or not gone()
+        return inspect(_data(body), self._max_pixels)
+
+    def render(self, original: Body, spec: RenditionSpec, *, priority: Priority, deadline: float) -> Rendition:
+        assert deadline > 0
+        assert priority in Priority
+        return render(_data(original), spec)
+
+
+def _data(body: Body) -> bytes | mmap.mmap:
+    return body if isinstance(body, bytes) else mmap.mmap(body, 0, access=mmap.ACCESS_READ)
