@@ -47,7 +47,15 @@ def test_nothing_fails_while_all_processes_are_replaced(system: System) -> None:
             before = {process.pid: process for app in APPS for process in system.find(app)}
             done = system.cli_json("reload")
             assert done["ok"], done
-            assert sorted(done["new"]) == ["autoscaler", "manager", "storage 1", "storage 2", "web 1", "web 2"]
+            assert sorted(done["new"]) == [
+                "autoscaler",
+                "imaging",
+                "manager",
+                "storage 1",
+                "storage 2",
+                "web 1",
+                "web 2",
+            ]
             goes_on(load)
         wait_for(lambda: not any(one.is_running() for one in before.values()), "the old processes are gone", seconds=90)
         goes_on(load)
@@ -60,9 +68,9 @@ def test_nothing_fails_while_all_processes_are_replaced(system: System) -> None:
 
 def test_the_last_reload_is_shown_line_by_line(system: System) -> None:
     lines = system.cli("reload").stdout.splitlines()
-    assert lines[:2] == ["storage 1: starting", "storage 1: new"]
+    assert lines[:2] == ["imaging: starting", "imaging: new"]
     assert lines[-1] == "manager: new"
-    assert len(lines) == 2 * 6
+    assert len(lines) == 2 * 7
 
 
 def test_a_new_process_that_does_not_become_ready_leaves_the_old_one(system: System) -> None:
@@ -87,7 +95,7 @@ def test_a_new_process_that_does_not_become_ready_leaves_the_old_one(system: Sys
     assert done.returncode == 1
     assert sorted(told["old"]) == ["web 1", "web 2"]
     assert "killed by SIGKILL" in told["old"]["web 1"]
-    assert sorted(told["new"]) == ["autoscaler", "manager", "storage 1", "storage 2"]
+    assert sorted(told["new"]) == ["autoscaler", "imaging", "manager", "storage 1", "storage 2"]
     assert pids(system, "web") == before
     assert system.client().readyz() == 200
 
