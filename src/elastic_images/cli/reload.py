@@ -26,8 +26,8 @@ def reload(as_json: bool, settings: Settings) -> None:
     """Replace the processes of the system that `up` runs on this data folder, without refusing a request.
 
     Each new process of imaging, storage, autoscaler, web and manager is ready before the old one gives up. Nodes are
-    left alone. The code may be a new version, but the settings are those that `up` was started with. The exit code is 0 if
-    all are new. If a new process does not become ready, the old one goes on, and the reason is printed.
+    left alone. The code may be a new version, but the settings are those that `up` was started with. The exit code is
+    0 if all are new. If a new process does not become ready, the old one goes on, and the reason is printed.
 
     JSON: {"done", "ok", "new": [process...], "old": {process: reason}}
     """
