@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
@@ -27,6 +28,7 @@ from testing.waiting import wait_for
 from elastic_images.cli.serve import activated_socket
 from elastic_images.core.errors import InvalidRequest
 from elastic_images.http.base_app import base_app
+from elastic_images.http.internal_client import InternalClient
 from elastic_images.process import lifeline, server
 from elastic_images.process.ports import PortTaken, bind, check_free, inherited, ports_of
 
@@ -376,6 +378,55 @@ def test_a_replaced_process_answers_on_its_connections_once_more(start: Start) -
         assert pid_over(idle) == old.process.pid
         assert old.end()[0] == 0, "a stop signal ends the draining"
         kept.close()
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="this system does not tell which connections are open")
+def test_a_replaced_process_ends_once_its_last_connection_has(start: Start) -> None:
+    old = start(drain_seconds=LONG_SECONDS)
+    kept = http.client.HTTPConnection("127.0.0.1", old.port)
+    assert pid_over(kept) == old.process.pid
+    old.process.send_signal(signal.SIGUSR1)
+    with pytest.raises(subprocess.TimeoutExpired):
+        old.process.wait(1.0)
+    kept.close()
+    assert old.process.wait(LONG_SECONDS / 2) == 0
+
+
+def test_a_replaced_process_ends_after_it_has_left(start: Start) -> None:
+    old = start(drain_seconds=LONG_SECONDS, leave_seconds=0.5)
+    code, printed = old.end(signal.SIGUSR1)
+    assert code == 0
+    assert printed.index("replaced;") < printed.index("left\n") < printed.index("stop\n")
+
+
+def test_clients_of_ours_close_their_idle_connections_to_a_process_that_ends_one() -> None:
+    closing = threading.Event()
+    together = threading.Barrier(3)
+
+    def wsgi(_environ: object, start_response: Callable[..., object]) -> list[bytes]:
+        if not closing.is_set():
+            together.wait(60)
+        start_response("200 OK", [("Content-Length", "2"), *([("Connection", "close")] if closing.is_set() else [])])
+        return [b"{}"]
+
+    with server.serving(wsgi) as bound, contextlib.closing(InternalClient(None)) as client:
+        ours = psutil.Process()
+
+        def kept() -> int:
+            places = ours.net_connections("tcp")
+            return sum(place.status == "ESTABLISHED" and place.raddr.port == bound.port for place in places)
+
+        url = f"http://{bound.address}/"
+        calls = [lambda: client.get_json(url), lambda: client.get_json(url), lambda: client.fetch(url)]
+        threads = [threading.Thread(target=call) for call in calls]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert kept() == 3
+        closing.set()
+        client.notify(bound.address, "/", None, timeout_seconds=5.0)
+        wait_for(lambda: kept() == 0, "none is kept")
 
 
 def test_serve_takes_the_socket_that_systemd_passes(monkeypatch: pytest.MonkeyPatch) -> None:

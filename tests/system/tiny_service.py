@@ -43,13 +43,18 @@ def say(line: str) -> None:
 class TinyService:
     """Says what is done with it."""
 
-    def __init__(self, stop: str) -> None:
+    def __init__(self, stop: str, leave_seconds: float) -> None:
         self.wsgi = answer
         self.control_port = CONTROL_PORT
         self._stop = stop
+        self._leave_seconds = leave_seconds
 
     def start(self, bound: server.Bound) -> None:
         say(f"start {bound.address}")
+
+    def leave(self) -> None:
+        time.sleep(self._leave_seconds)
+        say("left")
 
     def stop(self) -> None:
         say("stop")
@@ -63,7 +68,7 @@ def main() -> None:
     options = json.loads(sys.argv[1])
     logs.setup("tiny")
     forget_environment()
-    service = TinyService(options.pop("stop", "works"))
+    service = TinyService(options.pop("stop", "works"), options.pop("leave_seconds", 0.0))
     try:
         code = server.run(service, options.pop("host", "127.0.0.1"), options.pop("port", 0), **options)
     except ElasticImagesError as error:

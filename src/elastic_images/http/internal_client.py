@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json as json_module
+import queue
 from collections.abc import Collection, Iterable, Mapping
 from typing import IO, Any
 
@@ -32,7 +34,8 @@ class NoAnswer(Unavailable):
 class InternalClient:
     """A client with keep-alive connections. Safe to share between threads.
 
-    It never retries a failed call: only the caller knows whether that is harmless.
+    It never retries a failed call: only the caller knows whether that is harmless. If a server closes a connection
+    after an answer, the idle ones to its address are closed, too: a process that was replaced waits for them.
     """
 
     def __init__(self, token: str | None, *, connections: int = 32) -> None:
@@ -88,6 +91,7 @@ class InternalClient:
                 preload_content=not stream,
                 redirect=False,
             )
+            self._mind_end(url, answer.headers)
             if answer.status < 400 or answer.status in accept:
                 return answer
             raise error_from_answer(answer.status, answer.headers, answer.data)
@@ -108,7 +112,7 @@ class InternalClient:
                 answer.status, {name.lower(): value for name, value in answer.headers.items()}, answer.data
             )
         address, _, path = rest.partition("/")
-        return _successful(self._lean_for(timeout_seconds).get(address, "/" + path, {}))
+        return self._successful(address, self._lean_for(timeout_seconds).get(address, "/" + path, {}))
 
     def notify(self, address: str, path: str, value: Any, *, timeout_seconds: float) -> None:
         """POST `value` as JSON to our process at `address` (`host:port`), at the cost of `fetch`. Raises as `fetch`.
@@ -117,7 +121,8 @@ class InternalClient:
         values of `timeout_seconds`, because connections are kept for each.
         """
         body = json_module.dumps(value).encode()
-        _successful(self._lean_for(timeout_seconds).post(address, path, {"Content-Type": "application/json"}, body))
+        sent = self._lean_for(timeout_seconds).post(address, path, {"Content-Type": "application/json"}, body)
+        self._successful(address, sent)
 
     def put(self, url: str, body: bytes, *, headers: Mapping[str, str]) -> LeanAnswer:
         """PUT a whole `body`, at less cost than `request`; the answer has `WRITE_SECONDS`.
@@ -137,7 +142,7 @@ class InternalClient:
             raise
         except Unavailable as error:
             raise NoAnswer(str(error)) from error
-        return _successful(sent)
+        return self._successful(address, sent)
 
     def _lean_for(self, timeout_seconds: float) -> LeanClient:
         lean = self._lean.get(timeout_seconds)
@@ -152,6 +157,23 @@ class InternalClient:
                 ),
             )
         return lean
+
+    def _successful(self, address: str, answer: LeanAnswer) -> LeanAnswer:
+        self._mind_end(f"http://{address}", answer.headers)
+        if answer.status < 400:
+            return answer
+        raise error_from_answer(*answer)
+
+    def _mind_end(self, url: str, headers: Mapping[str, str]) -> None:
+        if headers.get("connection", "").lower() != "close":
+            return
+        for lean in (*self._lean.values(), self._upload):
+            lean.close_idle(url.partition("://")[2].partition("/")[0])
+        idle = self._pool.connection_from_url(url).pool
+        with contextlib.suppress(queue.Empty):
+            while idle is not None:
+                if (kept := idle.get_nowait()) is not None:
+                    kept.close()
 
     def get_json(self, url: str, *, timeout_seconds: float = 5.0) -> Any:
         """GET, and decode the answer's JSON. Raises as `request`."""
@@ -180,12 +202,6 @@ def decoded(answer: urllib3.BaseHTTPResponse | LeanAnswer) -> Any:
         return json_module.loads(body) if body else None
     except ValueError as error:
         raise Unavailable("Another process sent an answer that is not JSON.") from error
-
-
-def _successful(answer: LeanAnswer) -> LeanAnswer:
-    if answer.status < 400:
-        return answer
-    raise error_from_answer(*answer)
 
 
 def _place(url: str) -> str:

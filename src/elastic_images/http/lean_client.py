@@ -81,6 +81,13 @@ class LeanClient:
         """PUT `body`, as `post`."""
         return self._send("PUT", address, path, headers, body)
 
+    def close_idle(self, address: str) -> None:
+        """Close the idle connections to `address`."""
+        with self._lock:
+            idle = self._idle.pop(address, [])
+        for kept in idle:
+            kept.close()
+
     def close(self) -> None:
         """Close all idle connections."""
         with self._lock:

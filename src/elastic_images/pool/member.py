@@ -49,8 +49,8 @@ class PoolMember:
     """Polls the pool on a thread of its own.
 
     With a cache it is a member: it registers an incarnation, gives the cache each map and lease, and registers a new
-    incarnation when it finds itself fenced. Without one it is a guest and only learns the map. `view` may be read from
-    any thread; it is replaced as a whole.
+    incarnation when it finds itself fenced. Without one, or once it has left, it is a guest and only learns the map.
+    `view` may be read from any thread; it is replaced as a whole.
     """
 
     def __init__(
@@ -81,6 +81,10 @@ class PoolMember:
         self._addresses = ("", "")
         self._life: LifeLock | None = None
         self._former: tuple[str, ...] = ()
+        self._offered = ""
+        """The incarnation whose registration has not been answered yet."""
+        self._leaving = False
+        self._left = threading.Event()
         self._stopping = threading.Event()
         self._lock = threading.Lock()
         self._refreshing = threading.Lock()
@@ -102,11 +106,22 @@ class PoolMember:
         self._life, self._former = life, life.former if life else ()
         self._thread.start()
 
-    def stop(self) -> None:
-        """Leave the pool and end the thread. Waits for a pending poll no longer than it may take.
+    def leave(self) -> None:
+        """Leave the pool and go on as a guest. Returns once the pool knows, or at `stop`.
 
         The cache goes dark and drops everything before the pool hears of it, because no writer waits for a member that
-        has left. One that cannot say so is fenced by the next write, as if it had been killed.
+        has left. Until then they notify it, so its control listener must still answer.
+        """
+        if self._cache is None:
+            return
+        self._cache.leave()
+        self._leaving = True
+        self._left.wait()
+
+    def stop(self) -> None:
+        """Leave the pool, unless it has left, and end the thread. Waits for a pending poll no longer than it may take.
+
+        One that cannot say that it leaves is fenced by the next write, as if it had been killed.
         """
         self._stopping.set()
         if self._cache is not None:
@@ -116,6 +131,7 @@ class PoolMember:
             self._thread.join(POLL_SECONDS + _ANSWER_SECONDS)
         if self._cache is not None and self._cache.incarnation:
             self._say_goodbye({"incarnation": self._cache.incarnation})
+        self._left.set()
 
     def _say_goodbye(self, body: LeaveRequest) -> None:
         for _ in range(2):
@@ -152,7 +168,9 @@ class PoolMember:
     def _run(self) -> None:
         while not self._stopping.is_set():
             try:
-                if self._registered:
+                if self._leaving:
+                    self._become_guest()
+                elif self._registered:
                     self._poll()
                 elif self._clock() < self._back_at:
                     self._stand_back()
@@ -166,6 +184,13 @@ class PoolMember:
             except Exception:  # noqa: BLE001 - the loop must go on to renew the lease
                 _log.exception("poll failed")
                 self._pause()
+
+    def _become_guest(self) -> None:
+        # On this thread: a registration under way might come after the word that this member has left.
+        if self._cache is not None and self._cache.incarnation:
+            self._ask("leave", {"incarnation": self._cache.incarnation}, POLL_SECONDS)
+        self._cache, self._registered, self._leaving = None, True, False
+        self._left.set()
 
     def _pause(self) -> None:
         self._hurry = True
@@ -184,19 +209,21 @@ class PoolMember:
         cache = self._cache
         if cache is None:
             return
-        incarnation = uuid.uuid4().hex
-        cache.start_incarnation(incarnation)
+        if not self._offered:
+            self._offered = uuid.uuid4().hex
+            cache.start_incarnation(self._offered)
+            if self._life is not None:
+                self._life.note((*self._former, self._offered)[-MAX_FORMER:])
+        # One that got no answer may have been registered. It is repeated, not replaced by another one, so that writers
+        # reach it, and do not wait for an incarnation that nobody answers for.
+        incarnation = self._offered
         member = Member(incarnation, self._member_id, self._kind, *self._addresses)
         # Its cache is empty now, so its earlier incarnations are as good as gone.
-        gone = self._former
-        self._former = (*gone, incarnation)[-MAX_FORMER:]
-        if self._life is not None:
-            self._life.note(self._former)
-        body: RegisterRequest = {"member": member.to_json(), "replaces": list(gone)}
+        body: RegisterRequest = {"member": member.to_json(), "replaces": list(self._former)}
         sent = self._clock()
         answer = self._ask("register", body, POLL_SECONDS)
         self._registered, self._registered_at = True, sent
-        self._former = (incarnation,)
+        self._offered, self._former = "", (incarnation,)
         _log.info("%s registered, incarnation %s", self._member_id, incarnation)
         self._obey(answer, sent)
 

@@ -18,16 +18,21 @@ Internals of Granian 2.8 that this relies on, checked by tests/unit/process/test
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import threading
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from elastic_images.process.ports import BACKLOG, bind
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
+
+
+_DESCRIPTORS = Path("/proc/self/fd")
 
 
 class GranianWorker:
@@ -45,6 +50,7 @@ class GranianWorker:
     ) -> None:
         """`on_exit` is called when the worker has ended, for whatever reason."""
         listener.setblocking(False)  # noqa: FBT003 - the standard library's signature
+        self._port = listener.getsockname()[1]
         self._descriptor = listener.detach()
         self._worker = _worker_thread(wsgi, self._descriptor, threads, idle_seconds, max_connections)
         self._worker.inner.start()
@@ -63,8 +69,8 @@ class GranianWorker:
 
     @property
     def drained(self) -> bool:
-        """Always false: it does not tell how many connections are open."""
-        return False
+        """Whether no connection is left, if the system tells (Linux does). Call it after `quit_accepting`."""
+        return _DESCRIPTORS.exists() and not _has_connections(self._port)
 
     def quit_accepting(self) -> None:
         """Accept nothing more. Its connections go on, and new ones wait for other holders of the listening socket.
@@ -85,6 +91,16 @@ class GranianWorker:
     def _watch(self) -> None:
         self._worker.inner.join()
         self._on_exit()
+
+
+def _has_connections(port: int) -> bool:
+    """Whether this process has a connection to its `port`. Granian does not tell, but its descriptors are ours."""
+    for descriptor in _DESCRIPTORS.iterdir():
+        with contextlib.suppress(OSError), socket.fromfd(int(descriptor.name), socket.AF_INET, 0) as one:
+            one.getpeername()  # fails unless it is connected
+            if one.getsockname()[1:2] == (port,):
+                return True
+    return False
 
 
 def _worker_thread(

@@ -91,7 +91,8 @@ def run(
     Args:
         service: what to serve. If it has a `control_port`, the ready line names it; if it has `reads`
             (`front.reads.Reads`), the front answers them; if it has `ready`
-            (`http.readiness.ReadyGate`), `/readyz` is 503 from the stop signal on.
+            (`http.readiness.ReadyGate`), `/readyz` is 503 from the stop signal on; if it has `leave`, that is called
+            at SIGUSR1, in a thread, and awaited like the connections: others should rely on this process no longer.
         host: the address to bind to.
         port: the port to bind to; 0 means any free one.
         threads: how many requests are handled at a time; further ones wait.
@@ -132,7 +133,7 @@ def run(
         if (ready := getattr(service, "ready", None)) is not None:
             ready.drain()
         if stop.replaced and server.alive:
-            _drain(server, gate, stop, drain_seconds)
+            _drain(server, gate, stop, drain_seconds, getattr(service, "leave", lambda: None))
         code = 0 if server.alive else 1
         _log.info("stopping")
         if not server.stop(grace_seconds):
@@ -171,14 +172,21 @@ def serving(
             server.stop(GRACE_SECONDS)
 
 
-def _drain(server: GranianWorker | _FrontedWorker, gate: Gate, stop: StopSignals, seconds: float) -> None:
+def _drain(
+    server: GranianWorker | _FrontedWorker, gate: Gate, stop: StopSignals, seconds: float, leave: Callable[[], None]
+) -> None:
     """Answer on the connections that are left, until they are closed or a stop signal comes."""
     gate.closing = True
     server.quit_accepting()
     _log.info("replaced; answering on its connections for up to %g s", seconds)
+    leaving = threading.Thread(target=leave, name="leave", daemon=True)
+    leaving.start()
     deadline = time.monotonic() + seconds
-    while server.alive and not server.drained and stop.count == 0 and (left := deadline - time.monotonic()) > 0:
+    while server.alive and stop.count == 0 and (left := deadline - time.monotonic()) > 0:
+        # First, since a connection may just be being accepted.
         stop.pause(min(0.2, left))
+        if server.drained and not leaving.is_alive():
+            break
 
 
 def _serve(

@@ -105,6 +105,10 @@ class PoolMembership:
         self._member.start(f"{self._host}:{self.control_port or 0}", life=self._lock)
         self._publisher.start()
 
+    def leave(self) -> None:
+        """Go on without the near cache. Returns once no writer waits for it any more, or at `stop`."""
+        self._member.leave()
+
     def stop(self) -> None:
         """End the threads and close the connections."""
         self._member.stop()

@@ -63,6 +63,10 @@ class WebService:
         """See `server.Service`."""
         self._pool.start()
 
+    def leave(self) -> None:
+        """See `server.run`."""
+        self._pool.leave()
+
     def stop(self) -> None:
         """See `server.Service`."""
         self._pool.stop()

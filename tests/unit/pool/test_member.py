@@ -186,6 +186,58 @@ def test_a_member_that_stops_is_dark_and_empty_before_it_says_so() -> None:
     assert setup.cache.invalidate_keys(setup.cache.incarnation, ["k1"]) == 0, "it still obeys"
 
 
+def test_a_member_that_leaves_says_so_until_it_is_heard_obeys_meanwhile_and_goes_on_as_a_guest() -> None:
+    # A writer waits up to 8.5 s for a member that is gone without a word, and two in a row may not be heard.
+    setup = Setup(kind="web")
+    setup.register(map_at(1))
+    setup.keep("k1")
+    life = setup.cache.incarnation
+    heard: list[Body] = []
+
+    def busy(_url: str, call: str, body: Body) -> Body:
+        if call == "leave":
+            heard.append(body)
+            assert setup.cache.dark
+            assert setup.cache.statistics()["items"] == 0
+            assert setup.cache.invalidate_keys(life, ["k1"]) == 0, "writers still notify it"
+            if len(heard) < 5:
+                raise Unavailable("no answer in time")
+            return answer(None, state=DEAD)
+        if heard:
+            setup.member._stopping.set()
+        return answer(map_at(2), state=LIVE if body["incarnation"] else "guest")
+
+    setup.reply = busy
+    setup.member._stopping.wait = lambda _seconds=None: False  # type: ignore[method-assign, assignment]
+    setup.member._thread.start()
+    setup.member.leave()
+    setup.member._thread.join()
+    assert heard == [{"incarnation": life}] * 5
+    _, call, body = setup.pool.calls[-1]
+    assert (call, body["incarnation"]) == ("poll", None)
+    assert setup.member.view.map is not None
+    assert setup.member.view.map.epoch == 2, "it still learns where to read"
+    setup.member.stop()
+    assert len(heard) == 5
+    assert setup.cache.dark
+
+
+def test_leaving_does_not_outlast_stopping() -> None:
+    setup = Setup()
+    setup.register(map_at(1))
+
+    def down(_url: str, _call: str, _body: Body) -> Body:
+        raise Unavailable("down")
+
+    setup.reply = down
+    setup.member._thread.start()
+    leaving = threading.Thread(target=setup.member.leave)
+    leaving.start()
+    setup.member.stop()
+    leaving.join()
+    assert [call for _, call, _ in setup.pool.calls[-2:]] == ["leave", "leave"]
+
+
 def test_a_member_that_never_registered_leaves_nothing() -> None:
     setup = Setup()
     setup.member.stop()
@@ -208,7 +260,7 @@ def test_a_new_life_is_dark_and_refuses_the_old_name_before_it_is_registered() -
     assert setup.cache.statistics()["items"] == 0
 
 
-def test_each_try_to_register_is_a_life_of_its_own() -> None:
+def test_a_registration_without_an_answer_is_repeated_and_writers_reach_it_meanwhile() -> None:
     setup = Setup()
     tried: list[str] = []
 
@@ -220,10 +272,32 @@ def test_each_try_to_register_is_a_life_of_its_own() -> None:
     for _ in range(3):
         with pytest.raises(Unavailable):
             setup.member._register()
-    assert len(set(tried)) == 3
+        assert setup.cache.dark
+        assert setup.cache.invalidate_keys(tried[0], ["k"]) == 0, "otherwise a writer would wait for its death"
     setup.register(map_at(1))
     _, _, body = setup.pool.calls[-1]
-    assert body["replaces"] == tried, "each of them may have been registered, and is over"
+    assert {*tried, body["member"]["incarnation"]} == {tried[0]}
+    assert body["replaces"] == []
+    assert not setup.cache.dark
+
+
+def test_a_registration_that_was_fenced_before_its_answer_is_over() -> None:
+    setup = Setup()
+
+    def lost(_url: str, _call: str, _body: Body) -> Body:
+        raise Unavailable("the answer was lost")
+
+    setup.reply = lost
+    with pytest.raises(Unavailable):
+        setup.member._register()
+    first = setup.cache.incarnation
+    setup.reply = lambda _url, _call, _body: answer(map_at(1), state=FENCED)
+    setup.member._register()
+    assert setup.cache.dark
+    setup.register(map_at(1))
+    _, _, body = setup.pool.calls[-1]
+    assert body["replaces"] == [first]
+    assert setup.cache.incarnation != first
 
 
 def test_a_member_tells_of_the_lives_noted_under_its_lock_and_notes_its_own_first(tmp_path: Path) -> None:
