@@ -50,6 +50,10 @@ class Plane:
             return RequestKind.TUNNEL
         return RequestKind.CONDITIONAL if "HTTP_RANGE" in environ else RequestKind.WHOLE
 
+    def name_of(self, environ: Environ) -> str | None:
+        path = environ["PATH_INFO"]
+        return path.removeprefix("/images/") if not environ["QUERY_STRING"] else None
+
     def front_hit(self, name: str, environ: Environ, now: float) -> WholeImage | None:
         assert environ["HTTP_HOST"] == "x"
         assert now > 1e9

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry
+from testing.imaging import PretendImaging
 from testing.settings import make_settings
 
 from elastic_images.core.assignment import alternating
@@ -28,6 +29,7 @@ from elastic_images.memcache.front_reads import NodeFrontReads
 from elastic_images.memcache.node import FILL_PLACES, CacheNode
 from elastic_images.memcache.plane import NodePlane
 from elastic_images.memcache.readiness import NodeReadiness
+from elastic_images.memcache.renditions import RenditionMaker
 from elastic_images.metrics.counters import Counters
 from elastic_images.pool.view import Member, PoolView, node_id
 from elastic_images.process.server import serving
@@ -95,6 +97,7 @@ class Node:
     cache: CoherentCache
     node: CacheNode
     counters: Counters
+    imaging: PretendImaging
     address: str = ""
     now: list[float] = field(default_factory=lambda: [0.0])
     view: PoolView = field(default_factory=PoolView)
@@ -138,8 +141,11 @@ def served_node(
     made: list[Node] = []
     # Only what a test holds back is slow, never the machine.
     source = PeerThenStorage(slot, lambda: made[0].view, http, storage, peer_seconds=WAIT_SECONDS)
-    core = CacheNode(cache, source, counters, places=places, fill_seconds=WAIT_SECONDS)
-    node = Node(slot, cache, core, counters, now=now)
+    imaging = PretendImaging()
+    core = CacheNode(
+        cache, source, RenditionMaker(cache, source, imaging), counters, places=places, fill_seconds=WAIT_SECONDS
+    )
+    node = Node(slot, cache, core, counters, imaging, now=now)
     made.append(node)
     plane = NodePlane(core, TOKEN, serve_stale_seconds=serve_stale)
     readiness = NodeReadiness(cache, Readiness)

@@ -29,7 +29,7 @@ TWO_NODES = first_map(alternating(2))
 
 
 def plane(storage: Storage, client: LeanClient, view: PoolView) -> ImagePlane:
-    return ImagePlane(PoolRouter(lambda: view, lambda: view, client), storage, Counters(), None, public=True)
+    return ImagePlane(PoolRouter(lambda: view, lambda: view, client, client), storage, Counters(), None, public=True)
 
 
 @contextmanager

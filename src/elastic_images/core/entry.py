@@ -28,6 +28,7 @@ class Entry:
         "head",
         "headers",
         "key",
+        "original",
         "partition",
         "settled_at",
         "settled_head",
@@ -46,14 +47,19 @@ class Entry:
         etag: str,
         version: int,
         updated_at: float,
+        original: str | None = None,
         extra_headers: Headers | None = None,
     ) -> None:
-        """`etag` is quoted as in the header; `updated_at` is in seconds since 1970; `extra_headers` are sent too."""
+        """`etag` is quoted as in the header; `updated_at` is in seconds since 1970; `extra_headers` are sent too.
+
+        `original` is the SHA-256 of a rendition's original; by default this is one, and has it in its ETag.
+        """
         self.key = key
         self.partition = partition_of(key)
         self.body = body
         self.content_type = content_type
         self.etag = etag
+        self.original = original or etag.strip('"')
         self.version = version
         self.updated_at = updated_at
         self.size_bytes = len(key.encode()) + len(body) + OVERHEAD_BYTES

@@ -24,7 +24,7 @@ class Fill:
     `fail_fill` and `abandon_fill`. Ending it again has no effect.
     """
 
-    __slots__ = ("_done", "_entry", "_error", "from_previous", "key", "partition", "spoiled", "unasked")
+    __slots__ = ("_done", "_entry", "_error", "from_previous", "key", "made", "partition", "spoiled", "unasked")
 
     def __init__(self, key: str, partition: int) -> None:
         self.key = key
@@ -35,6 +35,8 @@ class Fill:
         """It is for making a rendition, and nobody asked for the image itself."""
         self.from_previous = False
         """The bytes came from the partition's previous owner, which counts as a hit."""
+        self.made = False
+        """It is a rendition that was made of an original in some cache's memory."""
         self._done = threading.Event()
         self._entry: Entry | None = None
         self._error: Exception | None = None

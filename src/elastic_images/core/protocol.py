@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from elastic_images.core.errors import Conflict
 
-PROTOCOL = 1
+# 2: renditions by spec, made by nodes (`/renditions/<name>`).
+PROTOCOL = 2
 PROTOCOL_HEADER = "X-Elastic-Images-Protocol"
 
 

@@ -33,6 +33,15 @@ def is_rendition(name: str) -> bool:
     return _MARK in name
 
 
+def is_name(name: str) -> bool:
+    """Whether this is a name as `rendition_name` makes them, or a key."""
+    try:
+        split_name(name)
+    except InvalidRequest:
+        return False
+    return True
+
+
 def preset(name: str) -> RenditionSpec:
     """The preset of that name. Raises InvalidRequest if there is none."""
     if name not in PRESETS:

@@ -14,7 +14,7 @@ from elastic_images.front.heads import MAX_HEAD_BYTES, PLAIN, Heads, Request, pl
 from elastic_images.front.reads import Environ, Reads, UpstreamRequest, WholeImage
 from elastic_images.front.sending import Part, parts_of, send, unsent
 from elastic_images.front.upstream import OnReply
-from elastic_images.http.answer import Answer
+from elastic_images.http.answer import Answer, Later
 from elastic_images.http.response_head import ResponseHead
 
 _log = logging.getLogger(__name__)
@@ -36,8 +36,11 @@ class FrontContext(Protocol):
     def ask_upstream(self, request: UpstreamRequest, on_reply: OnReply) -> None:
         """Send a request to another server; `on_reply` is called on the loop's thread."""
 
-    def run_in_thread(self, find: Callable[[], Answer], done: Callable[[Answer], None]) -> None:
-        """Call `find` on a thread that may block, and `done` with its result on the loop's thread."""
+    def run_in_thread(self, find: Callable[[], Answer | Later], done: Callable[[Answer], None]) -> None:
+        """Call `find` on a thread that may block, and `done` with its result on the loop's thread.
+
+        What it leaves for later is called on a thread for slow reads.
+        """
 
     def open_tunnel(self, client: socket.socket, address: str, start: bytes) -> None:
         """Hand a connection, which began with `start`, to the backend."""
@@ -210,7 +213,7 @@ class Connection:
         self._busy = True
         self._context.ask_upstream(request, on_reply)
 
-    def _answer_in_thread(self, find: Callable[[], Answer], *, without_body: bool) -> None:
+    def _answer_in_thread(self, find: Callable[[], Answer | Later], *, without_body: bool) -> None:
         def done(answer: Answer) -> None:
             self._busy = False
             try:

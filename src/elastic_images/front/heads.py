@@ -52,7 +52,7 @@ class Request(NamedTuple):
 
     environ: Environ
     name: str | None
-    """The path after the first prefix; None if only `Reads.respond` can tell what is asked for."""
+    """The name in memory; None if only `Reads.respond` can tell what is asked for."""
     fields: Fields
 
     @property
@@ -98,16 +98,7 @@ class Heads:
             "PATH_INFO": path.decode("latin-1"),
             "QUERY_STRING": query.decode(),
         }
-        return Request(environ, None if query else self._name(path), fields)
-
-    def _name(self, path: bytes) -> str | None:
-        prefix = self._reads.prefixes[0]
-        try:
-            name = path[len(prefix) :].decode() if path.startswith(prefix) else None
-        except UnicodeDecodeError:
-            return None
-        # Names with a NUL are renditions in memory (`core.renditions`), not keys.
-        return None if name is None or "\0" in name else name
+        return Request(environ, self._reads.name_of(environ), fields)
 
     def _classified(self, block: bytes, address: str) -> Fields | None:
         read = _read_fields(block)

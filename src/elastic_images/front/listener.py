@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import logging
 import socket
@@ -19,11 +20,13 @@ from elastic_images.front.reads import Reads
 from elastic_images.front.tunnel import Tunnel
 from elastic_images.front.tunnel_clients import LOOPBACK, TunnelClients
 from elastic_images.front.upstream import Upstreams
-from elastic_images.http.answer import Answer
+from elastic_images.http.answer import Answer, Later
 from elastic_images.http.problems import problem_answer, public_error
 
 _ACCEPTED_AT_ONCE = 64
 _PAUSE_SECONDS = 0.2
+SLOW_THREADS = 64
+"""How many slow reads may wait at a time. Further ones wait in line, without a thread."""
 _log = logging.getLogger(__name__)
 
 
@@ -66,6 +69,7 @@ class Front:
         self._upstreams = Upstreams(self.loop)
         self.ask_upstream = self._upstreams.ask
         self._workers = ThreadPoolExecutor(threads, "front-read")
+        self._slow_workers = ThreadPoolExecutor(SLOW_THREADS, "front-slow")
         self._accepting = False
         self._pause_until = 0.0
         self._drained = threading.Event()
@@ -99,21 +103,26 @@ class Front:
         self.loop.post(self.loop.end)
         self._thread.join()
         self._workers.shutdown(wait=False, cancel_futures=True)
+        self._slow_workers.shutdown(wait=False, cancel_futures=True)
         return in_time
 
     # --- connection.FrontContext
 
-    def run_in_thread(self, find: Callable[[], Answer], done: Callable[[Answer], None]) -> None:
+    def run_in_thread(self, find: Callable[[], Answer | Later], done: Callable[[Answer], None]) -> None:
         """See `connection.FrontContext`."""
 
-        def run() -> None:
+        def run(find: Callable[[], Answer | Later]) -> None:
             try:
                 answer = find()
             except Exception as error:  # noqa: BLE001 - logged, and the client gets an answer
                 answer = problem_answer(public_error(error, uuid.uuid4().hex))
-            self.loop.post(partial(done, answer))
+            if isinstance(answer, Answer):
+                self.loop.post(partial(done, answer))
+            else:
+                with contextlib.suppress(RuntimeError):  # it is stopping
+                    self._slow_workers.submit(run, answer)
 
-        self._workers.submit(run)
+        self._workers.submit(run, find)
 
     def open_tunnel(self, client: socket.socket, address: str, start: bytes) -> None:
         """See `connection.FrontContext`."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from enum import Enum, auto
 from typing import Protocol
 
-from elastic_images.http.answer import Answer
+from elastic_images.http.answer import Answer, Later
 from elastic_images.http.response_head import ResponseHead
 
 Environ = Mapping[str, str]
@@ -39,7 +39,7 @@ class UpstreamRequest(Protocol):
     def request(self) -> bytes:
         """The whole request, a GET of HTTP/1.1."""
 
-    def on_reply(self, head: ResponseHead | None, body: memoryview) -> WholeImage | Callable[[], Answer]:
+    def on_reply(self, head: ResponseHead | None, body: memoryview) -> WholeImage | Callable[[], Answer | Later]:
         """Called once with the reply, or with None if none came in time. Must not block.
 
         `body` is valid until the answer was sent. Returns what the client gets, or a function that finds it on a
@@ -57,8 +57,14 @@ class Reads(Protocol):
     def classify(self, environ: Environ) -> RequestKind:
         """The kind of requests with these header fields and this `REMOTE_ADDR`. The front remembers it."""
 
+    def name_of(self, environ: Environ) -> str | None:
+        """The name in memory of what is asked for; None if only `respond` can tell.
+
+        For plain paths (`heads.PLAIN`) the front knows that it is what follows the first prefix.
+        """
+
     def front_hit(self, name: str, environ: Environ, now: float) -> WholeImage | None:
-        """The whole image with this name (the path after the first prefix) if it is in memory. For kind WHOLE only."""
+        """The whole image with this name if it is in memory. For kind WHOLE only."""
 
     def front_answer(self, name: str, environ: Environ, now: float) -> Answer | None:
         """As `front_hit`, for requests of any kind; HEAD is answered as GET."""
@@ -66,5 +72,8 @@ class Reads(Protocol):
     def upstream_request(self, name: str) -> UpstreamRequest | None:
         """What to ask another server for the whole image; None if `respond` is to be called instead."""
 
-    def respond(self, environ: Environ) -> Answer:
-        """The answer to a GET or HEAD, errors included. May block: it is called on a worker thread."""
+    def respond(self, environ: Environ) -> Answer | Later:
+        """The answer to a GET or HEAD, errors included. May block: it is called on a worker thread.
+
+        What may take many seconds is left for later, when it is called on a thread for slow reads.
+        """

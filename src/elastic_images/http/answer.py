@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from elastic_images.core.entry import Headers
@@ -13,3 +14,12 @@ class Answer(NamedTuple):
     status: str
     headers: Headers
     body: bytes
+
+
+Later = Callable[[], Answer]
+"""Finds an answer that may take many seconds, on a thread that may wait so long."""
+
+
+def answer_now(found: Answer | Later) -> Answer:
+    """The answer, however long it takes."""
+    return found if isinstance(found, Answer) else found()

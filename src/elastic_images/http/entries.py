@@ -12,9 +12,13 @@ from elastic_images.core.image_facts import quoted
 _FACTS = frozenset({"x-image-version", "x-image-updated", "content-type", "etag"})
 
 
-def fact_headers(version: int, updated_at: float) -> Headers:
-    """The headers that answers between our processes have in addition to the public ones."""
-    return [("X-Image-Version", str(version)), ("X-Image-Updated", repr(updated_at))]
+def fact_headers(version: int, updated_at: float, original: str | None = None) -> Headers:
+    """The headers that answers between our processes have in addition to the public ones.
+
+    `original` is the SHA-256 of a rendition's original.
+    """
+    facts = [("X-Image-Version", str(version)), ("X-Image-Updated", repr(updated_at))]
+    return [*facts, ("X-Image-Original", original)] if original else facts
 
 
 def has_facts(headers: Mapping[str, str]) -> bool:
@@ -34,6 +38,7 @@ def entry_from_answer(
         raise Unavailable("The image was damaged on its way from another process.")
     try:
         version, updated_at = int(headers["x-image-version"]), float(headers["x-image-updated"])
+        original = headers.get("x-image-original")
         return Entry(
             key,
             body,
@@ -41,7 +46,8 @@ def entry_from_answer(
             etag=headers["etag"],
             version=version,
             updated_at=updated_at,
-            extra_headers=fact_headers(version, updated_at) if public_headers is None else public_headers,
+            original=original,
+            extra_headers=fact_headers(version, updated_at, original) if public_headers is None else public_headers,
         )
     except (KeyError, ValueError) as error:
         raise Unavailable("Another process answered without the facts of the image.") from error

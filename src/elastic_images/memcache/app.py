@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 
 from elastic_images.core.errors import Conflict, InvalidRequest
 from elastic_images.core.partitions import ALL_PARTITIONS, PARTITIONS
+from elastic_images.core.renditions import is_rendition
 from elastic_images.http.base_app import base_app
 from elastic_images.http.readiness import ReadyGate
 from elastic_images.memcache.node import CacheNode
@@ -61,10 +62,14 @@ def create_app(services: NodeServices, settings: Settings, slot: int) -> Flask:
         limit, cursor = _number("limit", 1000, 1, MAX_KEYS), _number("cursor", 0, 0, 1 << 62)
         found = cache.entries(_partitions(), cursor + limit)[cursor:]
         more = len(found) == limit
+        # Not to nodes of protocol 1: they would keep renditions that they do not find at an invalidation.
+        renditions = "renditions" in request.args
         return jsonify(
             {
                 "keys": [
-                    {"key": entry.key, "size_bytes": entry.size_bytes, "age_seconds": age} for entry, age in found
+                    {"key": entry.key, "size_bytes": entry.size_bytes, "age_seconds": age}
+                    for entry, age in found
+                    if renditions or not is_rendition(entry.key)
                 ],
                 "next": cursor + limit if more else None,
             }

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from elastic_images.core.errors import InvalidKey
 from elastic_images.front.reads import Environ, RequestKind, WholeImage
 from elastic_images.http.answer import Answer
 from elastic_images.http.serving import is_conditional
 from elastic_images.memcache.node import CacheNode
-from elastic_images.memcache.plane import IMAGES, PEER, NodePlane
+from elastic_images.memcache.plane import IMAGES, PEER, RENDITIONS, NodePlane, decoded_path
 
 _HIT = b"X-Cache: HIT\r\n"
 
@@ -14,13 +15,13 @@ _HIT = b"X-Cache: HIT\r\n"
 class NodeFrontReads:
     """Serves hits at once and leaves everything else to the data plane."""
 
-    prefixes = (IMAGES.encode(), PEER.encode())
+    prefixes = (IMAGES.encode(), PEER.encode(), RENDITIONS.encode())
 
     def __init__(self, plane: NodePlane, node: CacheNode) -> None:
         self._plane = plane
         self._cache = node.cache
         self._read_from_memory = node.read_from_memory
-        self.respond = plane.respond
+        self.respond = plane.begin_response
 
     def classify(self, environ: Environ) -> RequestKind:
         """See `front.reads.Reads`. The token is checked here, once for the fields that it comes with."""
@@ -28,6 +29,15 @@ class NodeFrontReads:
             return RequestKind.CONDITIONAL
         whole = "HTTP_X_WHOLE" in environ or not is_conditional(environ)
         return RequestKind.WHOLE if whole else RequestKind.CONDITIONAL
+
+    def name_of(self, environ: Environ) -> str | None:
+        """See `front.reads.Reads`."""
+        path = environ["PATH_INFO"]
+        prefix = next((one for one in (IMAGES, RENDITIONS) if path.startswith(one)), None)
+        try:
+            return decoded_path(path, prefix) if prefix else None
+        except InvalidKey:
+            return None
 
     def front_hit(self, name: str, environ: Environ, now: float) -> WholeImage | None:
         """See `front.reads.Reads`."""

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 from elastic_images.core.coherent_cache import CoherentCache, Refusal
 from elastic_images.core.entry import Entry
 from elastic_images.core.errors import ElasticImagesError, NotMine, Unavailable
-from elastic_images.core.fills import Fill, FillAbandoned, FillTicket
-from elastic_images.memcache.fill_sources import FillSource
+from elastic_images.core.fills import Fill, FillAbandoned
+from elastic_images.imaging.imaging import Priority
+from elastic_images.memcache.fill_sources import FillSource, lead
+from elastic_images.memcache.renditions import RenditionMaker
 from elastic_images.metrics.counters import Counters
 
 FILL_PLACES = 16
@@ -18,9 +22,12 @@ _PLACE_SECONDS = 0.5
 _FILL_SECONDS = 2.2
 """Shorter than web waits for a node: slow storage must not make a node look broken while it can still serve hits."""
 
+RENDITION_SECONDS = 28.0
+"""How long a request waits for a rendition that another one has made; web waits for 30 s."""
+
 
 class Found(NamedTuple):
-    """An entry, and whether it was found without storage."""
+    """An entry, and whether it was in some cache's memory."""
 
     entry: Entry
     hit: bool
@@ -29,13 +36,15 @@ class Found(NamedTuple):
 class CacheNode:
     """A read-through cache that counts hits and misses. Safe to share between threads.
 
-    Each key is filled once at a time; other requests for it wait for that fill, and get its error if it fails.
+    Each image and rendition is filled once at a time; other requests for it wait for that fill, and get its error if it
+    fails.
     """
 
     def __init__(
         self,
         cache: CoherentCache,
         source: FillSource,
+        maker: RenditionMaker,
         counters: Counters,
         *,
         places: int = FILL_PLACES,
@@ -43,8 +52,10 @@ class CacheNode:
     ) -> None:
         self.cache = cache
         self._source = source
+        self._maker = maker
         self._count_hit = counters.counter("hits").increment
-        self._count_miss = counters.counter("misses").increment
+        self._count_made = counters.counter("made").increment
+        self._count_stored = counters.counter("stored").increment
         self._count_handed_over = counters.counter("handed_over").increment
         self._count_handed_over_bytes = counters.counter("handed_over_bytes").add
         self._places = threading.BoundedSemaphore(places)
@@ -58,24 +69,27 @@ class CacheNode:
         return entry
 
     def read_or_fill(self, key: str) -> Found:
-        """The entry, fetched if it is not in memory.
+        """The image, fetched if it is not in memory.
 
         Raises:
             NotMine: by this node's map the partition belongs to another, or its lease has expired.
             NotFound: there is no such image.
             Unavailable: storage does not respond, or too many fills are under way.
         """
-        while True:
-            found = self.cache.lookup_or_begin_fill(key)
-            if isinstance(found, Entry):
-                self._count_hit()
-                return Found(found, hit=True)
-            if isinstance(found, Refusal):
-                raise NotMine(f"Not mine: {found.name.lower()} at epoch {self.cache.epoch}.")
-            try:
-                return self._filled(found)
-            except FillAbandoned:
-                continue
+        return self._read(key, self._fetch, self._fill_seconds)
+
+    def read_or_make(self, name: str, priority: Priority) -> Found:
+        """The rendition, made if it is not in memory: that is finished even if nobody waits any more.
+
+        Raises as `read_or_fill`, and as `Imaging.render`.
+        """
+        return self._read(name, partial(self._maker.make, priority=priority), RENDITION_SECONDS)
+
+    def check_mine(self, name: str) -> None:
+        """Raises NotMine if this node may not answer for the name now."""
+        found = self.cache.peek(name)
+        if isinstance(found, Refusal):
+            raise self._not_mine(found)
 
     def hand_over(self, key: str) -> Entry | Refusal | None:
         """As `CoherentCache.hand_over`, counted."""
@@ -95,27 +109,27 @@ class CacheNode:
         self.cache.demote(declined)
         return len(declined)
 
-    def _filled(self, ticket: FillTicket) -> Found:
-        fill = ticket.fill
-        try:
-            entry = self._lead(fill) if ticket.leader else fill.wait(self._fill_seconds)
-        except FillAbandoned:
-            raise
-        except ElasticImagesError:
+    def _read(self, name: str, fetch: Callable[[Fill], Entry], wait_seconds: float) -> Found:
+        while True:
+            found = self.cache.lookup_or_begin_fill(name)
+            if isinstance(found, Entry):
+                self._count_hit()
+                return Found(found, hit=True)
+            if isinstance(found, Refusal):
+                raise self._not_mine(found)
+            fill = found.fill
+            try:
+                entry = lead(self.cache, fill, partial(fetch, fill)) if found.leader else fill.wait(wait_seconds)
+            except FillAbandoned:
+                continue
+            except ElasticImagesError:
+                self._count(fill)
+                raise
             self._count(fill)
-            raise
-        self._count(fill)
-        return Found(entry, hit=fill.from_previous)
+            return Found(entry, hit=fill.from_previous)
 
-    def _lead(self, fill: Fill) -> Entry:
-        try:
-            entry = self._fetch(fill)
-        except BaseException as error:
-            # Even a KeyboardInterrupt must not leave the waiters waiting.
-            self.cache.fail_fill(fill, error if isinstance(error, Exception) else Unavailable("The fill was given up."))
-            raise
-        self.cache.complete_fill(fill, entry)
-        return entry
+    def _not_mine(self, refusal: Refusal) -> NotMine:
+        return NotMine(f"Not mine: {refusal.name.lower()} at epoch {self.cache.epoch}.")
 
     def _fetch(self, fill: Fill) -> Entry:
         if not self._places.acquire(timeout=_PLACE_SECONDS):
@@ -129,5 +143,7 @@ class CacheNode:
     def _count(self, fill: Fill) -> None:
         if fill.from_previous:
             self._count_hit()
+        elif fill.made:
+            self._count_made()
         else:
-            self._count_miss()
+            self._count_stored()

@@ -1,4 +1,4 @@
-"""The node's data plane: serves images by key, in front of Flask.
+"""The node's data plane: serves images and renditions by name, in front of Flask.
 
 Flask's dispatch costs ten times as much as serving from memory, so reads bypass it.
 """
@@ -8,26 +8,31 @@ from __future__ import annotations
 import hmac
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from elastic_images.core.coherent_cache import Refusal
 from elastic_images.core.errors import Conflict, ElasticImagesError, InvalidKey, NotFound, NotMine, Unauthenticated
+from elastic_images.core.renditions import is_rendition, preset, rendition_name, split_name
 from elastic_images.front.reads import Environ
-from elastic_images.http.answer import Answer
+from elastic_images.http.answer import Answer, Later, answer_now
 from elastic_images.http.problems import problem_answer
 from elastic_images.http.read_middleware import reads_in_front_of
 from elastic_images.http.serving import answer, is_conditional, whole
-from elastic_images.memcache.node import CacheNode
+from elastic_images.imaging.imaging import Priority
+from elastic_images.memcache.node import CacheNode, Found
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
-IMAGES, PEER = "/images/", "/peer/"
+IMAGES, PEER, RENDITIONS = "/images/", "/peer/", "/renditions/"
+_PRIORITIES = {"member": Priority.MEMBER_RENDITION, "stranger": Priority.STRANGER_RENDITION}
+_NOT_IN_MEMORY = Answer("202 Accepted", [("Content-Length", "0")], b"")
 _HIT, _MISS, _STALE = [("X-Cache", "HIT")], [("X-Cache", "MISS")], [("X-Cache", "STALE")]
 
 
 class NodePlane:
-    """Serves `/images/<key>` and `/peer/<key>`. Safe to share between threads."""
+    """Serves `/images/<key>`, `/renditions/<name>` and `/peer/<name>`. Safe to share between threads."""
 
     def __init__(
         self,
@@ -43,20 +48,28 @@ class NodePlane:
         self._clock = clock
 
     def in_front_of(self, behind: WSGIApplication) -> WSGIApplication:
-        """WSGI that serves `/images/<key>` and `/peer/<key>`, and leaves everything else to `behind`."""
-        return reads_in_front_of(behind, self.respond, lambda environ: environ["PATH_INFO"].startswith((IMAGES, PEER)))
+        """WSGI that serves images, renditions and peers, and leaves everything else to `behind`."""
+        return reads_in_front_of(
+            behind, self.respond, lambda environ: environ["PATH_INFO"].startswith((IMAGES, PEER, RENDITIONS))
+        )
 
     def respond(self, environ: Environ) -> Answer:
+        """As `begin_response`, waiting for what takes long."""
+        return answer_now(self.begin_response(environ))
+
+    def begin_response(self, environ: Environ) -> Answer | Later:
         """Answer a GET or HEAD, errors included; the caller leaves out the body of a HEAD.
 
-        Blocks the calling thread on a miss until the fill is done.
+        Blocks the calling thread on a miss until the fill is done; what makes a rendition is left for later.
         """
         path = environ["PATH_INFO"]
         try:
             self._check(environ)
             if path.startswith(PEER):
-                return self._peer(_key(path[len(PEER) :]))
-            return self._image(_key(path[len(IMAGES) :]), environ)
+                return self._peer(decoded_path(path, PEER))
+            if path.startswith(RENDITIONS):
+                return self._rendition(decoded_path(path, RENDITIONS), environ)
+            return self._image(decoded_path(path, IMAGES), environ)
         except ElasticImagesError as error:
             return problem_answer(error)
 
@@ -74,7 +87,39 @@ class NodePlane:
     def _image(self, key: str, environ: Environ) -> Answer:
         if "HTTP_X_STALE" in environ:
             return self._stale(key)
-        entry, hit = self._node.read_or_fill(key)
+        if is_rendition(key):
+            # Processes of protocol 1 name the two that they know in this way.
+            key, _, name = key.partition("\0")
+            return self._of(
+                self._node.read_or_make(rendition_name(key, preset(name)), Priority.STRANGER_RENDITION), environ
+            )
+        return self._of(self._node.read_or_fill(key), environ)
+
+    def _rendition(self, name: str, environ: Environ) -> Answer | Later:
+        """From memory, or 202 if it is not there: it is made for those who say who waits for it."""
+        if "HTTP_X_STALE" in environ:
+            return self._stale(name)
+        split_name(name)  # a name that is none must not be looked for
+        entry = self._node.read_from_memory(name)
+        if entry is not None:
+            return self._of(Found(entry, hit=True), environ)
+        self._node.check_mine(name)
+        waiting = environ.get("HTTP_X_MAKE")
+        if waiting is None:
+            return _NOT_IN_MEMORY
+        return partial(self._make, name, _PRIORITIES.get(waiting, Priority.STRANGER_RENDITION), environ)
+
+    def _make(self, name: str, priority: Priority, environ: Environ) -> Answer:
+        try:
+            return self._of(self._node.read_or_make(name, priority), environ)
+        except NotFound as error:
+            # 404 is what a node of protocol 1 says, which has no such path.
+            return problem_answer(error)._replace(status="410 Gone")
+        except ElasticImagesError as error:
+            return problem_answer(error)
+
+    def _of(self, found: Found, environ: Environ) -> Answer:
+        entry, hit = found
         now = self._clock()
         if "HTTP_X_WHOLE" in environ or not is_conditional(environ):
             status, headers, body = whole(entry, now)
@@ -99,8 +144,9 @@ class NodePlane:
         return whole(entry, self._clock())
 
 
-def _key(raw: str) -> str:
+def decoded_path(path: str, prefix: str) -> str:
+    """What follows the prefix in a path as WSGI spells it. Raises InvalidKey if it is no UTF-8."""
     try:
-        return raw.encode("latin-1").decode()
+        return path[len(prefix) :].encode("latin-1").decode()
     except UnicodeError:
         raise InvalidKey("The key in a path must be percent-encoded UTF-8.") from None

@@ -10,12 +10,14 @@ from elastic_images.core.coherent_cache import CoherentCache
 from elastic_images.http.internal_client import InternalClient
 from elastic_images.http.lean_client import LeanClient
 from elastic_images.http.readiness import ReadyGate
+from elastic_images.imaging.access import open_imaging
 from elastic_images.memcache.app import NodeServices, create_app
 from elastic_images.memcache.fill_sources import PeerThenStorage
 from elastic_images.memcache.front_reads import NodeFrontReads
 from elastic_images.memcache.node import CacheNode
 from elastic_images.memcache.plane import NodePlane
 from elastic_images.memcache.readiness import NodeReadiness
+from elastic_images.memcache.renditions import RenditionMaker
 from elastic_images.memcache.warm.pull_thread import PullThread
 from elastic_images.memcache.warm.sources import PullSources
 from elastic_images.metrics.backends import open_metric_sink, publish_schedule_of
@@ -35,6 +37,8 @@ from elastic_images.storage.client import StorageClient
 
 MEGABYTE = 1_000_000
 _STORAGE_SECONDS = 1.2
+_PATIENT_STORAGE_SECONDS = 20.0
+"""For what a rendition is made of."""
 
 
 class MemcacheService:
@@ -49,8 +53,13 @@ class MemcacheService:
         counters = Counters()
         counters.follow(self._cache.statistics)
         storage = StorageClient(self._http, settings.storage_urls, timeout_seconds=_STORAGE_SECONDS)
-        source = PeerThenStorage(slot, lambda: self._member.view, self._http, storage)
-        node = CacheNode(self._cache, source, counters)
+        patient = StorageClient(self._http, settings.storage_urls, timeout_seconds=_PATIENT_STORAGE_SECONDS)
+        source, patient_source = (
+            PeerThenStorage(slot, lambda: self._member.view, self._http, client) for client in (storage, patient)
+        )
+        self._imaging = open_imaging(settings)
+        maker = RenditionMaker(self._cache, patient_source, self._imaging.client)
+        node = CacheNode(self._cache, source, maker, counters)
         self._client = LeanClient(settings.internal_token)
         self._pulls = PullThread(
             slot,
@@ -96,6 +105,7 @@ class MemcacheService:
     def start(self, bound: Bound) -> None:
         """See `server.Service`. Raises Conflict if another node runs in the slot."""
         self._lock = hold(node_lock_path(self._settings.data, self._slot))
+        self._imaging.start()
         self._control.start()
         host = reachable_host(self._settings.advertise or self._settings.internal_host)
         self._member.start(f"{host}:{self._control.port}", bound.address, life=self._lock)
@@ -108,6 +118,7 @@ class MemcacheService:
         self._pulls.stop()
         self._control.stop()
         self._publisher.stop()
+        self._imaging.stop()
         self._client.close()
         self._http.close()
 

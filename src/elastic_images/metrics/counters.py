@@ -15,6 +15,9 @@ from elastic_images.metrics.definitions import DEFINITIONS
 
 Number = int | float
 
+_MISSES = ("made", "stored", "bypasses")
+_DERIVED = frozenset({"misses", "requests"})
+
 
 class Counter:
     """A number that only grows. Safe to share between threads."""
@@ -47,8 +50,8 @@ class Counter:
 class Counters:
     """All figures of one process, by their names in `definitions`. Safe to share between threads.
 
-    Each read of an image increments exactly one of `hits`, `misses` and `bypasses`. `Counters.read` adds bypasses to
-    misses and derives `requests`, so the figures are consistent at every moment.
+    Each read of an image increments exactly one of `hits`, `made`, `stored` and `bypasses`. `Counters.read` derives
+    `misses`, the sum of the last three, and `requests`, so the figures are consistent at every moment.
     """
 
     def __init__(self) -> None:
@@ -64,7 +67,7 @@ class Counters:
             ValueError: `definitions` has no such counter, or it is a derived one.
         """
         definition = DEFINITIONS.get(name)
-        if definition is None or definition.kind != "counter" or definition.label or name == "requests":
+        if definition is None or definition.kind != "counter" or definition.label or name in _DERIVED:
             raise ValueError(f"there is no counter {name!r} in metrics/definitions.py")
         with self._lock:
             return self._counters.setdefault(name, Counter())
@@ -102,8 +105,8 @@ class Counters:
         figures: dict[str, Number] = {name: counter.value for name, counter in counters}
         for source in followed:
             figures.update(_known(source()))
-        if not figures.keys().isdisjoint({"hits", "misses", "bypasses"}):
-            figures["misses"] = figures.get("misses", 0) + figures.get("bypasses", 0)
+        if not figures.keys().isdisjoint({"hits", *_MISSES}):
+            figures["misses"] = sum(figures.get(name, 0) for name in _MISSES)
             figures["requests"] = figures.get("hits", 0) + figures["misses"]
         return figures
 

@@ -40,8 +40,10 @@ def _gauge(name: str, family: str, text: str) -> Definition:
 
 _ALL = (
     _counter("requests", "cache_requests", "Reads that this process counts for the pool: hits and misses."),
-    _counter("hits", "cache_hits", "Reads that needed no storage."),
-    _counter("misses", "cache_misses", "Reads that needed storage, bypasses among them."),
+    _counter("hits", "cache_hits", "Reads of what was in a cache's memory."),
+    _counter("misses", "cache_misses", "Reads of what was in no cache's memory, bypasses among them."),
+    _counter("made", "cache_made", "Misses that made a rendition of an original in memory."),
+    _counter("stored", "cache_stored", "Misses that needed storage."),
     _counter("bypasses", "cache_bypasses", "Reads that went past the pool to storage."),
     _counter("evictions", "cache_evictions", "Entries dropped for room."),
     _counter("invalidations", "cache_invalidations", "Entries dropped because their key changed."),

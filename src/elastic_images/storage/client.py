@@ -38,6 +38,8 @@ T = TypeVar("T")
 
 _CHUNK_BYTES = 256 * 1024
 _SETTLE_SECONDS = 15.0
+_MAKING_SECONDS = 30.0
+"""How long storage may take to make a rendition."""
 
 
 _SKIP_SECONDS = 3.0
@@ -77,10 +79,11 @@ class StorageClient:
     def get_entry(self, name: str) -> Entry:
         """The image or rendition (`core.renditions`) of that name, read in a fresh transaction. Raises NotFound."""
         key, spec = split_name(name)
+        seconds = max(_MAKING_SECONDS, self._timeout_seconds) if spec else self._timeout_seconds
         path = f"/internal/images/{quote_key(check_key(key))}" + (f"?spec={spec.canonical}" if spec else "")
 
         def fetch(url: str) -> Entry:
-            answer = self._http.fetch(url + path, timeout_seconds=self._timeout_seconds)
+            answer = self._http.fetch(url + path, timeout_seconds=seconds)
             return entry_from_answer(name, answer.headers, answer.body)
 
         return self._first(fetch)

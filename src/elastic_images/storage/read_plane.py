@@ -5,12 +5,9 @@ Every cache miss comes here, and the dispatch would cost more than the read itse
 
 from __future__ import annotations
 
-import hashlib
 import hmac
-import time
 import uuid
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from email.utils import formatdate
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
@@ -23,14 +20,14 @@ from elastic_images.core.rendition_spec import RenditionSpec
 from elastic_images.core.renditions import preset
 from elastic_images.http.entries import fact_headers
 from elastic_images.http.problems import is_database_error, problem_answer, public_error
-from elastic_images.imaging.imaging import Imaging, Priority
+from elastic_images.imaging.imaging import Imaging
 from elastic_images.storage.image_reader import ImageReader
+from elastic_images.storage.renditions import StoredRenditions
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 IMAGES = "/internal/images/"
-_RENDITION_SECONDS = 30.0
 
 
 class ReadPlane:
@@ -45,7 +42,7 @@ class ReadPlane:
         on_database_failure: Callable[[], object],
     ) -> None:
         self._reader = reader
-        self._imaging = imaging
+        self._renditions = StoredRenditions(reader, imaging)
         self._expected = f"Bearer {token}".encode()
         self._behind = behind
         self._on_database_failure = on_database_failure
@@ -59,8 +56,8 @@ class ReadPlane:
         try:
             self._check(environ)
             key = check_key(_decoded(path[len(IMAGES) :]))
-            facts, body = self._read(key, environ) if method == "GET" else (self._reader.facts(key), [])
-            status, headers = "200 OK", _headers(facts)
+            headers, body = self._read(key, environ) if method == "GET" else (_headers(self._reader.facts(key)), [])
+            status = "200 OK"
         except Exception as error:  # noqa: BLE001 - whatever it is, it is told as the app behind tells it
             if is_database_error(error):
                 self._on_database_failure()
@@ -73,7 +70,7 @@ class ReadPlane:
         if not hmac.compare_digest(environ.get("HTTP_AUTHORIZATION", "").encode(), self._expected):
             raise Unauthenticated("This is an internal service; it needs the internal token.")
 
-    def _read(self, key: str, environ: WSGIEnvironment) -> tuple[ImageFacts, Iterable[bytes]]:
+    def _read(self, key: str, environ: WSGIEnvironment) -> tuple[Headers, Iterable[bytes]]:
         query = environ.get("QUERY_STRING")
         asked = dict(parse_qsl(query)) if query else {}
         if "spec" in asked:
@@ -81,13 +78,10 @@ class ReadPlane:
         elif "rendition" in asked:  # what processes of protocol 1 send
             spec = preset(asked["rendition"])
         else:
-            return self._reader.open(key)
-        facts, data = self._reader.read(key)
-        deadline = time.monotonic() + _RENDITION_SECONDS
-        made = self._imaging.render(data, spec, priority=Priority.MEMBER_RENDITION, deadline=deadline)
-        digest = hashlib.sha256(made.data).hexdigest()
-        told = replace(facts, sha256=digest, size_bytes=len(made.data), content_type=made.content_type)
-        return told, [made.data]
+            facts, body = self._reader.open(key)
+            return _headers(facts), body
+        facts, original, made = self._renditions.make(key, spec)
+        return _headers(facts, original), [made]
 
 
 def _decoded(path: str) -> str:
@@ -97,11 +91,11 @@ def _decoded(path: str) -> str:
         raise InvalidKey("The key in the path must be percent-encoded UTF-8.") from None
 
 
-def _headers(facts: ImageFacts) -> Headers:
+def _headers(facts: ImageFacts, original: str | None = None) -> Headers:
     return [
         ("Content-Type", facts.content_type),
         ("Content-Length", str(facts.size_bytes)),
         ("ETag", facts.etag),
         ("Last-Modified", formatdate(facts.updated_at, usegmt=True)),
-        *fact_headers(facts.version, facts.updated_at),
+        *fact_headers(facts.version, facts.updated_at, original),
     ]

@@ -21,7 +21,7 @@ from elastic_images.metrics.publisher import Publisher
 from elastic_images.pool.control_listener import ControlListener
 from elastic_images.pool.life_lock import LifeLock, hold
 from elastic_images.pool.member import PoolMember
-from elastic_images.pool.router import PoolRouter
+from elastic_images.pool.router import RENDITION_SECONDS, PoolRouter
 from elastic_images.pool.view import PoolView
 from elastic_images.settings import Settings
 from elastic_images.settings.addresses import reachable_host
@@ -54,11 +54,13 @@ class PoolMembership:
             kind="web",
         )
         self._client = LeanClient(settings.internal_token)
+        self._patient_client = LeanClient(settings.internal_token, answer_seconds=RENDITION_SECONDS)
         self._near, self._counters = near, counters
         router = PoolRouter(
             lambda: self._member.view,
             self._member.refresh,
             self._client,
+            self._patient_client,
             on_failure=counters.counter("node_failures").increment,
         )
         self.plane = ImagePlane(
@@ -118,6 +120,7 @@ class PoolMembership:
             self._relays.fills.stop()
         self._publisher.stop()
         self._client.close()
+        self._patient_client.close()
         self._lock.close()
 
 

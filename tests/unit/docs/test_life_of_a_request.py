@@ -223,6 +223,10 @@ def test_the_functions_are_called_in_the_order_of_the_page(
                 wait_for(lambda: "core.coherent_cache.CoherentCache.complete_fill" in calls, "the image comes near")
 
         calls.clear()
+        assert system.get("k1?rendition=thumb") == "MISS"
+        assert_in_order(calls, "A rendition that nobody has yet")
+
+        calls.clear()
         system.autoscaler.update_config({"num_nodes": 2})
         wait_for(lambda: system.settled_on(2), "a pool of two nodes")
         assert_in_order(calls, "A resize")

@@ -40,9 +40,9 @@ def test_no_increment_is_lost_while_others_look() -> None:
 
 def test_one_increment_counts_one_read_in_every_figure() -> None:
     counters = Counters()
-    for name, times in (("hits", 5), ("misses", 3), ("bypasses", 2)):
+    for name, times in (("hits", 5), ("made", 1), ("stored", 2), ("bypasses", 2)):
         counters.counter(name).add(times)
-    assert counters.read() == {"hits": 5, "misses": 5, "bypasses": 2, "requests": 10}
+    assert counters.read() == {"hits": 5, "made": 1, "stored": 2, "misses": 5, "bypasses": 2, "requests": 10}
 
 
 def test_a_process_without_a_cache_has_no_cache_figures() -> None:
@@ -63,7 +63,7 @@ def test_figures_from_elsewhere_are_taken_where_they_are_known() -> None:
     assert counters.read() == {"items": 3, "bytes": 40, "evictions": 7}
 
 
-@pytest.mark.parametrize("name", ["hitz", "items", "requests"])
+@pytest.mark.parametrize("name", ["hitz", "items", "misses", "requests"])
 def test_what_is_no_counter_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match=name):
         Counters().counter(name)

@@ -116,7 +116,7 @@ def test_stop_flushes_at_once_whatever_the_interval() -> None:
     sink, counters = RecordingSink(), Counters()
     publisher = Publisher(sink, counters, Origin("node-0", "node", 0), schedule=PublishSchedule(3600))
     publisher.start()
-    counters.counter("misses").add(9)
+    counters.counter("stored").add(9)
     publisher.stop()
     assert [sample.misses for sample in sink.samples] == [9]
 

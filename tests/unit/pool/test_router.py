@@ -47,6 +47,7 @@ class Setup:
             lambda: self.view,
             self._refresh,
             cast(LeanClient, self.nodes),
+            cast(LeanClient, self.nodes),
             on_failure=self._failed,
             clock=lambda: self.now,
         )

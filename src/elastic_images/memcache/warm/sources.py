@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from elastic_images.core.entry import Entry
 from elastic_images.core.errors import ElasticImagesError, Unavailable
 from elastic_images.core.keys import quote_key
+from elastic_images.core.renditions import is_name
 from elastic_images.http.entries import entry_from_answer
 from elastic_images.http.internal_client import InternalClient
 from elastic_images.http.lean_client import LeanClient
@@ -35,7 +36,7 @@ class PullSource:
         cursor: int | None = 0
         wanted = ",".join(map(str, self.partitions))
         while cursor is not None:
-            path = f"/keys?partitions={wanted}&limit={_PAGE_KEYS}&cursor={cursor}"
+            path = f"/keys?partitions={wanted}&renditions=1&limit={_PAGE_KEYS}&cursor={cursor}"
             try:
                 answer = self.client.get(self.member.data_address, path, {})
             except Unavailable:
@@ -44,7 +45,8 @@ class PullSource:
                 return
             page = json.loads(answer.body)
             for item in page["keys"]:
-                yield Listed(item["age_seconds"], item["key"], item["size_bytes"], self.slot)
+                if is_name(item["key"]):  # nodes of protocol 1 name renditions otherwise
+                    yield Listed(item["age_seconds"], item["key"], item["size_bytes"], self.slot)
             cursor = page["next"]
 
     def fetch(self, key: str) -> Entry | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from elastic_images.core.errors import ElasticImagesError
 from elastic_images.front.reads import Environ, RequestKind, UpstreamRequest, WholeImage
 from elastic_images.http.answer import Answer
 from elastic_images.http.serving import answer, is_conditional
@@ -11,7 +12,7 @@ from elastic_images.metrics.counters import Counters
 from elastic_images.web.reads.near_cache import NearCache
 from elastic_images.web.reads.plane import ImagePlane
 from elastic_images.web.reads.relay import Relays
-from elastic_images.web.reads.requested_name import IMAGES
+from elastic_images.web.reads.requested_name import IMAGES, requested_name
 
 
 class WebFrontReads:
@@ -32,13 +33,20 @@ class WebFrontReads:
         self._count_hit = counters.counter("hits").increment
         self._may_answer = may_answer
         self.upstream_request: Callable[[str], UpstreamRequest | None] = relays.begin_relay
-        self.respond = plane.respond
+        self.respond = plane.begin_response
 
     def classify(self, environ: Environ) -> RequestKind:
         """See `front.reads.Reads`."""
         if not self._may_answer(environ):
             return RequestKind.TUNNEL
         return RequestKind.CONDITIONAL if is_conditional(environ) else RequestKind.WHOLE
+
+    def name_of(self, environ: Environ) -> str | None:
+        """See `front.reads.Reads`. What is no key is left to `respond`, which says why."""
+        try:
+            return requested_name(environ)
+        except ElasticImagesError:
+            return None
 
     def front_hit(self, name: str, environ: Environ, now: float) -> WholeImage | None:  # noqa: ARG002 - the fields were judged
         """See `front.reads.Reads`. A name found in memory is a valid key and needs no check."""

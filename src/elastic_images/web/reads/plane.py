@@ -7,6 +7,7 @@ the front's thread.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Protocol
@@ -14,15 +15,16 @@ from typing import TYPE_CHECKING, Protocol
 from elastic_images.core.entry import Entry, Headers
 from elastic_images.core.errors import ElasticImagesError, NotFound, Unavailable
 from elastic_images.core.fills import Fill, FillAbandoned
+from elastic_images.core.renditions import is_rendition
 from elastic_images.front.reads import Environ
-from elastic_images.http.answer import Answer
+from elastic_images.http.answer import Answer, Later, answer_now
 from elastic_images.http.entries import entry_from_answer, fact_headers
 from elastic_images.http.lean_client import LeanAnswer
-from elastic_images.http.problems import problem_answer
+from elastic_images.http.problems import error_from_answer, problem_answer
 from elastic_images.http.read_middleware import reads_in_front_of
 from elastic_images.http.serving import CONDITIONAL_HEADERS, answer, is_conditional, whole
 from elastic_images.metrics.counters import Counters
-from elastic_images.pool.router import NodeAnswer, NodeRequest, PoolRouter
+from elastic_images.pool.router import RENDITION_SECONDS, NodeAnswer, NodeRequest, PoolRouter
 from elastic_images.web.reads.near_cache import NearCache
 from elastic_images.web.reads.read_bulkhead import ReadBulkhead
 from elastic_images.web.reads.requested_name import IMAGES, requested_name
@@ -41,6 +43,7 @@ _RELAYED = (
 _CONDITIONS = {name: name[5:].replace("_", "-").title() for name in CONDITIONAL_HEADERS}
 _FILL_SECONDS = 10.0
 _RELAY_PLACES = 96
+_RENDITION_PLACES = 64
 BYPASS_PLACES = 40
 """The most bypasses under way (I7), so that a lost node does not become a storm."""
 
@@ -80,6 +83,7 @@ class ImagePlane:
         self._count_relayed_miss = counters.counter("relayed_misses").increment
         self._relay_places = ReadBulkhead(_RELAY_PLACES)
         self._bypass_places = ReadBulkhead(BYPASS_PLACES)
+        self._rendition_places = ReadBulkhead(_RENDITION_PLACES, place_seconds=RENDITION_SECONDS)
         self._public_headers: Headers = [
             # A max-age would let clients show replaced images (I2).
             ("Cache-Control", f"{'public' if public else 'private'}, no-cache"),
@@ -97,18 +101,25 @@ class ImagePlane:
         return reads_in_front_of(behind, self.respond, is_mine)
 
     def respond(self, environ: Environ) -> Answer:
-        """Answer a GET or HEAD of `/images/<key>`, errors included; the caller leaves out the body of a HEAD."""
+        """As `begin_response`, waiting for what takes long."""
+        return answer_now(self.begin_response(environ))
+
+    def begin_response(self, environ: Environ) -> Answer | Later:
+        """Answer a GET or HEAD of `/images/<key>`, errors included; the caller leaves out the body of a HEAD.
+
+        What waits for a rendition to be made is left for later.
+        """
         return self._or_error(lambda: self._read(requested_name(environ), environ))
 
     def read_whole(self, key: str) -> Answer:
         """The whole image, counted as a read. Raises NotFound, Unavailable."""
-        return self._read(key, _PLAIN_GET)
+        return answer_now(self._read(key, _PLAIN_GET))
 
     def locate(self, key: str) -> tuple[int, int | None]:
         """The key's partition (0 to 15) and its owner's slot, None while no pool is known."""
         return self._router.locate(key)
 
-    def _or_error(self, find: Callable[[], Answer]) -> Answer:
+    def _or_error(self, find: Callable[[], Answer | Later]) -> Answer | Later:
         try:
             return find()
         except ElasticImagesError as error:
@@ -118,13 +129,13 @@ class ImagePlane:
 
     # --- the near cache
 
-    def _read(self, key: str, environ: Mapping[str, object]) -> Answer:
+    def _read(self, name: str, environ: Mapping[str, object]) -> Answer | Later:
         near = self._near
         if near is None:
-            return self._relay(key, environ)
-        found = near.cache.lookup(key) or near.begin_fill(key)
+            return self._relay(name, environ)
+        found = near.cache.lookup(name) or near.begin_fill(name)
         if found is None:
-            return self._relay(key, environ)
+            return self._relay(name, environ)
         if not isinstance(found, Entry):
             fill = found.fill
             return self._fill_near(near, fill, environ) if found.leader else self._join(fill, environ)
@@ -134,7 +145,7 @@ class ImagePlane:
     def _of_entry(self, entry: Entry, environ: Mapping[str, object]) -> Answer:
         return answer(entry, environ, self._clock())
 
-    def _fill_near(self, near: NearCache, fill: Fill, environ: Mapping[str, object]) -> Answer:
+    def _fill_near(self, near: NearCache, fill: Fill, environ: Mapping[str, object]) -> Answer | Later:
         """Fetch the whole image from its owner and keep it. The fill was registered before the owner is asked."""
         got = entry = None
         try:
@@ -160,7 +171,7 @@ class ImagePlane:
         near.complete_fill(fill, entry)
         return entry
 
-    def _join(self, fill: Fill, environ: Mapping[str, object]) -> Answer:
+    def _join(self, fill: Fill, environ: Mapping[str, object]) -> Answer | Later:
         try:
             entry = fill.wait(_FILL_SECONDS)
         except FillAbandoned:
@@ -170,27 +181,56 @@ class ImagePlane:
 
     # --- the owner node
 
-    def _relay(self, key: str, environ: Mapping[str, object]) -> Answer:
-        headers = {}
-        if is_conditional(environ):
-            headers = {proper: str(environ[name]) for name, proper in _CONDITIONS.items() if name in environ}
+    def _relay(self, name: str, environ: Mapping[str, object]) -> Answer | Later:
         with self._relay_places:
-            got = self._router.fetch(key, headers, head=environ["REQUEST_METHOD"] == "HEAD")
-        return self._relayed_answer(key, got, environ)
+            got = self._router.fetch(name, _conditions(environ), head=environ["REQUEST_METHOD"] == "HEAD")
+        return self._relayed_answer(name, got, environ)
 
-    def finish_relay(self, request: NodeRequest, answer: LeanAnswer | None, key: str) -> Answer:
+    def finish_relay(self, request: NodeRequest, answer: LeanAnswer | None, name: str) -> Answer | Later:
         """The whole image, errors included, after the front asked the owner and got `answer`."""
         return self._or_error(
-            lambda: self._relayed_answer(key, self._router.finish_fetch(request, answer, key), _PLAIN_GET)
+            lambda: self._relayed_answer(name, self._router.finish_fetch(request, answer, name), _PLAIN_GET)
         )
 
-    def _relayed_answer(self, key: str, got: NodeAnswer | None, environ: Mapping[str, object]) -> Answer:
+    def _relayed_answer(self, name: str, got: NodeAnswer | None, environ: Mapping[str, object]) -> Answer | Later:
+        if got is not None and got.status in _STATUS:
+            return Answer(_STATUS[got.status], self.relayed_headers(got.headers, got.slot), got.body)
+        if is_rendition(name):
+            read = self._read_made if got is not None and got.status == _NOT_IN_MEMORY else self._bypass
+            return self._later(lambda: read(name, environ))
         if got is not None and got.status == 404:
-            raise NotFound("There is no image with this key.")
-        if got is None or got.status not in _STATUS:
-            # A node's other troubles are not the client's (I4).
-            return self._bypass(key, environ)
-        return Answer(_STATUS[got.status], self.relayed_headers(got.headers, got.slot), got.body)
+            raise NotFound(_NO_IMAGE)
+        # A node's other troubles are not the client's (I4).
+        return self._bypass(name, environ)
+
+    # --- renditions that are in no memory
+
+    def _later(self, find: Callable[[], Answer]) -> Later:
+        deadline = time.monotonic() + RENDITION_SECONDS
+
+        def found() -> Answer:
+            with self._rendition_places:
+                if time.monotonic() > deadline:
+                    raise Unavailable("Too many renditions are being made; ask again.", retry_after_seconds=5)
+                return find()
+
+        return lambda: answer_now(self._or_error(found))
+
+    def _read_made(self, name: str, environ: Mapping[str, object]) -> Answer:
+        """Have the owner make it. What it could not make is not tried again elsewhere."""
+        headers = {"X-Make": "stranger", **_conditions(environ)}
+        got = self._router.fetch_made(name, headers, head=environ["REQUEST_METHOD"] == "HEAD")
+        if got is not None and got.status in _STATUS:
+            return Answer(_STATUS[got.status], self.relayed_headers(got.headers, got.slot), got.body)
+        if got is not None and got.status == _GONE:
+            raise NotFound(_NO_IMAGE)
+        if got is None or got.status not in _FINAL:
+            return self._bypass(name, environ)
+        error = error_from_answer(got.status, got.headers, got.body)
+        stale = self._read_stale(name) if isinstance(error, Unavailable) and self._serve_stale_seconds else None
+        if stale is None:
+            raise error
+        return stale
 
     def relayed_headers(self, told: Mapping[str, str], slot: int) -> Headers:
         """The client's headers for an answer of the node in `slot` with these headers (lower-case). Counts the read."""
@@ -207,30 +247,30 @@ class ImagePlane:
 
     # --- storage
 
-    def _bypass(self, key: str, environ: Mapping[str, object]) -> Answer:
+    def _bypass(self, name: str, environ: Mapping[str, object]) -> Answer:
         self._count_bypass()
         try:
-            with self._bypass_places:
-                entry = self._storage.get_entry(key)
+            with _NO_LIMIT if is_rendition(name) else self._bypass_places:
+                entry = self._storage.get_entry(name)
         except Unavailable:
-            stale = self._read_stale(key) if self._serve_stale_seconds else None
+            stale = self._read_stale(name) if self._serve_stale_seconds else None
             if stale is None:
                 raise
             return stale
         given = self._of_entry(entry, environ)
         # Storage also sends facts for our own processes; clients do not get them.
-        facts = fact_headers(entry.version, entry.updated_at)
+        facts = fact_headers(entry.version, entry.updated_at, entry.original)
         headers = [header for header in given.headers if header not in facts]
         return Answer(given.status, [*headers, *self._public_headers, ("X-Cache", "BYPASS")], given.body)
 
-    def _read_stale(self, key: str) -> Answer | None:
+    def _read_stale(self, name: str) -> Answer | None:
         """What a cache without a lease still has, marked stale: the last resort if SERVE_STALE allows it."""
-        entry = self._near.cache.peek_stale(key, self._serve_stale_seconds) if self._near else None
+        entry = self._near.cache.peek_stale(name, self._serve_stale_seconds) if self._near else None
         if entry is None:
-            got = self._router.fetch_stale(key)
+            got = self._router.fetch_stale(name)
             if got is None:
                 return None
-            entry = entry_from_answer(key, got.headers, got.body, self._public_headers)
+            entry = entry_from_answer(name, got.headers, got.body, self._public_headers)
         self._count_stale()
         return _marked(whole(entry, self._clock()), ("X-Cache", "STALE"))
 
@@ -240,6 +280,19 @@ def _marked(given: Answer, *marks: tuple[str, str]) -> Answer:
     return Answer(given.status, [*headers, *marks], given.body)
 
 
+def _conditions(environ: Mapping[str, object]) -> dict[str, str]:
+    """The conditions and range of a request, for another process."""
+    if not is_conditional(environ):
+        return {}
+    return {proper: str(environ[name]) for name, proper in _CONDITIONS.items() if name in environ}
+
+
+_NO_IMAGE = "There is no image with this key."
+_NO_LIMIT = contextlib.nullcontext()
+"""Who waits for a rendition has a place already."""
+_NOT_IN_MEMORY, _GONE = 202, 410
+"""What nodes say of a rendition that they would have to make, and of one whose image does not exist."""
+_FINAL = frozenset({413, 415, 422, 503})
 _PLAIN_GET = {"REQUEST_METHOD": "GET"}
 _STATUS = {
     200: "200 OK",

@@ -15,13 +15,14 @@ from functools import partial
 from elastic_images.core.entry import Entry, head_lines
 from elastic_images.core.errors import InvalidKey
 from elastic_images.core.fills import Fill
-from elastic_images.core.keys import check_key, quote_key
+from elastic_images.core.keys import check_key
+from elastic_images.core.renditions import is_rendition
 from elastic_images.front.reads import WholeImage
-from elastic_images.http.answer import Answer
+from elastic_images.http.answer import Answer, Later
 from elastic_images.http.entries import has_facts
 from elastic_images.http.lean_client import LeanAnswer
 from elastic_images.http.response_head import ResponseHead
-from elastic_images.pool.router import NodeRequest, PoolRouter
+from elastic_images.pool.router import NodeRequest, PoolRouter, path_on_node
 from elastic_images.pool.view import Member
 from elastic_images.web.reads.near_cache import NearCache
 from elastic_images.web.reads.near_fills import NearFills
@@ -33,25 +34,25 @@ _REMEMBERED_NODES = 64
 class Relay:
     """One request to the owner of a key (`front.reads.UpstreamRequest`)."""
 
-    __slots__ = ("_asked", "_fill", "_fills", "_key", "_plane", "_router", "address", "request")
+    __slots__ = ("_asked", "_fill", "_fills", "_name", "_plane", "_router", "address", "request")
 
     def __init__(
         self,
         relays: Relays,
-        key: str,
+        name: str,
         fill: Fill | None,
         asked: NodeRequest,
         address: tuple[str, int],
         request: bytes,
     ) -> None:
         self._plane, self._router, self._fills = relays.plane, relays.router, relays.fills
-        self._key = key
+        self._name = name
         self._fill = fill
         self._asked = asked
         self.address = address
         self.request = request
 
-    def on_reply(self, head: ResponseHead | None, body: memoryview) -> WholeImage | Callable[[], Answer]:
+    def on_reply(self, head: ResponseHead | None, body: memoryview) -> WholeImage | Callable[[], Answer | Later]:
         """See `front.reads.UpstreamRequest`. A registered fill is ended, whatever the answer."""
         fill, fills = self._fill, self._fills
         self._router.end_request(self._asked, answered=head is not None)
@@ -66,7 +67,7 @@ class Relay:
         answer = None
         if head is not None and head.status != 200:
             answer = LeanAnswer(head.status, head.headers, bytes(body))
-        return partial(self._plane.finish_relay, self._asked, answer, self._key)
+        return partial(self._plane.finish_relay, self._asked, answer, self._name)
 
 
 class Relays:
@@ -81,26 +82,27 @@ class Relays:
         self._nodes: dict[str, tuple[tuple[str, int], bytes] | None] = {}
 
     def begin_relay(self, name: str) -> Relay | None:
-        """A relay for a key's whole image; None if one request is not enough, or it would have to wait.
+        """A relay for a whole image or rendition; None if one request is not enough, or it would have to wait.
 
         If the near cache wants the image, its fill is registered before the relay is made.
         """
-        try:
-            key = check_key(name)
-        except InvalidKey:
-            return None
-        ticket = self.near.begin_fill(key) if self.near is not None else None
+        if not is_rendition(name):
+            try:
+                check_key(name)
+            except InvalidKey:
+                return None
+        ticket = self.near.begin_fill(name) if self.near is not None else None
         if ticket is None:
-            return self._made(key, None)
+            return self._made(name, None)
         if isinstance(ticket, Entry) or not ticket.leader:
             return None
-        relay = self._made(key, ticket.fill)
+        relay = self._made(name, ticket.fill)
         if relay is None and self.near is not None:
             self.near.cache.abandon_fill(ticket.fill)
         return relay
 
-    def _made(self, key: str, fill: Fill | None) -> Relay | None:
-        asked = self.router.begin_request(key)
+    def _made(self, name: str, fill: Fill | None) -> Relay | None:
+        asked = self.router.begin_request(name)
         if asked is None:
             return None
         target = self._target(asked.node)
@@ -108,7 +110,7 @@ class Relays:
             self.router.cancel_request(asked)
             return None
         address, fields = target
-        return Relay(self, key, fill, asked, address, b"GET /images/%b%b" % (quote_key(key).encode(), fields))
+        return Relay(self, name, fill, asked, address, b"GET %b%b" % (path_on_node(name).encode(), fields))
 
     def _target(self, node: Member) -> tuple[tuple[str, int], bytes] | None:
         """The node's address, and what follows the path in a request; None if a host name would have to be resolved."""
