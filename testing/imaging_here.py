@@ -7,20 +7,21 @@ from collections.abc import Callable
 
 from elastic_images.core.rendition_spec import RenditionSpec
 from elastic_images.imaging.imaging import Body, Picture, Priority, Rendition
-from elastic_images.imaging.inspection import inspect
+from elastic_images.imaging.inspection import DEFAULT_LIMITS, inspect
+from elastic_images.imaging.limits import Limits
 from elastic_images.imaging.rendering import render
 
 
 class ImagingHere:
     """`Imaging` without a broker: no limits of memory and time."""
 
-    def __init__(self, max_pixels: int = 50_000_000) -> None:
-        self._max_pixels = max_pixels
+    def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
+        self._limits = limits
 
     def inspect(self, body: Body, *, deadline: float, gone: Callable[[], bool] | None = None) -> Picture:
         assert deadline > 0
         assert gone is None or not gone()
-        return inspect(_data(body), self._max_pixels)
+        return inspect(_data(body), self._limits)
 
     def render(self, original: Body, spec: RenditionSpec, *, priority: Priority, deadline: float) -> Rendition:
         assert deadline > 0

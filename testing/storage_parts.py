@@ -17,6 +17,7 @@ from sqlalchemy import Engine
 
 from elastic_images.core.errors import Unavailable
 from elastic_images.core.image_facts import Actor, ImageFacts
+from elastic_images.imaging.limits import Limits
 from elastic_images.metrics.counters import Counters
 from elastic_images.storage.acknowledger import Acknowledger
 from elastic_images.storage.bad_objects import BadObjects
@@ -144,7 +145,7 @@ class Parts:
         self.collector = ObjectCollector(
             self.changes, self.trash, self.store, clock=self.clock, crash_point=crash_point
         )
-        self.imaging = ImagingHere(max_pixels=1_000_000)
+        self.imaging = ImagingHere(Limits(max_image_pixels=1_000_000))
         self.bad_objects = BadObjects(engine, clock=self.clock, monotonic=self.monotonic)
         self.store_away: str | None = None
         self.reader = ImageReader(self.catalog, self.store, Counters(), self.bad_objects, self._verify_store)

@@ -144,7 +144,7 @@ class ImageFacts:
     size_bytes: int
     content_type: str
     format: str
-    """JPEG, PNG, GIF, WEBP, AVIF, TIFF or BMP, as decoded."""
+    """JPEG, PNG, GIF, WEBP, AVIF, HEIF, TIFF or BMP, as decoded."""
     width: int
     height: int
     frames: int

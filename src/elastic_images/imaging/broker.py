@@ -26,6 +26,7 @@ from elastic_images.core.errors import BrokenImage, ElasticImagesError, TooLarge
 from elastic_images.imaging.admission import MEGABYTE, Admission, Cost, Waiting
 from elastic_images.imaging.crew import Template, Worker
 from elastic_images.imaging.imaging import Priority
+from elastic_images.imaging.limits import Limits
 from elastic_images.imaging.messages import Channel, Message
 from elastic_images.process.stop_signals import StopSignals
 
@@ -79,7 +80,7 @@ class Broker:
     Args:
         listener: a listening Unix socket; others may hold it, too.
         memory_bytes: what all images that are being decoded may take together.
-        max_pixels: passed on to workers.
+        limits: passed on to workers.
         places: how many heavy jobs run at once.
     """
 
@@ -88,13 +89,13 @@ class Broker:
         listener: socket.socket,
         *,
         memory_bytes: int,
-        max_pixels: int,
+        limits: Limits,
         places: int = os.cpu_count() or 1,
         worker_idle_seconds: float = WORKER_IDLE_SECONDS,
         template_idle_seconds: float = TEMPLATE_IDLE_SECONDS,
     ) -> None:
         self._listener = listener
-        self._max_pixels = max_pixels
+        self._limits = limits
         self._places = places
         self._worker_idle_seconds = worker_idle_seconds
         self._template_idle_seconds = template_idle_seconds
@@ -211,7 +212,7 @@ class Broker:
 
     def _fork(self, now: float) -> None:
         if self._template is None:
-            self._template = Template(self._max_pixels)
+            self._template = Template(self._limits)
             self._selector.register(self._template.channel, selectors.EVENT_READ, self._read_template)
         if not self._template.forking:
             self._forking_since = now

@@ -9,8 +9,10 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import astuple
 from typing import Any
 
+from elastic_images.imaging.limits import Limits
 from elastic_images.imaging.messages import Channel
 
 
@@ -49,7 +51,7 @@ class Worker:
 class Template:
     """A running template and the workers that it forked. For one thread."""
 
-    def __init__(self, max_pixels: int) -> None:
+    def __init__(self, limits: Limits) -> None:
         """Starts the process; forks are done once it has loaded everything."""
         ours, theirs = socket.socketpair()
         with theirs:
@@ -58,7 +60,7 @@ class Template:
                     sys.executable,
                     "-m",
                     "elastic_images.imaging.template",
-                    *map(str, (theirs.fileno(), os.getpid(), max_pixels)),
+                    *map(str, (theirs.fileno(), os.getpid(), *astuple(limits))),
                 ],
                 env={},
                 stdin=subprocess.DEVNULL,

@@ -30,6 +30,8 @@ class Picture:
     width: int
     height: int
     frames: int
+    damaged_tail: bool = False
+    """Its end is missing, which cost no pixel."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +53,8 @@ class Imaging(Protocol):
         Raises:
             EmptyBody: no bytes.
             NotAnImage: an unsupported format.
-            BrokenImage: it does not decode completely, or exceeds a bound on pixels, frames or work.
-            TooLarge: decoding takes more memory than IMAGING_MEMORY_MB allows.
+            BrokenImage: it does not decode completely, or takes too much work.
+            TooLarge: it has too many pixels or frames, or decoding takes more memory than IMAGING_MEMORY_MB allows.
             Unavailable: too much to do, the deadline passed, or the worker was killed.
         """
 

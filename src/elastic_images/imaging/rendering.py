@@ -1,61 +1,90 @@
-"""Makes renditions: smaller versions of stored images."""
+"""Makes renditions: smaller, upright, in sRGB, without metadata, of the first frame."""
 
 from __future__ import annotations
 
-import io
+from PIL import Image
 
-from PIL import Image, ImageOps
-
-from elastic_images.core.errors import NotAnImage
-from elastic_images.core.rendition_spec import RenditionSpec
+from elastic_images.core.rendition_spec import Format, RenditionSpec
+from elastic_images.imaging.colour import to_8_bits, to_srgb
+from elastic_images.imaging.decoding import decoder_errors, open_image, orientation_of
+from elastic_images.imaging.encoding import CONTENT_TYPES, encode
+from elastic_images.imaging.formats import Buffer
+from elastic_images.imaging.geometry import Placing, place
+from elastic_images.imaging.header import read_header
+from elastic_images.imaging.headers.facts import Header
 from elastic_images.imaging.imaging import Rendition
-from elastic_images.imaging.inspection import open_image
-from elastic_images.imaging.structure import FORMATS, Buffer, sniff
 
-_QUALITY = 82
-_NOT_IN_BROWSERS = frozenset({"TIFF"})
+_KEPT: dict[str, Format] = {"JPEG": "jpeg", "PNG": "png", "WEBP": "webp", "AVIF": "avif", "GIF": "png"}
+_TURNS = (
+    None,
+    Image.Transpose.FLIP_LEFT_RIGHT,
+    Image.Transpose.ROTATE_180,
+    Image.Transpose.FLIP_TOP_BOTTOM,
+    Image.Transpose.TRANSPOSE,
+    Image.Transpose.ROTATE_270,
+    Image.Transpose.TRANSVERSE,
+    Image.Transpose.ROTATE_90,
+)
+_MAX_COLOURS = 256
 
 
 def render(data: Buffer, spec: RenditionSpec) -> Rendition:
-    """A rendition of the image `data`.
-
-    It shows the first frame, upright by its EXIF orientation, without metadata, as JPEG, or as PNG if it has
-    transparency. Images already smaller than the rendition are returned unchanged, unless browsers cannot show their
-    format.
+    """The rendition that `spec` describes. An image that is all of it already, and lighter, is returned as it is.
 
     Raises:
-        NotAnImage: an unsupported format.
-        MemoryError: memory is short.
+        InvalidRequest: the spec's gravity is unknown.
+        NotAnImage, BrokenImage, MemoryError: as `inspection.inspect`.
     """
-    kind = sniff(data)
-    if kind is None:
-        raise NotAnImage("Unsupported format.")
-    longest = max(spec.width or 0, spec.height or 0)
-    with open_image(kind, data) as image:
-        width, height = image.size
-        if max(width, height) <= longest and kind not in _NOT_IN_BROWSERS:
-            return Rendition(data[:], FORMATS[kind], width, height)
+    header = read_header(data)
+    with decoder_errors(header.format), open_image(header, data) as opened:
+        orientation = orientation_of(opened, header.format)
+        placing = place(opened.size, orientation, spec)
+        # Read before the pixels are: Pillow replaces the information with that of what it decoded.
+        profile = opened.info.get("icc_profile")
+        pixels, has_palette = _scaled(opened, placing)
+    pixels = to_srgb(pixels, profile)
+    turn = _TURNS[orientation - 1]
+    upright = pixels.transpose(turn) if turn is not None else pixels
+    kind = spec.format or _KEPT.get(header.format) or ("png" if upright.mode in ("LA", "RGBA") else "jpeg")
+    if kind == "png" and has_palette:
+        upright = _with_palette(upright)
+    made = encode(upright, kind, spec.quality)
+    if _is_enough(header, placing, kind) and len(data) <= len(made):
+        made = data[:]
+    return Rendition(made, CONTENT_TYPES[kind], *upright.size)
+
+
+def _scaled(image: Image.Image, placing: Placing) -> tuple[Image.Image, bool]:
+    """The pixels in the rendition's size, still as stored in turn and colour; and whether they had a palette."""
+    across, down = placing.stored_size
+    stored = image.size
+    if hasattr(image, "draft"):
         # JPEGs can be decoded at 1/8, 1/4 or 1/2 of their size, which saves most of the work.
-        image.draft(None, (longest, longest))
-        return _smaller(image, longest)
-
-
-def _smaller(image: Image.Image, longest: int) -> Rendition:
-    upright = _upright(image)
-    transparent = upright.mode in ("RGBA", "LA", "PA") or "transparency" in upright.info
-    smaller = upright.convert("RGBA" if transparent else "RGB")
-    smaller.thumbnail((longest, longest), Image.Resampling.LANCZOS)
-    made = io.BytesIO()
-    if transparent:
-        smaller.save(made, "PNG")
-        return Rendition(made.getvalue(), "image/png", *smaller.size)
-    smaller.save(made, "JPEG", quality=_QUALITY, progressive=True)
-    return Rendition(made.getvalue(), "image/jpeg", *smaller.size)
-
-
-def _upright(image: Image.Image) -> Image.Image:
+        left, top, right, bottom = placing.box
+        image.draft(None, (int(across * stored[0] / (right - left)), int(down * stored[1] / (bottom - top))))
     image.load()
-    try:
-        return ImageOps.exif_transpose(image)
-    except Exception:  # noqa: BLE001 - damaged EXIF makes Pillow raise all kinds of errors, but the image is fine
+    has_palette = image.mode in ("P", "1")
+    pixels = to_8_bits(image)
+    fx, fy = pixels.width / stored[0], pixels.height / stored[1]
+    left, top, right, bottom = placing.box
+    box = (left * fx, top * fy, min(right * fx, pixels.width), min(bottom * fy, pixels.height))
+    return pixels.resize((across, down), Image.Resampling.LANCZOS, box, reducing_gap=2.0), has_palette
+
+
+def _with_palette(image: Image.Image) -> Image.Image:
+    if image.mode in ("L", "LA"):
         return image
+    few = image.getcolors(_MAX_COLOURS)
+    method = Image.Quantize.FASTOCTREE if image.mode == "RGBA" else Image.Quantize.MEDIANCUT
+    return image.quantize(len(few) if few else _MAX_COLOURS, method)
+
+
+def _is_enough(header: Header, placing: Placing, kind: Format) -> bool:
+    """Whether the stored file is the rendition: the same pixels in the same format, and nothing else."""
+    return (
+        header.whole
+        and not header.has_extras
+        and header.frames == 1
+        and header.format.lower() == kind
+        and (placing.orientation, placing.width, placing.height) == (1, header.width, header.height)
+    )

@@ -9,6 +9,7 @@ import os
 from elastic_images.core.errors import InvalidRequest
 from elastic_images.imaging.admission import MEGABYTE
 from elastic_images.imaging.broker import Broker
+from elastic_images.imaging.limits import Limits
 from elastic_images.process import lifeline
 from elastic_images.process.heartbeat import Heartbeat
 from elastic_images.process.ports import inherited
@@ -38,9 +39,8 @@ def run(settings: Settings, *, ready_fd: int | None, health_fd: int | None, list
     except OSError as error:
         raise InvalidRequest(f"Cannot listen at {path}: {error.strerror}.") from error
     with listener, StopSignals() as signals:
-        broker = Broker(
-            listener, memory_bytes=settings.imaging_memory_mb * MEGABYTE, max_pixels=settings.max_image_pixels
-        )
+        limits = Limits(settings.max_image_pixels, settings.max_frames, settings.max_animation_pixels)
+        broker = Broker(listener, memory_bytes=settings.imaging_memory_mb * MEGABYTE, limits=limits)
         if settings.lifeline_fd is not None:
             lifeline.watch(settings.lifeline_fd, lambda: None)
         if health_fd is not None:

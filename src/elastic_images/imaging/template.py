@@ -15,12 +15,13 @@ import socket
 import sys
 
 from elastic_images.imaging import worker
+from elastic_images.imaging.limits import Limits
 from elastic_images.imaging.messages import Channel
 
 _READ_BYTES = 4096
 
 
-def main(descriptor: int, parent: int, max_pixels: int) -> None:
+def main(descriptor: int, parent: int, limits: Limits) -> None:
     """Fork workers until the broker closes the connection."""
     worker.die_with_parent(parent)
     for number in (signal.SIGINT, signal.SIGHUP):
@@ -45,17 +46,17 @@ def main(descriptor: int, parent: int, max_pixels: int) -> None:
             if message is None:
                 return
             with socket.socket(fileno=message.descriptors.pop()) as connection:
-                _fork(channel, connection, max_pixels)
+                _fork(channel, connection, limits)
 
 
-def _fork(channel: Channel, connection: socket.socket, max_pixels: int) -> None:
+def _fork(channel: Channel, connection: socket.socket, limits: Limits) -> None:
     parent = os.getpid()
     pid = os.fork()
     if pid == 0:
         try:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            worker.run(connection, parent, max_pixels)
+            worker.run(connection, parent, limits)
         finally:
             os._exit(0)
     handle = [os.pidfd_open(pid)] if hasattr(os, "pidfd_open") else []
@@ -74,4 +75,5 @@ def _tell_ended(channel: Channel) -> None:
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    _channel, _parent, *_bounds = map(int, sys.argv[1:])
+    main(_channel, _parent, Limits(*_bounds))

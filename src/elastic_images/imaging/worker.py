@@ -25,6 +25,7 @@ from elastic_images.core.errors import BrokenImage, ElasticImagesError
 from elastic_images.core.rendition_spec import RenditionSpec
 from elastic_images.imaging.admission import Cost
 from elastic_images.imaging.inspection import inspect
+from elastic_images.imaging.limits import Limits
 from elastic_images.imaging.memory_files import memory_file
 from elastic_images.imaging.messages import Channel, Message
 from elastic_images.imaging.rendering import render
@@ -37,12 +38,12 @@ _MAX_FILE_BYTES = 256_000_000
 _NICE = 5
 
 
-def run(connection: socket.socket, parent: int, max_pixels: int) -> None:
+def run(connection: socket.socket, parent: int, limits: Limits) -> None:
     """Work until the broker closes the connection. Call it in a new process of `parent`."""
     _confine(connection, parent)
     channel = Channel(socket.socket(fileno=_ONLY_DESCRIPTOR))
     while (message := channel.receive()) is not None:
-        answer, descriptors = _answer(message, max_pixels)
+        answer, descriptors = _answer(message, limits)
         channel.send(answer, descriptors)
         for descriptor in descriptors:
             os.close(descriptor)
@@ -73,7 +74,7 @@ def die_with_parent(parent: int) -> None:
         os._exit(0)
 
 
-def _answer(message: Message, max_pixels: int) -> tuple[Mapping[str, Any], list[int]]:
+def _answer(message: Message, limits: Limits) -> tuple[Mapping[str, Any], list[int]]:
     job = message.fields
     try:
         with _mapped(message) as data, _limited(job["memory_bytes"] + len(data)):
@@ -83,7 +84,7 @@ def _answer(message: Message, max_pixels: int) -> tuple[Mapping[str, Any], list[
             if job["heavy"]:
                 os.nice(_NICE)  # for good: the broker lets this process go afterwards
             if job["kind"] == "inspect":
-                return {"picture": asdict(inspect(data, max_pixels))}, []
+                return {"picture": asdict(inspect(data, limits))}, []
             made = render(data, RenditionSpec.parse_canonical(job["spec"]))
             facts = {"content_type": made.content_type, "width": made.width, "height": made.height}
             return {"rendition": facts}, [memory_file(made.data)]

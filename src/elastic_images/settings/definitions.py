@@ -191,7 +191,17 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting("max_image_bytes", kinds.integer(1, 1_000_000_000), 25_000_000, "The largest upload, in bytes."),
     Setting(
-        "max_image_pixels", kinds.integer(1, 1_000_000_000), 50_000_000, "The largest image, in pixels over all frames."
+        "max_image_pixels",
+        kinds.integer(1, 1_000_000_000),
+        100_000_000,
+        "The largest image, in pixels; of an animation or a file with pages, its largest frame.",
+    ),
+    Setting("max_frames", kinds.integer(1, 100_000), 2_000, "The most frames or pages in an image."),
+    Setting(
+        "max_animation_pixels",
+        kinds.integer(1, 100_000_000_000),
+        1_000_000_000,
+        "The largest animation, in pixels over all frames.",
     ),
     Setting(
         "imaging_memory_mb",

@@ -52,6 +52,8 @@ class Settings:
     retention_days: int
     max_image_bytes: int
     max_image_pixels: int
+    max_frames: int
+    max_animation_pixels: int
     imaging_memory_mb: int
     near_cache_mb: int
     cache_mb: int

@@ -187,7 +187,7 @@ def test_write_ids_are_forgotten_after_a_day(parts: Parts) -> None:
 BAD_BODIES: list[tuple[type[ElasticImagesError], Callable[[], tuple[io.BytesIO, int]]]] = [
     (EmptyBody, lambda: (with_digest(b""), 0)),
     (NotAnImage, lambda: (with_digest(b"no image"), 8)),
-    (BrokenImage, lambda: (with_digest(picture()[:-9]), len(picture()) - 9)),
+    (BrokenImage, lambda: (with_digest(picture()[:-40]), len(picture()) - 40)),
     (IncompleteBody, lambda: (io.BytesIO(picture()[:20]), len(picture()))),
     (IncompleteBody, lambda: (io.BytesIO(picture()), len(picture()))),
     (IncompleteBody, lambda: (io.BytesIO(picture() + b"0" * 64), len(picture()))),

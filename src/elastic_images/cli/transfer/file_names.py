@@ -12,13 +12,22 @@ import re
 import unicodedata
 
 IMAGES_FOLDER = "images"
-SUFFIXES = {"JPEG": "jpg", "PNG": "png", "GIF": "gif", "WEBP": "webp", "AVIF": "avif", "TIFF": "tif", "BMP": "bmp"}
+SUFFIXES = {
+    "JPEG": "jpg",
+    "PNG": "png",
+    "GIF": "gif",
+    "WEBP": "webp",
+    "AVIF": "avif",
+    "HEIF": "heic",
+    "TIFF": "tif",
+    "BMP": "bmp",
+}
 """By format."""
 
 _READABLE_CHARACTERS = 40
 _DIGEST_CHARACTERS = 32
 _SHARD_CHARACTERS = 2
-_IMAGE_SUFFIX = re.compile(r"\.(jpe?g|png|gif|webp|avif|tiff?|bmp)$", re.IGNORECASE)
+_IMAGE_SUFFIX = re.compile(r"\.(jpe?g|png|gif|webp|avif|hei[cf]|tiff?|bmp)$", re.IGNORECASE)
 _OTHERS = re.compile(r"[^a-z0-9]+")
 
 

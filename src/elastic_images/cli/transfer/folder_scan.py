@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from elastic_images.imaging.structure import sniff
+from elastic_images.imaging.formats import sniff
 
 _HEAD_BYTES = 4096
 

@@ -113,8 +113,8 @@ def _put() -> Json:
         "tags": ["images"],
         "operationId": "putImage",
         "summary": "Store the body under the key",
-        "description": "JPEG, PNG, GIF, WebP, AVIF, TIFF or BMP, detected by decoding every frame; Content-Type is "
-        "ignored. Content-Length is required and must match the body.",
+        "description": "JPEG, PNG, GIF, WebP, AVIF, HEIC, TIFF or BMP, detected by decoding every frame; "
+        "Content-Type is ignored. Content-Length is required and must match the body.",
         "parameters": [
             _IF_MATCH,
             parameter("If-None-Match", "header", {"const": "*"}, "Only if there is no such image yet, otherwise 412"),

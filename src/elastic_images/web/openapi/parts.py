@@ -15,7 +15,7 @@ _PROBLEMS = {
     412: "If-Match or If-None-Match failed",
     413: "Larger than the limit",
     415: "Unsupported format",
-    422: "Truncated, damaged, or too many pixels",
+    422: "Truncated or damaged",
     500: "The stored bytes are damaged or lost; a new upload mends it",
     503: "A required service is not responding; see Retry-After",
     507: "Out of storage space; nothing was changed",

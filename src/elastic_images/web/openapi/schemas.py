@@ -33,7 +33,7 @@ _METADATA: Json = {
     "key": ref("Key"),
     "size_bytes": {"type": "integer", "minimum": 1},
     "content_type": {"type": "string", "pattern": "^image/"},
-    "format": {"enum": ["JPEG", "PNG", "GIF", "WEBP", "AVIF", "TIFF", "BMP"]},
+    "format": {"enum": ["JPEG", "PNG", "GIF", "WEBP", "AVIF", "HEIF", "TIFF", "BMP"]},
     "width": {"type": "integer", "minimum": 1},
     "height": {"type": "integer", "minimum": 1},
     "frames": {"type": "integer", "minimum": 1},

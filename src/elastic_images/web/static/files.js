@@ -3,7 +3,7 @@
 import { all } from "../ui/page.js";
 import { pastedName } from "./keys.js";
 
-const IMAGE_ENDING = /\.(jpe?g|png|gif|webp|avif|tiff?|bmp)$/i;
+const IMAGE_ENDING = /\.(jpe?g|png|gif|webp|avif|hei[cf]|tiff?|bmp)$/i;
 const holdsFiles = (transfer) => [...(transfer?.types ?? [])].includes("Files");
 
 function readAll(reader) {

@@ -8,7 +8,7 @@ const MESSAGES = {
   401: "You’ve been logged out. Log in again, then retry.",
   411: "A proxy removed the Content-Length header.",
   413: "File is too large.",
-  415: "Unsupported format. Use JPEG, PNG, GIF, WebP, AVIF, TIFF or BMP.",
+  415: "Unsupported format. Use JPEG, PNG, GIF, WebP, AVIF, HEIC, TIFF or BMP.",
   429: "Too many requests. Try again in a moment.",
   503: "The server is busy. Try again in a moment.",
   507: "The server is out of storage space.",

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from testing.keys import is_key
 
 from elastic_images.cli.transfer.file_names import SUFFIXES, file_name
-from elastic_images.imaging.structure import FORMATS
+from elastic_images.imaging.formats import FORMATS
 
 RESERVED = {"con", "prn", "aux", "nul", *(f"{name}{number}" for name in ("com", "lpt") for number in "0123456789¹²³")}
 ODD_KEYS = [

@@ -1,0 +1,103 @@
+"""Colours as a browser shows them: 8 bits a channel, in sRGB."""
+
+from __future__ import annotations
+
+import io
+from functools import cache
+
+from PIL import Image, ImageCms
+
+_WIDE = frozenset({"I;16", "I;16B", "I;16L", "I;16N"})
+_MAX_8, _MAX_16 = 255, 65_535
+_SPACES = {"L": "GRAY", "LA": "GRAY", "RGB": "RGB ", "RGBA": "RGB ", "CMYK": "CMYK"}
+
+
+def to_8_bits(image: Image.Image) -> Image.Image:
+    """An image that can be resized: no palette, no bits, no wide or real numbers.
+
+    Whole numbers of 16 bits are scaled by their range; those of 32 bits and real numbers by what the picture has,
+    unless it lies within 0 to 1, 255 or 65,535.
+    """
+    mode = image.mode
+    if mode in _WIDE:
+        scaled = image.point(lambda value: value * (_MAX_8 / _MAX_16) + 0.5)
+        return scaled.convert("L")
+    if mode in ("I", "F"):
+        return _scaled(image)
+    if mode in ("RGBX", "RGBa", "La"):
+        return image.convert({"RGBX": "RGB", "RGBa": "RGBA", "La": "LA"}[mode])
+    if mode == "1":
+        return image.convert("L")
+    if mode in ("P", "PA"):
+        see_through = mode == "PA" or "transparency" in image.info
+        return image.convert("RGBA" if see_through else "RGB")
+    if mode in ("L", "RGB") and "transparency" in image.info:
+        return _with_alpha(image)
+    if mode in ("YCbCr", "HSV"):
+        return image.convert("RGB")
+    return image
+
+
+def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
+    """An image of `to_8_bits` as L, LA, RGB or RGBA in sRGB. A damaged or unfitting profile counts as none."""
+    if image.mode == "LAB":
+        return ImageCms.profileToProfile(  # type: ignore[return-value] # None only with inPlace
+            image, ImageCms.createProfile("LAB"), _srgb(), outputMode="RGB"
+        )
+    converted = _converted(image, profile) if profile else None
+    if converted is not None:
+        return converted
+    # Without a profile, browsers take the product of ink and black, as Pillow does.
+    return image.convert("RGB") if image.mode == "CMYK" else image
+
+
+def on_white(image: Image.Image) -> Image.Image:
+    """An opaque image, for formats without transparency."""
+    if image.mode not in ("LA", "RGBA"):
+        return image
+    white = Image.new("RGBA", image.size, "white")
+    white.alpha_composite(image.convert("RGBA"))
+    return white.convert("RGB")
+
+
+def _converted(image: Image.Image, profile: bytes) -> Image.Image | None:
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        space = source.profile.xcolor_space
+        if space == "RGB " and image.mode in ("L", "LA"):
+            image = image.convert("RGB" if image.mode == "L" else "RGBA")
+        if space != _SPACES.get(image.mode):
+            return None
+        alpha = image.getchannel("A") if image.mode in ("LA", "RGBA") else None
+        plain = image.convert(image.mode.removesuffix("A")) if alpha else image
+        intent = ImageCms.Intent.PERCEPTUAL if space == "CMYK" else ImageCms.Intent.RELATIVE_COLORIMETRIC
+        done = ImageCms.profileToProfile(plain, source, _srgb(), renderingIntent=intent, outputMode="RGB")
+    except (ImageCms.PyCMSError, OSError, ValueError):
+        return None
+    if done is not None and alpha is not None:
+        done.putalpha(alpha)
+    return done
+
+
+@cache
+def _srgb() -> ImageCms.ImageCmsProfile:
+    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
+
+
+def _scaled(image: Image.Image) -> Image.Image:
+    found = image.getextrema()
+    low, high = float(found[0]), float(found[1])  # type: ignore[arg-type] # one band
+    top = next((top for top in (1.0, _MAX_8, _MAX_16) if low >= 0 and high <= top), None)
+    if image.mode == "I" and top == 1:
+        top = _MAX_8
+    start, span = (0.0, top) if top else (low, high - low or 1.0)
+    factor = _MAX_8 / span
+    rounding = 0.5 if image.mode == "I" else 0.0
+    return image.point(lambda value: value * factor + (rounding - start * factor)).convert("L")
+
+
+def _with_alpha(image: Image.Image) -> Image.Image:
+    try:
+        return image.convert("LA" if image.mode == "L" else "RGBA")
+    except (ValueError, TypeError, IndexError):
+        return image

@@ -1,0 +1,1 @@
+"""The structure of each format, as far as bounds need it."""
