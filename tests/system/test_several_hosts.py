@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 import socket
-import subprocess
 import uuid
 from collections.abc import Iterator
 from functools import partial
@@ -19,6 +17,7 @@ from testing.client import Client
 from testing.database_servers import mariadb, mariadb_installed, postgresql, postgresql_binaries
 from testing.hosts.network import Network, network, why_not
 from testing.hosts.system import SeveralHosts, several_hosts
+from testing.nginx import NGINX, documented, running_nginx
 from testing.waiting import wait_for
 
 _WHY_NOT = why_not()
@@ -99,29 +98,17 @@ def behind_the_load_balancer_a_web_host_that_is_gone_is_passed_over(
 @contextlib.contextmanager
 def nginx(system: SeveralHosts, folder: Path) -> Iterator[str]:
     """nginx on the host `people`, with the configuration of docs/operations.md; its URL."""
-    text = (Path(__file__).parents[2] / "docs" / "operations.md").read_text(encoding="utf-8")
-    given = text.split("```nginx\n")[1].split("```")[0]
+    given = documented("operations.md")
     for number, host in enumerate(("web1", "web2")):
         given = given.replace(f"10.0.0.1{number + 1}:", f"{system.network.address(host)}:")
-    (folder / "nginx").mkdir()
-    where = [f"{kind}_temp_path {folder}/nginx;" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")]
-    http = "\n".join(["access_log off;", *where, given])
-    begin = f"daemon off; user root; pid {folder}/nginx/pid; error_log {folder}/nginx/errors;"
-    (folder / "nginx.conf").write_text(f"{begin} events {{}} http {{\n{http}\n}}\n")
-    with system.network.inside("people"):
-        process = subprocess.Popen(["nginx", "-e", str(folder / "nginx" / "errors"), "-c", str(folder / "nginx.conf")])
-        client = Client("http://127.0.0.1")
-        try:
+    with system.network.inside("people"), running_nginx(folder / "nginx", given):
+        with contextlib.closing(Client("http://127.0.0.1")) as client:
             wait_for(lambda: client.readyz() == 200, "nginx answers")
-            yield "http://127.0.0.1"
-        finally:
-            client.close()
-            process.terminate()
-            process.wait()
+        yield "http://127.0.0.1"
 
 
 @pytest.mark.skipif(not postgresql_binaries(), reason="needs postgresql")
-@pytest.mark.skipif(shutil.which("nginx") is None, reason="needs nginx")
+@pytest.mark.skipif(NGINX is None, reason="needs nginx")
 def test_a_life_on_several_hosts(tmp_path: Path) -> None:
     """Step after step, in this order."""
     settings = {"allowed_hosts": f"{NAME},127.0.0.1"}
