@@ -11,6 +11,8 @@ class Finding(TypedDict):
     kind: str
     """`read`, `write`, `stale read`, `failed read` or `lost write`."""
     key: int
+    query: NotRequired[str]
+    """What a rendition was asked for by."""
     what: NotRequired[str]
     status: NotRequired[int | None]
     """None: no answer."""

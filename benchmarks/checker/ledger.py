@@ -53,6 +53,7 @@ class Totals:
 
     NAMES = (
         "reads",
+        "rendition_reads",
         "writes",
         "deletes",
         "restores",

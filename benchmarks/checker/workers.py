@@ -19,6 +19,9 @@ from benchmarks.checker.ledger import Ledger, Totals
 GIVE_UP_SECONDS = 15.0
 """A read that keeps retrying this long without an answer has failed."""
 _PAUSE_SECONDS = 0.05
+_RENDITIONS = ("?rendition=thumb", "?rendition=preview")
+_RENDITION_SHARE = 0.3
+"""Of the reads. They are made of the version that is there, so one of an older version is stale, too."""
 _DELETE_SHARE = 0.03
 _RESTORE_SHARE = 0.05
 _NEW_CONNECTION_EVERY = 200
@@ -185,17 +188,20 @@ def _restored(reply: Reply | None) -> Reply | None:
 def _read(plan: Plan, process: int, number: int, _threads: int) -> None:
     chance = random.Random(f"{plan.seed} reader {process} {number}")
     connection = _Wandering(plan.places, plan.read_seconds, number)
-    reads = bypassed = 0
+    reads = bypassed = renditions = 0
     while not plan.stop.is_set():
         # Some keys are hot, to involve the near caches.
         key = min(chance.randrange(plan.ledger.keys), chance.randrange(plan.ledger.keys))
-        reply = _read_once(plan, connection, key)
+        query = chance.choice(_RENDITIONS) if chance.random() < _RENDITION_SHARE else ""
+        reply = _read_once(plan, connection, key, query)
         reads += 1
+        renditions += bool(query)
         bypassed += reply is not None and reply.cache == "BYPASS"
         if reads % _COUNT_EVERY == 0:
             plan.totals.add("reads", _COUNT_EVERY)
             plan.totals.add("bypassed", bypassed)
-            bypassed = 0
+            plan.totals.add("rendition_reads", renditions)
+            bypassed = renditions = 0
         if reads % _NEW_CONNECTION_EVERY == 0:
             connection.close()
         if plan.reads_per_second is not None:
@@ -204,22 +210,26 @@ def _read(plan: Plan, process: int, number: int, _threads: int) -> None:
     connection.close()
 
 
-def _read_once(plan: Plan, connection: _Wandering, key: int) -> Reply | None:
+def _read_once(plan: Plan, connection: _Wandering, key: int, query: str) -> Reply | None:
     """Read a key until it is answered, and check that the answer is no older than what was acknowledged before."""
     began = time.monotonic()
     while True:
         seen = plan.ledger.acknowledged(key)
-        reply = connection.request("GET", f"/images/{path_of(key)}")
+        reply = connection.request("GET", f"/images/{path_of(key)}{query}")
         if reply is not None and reply.status in (200, 404):
             plan.totals.took("read", time.monotonic() - began)
-            _check(plan, key, seen, reply)
+            _check(plan, key, query, seen, reply)
             return reply
         if reply is not None and reply.status != 503:
-            plan.complaints.put({"kind": "read", "key": key, "status": reply.status, "body": repr(reply.body[:200])})
+            plan.complaints.put(
+                {"kind": "read", "key": key, "query": query, "status": reply.status, "body": repr(reply.body[:200])}
+            )
         plan.totals.add("retried_reads")
         if time.monotonic() - began > GIVE_UP_SECONDS:
             plan.totals.add("failed_reads")
-            plan.complaints.put({"kind": "failed read", "key": key, "status": reply.status if reply else None})
+            plan.complaints.put(
+                {"kind": "failed read", "key": key, "query": query, "status": reply.status if reply else None}
+            )
             return None
         connection.close()
         if plan.stop.wait(_PAUSE_SECONDS):
@@ -235,7 +245,7 @@ def what_is_wrong(ledger: Ledger, key: int, seen: int, reply: Reply) -> str | No
     return None if right else f"step {got} of key {whose}"
 
 
-def _check(plan: Plan, key: int, seen: int, reply: Reply) -> None:
+def _check(plan: Plan, key: int, query: str, seen: int, reply: Reply) -> None:
     wrong = what_is_wrong(plan.ledger, key, seen, reply)
     if wrong:
         plan.totals.add("stale_reads")
@@ -243,6 +253,7 @@ def _check(plan: Plan, key: int, seen: int, reply: Reply) -> None:
             {
                 "kind": "stale read",
                 "key": key,
+                "query": query,
                 "acknowledged": seen,
                 "got": wrong,
                 "cache": reply.cache,

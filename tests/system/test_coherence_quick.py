@@ -12,6 +12,7 @@ def test_no_read_is_stale_and_none_fails() -> None:
     assert not report["findings"], report["findings"]
     # Without these it proves nothing.
     assert report["reads"] >= 200
+    assert report["rendition_reads"] >= 20
     assert report["writes"] >= 20
     assert report["resizes"] >= 1
     assert report["faults"] >= 1
