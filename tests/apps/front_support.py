@@ -31,7 +31,9 @@ class Asking:
         self.heads.append(head)
         if head is None or head.status != 200:
             return lambda: Answer("200 OK", [("Content-Length", "8"), ("X-Cache", "BYPASS")], b"bypassed")
-        return lines(body), body  # type: ignore[arg-type]
+        etag = head.headers.get("etag", "")
+        tagged = f"ETag: {etag}\r\n".encode() if etag else b""
+        return lines(body) + tagged, body  # type: ignore[arg-type]
 
 
 class Plane:
@@ -47,7 +49,7 @@ class Plane:
 
     def classify(self, environ: Environ) -> RequestKind:
         if environ["HTTP_HOST"] != "x":
-            return RequestKind.TUNNEL
+            return RequestKind.BACKEND
         return RequestKind.CONDITIONAL if "HTTP_RANGE" in environ else RequestKind.WHOLE
 
     def name_of(self, environ: Environ) -> str | None:

@@ -1,4 +1,4 @@
-"""The front on real sockets: what it answers, what it tunnels, and how connections end."""
+"""The front on real sockets: what it answers, what it passes on, and how connections end."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from testing.waiting import wait_for
 from tests.apps.front_support import WAIT_SECONDS, Plane, Wire, behind
 from tests.unit.pool.raw_server import RawServer, ok
 
+from elastic_images.front.backend_clients import BackendClients
 from elastic_images.front.connection import Connection
 from elastic_images.front.event_loop import EventLoop
+from elastic_images.front.limits import Limits
 from elastic_images.front.listener import Front
-from elastic_images.front.tunnel_clients import TunnelClients
 from elastic_images.process.ports import bind
 from elastic_images.process.server import serving
 
@@ -52,7 +53,7 @@ def test_the_backend_answers_everything_but_reads_of_images(port: int) -> None:
     with Wire(port) as wire:
         assert wire.get("/images/a")[2] == b"A" * 10
         assert wire.get("/other", method="POST", body=b"12345")[2] == b"POST /other 5 127.0.0.1"
-        assert wire.get("/images/a")[2] == b"GET /images/a 0 127.0.0.1", "a tunnel stays one"
+        assert wire.get("/images/a")[2] == b"A" * 10
 
 
 def test_the_backend_knows_the_client(port: int) -> None:
@@ -69,7 +70,7 @@ def test_a_read_on_a_thread_knows_the_client(plane: Plane, port: int) -> None:
 
 
 def test_the_backend_refuses_direct_connections() -> None:
-    app = TunnelClients().in_front_of(behind)
+    app = BackendClients().in_front_of(behind)
     with serving(app) as bound, Wire(bound.port) as wire:
         assert wire.get("/who")[0] == 403
 
@@ -232,12 +233,13 @@ def test_clients_that_go_away_leave_nothing_behind(plane: Plane, port: int) -> N
 
 
 def test_idle_and_unfinished_connections_are_closed(plane: Plane) -> None:
-    with serving(behind, reads=plane, idle_seconds=1.0) as bound:
+    with serving(behind, reads=plane, limits=Limits(idle_seconds=1.0, request_seconds=1.0)) as bound:
         with Wire(bound.port) as wire:
             assert wire.get("/images/a")[0] == 200
             assert wire.at_end
         with Wire(bound.port) as wire:
             wire.send(b"GET /images/a HTTP/1.1\r\nHost:")
+            assert wire.answer()[0] == 408
             assert wire.at_end
         with Wire(bound.port) as wire:
             wire.post("/images/slow/1")
@@ -249,7 +251,7 @@ def test_idle_and_unfinished_connections_are_closed(plane: Plane) -> None:
 def test_draining_finishes_the_requests_under_way(plane: Plane) -> None:
     listener = bind("127.0.0.1", 0)
     port = listener.getsockname()[1]
-    front = Front(listener, plane, 1, TunnelClients(), threads=4, idle_seconds=90)
+    front = Front(listener, plane, 1, BackendClients(), threads=4)
     front.start()
     with Wire(port) as idle, Wire(port) as unfinished, Wire(port) as busy, Wire(port) as reading:
         unfinished.send(b"GET /images/a HTTP/1.1\r\nHo")
@@ -274,7 +276,7 @@ def test_a_replaced_front_answers_once_more_on_each_connection(plane: Plane) -> 
     listener = bind("127.0.0.1", 0)
     with listener.dup() as kept:  # the supervisor's
         port = listener.getsockname()[1]
-        front = Front(listener, plane, 1, TunnelClients(), threads=4, idle_seconds=90)
+        front = Front(listener, plane, 1, BackendClients(), threads=4)
         front.start()
         with Wire(port) as idle, Wire(port) as used, Wire(port) as busy:
             assert idle.get("/images/a")[0] == used.get("/images/a")[0] == 200
@@ -300,7 +302,7 @@ def test_a_replaced_front_answers_once_more_on_each_connection(plane: Plane) -> 
 def test_requests_longer_than_the_grace_are_cut_off(plane: Plane) -> None:
     listener = bind("127.0.0.1", 0)
     port = listener.getsockname()[1]
-    front = Front(listener, plane, 1, TunnelClients(), threads=4, idle_seconds=90)
+    front = Front(listener, plane, 1, BackendClients(), threads=4)
     front.start()
     with Wire(port) as busy:
         busy.post("/images/slow/1")
@@ -313,7 +315,7 @@ def test_requests_longer_than_the_grace_are_cut_off(plane: Plane) -> None:
 
 def test_on_exit_is_called_when_the_thread_has_ended(plane: Plane) -> None:
     ended = threading.Event()
-    front = Front(bind("127.0.0.1", 0), plane, 1, TunnelClients(), threads=4, idle_seconds=90, on_exit=ended.set)
+    front = Front(bind("127.0.0.1", 0), plane, 1, BackendClients(), threads=4, on_exit=ended.set)
     front.loop.end()
     front.start()
     assert ended.wait(WAIT_SECONDS)
@@ -351,12 +353,10 @@ def test_a_refusal_arrives_although_the_backend_stopped_reading(plane: Plane) ->
     listener = bind("127.0.0.1", 0)
     port = listener.getsockname()[1]
     with RawServer(script) as server:
-        front = Front(
-            listener, plane, int(server.address.rpartition(":")[2]), TunnelClients(), threads=4, idle_seconds=90
-        )
+        front = Front(listener, plane, int(server.address.rpartition(":")[2]), BackendClients(), threads=4)
         front.start()
         with Wire(port) as wire:
-            wire.send(b"PUT /up HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n")
+            wire.send(b"PUT /up HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n" + b"u" * 300_000)
             assert arrived.wait(WAIT_SECONDS)
             front.loop.post(held)
             assert entered.wait(WAIT_SECONDS)
@@ -374,7 +374,7 @@ def test_without_a_backend_the_connection_is_closed(plane: Plane) -> None:
         nobody = taken.getsockname()[1]
     listener = bind("127.0.0.1", 0)
     port = listener.getsockname()[1]
-    front = Front(listener, plane, nobody, TunnelClients(), threads=4, idle_seconds=90)
+    front = Front(listener, plane, nobody, BackendClients(), threads=4)
     front.start()
     with Wire(port) as wire:
         wire.post("/other")

@@ -312,7 +312,7 @@ def test_storage_is_down(tmp_path: Path) -> None:
 def crowded(tmp_path: Path) -> Iterator[tuple[Web, Site]]:
     """A web app with 2 places for uploads and 2 for waiting, on 8 threads."""
     with (
-        open_web(tmp_path, bulkheads=default_bulkheads(bodies=2, waiting=2)) as web,
+        open_web(tmp_path, bulkheads=default_bulkheads(uploads=2, waiting=2)) as web,
         serving(web.app, threads=8) as bound,
     ):
         web.images.gate = threading.Event()

@@ -12,7 +12,7 @@ import pytest
 from cfnlint.api import lint_file
 from tests.deploy.stacks import FOLDER, ROOT, resources, template, texts
 
-from elastic_images.process.server import IDLE_SECONDS
+from elastic_images.front.limits import Limits
 from elastic_images.settings.addresses import BASE_PORTS
 from elastic_images.settings.definitions import SETTINGS
 
@@ -197,7 +197,7 @@ def test_the_bucket_is_reached_by_tls_only() -> None:
 def test_the_load_balancer_closes_idle_connections_before_web_does() -> None:
     (balancer,) = resources("system.yaml", "AWS::ElasticLoadBalancingV2::LoadBalancer").values()
     attributes = {attribute["Key"]: attribute["Value"] for attribute in balancer["LoadBalancerAttributes"]}
-    assert 70 <= float(attributes["idle_timeout.timeout_seconds"]) <= IDLE_SECONDS - 10
+    assert 70 <= float(attributes["idle_timeout.timeout_seconds"]) <= Limits().idle_seconds - 10
 
 
 def test_there_is_one_front_and_so_one_autoscaler() -> None:

@@ -27,6 +27,7 @@ from testing.waiting import wait_for
 
 from elastic_images.cli.serve import activated_socket
 from elastic_images.core.errors import InvalidRequest
+from elastic_images.front.limits import Limits
 from elastic_images.http.base_app import base_app
 from elastic_images.http.internal_client import InternalClient
 from elastic_images.process import lifeline, server
@@ -328,7 +329,7 @@ def test_an_idle_connection_is_closed_after_its_time_and_not_before() -> None:
         start_response("200 OK", [("Content-Length", "2")])
         return [b"ok"]
 
-    with server.serving(wsgi, idle_seconds=1.0) as bound:
+    with server.serving(wsgi, limits=Limits(idle_seconds=1.0)) as bound:
         connection = socket.create_connection(("127.0.0.1", bound.port), timeout=60)
         with connection:
             asked = time.monotonic()

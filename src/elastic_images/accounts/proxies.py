@@ -48,7 +48,7 @@ class Proxies:
         peer = str(environ.get("REMOTE_ADDR") or "")
         scheme = str(environ.get("wsgi.url_scheme") or "http")
         host = environ.get("HTTP_HOST")
-        if not self._networks or not self._is_trusted(peer):
+        if not self._networks or not self.is_trusted(peer):
             return Client(peer, scheme, host)
         return Client(
             self._forwarded_for(str(environ.get("HTTP_X_FORWARDED_FOR") or ""), peer),
@@ -57,7 +57,8 @@ class Proxies:
             _prefix(_last(environ.get("HTTP_X_FORWARDED_PREFIX")) or ""),
         )
 
-    def _is_trusted(self, text: str) -> bool:
+    def is_trusted(self, text: str) -> bool:
+        """Whether the address is a trusted proxy's."""
         address = parse_address(text)
         return address is not None and any(address in network for network in self._networks)
 
@@ -68,7 +69,7 @@ class Proxies:
             if parse_address(text) is None:
                 break
             client = text
-            if not self._is_trusted(text):
+            if not self.is_trusted(text):
                 break
         return client
 

@@ -74,6 +74,10 @@ class NotFound(ElasticImagesError, status=404, slug="not-found"):
     """There is no such image, user, token or page."""
 
 
+class RequestTimeout(ElasticImagesError, status=408, slug="request-timeout"):
+    """The client sent its request too slowly."""
+
+
 class Conflict(ElasticImagesError, status=409, slug="conflict"):
     """It exists already, or has changed meanwhile."""
 
@@ -100,6 +104,10 @@ class BrokenImage(ElasticImagesError, status=422, slug="broken-image"):
 
 class TooManyRequests(ElasticImagesError, status=429, slug="too-many-requests"):
     """A limit on attempts was reached."""
+
+
+class HeadTooLarge(ElasticImagesError, status=431, slug="head-too-large", title="Header fields too large"):
+    """The head of a request is larger than allowed."""
 
 
 class Unavailable(ElasticImagesError, status=503, slug="unavailable"):

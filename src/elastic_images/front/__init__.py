@@ -1,1 +1,1 @@
-"""The listener in front of the server: it answers reads of images, and tunnels every other connection."""
+"""The listener in front of the server: it answers reads of images, and passes every other request on."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 _KEPT_BYTES = 16_000_000
 _SMALLEST_BYTES = 131_072
+_LARGEST_KEPT_BYTES = 1 << 22
 
 
 class Buffers:
@@ -23,6 +24,8 @@ class Buffers:
                 del self._free[number]
                 self._room_bytes += len(buffer)
                 return memoryview(buffer)[:size_bytes]
+        if size_bytes > _LARGEST_KEPT_BYTES:
+            return memoryview(bytearray(size_bytes))
         # Powers of two, so that a kept buffer fits other bodies.
         return memoryview(bytearray(max(_SMALLEST_BYTES, 1 << (size_bytes - 1).bit_length())))[:size_bytes]
 
@@ -30,6 +33,6 @@ class Buffers:
         """Give back a view from `acquire`, which must not be used any more."""
         buffer = view.obj
         assert isinstance(buffer, bytearray)  # noqa: S101 - it came from `acquire`
-        if len(buffer) <= self._room_bytes:
+        if len(buffer) <= min(self._room_bytes, _LARGEST_KEPT_BYTES):
             self._room_bytes -= len(buffer)
             self._free.append(buffer)

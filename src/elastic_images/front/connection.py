@@ -1,4 +1,4 @@
-"""One client's connection, for as long as it asks for nothing but images."""
+"""One client's connection."""
 
 from __future__ import annotations
 
@@ -9,18 +9,28 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Protocol
 
+from elastic_images.core.errors import ElasticImagesError, HeadTooLarge, InvalidRequest, RequestTimeout
+from elastic_images.front.backend import Backend, BackendOwner
 from elastic_images.front.event_loop import WRITABLE, EventLoop
-from elastic_images.front.heads import MAX_HEAD_BYTES, PLAIN, Heads, Request, plain_environ
+from elastic_images.front.framing import MAX_HEAD_BYTES, RequestFrame, is_hopeless
+from elastic_images.front.heads import PLAIN, Heads, Request, plain_environ
+from elastic_images.front.held import HeldAnswers
+from elastic_images.front.limits import Limits
+from elastic_images.front.passage import Passage
 from elastic_images.front.reads import Environ, Reads, UpstreamRequest, WholeImage
 from elastic_images.front.sending import Part, parts_of, send, unsent
 from elastic_images.front.upstream import OnReply
 from elastic_images.http.answer import Answer, Later
+from elastic_images.http.problems import problem_answer
 from elastic_images.http.response_head import ResponseHead
 
 _log = logging.getLogger(__name__)
 _READ_BYTES = 16_384
-_LINGER_SECONDS = 1.0
-"""How long a client may take to finish a request, or to close, once its connection is to end."""
+_BODY_READ_BYTES = 131_072
+_LINGER_SECONDS = 2.0
+"""How long a client may take to close once its connection has ended: it may still be sending."""
+_LAST_SECONDS = 1.0
+"""The same while draining, and how long it may take then to finish a head."""
 _EARLY_BYTES = 65_536
 """How much of later requests is accepted while one is being answered."""
 
@@ -31,6 +41,8 @@ class FrontContext(Protocol):
     loop: EventLoop
     reads: Reads
     heads: Heads
+    held: HeldAnswers
+    limits: Limits
     draining: bool
 
     def ask_upstream(self, request: UpstreamRequest, on_reply: OnReply) -> None:
@@ -42,17 +54,21 @@ class FrontContext(Protocol):
         What it leaves for later is called on a thread for slow reads.
         """
 
-    def open_tunnel(self, client: socket.socket, address: str, start: bytes) -> None:
-        """Hand a connection, which began with `start`, to the backend."""
+    def open_backend(self, address: str, owner: BackendOwner) -> Backend | None:
+        """Connect to the backend for a client with this address; None if that fails."""
+
+    def input_grew(self, by_bytes: int) -> None:
+        """A connection holds more of a request. This may abort connections."""
 
     def connection_left(self, connection: Connection) -> None:
-        """The connection was closed or became a tunnel."""
+        """The connection was closed."""
 
 
 class Connection:
     """Reads requests one after another, and answers each before it looks at the next.
 
-    A hit runs through `ready`, `Reads.front_hit` and `_send`, and nothing else.
+    A hit runs through `ready`, `Reads.front_hit` and `_send`, and nothing else. What the front does not answer goes to
+    the backend through a `Passage`.
     """
 
     __slots__ = (
@@ -65,17 +81,22 @@ class Connection:
         "_free",
         "_held",
         "_open",
+        "_passage",
         "_socket",
         "_unsent",
+        "_waited_seconds",
+        "client",
         "lingers",
         "since",
     )
 
-    def __init__(self, context: FrontContext, client: socket.socket, address: str) -> None:
+    def __init__(self, context: FrontContext, connection: socket.socket, address: str, client: str | None) -> None:
+        """`client`: see `places.Placed`."""
         self._context = context
-        self._socket = client
-        self._fd = client.fileno()
+        self._socket = connection
+        self._fd = connection.fileno()
         self._address = address
+        self.client = client
         self._held = b""
         self._unsent: list[memoryview] = []
         self._busy = False
@@ -85,22 +106,61 @@ class Connection:
         self.lingers = False
         """Whether the last answer is out and only the client's close is awaited."""
         self._free: Callable[[], None] | None = None
+        self._passage: Passage | None = None
+        self._waited_seconds = 0.0
         context.loop.watch(self._fd, self)
         self.since = context.loop.clock
         """When it last made progress: the end of an answer, or the last bytes of one that were sent."""
 
-    def is_late(self, idle_seconds: float, *, draining: bool) -> bool:
-        """Whether to close it: no progress for `idle_seconds`, or draining with no request under way."""
-        if self._busy:
-            return False
-        if draining and not self._unsent and not self.lingers:
-            idle_seconds = _LINGER_SECONDS if self._held else 0.0
-        return self._context.loop.clock - self.since > (_LINGER_SECONDS if self.lingers else idle_seconds)
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is under way but perhaps the head of a request."""
+        return not self._busy and not self._unsent
+
+    @property
+    def input_bytes(self) -> int:
+        """How much of requests it holds."""
+        return len(self._held) + (self._passage.collected_bytes if self._passage is not None else 0)
+
+    @property
+    def waited_seconds(self) -> float:
+        """How long its client has kept us waiting for the rest of a request."""
+        return self._passage.waited_seconds if self._busy and self._passage is not None else self._waited_seconds
+
+    @property
+    def unsent_bytes(self) -> int:
+        """How much of an answer is to be sent."""
+        return sum(map(len, self._unsent))
+
+    def check(self, passed_seconds: float, *, draining: bool) -> None:
+        """End it if it is late. Called about five times a second, `passed_seconds` after the last call."""
+        context = self._context
+        quiet_seconds = context.loop.clock - self.since
+        if self.lingers:
+            if quiet_seconds > (_LAST_SECONDS if draining else _LINGER_SECONDS):
+                self.abort()
+        elif self._unsent:
+            if quiet_seconds > context.limits.idle_seconds:
+                self.abort()
+        elif self._busy:
+            if self._passage is not None and self._passage.is_late(passed_seconds):
+                self._refuse(RequestTimeout("The body of the request came too slowly."))
+        elif self._held:
+            self._waited_seconds += passed_seconds
+            if draining and quiet_seconds > _LAST_SECONDS:
+                self.abort()
+            elif self._waited_seconds > context.limits.request_seconds:
+                self._refuse(RequestTimeout("The head of the request came too slowly."))
+        elif draining or quiet_seconds > context.limits.idle_seconds:
+            self._close_sending()  # it may be sending a request
 
     def ready(self, _events: int) -> None:
         """See `event_loop.Watched`."""
         if self._unsent:
             self._send_rest()
+            return
+        if self._busy:
+            self._receive_early()
             return
         try:
             data = self._socket.recv(_READ_BYTES)
@@ -108,35 +168,34 @@ class Connection:
             return
         except OSError:
             data = b""
-        if self._busy or not data:
-            self._receive_early(data)
+        if not data:
+            self.abort()
             return
         if self.lingers:
             return
         if self._held:
             data, self._held = self._held + data, b""
-        self._serve(data)
-
-    def end(self) -> None:
-        """Close it because it is late. An idle client gets a moment to close first: it may be sending a request."""
-        if self.lingers or self._unsent or self._held:
-            self.abort()
         else:
-            self._close_sending()
+            self._waited_seconds = 0.0
+        self._serve(data)
 
     def abort(self) -> None:
         """Close the connection, whatever is under way."""
         if self._open:
-            self._leave()
+            self._open = False
+            self._context.loop.forget(self._fd)
+            self._context.connection_left(self)
             self._socket.close()
         self._held, self._unsent = b"", []
+        if self._passage is not None:
+            self._passage.close()
         self._release()
 
     # --- requests
 
     def _serve(self, data: bytes) -> None:
         context = self._context
-        while data:
+        for _ in range(context.limits.requests_in_a_turn):
             # The fast path: a plain request line, known header fields, an image in memory.
             plain = PLAIN(data)
             if plain is not None:
@@ -150,21 +209,39 @@ class Connection:
                         self._fetch_whole(name, partial(plain_environ, fields, name))
                     return
             data = self._serve_any(data)
+            if not data:
+                return
+        self._held = data
+        self._busy = True
+        context.loop.in_next_turn(self._have_turn)
+
+    def _have_turn(self) -> None:
+        self._busy = False
+        try:
+            self._next_request()
+        except Exception:  # noqa: BLE001 - it must not affect other connections
+            self._failed()
 
     def _serve_any(self, data: bytes) -> bytes:
         """Answer the first request, or begin to. Returns what follows it if that can be looked at now."""
         context = self._context
+        if data[0] in b"\r\n":
+            data = data.lstrip(b"\r\n")  # RFC 9112, section 2.2
+            if not data:
+                return b""
         end = data.find(b"\r\n\r\n") + 4
-        if end < 4 and len(data) <= MAX_HEAD_BYTES and context.heads.may_become_ours(data):
+        if end < 4 and len(data) <= MAX_HEAD_BYTES and not is_hopeless(data):
             self._held = data
+            context.input_grew(len(data))
             return b""
+        self._waited_seconds = 0.0
         request = context.heads.read(data[:end], self._address) if 4 <= end <= MAX_HEAD_BYTES else None
         if request is None:
-            self._tunnel(data)
-            return b""
-        self._held = data[end:]
-        self._close = request.fields.close or context.draining
-        self._answer_request(request)
+            self._pass_on(data, end)
+        else:
+            self._held = data[end:]
+            self._close = request.fields.close or context.draining
+            self._answer_request(request)
         if self._busy or self._unsent or not self._held:
             return b""
         rest, self._held = self._held, b""
@@ -245,25 +322,120 @@ class Connection:
     def _at_rest(self) -> bool:
         return self._open and not self._busy and not self._unsent
 
-    def _receive_early(self, data: bytes) -> None:
-        """Hold what comes while an answer is being found. No data means that the client has closed its side."""
-        if not data and not self._busy:
-            self.abort()
+    def _receive_early(self) -> None:
+        """Take what comes while a request is under way: its body, or later requests."""
+        is_body = self._passage is not None and self._passage.wants_body
+        try:
+            data = self._socket.recv(_BODY_READ_BYTES if is_body else _READ_BYTES)
+        except BlockingIOError:
             return
+        except OSError:
+            data = b""
+        if is_body:
+            self._take_body(data)
+            return
+        # No data means that the client has closed its side.
         self._held += data
         self._ended = not data
-        if self._ended or len(self._held) > _EARLY_BYTES:
-            # Otherwise epoll would keep reporting the socket.
+        self._watch()
+
+    def _watch(self) -> None:
+        """Watch for what can be handled while a request is under way, or epoll would keep reporting the socket."""
+        if self._unsent:
+            self._context.loop.watch(self._fd, self, WRITABLE)
+        elif self._passage.accepts if self._passage is not None and self._passage.wants_body else self._accepts_early:
+            self._context.loop.watch(self._fd, self)
+        else:
             self._context.loop.forget(self._fd)
 
-    def _tunnel(self, data: bytes) -> None:
-        self._leave()
-        self._context.open_tunnel(self._socket, self._address, data)
+    @property
+    def _accepts_early(self) -> bool:
+        return not self._ended and len(self._held) <= _EARLY_BYTES
 
-    def _leave(self) -> None:
-        self._context.loop.forget(self._fd)
-        self._open = False
-        self._context.connection_left(self)
+    # --- requests that the backend answers
+
+    def _pass_on(self, data: bytes, end: int) -> None:
+        context = self._context
+        try:
+            if end < 4:
+                raise (HeadTooLarge if len(data) > MAX_HEAD_BYTES else InvalidRequest)("This is no HTTP/1.1 request.")
+            frame = RequestFrame(data[:end])
+        except ElasticImagesError as error:
+            self._refuse(error)
+            return
+        if self._passage is None:
+            self._passage = Passage(self, partial(context.open_backend, self._address), context.limits)
+        self._busy = True
+        self._passage.begin(frame)
+        if frame.awaits_continue and not frame.body.done and end == len(data):
+            self.give(b"HTTP/1.1 100 Continue\r\n\r\n", 0)
+        self._take_body(data[end:] or None)
+
+    def _take_body(self, data: bytes | None) -> None:
+        """Take what came of a body; None means nothing yet, and no bytes that the client has closed its side."""
+        passage = self._passage
+        assert passage is not None  # noqa: S101 - a request is being passed on
+        if data == b"":
+            self.abort()
+            return
+        self.since = self._context.loop.clock
+        try:
+            rest = passage.take(data or b"")
+        except ElasticImagesError as error:
+            self._refuse(error)
+            return
+        self._held += rest
+        self._context.input_grew(len(data or b""))
+        if not self._busy:
+            self._next_request()
+        elif self._open:
+            self._watch()
+
+    def _refuse(self, error: ElasticImagesError) -> None:
+        """Answer that the request cannot be taken, and end the connection."""
+        passage = self._passage
+        if passage is not None and passage.has_begun_answer:
+            self.abort()
+            return
+        if passage is not None:
+            passage.close()
+        self._held, self._busy, self._close = b"", False, True
+        self._send_answer(problem_answer(error), without_body=False)
+
+    # --- passage.PassageClient
+
+    @property
+    def has_room(self) -> bool:
+        """See `passage.PassageClient`."""
+        return not self._unsent
+
+    def body_wanted(self) -> None:
+        """See `passage.PassageClient`."""
+        if self._open and self._busy:
+            self._watch()
+
+    def give(self, data: bytes, left_bytes: int) -> None:
+        """See `passage.PassageClient`."""
+        self.since = self._context.loop.clock
+        try:
+            sent = self._socket.send(data)
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            self.abort()
+            return
+        if sent < len(data):
+            self._unsent = [memoryview(data)[sent:]]
+            self._context.held.count(self, left_bytes + len(data) - sent)
+            self._watch()
+
+    def passage_over(self, *, close: bool) -> None:
+        """See `passage.PassageClient`."""
+        self._busy = False
+        self._close = close or self._context.draining
+        if self._at_rest:
+            self._sent()
+            self._next_request()
 
     # --- answers
 
@@ -285,10 +457,20 @@ class Connection:
             self.abort()
             return
         if sent < sum(map(len, parts)):
-            self._unsent = unsent(parts, sent)
-            self._context.loop.watch(self._fd, self, WRITABLE)
+            self._hold(parts, sent)
         elif self._close or self._free:
             self._sent()
+
+    def _hold(self, parts: Sequence[Part], sent_bytes: int) -> None:
+        """Keep what the client has not taken."""
+        self._unsent = unsent(parts, sent_bytes)
+        if len(parts) > 1:
+            free, self._free = self._free, None
+            body = self._context.held.hold(self, bytes(parts[0]), parts[1], free)
+            if not self._open:
+                return  # cut off: it was the slowest itself
+            self._unsent = unsent((parts[0], body), sent_bytes)
+        self._context.loop.watch(self._fd, self, WRITABLE)
 
     def _send_rest(self) -> None:
         try:
@@ -298,9 +480,15 @@ class Connection:
             return
         self._unsent = left
         self.since = self._context.loop.clock
-        if not left:
-            # Before the next request, or epoll would report all the time that there is room to send.
-            self._context.loop.watch(self._fd, self)
+        if left:
+            return
+        # Before the next request, or epoll would report all the time that there is room to send.
+        self._watch()
+        if self._busy:
+            self._context.held.let_go(self)
+            if self._passage is not None:
+                self._passage.resume()
+        else:
             self._sent()
             self._next_request()
 
@@ -320,6 +508,7 @@ class Connection:
             self._socket.shutdown(socket.SHUT_WR)
 
     def _release(self) -> None:
+        self._context.held.let_go(self)
         if self._free is not None:
             self._free()
             self._free = None

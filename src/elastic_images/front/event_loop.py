@@ -46,6 +46,7 @@ class EventLoop:
         self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._epoll.register(self._bell, READABLE)
         self._posted: deque[Callable[[], None]] = deque()
+        self._next_turn: deque[Callable[[], None]] = deque()
         self._closing = threading.Lock()
         self._closed = False
         self._every_tick: list[Callable[[], None]] = []
@@ -85,6 +86,10 @@ class EventLoop:
                 self._posted.append(call)
                 os.eventfd_write(self._bell, 1)
 
+    def in_next_turn(self, call: Callable[[], None]) -> None:
+        """Run `call` after everything that is ready now, and what becomes ready meanwhile, has had its turn."""
+        self._next_turn.append(call)
+
     def on_tick(self, call: Callable[[], None]) -> None:
         """Run `call` about five times a second."""
         self._every_tick.append(call)
@@ -95,10 +100,11 @@ class EventLoop:
 
     def run(self) -> None:
         """Run until `end`."""
-        watched, poll, ticked_at = self._watched, self._epoll.poll, 0.0
+        watched, poll, ticked_at, next_turn = self._watched, self._epoll.poll, 0.0, self._next_turn
         while not self._ended:
-            ready = poll(TICK_SECONDS)
+            ready = poll(0 if next_turn else TICK_SECONDS)
             self._look_at_clocks()
+            waiting = len(next_turn)
             for fd, events in ready:
                 owner = watched.get(fd)
                 if owner is None:
@@ -110,6 +116,8 @@ class EventLoop:
                 except Exception:  # noqa: BLE001 - it must not affect other connections
                     _log.exception("a connection failed")
                     self._try(owner.abort)
+            for _ in range(waiting):
+                self._try(next_turn.popleft())
             if self.clock - ticked_at >= TICK_SECONDS:
                 ticked_at = self.clock
                 for call in self._every_tick:

@@ -8,7 +8,6 @@ from urllib.parse import unquote_to_bytes
 
 from elastic_images.front.reads import Environ, Reads, RequestKind
 
-MAX_HEAD_BYTES = 16_384
 _REMEMBERED = 1024
 _REMEMBERED_BYTES = 2048
 
@@ -73,13 +72,6 @@ class Heads:
         Clients repeat their fields: a lookup takes 0.2 us, parsing those of a browser 15.
         """
 
-    def may_become_ours(self, start: bytes) -> bool:
-        """Whether `read` may understand the request once it is complete."""
-        # With bare LF (RFC 9112, section 2.2) it may be complete already, and the end we look for would never come.
-        if start.count(b"\n") != start.count(b"\r\n"):
-            return False
-        return any(start.startswith(ours[: len(start)]) for ours in self._starts)
-
     def read(self, head: bytes, address: str) -> Request | None:
         """The request of a head, empty line included; None if the backend is to answer it."""
         line, _, block = head.partition(b"\r\n")
@@ -107,7 +99,7 @@ class Heads:
         given, close = read
         environ = {"REMOTE_ADDR": address, "wsgi.url_scheme": "http", **given}
         kind = self._reads.classify(environ)
-        if kind is RequestKind.TUNNEL:
+        if kind is RequestKind.BACKEND:
             return None
         fields = Fields(environ, kind is RequestKind.WHOLE and not close, close)
         if len(block) <= _REMEMBERED_BYTES:

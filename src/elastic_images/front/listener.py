@@ -8,17 +8,22 @@ import logging
 import socket
 import threading
 import uuid
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from operator import attrgetter
 
+from elastic_images.front.backend import Backend, BackendOwner
+from elastic_images.front.backend_clients import LOOPBACK, BackendClients
 from elastic_images.front.connect import begin_connect
 from elastic_images.front.connection import Connection
-from elastic_images.front.event_loop import EventLoop
+from elastic_images.front.event_loop import TICK_SECONDS, EventLoop
 from elastic_images.front.heads import Heads
+from elastic_images.front.held import HeldAnswers
+from elastic_images.front.limits import Limits
+from elastic_images.front.places import client_of, to_close
 from elastic_images.front.reads import Reads
-from elastic_images.front.tunnel import Tunnel
-from elastic_images.front.tunnel_clients import LOOPBACK, TunnelClients
 from elastic_images.front.upstream import Upstreams
 from elastic_images.http.answer import Answer, Later
 from elastic_images.http.problems import problem_answer, public_error
@@ -27,11 +32,12 @@ _ACCEPTED_AT_ONCE = 64
 _PAUSE_SECONDS = 0.2
 SLOW_THREADS = 64
 """How many slow reads may wait at a time. Further ones wait in line, without a thread."""
+_TOLD_SECONDS = 10.0
 _log = logging.getLogger(__name__)
 
 
 class Front:
-    """Answers reads of images on a listening socket, and tunnels every other connection to the backend.
+    """Answers reads of images on a listening socket, and passes every other request on to the backend.
 
     `start`, `quit_accepting`, `drain` and `stop` may be called from any thread, once each and in this order.
     """
@@ -41,23 +47,25 @@ class Front:
         listener: socket.socket,
         reads: Reads,
         backend_port: int,
-        tunnel_clients: TunnelClients,
+        backend_clients: BackendClients,
         *,
         threads: int,
-        idle_seconds: float,
-        max_connections: int = 8192,
+        limits: Limits | None = None,
+        is_exempt: Callable[[str], bool] | None = None,
         on_exit: Callable[[], None] = lambda: None,
     ) -> None:
         """The socket becomes the front's. `threads` is how many reads may block at a time; further ones queue.
 
+        `is_exempt`: whether a client with this address may have any number of connections. None: all clients are
+        processes of ours, which are never cut off for being many or slow.
         `on_exit` is called when its thread has ended, for whatever reason.
         """
         self._listener = listener
         listener.setblocking(False)  # noqa: FBT003 - the standard library's signature
         self._backend_port = backend_port
-        self._tunnel_clients = tunnel_clients
-        self._idle_seconds = idle_seconds
-        self._max_connections = max_connections
+        self._backend_clients = backend_clients
+        self.limits = limits or Limits()
+        self._is_exempt = is_exempt or (lambda _address: True)
         self._on_exit = on_exit
         self.loop = EventLoop()
         self.reads = reads
@@ -65,8 +73,14 @@ class Front:
         self.draining = False
         self._closes_idle = False
         self._connections: set[Connection] = set()
-        self._tunnels: set[Tunnel] = set()
-        self._upstreams = Upstreams(self.loop)
+        self._clients: Counter[str | None] = Counter()
+        """How many connections each client has, by `places.client_of`; those that may have any number are None."""
+        self._checked_at = 0.0
+        self._input_bytes = 0
+        self._closed_idle = self._told = 0
+        self._told_at = 0.0
+        self.held = HeldAnswers(self.loop, self.limits.slow_bytes if is_exempt else None)
+        self._upstreams = Upstreams(self.loop, self.held, arriving_bytes=self.limits.arriving_bytes)
         self.ask_upstream = self._upstreams.ask
         self._workers = ThreadPoolExecutor(threads, "front-read")
         self._slow_workers = ThreadPoolExecutor(SLOW_THREADS, "front-slow")
@@ -124,38 +138,40 @@ class Front:
 
         self._workers.submit(run, find)
 
-    def open_tunnel(self, client: socket.socket, address: str, start: bytes) -> None:
+    def open_backend(self, address: str, owner: BackendOwner) -> Backend | None:
         """See `connection.FrontContext`."""
-        source = self._tunnel_clients.add(address)
+        source = self._backend_clients.add(address)
         try:
-            backend = begin_connect((LOOPBACK, self._backend_port), source)
+            connection = begin_connect((LOOPBACK, self._backend_port), source)
         except OSError as error:
-            _log.warning("a connection could not be tunnelled: %s", error.strerror)
-            self._tunnel_clients.remove(source)
-            client.close()
-            return
-        tunnel = Tunnel(self.loop, client, backend, start, partial(self._tunnel_closed, source))
-        if tunnel.open:
-            self._tunnels.add(tunnel)
+            _log.warning("a request could not be passed on: %s", error.strerror)
+            self._backend_clients.remove(source)
+            return None
+        return Backend(self.loop, connection, owner, partial(self._backend_clients.remove, source))
+
+    def input_grew(self, by_bytes: int) -> None:
+        """See `connection.FrontContext`."""
+        self._input_bytes += by_bytes
+        if self._input_bytes > self.limits.input_bytes:
+            self._bound_input()
 
     def connection_left(self, connection: Connection) -> None:
         """See `connection.FrontContext`."""
         self._connections.discard(connection)
-
-    def _tunnel_closed(self, source: str, tunnel: Tunnel) -> None:
-        self._tunnel_clients.remove(source)
-        self._tunnels.discard(tunnel)
+        self._clients[connection.client] -= 1
+        if not self._clients[connection.client]:
+            del self._clients[connection.client]
 
     # --- accepting
 
     def ready(self, _events: int) -> None:
         """See `event_loop.Watched`."""
         for _ in range(_ACCEPTED_AT_ONCE):
-            if len(self._connections) + len(self._tunnels) >= self._max_connections:
+            if len(self._connections) >= self.limits.connections:
                 self._pause()
                 return
             try:
-                client, address = self._listener.accept()
+                connection, address = self._listener.accept()
             except BlockingIOError:
                 return
             except OSError as error:
@@ -163,8 +179,10 @@ class Front:
                     _log.warning("accepting failed: %s", error.strerror)
                     self._pause()
                 return
-            client.setblocking(False)  # noqa: FBT003 - the standard library's signature
-            self._connections.add(Connection(self, client, address[0]))
+            connection.setblocking(False)  # noqa: FBT003 - the standard library's signature
+            client = None if self._is_exempt(address[0]) else client_of(address[0])
+            self._connections.add(Connection(self, connection, address[0], client))
+            self._clients[client] += 1
 
     def abort(self) -> None:
         """See `event_loop.Watched`."""
@@ -190,23 +208,55 @@ class Front:
             self._close_listener()
             for connection in list(self._connections):
                 connection.abort()
-            for tunnel in list(self._tunnels):
-                tunnel.close()
             self._upstreams.close()
             self.loop.close()
             self._on_exit()
 
     def _check(self) -> None:
-        for tunnel in list(self._tunnels):
-            tunnel.check()
+        # No longer than the clients had a chance: this process may have been stopped or starved.
+        passed = min(self.loop.clock - self._checked_at, 2 * TICK_SECONDS)
+        self._checked_at = self.loop.clock
         for connection in list(self._connections):
-            if connection.is_late(self._idle_seconds, draining=self._closes_idle):
-                connection.end()
+            connection.check(passed, draining=self._closes_idle)
+        self._bound_input()
+        self._free_places()
+        self._tell()
         if self.draining:
-            if not self._connections and not self._tunnels:
+            if not self._connections:
                 self._drained.set()
         elif not self._accepting and self.loop.clock >= self._pause_until:
             self._accept()
+
+    def _bound_input(self) -> None:
+        """Count what is held of requests; if it is too much, close those that take longest to come."""
+        self._input_bytes = sum(connection.input_bytes for connection in self._connections)
+        if self._input_bytes <= self.limits.input_bytes:
+            return
+        for connection in sorted(self._connections, key=attrgetter("waited_seconds", "input_bytes"), reverse=True):
+            if self._input_bytes <= self.limits.input_bytes * 3 // 4:
+                return
+            self._input_bytes -= connection.input_bytes
+            connection.abort()
+
+    def _free_places(self) -> None:
+        if len(self._connections) < self.limits.connections // 2:
+            return
+        idle = sorted((one for one in self._connections if one.is_idle), key=attrgetter("since"))
+        for connection in to_close(idle, self._clients, self.limits):
+            self._closed_idle += 1
+            connection.abort()
+
+    def _tell(self) -> None:
+        """Log what the limits did, now and then."""
+        cut_off = self._closed_idle + self.held.cut_off
+        if cut_off > self._told and self.loop.clock - self._told_at > _TOLD_SECONDS:
+            _log.warning(
+                "since the start %d idle connections and %d slow readers were cut off; %d connections are open",
+                self._closed_idle,
+                self.held.cut_off,
+                len(self._connections),
+            )
+            self._told, self._told_at = cut_off, self.loop.clock
 
     def _quit_accepting(self) -> None:
         self.draining = True

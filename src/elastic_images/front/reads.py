@@ -16,8 +16,8 @@ Environ = Mapping[str, str]
 class RequestKind(Enum):
     """What the header fields of a request ask for."""
 
-    TUNNEL = auto()
-    """Something that Flask answers: the connection becomes a tunnel."""
+    BACKEND = auto()
+    """Something that Flask answers: the request is passed on to the backend."""
     WHOLE = auto()
     """The whole image, whatever it is."""
     CONDITIONAL = auto()
@@ -77,3 +77,28 @@ class Reads(Protocol):
 
         What may take many seconds is left for later, when it is called on a thread for slow reads.
         """
+
+
+class NoReads:
+    """The `Reads` of an app whose backend answers everything."""
+
+    prefixes: tuple[bytes, ...] = ()
+
+    def classify(self, environ: Environ) -> RequestKind:  # noqa: ARG002 - the protocol's signature
+        """See `Reads`."""
+        return RequestKind.BACKEND
+
+    def name_of(self, environ: Environ) -> str | None:
+        """See `Reads`."""
+
+    def front_hit(self, name: str, environ: Environ, now: float) -> None:
+        """See `Reads`. Never called, like the rest: no path has one of the prefixes."""
+
+    front_answer = front_hit
+
+    def upstream_request(self, name: str) -> None:
+        """See `Reads`."""
+
+    def respond(self, environ: Environ) -> Answer:
+        """See `Reads`."""
+        raise NotImplementedError(environ)

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from elastic_images.front.buffers import Buffers
 from elastic_images.front.connect import begin_connect
 from elastic_images.front.event_loop import READABLE, WRITABLE, EventLoop
+from elastic_images.front.held import HeldAnswers
 from elastic_images.front.reads import UpstreamRequest
 from elastic_images.http.response_head import MAX_HEAD_BYTES, ResponseHead, parse_response_head
 
@@ -19,6 +20,8 @@ _CONNECTIONS = 64
 _IDLE_SECONDS = 60.0
 """Shorter than servers keep a connection (90 s): the side that sends must be the one that closes first."""
 _FIRST_READ_BYTES = 16_384
+_LARGE_BYTES = 1_000_000
+"""Bodies from this size on take up room while they arrive."""
 
 OnReply = Callable[[ResponseHead | None, memoryview, Callable[[], None]], None]
 """Called with a reply: its head (None if none came in time), its body, and what to call once the body was sent."""
@@ -40,18 +43,27 @@ class Upstreams:
     A reply is delivered whole or not at all: one that breaks off can still be fetched elsewhere.
     """
 
-    def __init__(self, loop: EventLoop, *, answer_seconds: float = ANSWER_SECONDS) -> None:
+    def __init__(
+        self,
+        loop: EventLoop,
+        held: HeldAnswers,
+        *,
+        arriving_bytes: int,
+        answer_seconds: float = ANSWER_SECONDS,
+    ) -> None:
+        """`held`: bodies that are in memory already. At most `arriving_bytes` of large ones arrive at a time."""
         self._loop = loop
         self._answer_seconds = answer_seconds
         self._upstreams: dict[tuple[str, int], _Upstream] = {}
         self.buffers = Buffers()
+        self._shared = _Shared(loop, held, self.buffers, _Room(arriving_bytes))
         loop.on_tick(self._check)
 
     def ask(self, request: UpstreamRequest, on_reply: OnReply) -> None:
         """Send a request. `on_reply` is called once, perhaps before this returns, and must not raise."""
         upstream = self._upstreams.get(request.address)
         if upstream is None:
-            upstream = self._upstreams[request.address] = _Upstream(self._loop, request.address, self.buffers)
+            upstream = self._upstreams[request.address] = _Upstream(request.address, self._shared)
         upstream.ask(_Pending(request, on_reply, self._loop.clock + self._answer_seconds))
 
     def close(self) -> None:
@@ -67,13 +79,45 @@ class Upstreams:
                 del self._upstreams[address]
 
 
+class _Room:
+    """For the large bodies that are arriving: those that find none wait, and the first of them always finds some."""
+
+    def __init__(self, room_bytes: int) -> None:
+        self._left_bytes = self._room_bytes = room_bytes
+        self._waiting: deque[_UpstreamConnection] = deque()
+
+    def take(self, size_bytes: int, connection: _UpstreamConnection) -> bool:
+        """Take room; if there is none, `room_found` is called once there may be some."""
+        if size_bytes <= self._left_bytes or self._left_bytes == self._room_bytes:
+            self._left_bytes -= size_bytes
+            return True
+        self._waiting.append(connection)
+        return False
+
+    def give_back(self, size_bytes: int) -> None:
+        """The body has arrived, or never will."""
+        self._left_bytes += size_bytes
+        for _ in range(len(self._waiting)):
+            if self._left_bytes <= 0:
+                return
+            self._waiting.popleft().room_found()
+
+
+class _Shared(NamedTuple):
+    """What all connections share."""
+
+    loop: EventLoop
+    held: HeldAnswers
+    buffers: Buffers
+    room: _Room
+
+
 class _Upstream:
     """The connections to one server, and the requests that wait for one."""
 
-    def __init__(self, loop: EventLoop, address: tuple[str, int], buffers: Buffers) -> None:
-        self._loop = loop
+    def __init__(self, address: tuple[str, int], shared: _Shared) -> None:
         self._address = address
-        self._buffers = buffers
+        self._shared = shared
         self._idle: list[_UpstreamConnection] = []
         self._all: set[_UpstreamConnection] = set()
         self._waiting: deque[_Pending] = deque()
@@ -116,7 +160,7 @@ class _Upstream:
             self.ask_anew(self._waiting.popleft())
 
     def check(self) -> None:
-        now = self._loop.clock
+        now = self._shared.loop.clock
         while self._waiting and self._waiting[0].deadline < now:
             self._waiting.popleft().fail()
         for connection in list(self._all):
@@ -135,7 +179,7 @@ class _Upstream:
         except OSError:
             return None
         try:
-            return _UpstreamConnection(self._loop, made, self, self._buffers)
+            return _UpstreamConnection(made, self, self._shared)
         except OSError:
             made.close()
             return None
@@ -144,12 +188,16 @@ class _Upstream:
 class _UpstreamConnection:
     """One request at a time."""
 
-    def __init__(self, loop: EventLoop, made: socket.socket, upstream: _Upstream, buffers: Buffers) -> None:
-        self._loop = loop
+    def __init__(self, made: socket.socket, upstream: _Upstream, shared: _Shared) -> None:
+        self._loop = loop = shared.loop
         self._socket = made
         self._fd = made.fileno()
         self._upstream = upstream
-        self._buffers = buffers
+        self._held = shared.held
+        self._buffers = shared.buffers
+        self._room = shared.room
+        self._room_bytes = 0
+        self._waits_for_room = False
         self._pending: _Pending | None = None
         self._unsent = b""
         self._start = b""
@@ -189,6 +237,8 @@ class _UpstreamConnection:
         self._upstream.lost(self)
 
     def check(self, now: float) -> None:
+        if self._waits_for_room:
+            return  # the server has answered, and we let it wait
         if self._pending.deadline < now if self._pending else self._idle_since + _IDLE_SECONDS < now:
             self.abort()
 
@@ -240,10 +290,41 @@ class _UpstreamConnection:
         elif have == head.body_bytes:
             self._done(memoryview(data)[end + 4 :], _do_nothing)
         else:
-            self._body = self._buffers.acquire(head.body_bytes)
-            self._body[:have] = memoryview(data)[end + 4 :]
-            self._have_bytes = have
-            self._receive_body()
+            self._start = data[end + 4 :]
+            self._begin_body(head)
+
+    def _begin_body(self, head: ResponseHead) -> None:
+        size = head.body_bytes
+        if size >= _LARGE_BYTES:
+            held = self._held.find(head.headers.get("etag"), size)
+            if held is not None:
+                self._deliver_instead(head, memoryview(held))
+                return
+            if not self._room.take(size, self):
+                self._waits_for_room = True
+                self._loop.forget(self._fd)
+                return
+            self._room_bytes = size
+        self._body = self._buffers.acquire(size)
+        self._have_bytes = len(self._start)
+        self._body[: self._have_bytes] = self._start
+        self._start = b""
+        self._receive_body()
+
+    def room_found(self) -> None:
+        """See `_Room.take`."""
+        if self._waits_for_room and self._head is not None and self._pending is not None:
+            self._waits_for_room = False
+            self._pending = self._pending._replace(deadline=self._loop.clock + ANSWER_SECONDS)
+            self._loop.watch(self._fd, self)
+            self._begin_body(self._head)
+
+    def _deliver_instead(self, head: ResponseHead, body: memoryview) -> None:
+        """Answer with equal bytes that are in memory. Those that would arrive are refused with the connection."""
+        pending, self._pending = self._pending, None
+        self.abort()
+        if pending is not None:
+            pending.on_reply(head, body, _do_nothing)
 
     def _receive_body(self) -> None:
         try:
@@ -266,17 +347,24 @@ class _UpstreamConnection:
         self._pending = self._head = None
         self._used = True
         self._idle_since = self._loop.clock
+        room_bytes, self._room_bytes = self._room_bytes, 0
         if head is not None and not head.keeps_connection:
             self.abort()
         else:
             self._upstream.free(self)
         if pending is not None:
             pending.on_reply(head, body, free)
+        if room_bytes:
+            self._room.give_back(room_bytes)  # after the body was given on: the next may be equal
 
     def _release_body(self) -> None:
         if self._body:
             self._buffers.release(self._body)
-        self._body, self._head = _NOTHING, None
+        self._body, self._head, self._start = _NOTHING, None, b""
+        self._waits_for_room = False
+        room_bytes, self._room_bytes = self._room_bytes, 0
+        if room_bytes:
+            self._room.give_back(room_bytes)
 
 
 def _do_nothing() -> None:

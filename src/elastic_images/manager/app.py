@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 from elastic_images.accounts.accounts import Accounts
 from elastic_images.accounts.guard import Guard
 from elastic_images.accounts.login_pages import login_pages
+from elastic_images.front.limits import FORM_BYTES
 from elastic_images.http.base_app import base_app
 from elastic_images.http.readiness import ReadyGate
 from elastic_images.manager import api, pages
@@ -20,8 +21,6 @@ from elastic_images.manager.flash import FlashMessages
 from elastic_images.manager.overview import Overview, gather
 from elastic_images.manager.services import ImageStore, PoolControl
 from elastic_images.settings import Settings
-
-_MAX_BODY_BYTES = 100_000
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,7 @@ def create_app(services: ManagerServices, settings: Settings) -> Flask:
         registry=services.registry,
         render_error=pages.render_error,
     )
-    app.config.update(MAX_CONTENT_LENGTH=_MAX_BODY_BYTES)
+    app.config.update(MAX_CONTENT_LENGTH=FORM_BYTES)
     guard = Guard(services.accounts, settings)
     guard.install(app)
     answers = pages.Answers(FlashMessages())

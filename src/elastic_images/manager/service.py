@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from elastic_images import __version__
 from elastic_images.accounts.accounts import open_accounts
+from elastic_images.accounts.proxies import Proxies
 from elastic_images.autoscaler.client import AutoscalerClient
+from elastic_images.front.reads import NoReads
 from elastic_images.http.internal_client import InternalClient
 from elastic_images.http.readiness import ReadyGate
 from elastic_images.manager.app import ManagerServices, create_app
@@ -40,6 +42,8 @@ class ManagerService:
             registry=registry_for("manager", Counters(), version=__version__),
         )
         self.wsgi = create_app(services, settings)
+        self.reads = NoReads()
+        self.is_proxy = Proxies(settings.trusted_proxies).is_trusted
 
     def start(self, bound: Bound) -> None:
         """See `server.Service`."""

@@ -18,7 +18,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from elastic_images.front import event_loop
-from elastic_images.front.tunnel_clients import LOOPBACK, TunnelClients
+from elastic_images.front.backend_clients import LOOPBACK, BackendClients
+from elastic_images.front.limits import Limits
 from elastic_images.process import lifeline
 from elastic_images.process.gate import PROBE_HEADER, Gate
 from elastic_images.process.granian_worker import GranianWorker
@@ -38,11 +39,7 @@ GRACE_SECONDS = 3.0
 _SERVICE_STOP_SECONDS = 3.0
 DRAIN_SECONDS = 15.0
 """How long a process with a successor goes on answering on its connections."""
-_MAX_CONNECTIONS = 8192
 _MAX_FILES = 65_536
-IDLE_SECONDS = 90.0
-"""How long a connection may wait for its next request. Longer than load balancers wait (Amazon's 60 s; deploy/aws: 75):
-the side that sends must be the one that closes first, or a request may meet a closed connection."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +87,8 @@ def run(
 
     Args:
         service: what to serve. If it has a `control_port`, the ready line names it; if it has `reads`
-            (`front.reads.Reads`), the front answers them; if it has `ready`
+            (`front.reads.Reads`), there is a front, which answers them; if it has `is_proxy`, strangers may connect,
+            and only addresses for which it is true may have any number of connections; if it has `ready`
             (`http.readiness.ReadyGate`), `/readyz` is 503 from the stop signal on; if it has `leave`, that is called
             at SIGUSR1, in a thread, and awaited like the connections: others should rely on this process no longer.
         host: the address to bind to.
@@ -122,7 +120,14 @@ def run(
             lifeline.watch(lifeline_fd, service.stop)
         service.start(bound)
         gate = Gate(service.wsgi)
-        server = _serve(gate, getattr(service, "reads", None), listener, threads=threads, on_exit=stop.wake)
+        server = _serve(
+            gate,
+            getattr(service, "reads", None),
+            listener,
+            threads=threads,
+            on_exit=stop.wake,
+            is_exempt=getattr(service, "is_proxy", None),
+        )
         if _wait_until_served(host, bound_port, gate, lambda: server.alive and not stop.count):
             if health_fd is not None:
                 Heartbeat(health_fd, server.loops).start()
@@ -158,13 +163,19 @@ def serving(
     *,
     reads: Reads | None = None,
     threads: int = 16,
-    idle_seconds: float = IDLE_SECONDS,
+    limits: Limits | None = None,
+    is_exempt: Callable[[str], bool] | None = lambda _address: False,
 ) -> Iterator[Bound]:
-    """Serve an app on a free port of this process while the block runs: for tests and tools."""
+    """Serve an app on a free port of this process while the block runs: for tests and tools.
+
+    `limits` and `is_exempt` are those of the front (`front.listener.Front`).
+    """
     with contextlib.closing(bind(host, 0)) as listener:
         port = listener.getsockname()[1]
         gate = Gate(wsgi)
-        server = _serve(gate, reads, listener, threads=threads, on_exit=lambda: None, idle_seconds=idle_seconds)
+        server = _serve(
+            gate, reads, listener, threads=threads, on_exit=lambda: None, limits=limits, is_exempt=is_exempt
+        )
         try:
             _wait_until_served(host, port, gate, lambda: server.alive)
             yield Bound(port, f"{reachable_host(host)}:{port}")
@@ -196,27 +207,33 @@ def _serve(
     *,
     threads: int,
     on_exit: Callable[[], None],
-    idle_seconds: float = IDLE_SECONDS,
+    is_exempt: Callable[[str], bool] | None,
+    limits: Limits | None = None,
 ) -> GranianWorker | _FrontedWorker:
+    limits = limits or Limits()
     work_on = partial(
-        GranianWorker, threads=threads, idle_seconds=idle_seconds, max_connections=_MAX_CONNECTIONS, on_exit=on_exit
+        GranianWorker,
+        threads=threads,
+        idle_seconds=limits.idle_seconds,
+        max_connections=limits.connections,
+        on_exit=on_exit,
     )
     if reads is None or not event_loop.supported():
         return work_on(wsgi, listener)
     from elastic_images.front.listener import Front
 
-    tunnel_clients = TunnelClients()
+    backend_clients = BackendClients()
     with contextlib.closing(bind(LOOPBACK, 0)) as behind:
         port = behind.getsockname()[1]
-        worker = work_on(tunnel_clients.in_front_of(wsgi), behind)
+        worker = work_on(backend_clients.in_front_of(wsgi), behind)
     made = Front(
         socket.socket(fileno=listener.detach()),
         reads,
         port,
-        tunnel_clients,
+        backend_clients,
         threads=threads,
-        idle_seconds=idle_seconds,
-        max_connections=_MAX_CONNECTIONS,
+        limits=limits,
+        is_exempt=is_exempt,
         on_exit=on_exit,
     )
     made.start()
@@ -224,7 +241,7 @@ def _serve(
 
 
 class _FrontedWorker:
-    """Our own listener, and behind it the worker for the connections that it tunnels."""
+    """Our own listener, and behind it the worker for the requests that it passes on."""
 
     def __init__(self, front: Front, worker: GranianWorker) -> None:
         self._front = front
@@ -277,8 +294,8 @@ def _wait_until_served(host: str, port: int, gate: Gate, alive: Callable[[], boo
 def _allow_many_files() -> None:
     """Raise the limit of open files as far as this user may.
 
-    Shells and services mostly start with 1,024, for old programs' sake. A connection takes one descriptor, and three as
-    a tunnel.
+    Shells and services mostly start with 1,024, for old programs' sake. A connection takes one descriptor, and
+    three while a request of it is passed on.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     allowed = _MAX_FILES if hard == resource.RLIM_INFINITY else min(hard, _MAX_FILES)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from elastic_images.core.errors import ElasticImagesError
+from elastic_images.front import event_loop
 from elastic_images.process.ports import check_free
 from elastic_images.process.stop_signals import StopSignals
 from elastic_images.settings import Settings
@@ -47,6 +48,10 @@ def up(settings: Settings, say: Say) -> int:
         _warn_loudly(warning, say)
     if settings.hang_seconds and not hangs.supported():
         say("This system does not tell what a process does, so hung processes are not replaced.")
+    if not event_loop.supported():
+        say(
+            "This system has no epoll, so slow clients and too many connections are not held off; put a proxy in front."
+        )
     make_writable(settings.data)
     with _private_files(), StopSignals(children=True) as signals, locked(settings.data) as orderly:
         settings = settings.with_secrets()

@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry
 
 from elastic_images.accounts.guard import Guard, rule
 from elastic_images.accounts.login_pages import login_pages
+from elastic_images.front.limits import FORM_BYTES
 from elastic_images.http.base_app import base_app
 from elastic_images.http.public_path import root
 from elastic_images.http.readiness import ReadyGate
@@ -25,7 +26,6 @@ from elastic_images.web.rest.api import rest_api
 from elastic_images.web.rest.trash import trash_api
 from elastic_images.web.services import Images, Plane, PoolControl
 
-_MAX_SMALL_FORM_BYTES = 1_000_000
 _DRAINED_IMAGES = 4
 
 
@@ -56,8 +56,8 @@ def create_app(services: WebServices, settings: Settings) -> Flask:
     app.url_map.merge_slashes = False
     app.url_map.redirect_defaults = False
     app.url_map.converters["rest"] = RestConverter
-    # Limits for forms that Flask parses; upload routes have their own.
-    app.config.update(MAX_CONTENT_LENGTH=_MAX_SMALL_FORM_BYTES, MAX_FORM_PARTS=100)
+    # For forms that Flask parses; upload routes have their own limits.
+    app.config.update(MAX_CONTENT_LENGTH=FORM_BYTES, MAX_FORM_PARTS=100)
     apply_bulkheads(app, services.bulkheads)
     services.guard.install(app)
     install_layout(app, services.guard, settings)

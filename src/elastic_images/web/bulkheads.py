@@ -8,9 +8,11 @@ from flask import Flask, g, request
 
 from elastic_images.http.bulkhead import Bulkhead
 
-MAX_BODIES = 32
+MAX_UPLOADS = 32
+MAX_FORMS = 32
 MAX_WAITING = 64
 MAX_DRAINS = 8
+UPLOADS = frozenset({"rest.put", "course.upload", "upload.upload", "image.replace"})
 UNLIMITED = frozenset({"healthz", "readyz", "metrics", "static", "ui.static", "images.read", "course.key"})
 """Endpoints that never wait, or that the data plane limits."""
 
@@ -22,18 +24,23 @@ class Bulkheads:
     Together they stay well below the number of threads; the rest answers hits and `/healthz`.
     """
 
-    bodies: Bulkhead
-    """Requests with a body, mostly uploads."""
+    uploads: Bulkhead
+    """Images that are being uploaded."""
+    forms: Bulkhead
+    """Other requests with a body."""
     waiting: Bulkhead
     """Requests without a body that wait for storage or the autoscaler."""
     drains: Bulkhead
     """Refused uploads whose remaining bytes are read and discarded."""
 
 
-def default_bulkheads(bodies: int = MAX_BODIES, waiting: int = MAX_WAITING, drains: int = MAX_DRAINS) -> Bulkheads:
+def default_bulkheads(
+    uploads: int = MAX_UPLOADS, forms: int = MAX_FORMS, waiting: int = MAX_WAITING, drains: int = MAX_DRAINS
+) -> Bulkheads:
     """The bulkheads of one process."""
     return Bulkheads(
-        bodies=Bulkhead(bodies, "uploads"),
+        uploads=Bulkhead(uploads, "uploads"),
+        forms=Bulkhead(forms, "forms"),
         waiting=Bulkhead(waiting, "requests"),
         drains=Bulkhead(drains, "refused uploads"),
     )
@@ -47,7 +54,8 @@ def apply_bulkheads(app: Flask, bulkheads: Bulkheads) -> None:
         if request.endpoint in UNLIMITED:
             return
         has_body = "Transfer-Encoding" in request.headers or request.headers.get("Content-Length", "0") != "0"
-        bulkhead = bulkheads.bodies if has_body else bulkheads.waiting
+        kind = bulkheads.uploads if request.endpoint in UPLOADS else bulkheads.forms
+        bulkhead = kind if has_body else bulkheads.waiting
         bulkhead.acquire()
         g.bulkhead = bulkhead
 

@@ -8,6 +8,7 @@ from typing import Any
 from elastic_images import __version__
 from elastic_images.accounts.accounts import open_accounts
 from elastic_images.accounts.guard import Guard
+from elastic_images.accounts.proxies import Proxies
 from elastic_images.autoscaler.client import AutoscalerClient
 from elastic_images.http.internal_client import InternalClient
 from elastic_images.http.readiness import ReadyGate
@@ -17,7 +18,7 @@ from elastic_images.process.server import Bound
 from elastic_images.settings import Settings
 from elastic_images.storage.client import StorageClient
 from elastic_images.web.app import WebServices, create_app
-from elastic_images.web.bulkheads import MAX_BODIES, MAX_WAITING
+from elastic_images.web.bulkheads import MAX_FORMS, MAX_UPLOADS, MAX_WAITING
 from elastic_images.web.membership import PoolMembership
 from elastic_images.web.readiness import WebReadiness
 
@@ -26,7 +27,7 @@ class WebService:
     """The web app with its collaborators (`server.Service`)."""
 
     def __init__(self, settings: Settings) -> None:
-        self._http = InternalClient(settings.internal_token, connections=MAX_BODIES + MAX_WAITING)
+        self._http = InternalClient(settings.internal_token, connections=MAX_UPLOADS + MAX_FORMS + MAX_WAITING)
         self._accounts = open_accounts(settings)
         self._guard = Guard(self._accounts, settings)
         self._storage = StorageClient(self._http, settings.storage_urls)
@@ -52,6 +53,7 @@ class WebService:
             ready=self.ready,
         )
         self.reads = self._pool.reads(self._may_answer)
+        self.is_proxy = Proxies(settings.trusted_proxies).is_trusted
         self.wsgi = self._pool.plane.in_front_of(create_app(services, settings).wsgi_app, self._may_answer)
 
     @property

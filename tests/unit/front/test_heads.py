@@ -23,7 +23,7 @@ class Reads:
     def classify(self, environ: Environ) -> RequestKind:
         self.judged.append(environ)
         if environ["HTTP_HOST"] == "foreign.example":
-            return RequestKind.TUNNEL
+            return RequestKind.BACKEND
         return RequestKind.CONDITIONAL if is_conditional(environ) else RequestKind.WHOLE
 
     def name_of(self, environ: Environ) -> str | None:
@@ -96,7 +96,7 @@ def test_a_question_mark_alone_is_not_a_query() -> None:
         b"",
     ],
 )
-def test_any_other_request_line_means_a_tunnel(line: bytes) -> None:
+def test_any_other_request_line_is_for_the_backend(line: bytes) -> None:
     assert read(line) is None
 
 
@@ -129,7 +129,7 @@ def test_any_other_request_line_means_a_tunnel(line: bytes) -> None:
         b"Host: foreign.example\r\n",
     ],
 )
-def test_unusual_fields_and_those_that_the_data_plane_refuses_mean_a_tunnel(fields: bytes) -> None:
+def test_unusual_fields_and_those_that_the_data_plane_refuses_are_for_the_backend(fields: bytes) -> None:
     assert read(b"GET /images/a HTTP/1.1", fields) is None
 
 
@@ -171,26 +171,6 @@ def test_connection_close_is_obeyed(value: bytes, close: bool) -> None:
     assert request is not None
     assert request.fields.close is close
     assert request.fields.whole is not close
-
-
-@pytest.mark.parametrize(
-    ("start", "may_be"),
-    [
-        (b"G", True),
-        (b"GET /imag", True),
-        (b"HEAD /images/a HTTP/1.1\r\nHo", True),
-        (b"GET /peer/", True),
-        (b"GET /images/a HTTP/1.1\r\nHost: x\r", True),
-        (b"GET /images/a HTTP/1.1\nHost: x\n\n", False),
-        (b"GET /images/a HTTP/1.1\r\nHost: x\n", False),
-        (b"P", False),
-        (b"GET /a", False),
-        (b"\r\n", False),
-        (b"\x16\x03\x01", False),
-    ],
-)
-def test_the_beginning_of_a_head_says_whether_to_wait_for_the_rest(start: bytes, may_be: bool) -> None:
-    assert Heads(Reads()).may_become_ours(start) is may_be
 
 
 @pytest.mark.parametrize("odd", [b"%", b"?", b"#", b" ", b'"', b"\x7f", b"\xc3", b"\\", b"<", b"\r"])

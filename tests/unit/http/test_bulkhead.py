@@ -4,7 +4,7 @@ import pytest
 
 from elastic_images.core.errors import Unavailable
 from elastic_images.http.bulkhead import Bulkhead
-from elastic_images.web.bulkheads import MAX_BODIES, MAX_DRAINS, MAX_WAITING, default_bulkheads
+from elastic_images.web.bulkheads import MAX_DRAINS, MAX_FORMS, MAX_UPLOADS, MAX_WAITING, default_bulkheads
 
 
 def test_places_are_taken_and_given_back() -> None:
@@ -28,8 +28,9 @@ def test_no_more_places_can_be_given_back_than_were_taken() -> None:
 
 
 def test_the_defaults_leave_threads_for_what_is_quick() -> None:
-    assert MAX_BODIES + MAX_WAITING + MAX_DRAINS <= 128 - 16
-    bulkheads = default_bulkheads(bodies=1)
-    bulkheads.bodies.acquire()
-    assert not bulkheads.bodies.try_acquire()
+    assert MAX_UPLOADS + MAX_FORMS + MAX_WAITING + MAX_DRAINS <= 256 - 64
+    bulkheads = default_bulkheads(uploads=1)
+    bulkheads.uploads.acquire()
+    assert not bulkheads.uploads.try_acquire()
+    assert bulkheads.forms.try_acquire()
     assert bulkheads.waiting.try_acquire()

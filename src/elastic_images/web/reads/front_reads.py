@@ -38,7 +38,7 @@ class WebFrontReads:
     def classify(self, environ: Environ) -> RequestKind:
         """See `front.reads.Reads`."""
         if not self._may_answer(environ):
-            return RequestKind.TUNNEL
+            return RequestKind.BACKEND
         return RequestKind.CONDITIONAL if is_conditional(environ) else RequestKind.WHOLE
 
     def name_of(self, environ: Environ) -> str | None:

@@ -1,6 +1,6 @@
-"""The client addresses of tunnelled connections: the backend only sees our end of a tunnel.
+"""The client addresses of requests that are passed on: the backend only sees our connections to it.
 
-Every tunnel comes from a loopback address of its own, which identifies its client. (RFC 1122, section 3.2.1.3: all of
+Each of them comes from a loopback address of its own, which identifies its client. (RFC 1122, section 3.2.1.3: all of
 127.0.0.0/8 is this host, and Linux lets a socket bind to any of it.) This trusts no header, and works for any number of
 requests on the connection.
 """
@@ -21,15 +21,18 @@ _ADDRESSES = 1 << 22
 """Up to 127.127.255.255: many times the possible connections, so an address is not reused soon."""
 
 
-class TunnelClients:
-    """Clients by the address of our end of their tunnel. Safe to share between threads; only one may call `add`."""
+class BackendClients:
+    """Clients by the address that their connection to the backend comes from.
+
+    Safe to share between threads; only one may call `add`.
+    """
 
     def __init__(self) -> None:
         self._clients: dict[str, str] = {}
         self._numbers = count()
 
     def add(self, client: str) -> str:
-        """The address from which to open a tunnel for this client. Call `remove` when it has closed."""
+        """The address from which to connect for this client. Call `remove` when it has closed."""
         while True:
             address = str(IPv4Address(_FIRST + next(self._numbers) % _ADDRESSES))
             if address not in self._clients:
@@ -37,11 +40,11 @@ class TunnelClients:
                 return address
 
     def remove(self, address: str) -> None:
-        """The tunnel from this address has closed."""
+        """The connection from this address has closed."""
         self._clients.pop(address, None)
 
     def in_front_of(self, app: WSGIApplication) -> WSGIApplication:
-        """WSGI that gives `app` the client's address. Connections other than our tunnels are refused."""
+        """WSGI that gives `app` the client's address. Connections other than ours are refused."""
 
         def named(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
             client = self._clients.get(environ["REMOTE_ADDR"])
