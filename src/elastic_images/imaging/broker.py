@@ -22,7 +22,15 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from elastic_images.core.errors import BrokenImage, ElasticImagesError, TooLarge, Unavailable
+from elastic_images.core.errors import (
+    BrokenImage,
+    ElasticImagesError,
+    EmptyBody,
+    InvalidRequest,
+    NotAnImage,
+    TooLarge,
+    Unavailable,
+)
 from elastic_images.imaging.admission import MEGABYTE, Admission, Cost, Waiting
 from elastic_images.imaging.crew import Template, Worker
 from elastic_images.imaging.imaging import Priority
@@ -31,6 +39,7 @@ from elastic_images.imaging.messages import Channel, Message
 from elastic_images.process.stop_signals import StopSignals
 
 _log = logging.getLogger(__name__)
+CPU_SECONDS = 20
 MAX_WAITING = 256
 MAX_WAIT_SECONDS = 20.0
 """How long a job may wait for its turn."""
@@ -44,6 +53,9 @@ _CRASHES = frozenset({-4, -6, -7, -8, -11})
 """SIGILL, SIGABRT, SIGBUS, SIGFPE and SIGSEGV: what a decoder may end in, for lack of memory or by the image."""
 _FAR_BELOW = 2
 """A decoder that had so many times the memory that the image takes did not fail for want of memory."""
+_OUTCOMES = frozenset(
+    {"ok", *(kind.slug for kind in (BrokenImage, EmptyBody, InvalidRequest, NotAnImage, TooLarge, Unavailable))}
+)
 _PEER = struct.Struct("3i")
 
 
@@ -82,6 +94,9 @@ class Broker:
         memory_bytes: what all images that are being decoded may take together.
         limits: passed on to workers.
         places: how many heavy jobs run at once.
+        cpu_seconds: processor time for one job.
+        worker_idle_seconds: how long a worker is kept for the next job.
+        template_idle_seconds: how long the template is kept for the next worker.
     """
 
     def __init__(
@@ -91,12 +106,14 @@ class Broker:
         memory_bytes: int,
         limits: Limits,
         places: int = os.cpu_count() or 1,
+        cpu_seconds: int = CPU_SECONDS,
         worker_idle_seconds: float = WORKER_IDLE_SECONDS,
         template_idle_seconds: float = TEMPLATE_IDLE_SECONDS,
     ) -> None:
         self._listener = listener
         self._limits = limits
         self._places = places
+        self._cpu_seconds = cpu_seconds
         self._worker_idle_seconds = worker_idle_seconds
         self._template_idle_seconds = template_idle_seconds
         self._admission = Admission(memory_bytes, places)
@@ -223,7 +240,7 @@ class Broker:
 
     def _give(self, job: Job, worker: Worker) -> None:
         cost = job.place.cost
-        told = {"memory_bytes": cost.memory_bytes, "heavy": cost.heavy}
+        told = {"memory_bytes": cost.memory_bytes, "heavy": cost.heavy, "cpu_seconds": self._cpu_seconds}
         try:
             worker.channel.send({**job.fields, **told}, [job.body])
         except OSError:  # it has just ended, as the template will tell
@@ -237,7 +254,7 @@ class Broker:
         self._forget(job)
         self._clients[job.channel] = None
         kind, outcome = job.fields["kind"], fields.get("error", "ok")
-        name = f"{kind}.{outcome}"
+        name = f"{kind}.{outcome}" if outcome in _OUTCOMES else f"{kind}.internal-error"
         self._figures.outcomes[name] = self._figures.outcomes.get(name, 0) + 1
         took = time.monotonic() - job.arrived_at
         self._figures.seconds[kind] = self._figures.seconds.get(kind, 0.0) + took
@@ -288,14 +305,17 @@ class Broker:
         except (OSError, ValueError):
             message = None
         if message is None or worker.job is None:
-            # It has ended, or is about to: the template will tell how.
-            self._selector.unregister(worker.channel)
-            worker.kill()
+            self._let_go(worker)
             return
         job: Job = worker.job
         heavy = job.place.cost.heavy
         self._detach(job)
-        self._judge(job, message)
+        try:
+            self._judge(job, message)
+        except (KeyError, TypeError, ValueError):  # an image may have taken it over
+            _log.warning("worker %d sent something that is no answer", worker.pid)
+            self._fail(job, Unavailable("The process that decoded this image failed; try again."))
+            heavy = True
         message.close()
         if heavy or job.alone:
             self._let_go(worker)  # what it took goes back to the system
@@ -306,11 +326,13 @@ class Broker:
     def _judge(self, job: Job, message: Message) -> None:
         """A worker has answered."""
         told = message.fields
-        if "needs" in told:
-            job.needed_bytes = told["needs"]["memory_bytes"]
-            self._again(job, Cost(**told["needs"]))
+        needs = told.get("needs")
+        if isinstance(needs, dict):
+            cost = Cost(int(needs["memory_bytes"]), bool(needs["heavy"]))
+            job.needed_bytes = cost.memory_bytes
+            self._again(job, cost)
         elif "failed" in told:
-            self._judge_failure(job, told["failed"])
+            self._judge_failure(job, str(told["failed"]))
         else:
             self._finish(job, told, message.descriptors)
 
@@ -336,9 +358,8 @@ class Broker:
     def _let_go(self, worker: Worker) -> None:
         """Have it end. The template tells when it has."""
         self._idle = [other for other in self._idle if other is not worker]
-        with contextlib.suppress(KeyError):
-            self._selector.unregister(worker.channel)
-        worker.channel.connection.shutdown(socket.SHUT_RDWR)
+        self._selector.unregister(worker.channel)
+        worker.kill()
 
     def _worker_ended(self, worker: Worker, code: int) -> None:
         self._idle = [other for other in self._idle if other is not worker]
@@ -351,7 +372,9 @@ class Broker:
         self._detach(job)
         self._figures.killed += 1
         if code == _CPU_SIGNAL:
-            self._fail(job, BrokenImage("Decoding this image takes more than 20 s of processor time."))
+            self._fail(
+                job, BrokenImage(f"Decoding this image takes more than {self._cpu_seconds} s of processor time.")
+            )
         elif code in _CRASHES:
             self._judge_failure(job, "This image cannot be decoded: the decoder crashed.")
         else:

@@ -22,6 +22,7 @@ _ASK_SECONDS = 0.25
 """How often a waiting caller is asked whether the outcome is still wanted."""
 _PATIENCE_SECONDS = 2.0
 """How much longer than the deadline the broker's own word on it is waited for."""
+_CONNECT_SECONDS = 5.0
 _ATTEMPTS = 3
 """A kept connection may be one of a broker that has been replaced since, and the broker may be killed."""
 _ERRORS = {
@@ -42,7 +43,12 @@ class ImagingClient:
     def inspect(self, body: Body, *, deadline: float, gone: Callable[[], bool] | None = None) -> Picture:
         """See `Imaging`."""
         message = self._work({"kind": "inspect", "priority": Priority.UPLOAD}, body, deadline, gone)
-        return Picture(**message.fields["picture"])
+        try:
+            return Picture(**message.fields["picture"])
+        except (KeyError, TypeError) as error:
+            raise Unavailable("The process that decoded this image failed; try again.") from error
+        finally:
+            message.close()
 
     def render(self, original: Body, spec: RenditionSpec, *, priority: Priority, deadline: float) -> Rendition:
         """See `Imaging`."""
@@ -50,8 +56,8 @@ class ImagingClient:
         message = self._work(asked, original, deadline, None)
         try:
             return Rendition(contents(message.descriptors[0]), **message.fields["rendition"])
-        except OSError as error:
-            raise Unavailable(f"A rendition could not be taken over: {error}.") from error
+        except (OSError, IndexError, KeyError, TypeError) as error:
+            raise Unavailable("The process that made this rendition failed; try again.") from error
         finally:
             message.close()
 
@@ -109,6 +115,7 @@ class ImagingClient:
                 if self._kept:
                     return self._kept.pop()
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection.settimeout(_CONNECT_SECONDS)
         try:
             with address_of(self._path) as address:
                 connection.connect(address)

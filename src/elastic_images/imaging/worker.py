@@ -30,8 +30,6 @@ from elastic_images.imaging.memory_files import memory_file
 from elastic_images.imaging.messages import Channel, Message
 from elastic_images.imaging.rendering import render
 
-CPU_SECONDS = 20
-"""Processor time for one job."""
 _PR_SET_PDEATHSIG = 1
 _MAX_FILES = 16
 _MAX_FILE_BYTES = 256_000_000
@@ -77,7 +75,7 @@ def die_with_parent(parent: int) -> None:
 def _answer(message: Message, limits: Limits) -> tuple[Mapping[str, Any], list[int]]:
     job = message.fields
     try:
-        with _mapped(message) as data, _limited(job["memory_bytes"] + len(data)):
+        with _mapped(message) as data, _limited(job["memory_bytes"] + len(data), job["cpu_seconds"]):
             needed = Cost()
             if needed.memory_bytes > job["memory_bytes"] or needed.heavy > job["heavy"]:
                 return {"needs": asdict(needed)}, []
@@ -109,10 +107,10 @@ def _mapped(message: Message) -> Iterator[mmap.mmap]:
 
 
 @contextlib.contextmanager
-def _limited(memory_bytes: int) -> Iterator[None]:
+def _limited(memory_bytes: int, cpu_seconds: int) -> Iterator[None]:
     """Bound what the block may take in addition to what this process has."""
     used = math.ceil(time.process_time())
-    resource.setrlimit(resource.RLIMIT_CPU, (used + CPU_SECONDS, resource.RLIM_INFINITY))
+    resource.setrlimit(resource.RLIMIT_CPU, (used + cpu_seconds, resource.RLIM_INFINITY))
     resource.setrlimit(resource.RLIMIT_AS, (_address_space() + memory_bytes, resource.RLIM_INFINITY))
     try:
         yield
