@@ -15,6 +15,7 @@ import psutil
 
 from elastic_images.imaging.broker import Broker
 from elastic_images.imaging.client import ImagingClient
+from elastic_images.imaging.limits import Limits
 from elastic_images.process.stop_signals import StopSignals
 from elastic_images.process.unix_sockets import listen
 from testing.waiting import wait_for
@@ -48,12 +49,12 @@ class _Signals:
 class RunningBroker:
     """A broker and a client of it."""
 
-    def __init__(self, folder: Path, **options: Any) -> None:
+    def __init__(self, folder: Path, **given: Any) -> None:
         self.path = folder / "imaging.sock"
         self.client = ImagingClient(self.path)
         self.signals = _Signals()
         self._listener = listen(self.path)
-        options = {"memory_bytes": 512 * MEGABYTE, "max_pixels": 100_000_000, "places": 2} | options
+        options: Any = {"memory_bytes": 512 * MEGABYTE, "limits": Limits(), "places": 2} | given
         self.broker = Broker(self._listener, **options)
         self._thread = threading.Thread(target=self.broker.run, args=[cast(StopSignals, self.signals)])
         self._thread.start()

@@ -51,6 +51,11 @@ class ImagingAccess:
         self._listener = listen(self._path)
         self._keeper.start()
 
+    def check(self) -> str:
+        """How the broker fares, in words. Raises Unavailable if it does not answer."""
+        found = self.client.figures()
+        return f"{found['workers']} workers, {found['waiting']} jobs waiting."
+
     def stop(self) -> None:
         """Stop the broker, within 2 s."""
         self.client.close()

@@ -18,8 +18,9 @@ class StorageReadiness:
         check_store: Callable[[], None],
         room: Room,
         on_database_failure: Callable[[], object],
+        check_imaging: Callable[[], str],
     ) -> None:
-        """`ask_database` and `check_store` raise if it does not work."""
+        """`ask_database`, `check_store` and `check_imaging` raise if it does not work."""
         self._ask_database = ask_database
         self._check_store = check_store
         self._room = room
@@ -28,13 +29,14 @@ class StorageReadiness:
             "database": Probe("database", self._database),
             "object_store": Probe("object-store", self._object_store),
             "free_space": Probe("free-space", self._free_space),
+            "imaging": Probe("imaging", check_imaging),
         }
 
     def look(self) -> Readiness:
         """Answers within a second."""
         checks = ask(**self._probes)
         read = checks["database"].ok and checks["object_store"].ok
-        return Readiness(read, read and checks["free_space"].ok, checks)
+        return Readiness(read, read and checks["free_space"].ok and checks["imaging"].ok, checks)
 
     def database_answers(self) -> bool:
         """Whether the database answers. Known within a second."""

@@ -8,6 +8,7 @@ from elastic_images.database.engine import open_engine
 from elastic_images.http.internal_client import InternalClient
 from elastic_images.http.readiness import ReadyGate
 from elastic_images.imaging.access import open_imaging
+from elastic_images.imaging.broker_figures import BrokerFigures
 from elastic_images.metrics.counters import Counters
 from elastic_images.metrics.prometheus import registry_for
 from elastic_images.pool.invalidation import HttpInvalidationChannel, Invalidator
@@ -80,7 +81,7 @@ class StorageService:
         counters.follow(self._invalidator.statistics)
         counters.follow(collector.statistics)
         readiness = StorageReadiness(
-            pool.stamp, self._store.check, room, counters.counter("database_failures").increment
+            pool.stamp, self._store.check, room, counters.counter("database_failures").increment, self._imaging.check
         )
         counters.follow(readiness.figures)
         self.ready = ReadyGate(
@@ -95,6 +96,10 @@ class StorageService:
         )
         self._refusals = Refusals()
         counters.follow_by_label("refused_uploads", self._refusals.totals)
+        imaging = BrokerFigures(self._imaging.client.figures)
+        counters.follow(imaging.others)
+        counters.follow_by_label("imaging_jobs", imaging.jobs)
+        counters.follow_by_label("imaging_seconds", imaging.seconds)
         registry = registry_for("storage", counters, version=__version__)
         bad_objects = BadObjects(self._engine)
         self._scrubber = Scrubber(
