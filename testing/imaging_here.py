@@ -17,10 +17,14 @@ class ImagingHere:
 
     def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
         self._limits = limits
+        self.failure: Exception | None = None
+        """What inspections end with."""
 
     def inspect(self, body: Body, *, deadline: float, gone: Callable[[], bool] | None = None) -> Picture:
         assert deadline > 0
         assert gone is None or not gone()
+        if self.failure is not None:
+            raise self.failure
         return inspect(_data(body), self._limits)
 
     def render(self, original: Body, spec: RenditionSpec, *, priority: Priority, deadline: float) -> Rendition:

@@ -44,6 +44,7 @@ CATALOG_TABLES = [
     tables.bad_objects,
     tables.scrub_progress,
     tables.upkeep_leases,
+    tables.unexamined,
 ]
 ANN = Actor(1, "ann")
 BOB = Actor(2, "bob")

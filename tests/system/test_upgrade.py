@@ -47,6 +47,7 @@ def test_a_system_of_an_earlier_version_is_upgraded(start_system: StartSystem, t
     assert [user["name"] for user in system.cli_json("user", "ls")["users"]] == ["admin", "alice", "bob"]
     assert system.cli_json("fsck", "--digests")["healthy"]
     assert system.cli_json("version")["database"] == "current"
+    wait_for(lambda: all(alice.metadata(key).json["thumbhash"] for key in KEYS), "all are examined")
     system.stop()
 
     # Going back: the copy is the database that the earlier version left.

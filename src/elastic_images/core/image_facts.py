@@ -16,7 +16,16 @@ class ImageMetadata(TypedDict):
     format: str
     width: int
     height: int
+    stored_width: int | None
+    stored_height: int | None
+    orientation: int | None
     frames: int
+    has_alpha: bool | None
+    has_location: bool | None
+    colour_profile: str | None
+    taken_at: str | None
+    thumbhash: str | None
+    damaged_tail: bool | None
     sha256: str
     etag: str
     version: int
@@ -146,6 +155,7 @@ class ImageFacts:
     format: str
     """JPEG, PNG, GIF, WEBP, AVIF, HEIF, TIFF or BMP, as decoded."""
     width: int
+    """As displayed; of images from before `orientation` was kept as stored, until that is known."""
     height: int
     frames: int
     owner: str | None
@@ -156,6 +166,27 @@ class ImageFacts:
     created_at: float
     updated_at: float
     """Grows by at least a second with each change of the key."""
+    stored_width: int | None = None
+    """None here, and in all of the following but the last three, means that the image was not examined yet."""
+    stored_height: int | None = None
+    orientation: int | None = None
+    """1 to 8, as in EXIF: how the stored pixels are turned to be displayed."""
+    has_alpha: bool | None = None
+    has_location: bool | None = None
+    """Whether its metadata says where it was taken."""
+    damaged_tail: bool | None = None
+    """Whether the end of the file is missing or damaged, which cost no pixel."""
+    colour_profile: str | None = None
+    """The name of the embedded profile, if there is one."""
+    taken_at: str | None = None
+    """When it was taken, ISO 8601, in the camera's time; with an offset if that is known."""
+    thumbhash: str | None = None
+    """A placeholder: a ThumbHash in base64."""
+
+    @property
+    def is_examined(self) -> bool:
+        """Whether what uploads are examined for is known; images from older versions are examined later."""
+        return self.orientation is not None
 
     @property
     def etag(self) -> str:
@@ -171,7 +202,16 @@ class ImageFacts:
             "format": self.format,
             "width": self.width,
             "height": self.height,
+            "stored_width": self.stored_width,
+            "stored_height": self.stored_height,
+            "orientation": self.orientation,
             "frames": self.frames,
+            "has_alpha": self.has_alpha,
+            "has_location": self.has_location,
+            "colour_profile": self.colour_profile,
+            "taken_at": self.taken_at,
+            "thumbhash": self.thumbhash,
+            "damaged_tail": self.damaged_tail,
             "sha256": self.sha256,
             "etag": self.etag,
             "version": self.version,
@@ -183,7 +223,21 @@ class ImageFacts:
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> ImageFacts:
         """Read the output of `to_json`. Raises KeyError if a field is missing."""
-        return cls(**{name: value[name] for name in cls.__slots__})
+        return cls(**{name: value[name] for name in cls.__slots__ if name in value or name not in DETAILS})
+
+
+DETAILS = (
+    "stored_width",
+    "stored_height",
+    "orientation",
+    "has_alpha",
+    "has_location",
+    "damaged_tail",
+    "colour_profile",
+    "taken_at",
+    "thumbhash",
+)
+"""What older versions did not find out about an image."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from typing import IO, Any, cast
@@ -87,8 +87,11 @@ def open_image(header: Header, data: Buffer) -> Image.Image:
     return _PLUGINS[kind](_stream(data))
 
 
-def decode_frames(header: Header, data: Buffer) -> int:
-    """Decode every frame, one at a time, and give their number. Cheaper than loading them where a format allows it."""
+def decode_frames(header: Header, data: Buffer, look: Callable[[Image.Image], object]) -> int:
+    """Decode every frame, one at a time, and give their number. Cheaper than loading them where a format allows it.
+
+    Where frames are loaded, `look` gets the first one.
+    """
     if header.format == "PNG":
         png.check(data, header)
         with open_image(header, data):
@@ -101,6 +104,8 @@ def decode_frames(header: Header, data: Buffer) -> int:
         frames = 0
         while True:
             image.load()
+            if not frames:
+                look(image)
             frames += 1
             try:
                 image.seek(frames)

@@ -23,15 +23,22 @@ class Priority(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """The facts found by decoding. Width and height are of the first frame as stored, ignoring EXIF rotation."""
+    """The facts found by decoding, as in `core.image_facts.ImageFacts`. Sizes are those of the first frame."""
 
     format: str
     content_type: str
     width: int
     height: int
     frames: int
-    damaged_tail: bool = False
-    """Its end is missing, which cost no pixel."""
+    stored_width: int | None = None
+    stored_height: int | None = None
+    orientation: int | None = None
+    has_alpha: bool | None = None
+    has_location: bool | None = None
+    damaged_tail: bool | None = None
+    colour_profile: str | None = None
+    taken_at: str | None = None
+    thumbhash: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

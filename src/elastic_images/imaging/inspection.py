@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from elastic_images.imaging.decoding import decode_frames, decoder_errors
+from elastic_images.imaging.decoding import decode_frames, decoder_errors, open_image
+from elastic_images.imaging.details import Details, details_of
 from elastic_images.imaging.formats import FORMATS, Buffer, damaged
 from elastic_images.imaging.header import read_header
 from elastic_images.imaging.imaging import Picture
@@ -24,8 +25,12 @@ def inspect(data: Buffer, limits: Limits = DEFAULT_LIMITS) -> Picture:
     header = read_header(data)
     limits.check(header)
     kind = header.format
+    found: list[Details] = []
     with decoder_errors(kind):
-        frames = decode_frames(header, data)
-    if frames != header.frames:
-        raise damaged(kind, f"{frames} of {header.frames} frames decode")
-    return Picture(kind, FORMATS[kind], header.width, header.height, frames, damaged_tail=not header.whole)
+        frames = decode_frames(header, data, lambda first: found.append(details_of(first, header, is_decoded=True)))
+        if frames != header.frames:
+            raise damaged(kind, f"{frames} of {header.frames} frames decode")
+        if not found:
+            with open_image(header, data) as opened:
+                found.append(details_of(opened, header, is_decoded=False))
+    return Picture(format=kind, content_type=FORMATS[kind], frames=frames, damaged_tail=not header.whole, **found[0])

@@ -37,14 +37,7 @@ def render(data: Buffer, spec: RenditionSpec) -> Rendition:
     """
     header = read_header(data)
     with decoder_errors(header.format), open_image(header, data) as opened:
-        orientation = orientation_of(opened, header.format)
-        placing = place(opened.size, orientation, spec)
-        # Read before the pixels are: Pillow replaces the information with that of what it decoded.
-        profile = opened.info.get("icc_profile")
-        pixels, has_palette = _scaled(opened, placing)
-    pixels = to_srgb(pixels, profile)
-    turn = _TURNS[orientation - 1]
-    upright = pixels.transpose(turn) if turn is not None else pixels
+        upright, placing, has_palette = draw(opened, header.format, spec)
     kind = spec.format or _KEPT.get(header.format) or ("png" if upright.mode in ("LA", "RGBA") else "jpeg")
     if kind == "png" and has_palette:
         upright = _with_palette(upright)
@@ -52,6 +45,18 @@ def render(data: Buffer, spec: RenditionSpec) -> Rendition:
     if _is_enough(header, placing, kind) and len(data) <= len(made):
         made = data[:]
     return Rendition(made, CONTENT_TYPES[kind], *upright.size)
+
+
+def draw(opened: Image.Image, kind: str, spec: RenditionSpec) -> tuple[Image.Image, Placing, bool]:
+    """The pixels of a rendition: upright, in sRGB. Also where they come from, and whether they had a palette."""
+    orientation = orientation_of(opened, kind)
+    placing = place(opened.size, orientation, spec)
+    # Read before the pixels are: Pillow replaces the information with that of what it decoded.
+    profile = opened.info.get("icc_profile")
+    pixels, has_palette = _scaled(opened, placing)
+    pixels = to_srgb(pixels, profile)
+    turn = _TURNS[orientation - 1]
+    return (pixels.transpose(turn) if turn is not None else pixels), placing, has_palette
 
 
 def _scaled(image: Image.Image, placing: Placing) -> tuple[Image.Image, bool]:

@@ -73,6 +73,7 @@ _ALL = (
     _gauge("imaging_workers", "imaging_workers", "Worker processes."),
     _gauge("images_damaged", "damaged", "Images whose stored bytes are known to be damaged."),
     _gauge("images_lost", "lost", "Images whose stored bytes are known to be missing."),
+    _gauge("images_unexamined", "unexamined", "Images of older versions that are still to be examined, up to 100,000."),
     _gauge("scrub_objects", "scrub_objects", "Objects read by the scrubber in its current or last round."),
     _gauge("scrub_age_seconds", "scrub_age_seconds", "Seconds since the scrubber last finished a round; -1 before."),
     _counter("fences", "storage_fences", "Members fenced because they did not answer an invalidation."),

@@ -26,6 +26,7 @@ from elastic_images.storage.catalog.catalog import Catalog
 from elastic_images.storage.catalog.change_log import ChangeLog
 from elastic_images.storage.catalog.store_ids import recorded_id
 from elastic_images.storage.catalog.trash import Trash
+from elastic_images.storage.catalog.unexamined import Unexamined
 from elastic_images.storage.crash_points import CrashPoint, no_crash
 from elastic_images.storage.image_reader import ImageReader
 from elastic_images.storage.objects.from_url import open_object_store
@@ -36,6 +37,7 @@ from elastic_images.storage.room import Room, written_folders
 from elastic_images.storage.spool import Spool
 from elastic_images.storage.upkeep.adoption import settle
 from elastic_images.storage.upkeep.collector import ObjectCollector
+from elastic_images.storage.upkeep.examiner import Examiner
 from elastic_images.storage.upkeep.leases import UpkeepLeases
 from elastic_images.storage.upkeep.scrub_record import ScrubRecord
 from elastic_images.storage.upkeep.scrubber import Scrubber
@@ -43,6 +45,7 @@ from elastic_images.storage.write_path import WritePath
 
 _CONNECTIONS = 16
 _KEEP_SECONDS = 0.5
+_EXAMINE_SECONDS = 60.0
 _COLLECT_SECONDS = 60.0
 _SCRUB_SECONDS = 3.0
 _STOP_SECONDS = 1.0
@@ -92,6 +95,7 @@ class StorageService:
                 "object-collector": lambda: self._collector.has_ended,
                 "store-watch": lambda: self._watch.has_ended,
                 "scrubber": lambda: self._scrub_loop.has_ended,
+                "examiner": lambda: self._examine_loop.has_ended,
             },
         )
         self._refusals = Refusals()
@@ -114,6 +118,9 @@ class StorageService:
         figures = CachedFigures(lambda: self._upkeep_figures(bad_objects))
         counters.follow(lambda: figures() if readiness.database_answers() else {})
         reader = ImageReader(catalog, self._store, counters, bad_objects, self._store.confirm)
+        self._examiner = Examiner(
+            Unexamined(self._engine), UpkeepLeases(self._engine), reader.read, self._imaging.client
+        )
         services = StorageServices(
             catalog=catalog,
             trash=trash,
@@ -140,6 +147,9 @@ class StorageService:
             delay_seconds=_SCRUB_SECONDS,
             retry_seconds=_COLLECT_SECONDS,
         )
+        self._examine_loop = PeriodicLoop(
+            "examiner", self._examiner.work, _EXAMINE_SECONDS, delay_seconds=_SCRUB_SECONDS
+        )
 
     def start(self, bound: Bound) -> None:  # noqa: ARG002 - storage does not register its address
         """See `server.Service`. Refuses requests by StoreAway while the store that it had before is away.
@@ -161,14 +171,17 @@ class StorageService:
         self._keeper.start()
         self._collector.start()
         self._scrub_loop.start()
+        self._examine_loop.start()
 
     def stop(self) -> None:
         """See `server.Service`. Marks what was acknowledged; if that fails, another process does."""
         self._watch.stop(_STOP_SECONDS)
         self._scrubber.stop()
+        self._examiner.stop()
         self._keeper.stop(_STOP_SECONDS)
         self._collector.stop(_STOP_SECONDS)
         self._scrub_loop.stop(_STOP_SECONDS)
+        self._examine_loop.stop(_STOP_SECONDS)
         self._acknowledger.mark_done()
         self._invalidator.close()
         self._patience_clock.stop()
@@ -178,7 +191,8 @@ class StorageService:
 
     def _upkeep_figures(self, bad_objects: BadObjects) -> dict[str, float]:
         counts = bad_objects.counts()
-        return {"images_damaged": counts["damaged"], "images_lost": counts["lost"], **self._scrubber.figures()}
+        found = {"images_damaged": counts["damaged"], "images_lost": counts["lost"]}
+        return found | self._scrubber.figures() | self._examiner.figures()
 
     def _keep(self) -> None:
         """Finish pending changes: all of them in the first round, later those older than 5 s."""

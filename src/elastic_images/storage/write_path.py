@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from elastic_images.core.errors import ElasticImagesError, Forbidden, IncompleteBody, NotFound, TooLarge
-from elastic_images.core.image_facts import Actor, ImageFacts
+from elastic_images.core.image_facts import DETAILS, Actor, ImageFacts
 from elastic_images.core.restored_facts import RestoredFacts
 from elastic_images.imaging.imaging import Imaging, Picture
 from elastic_images.storage.acknowledger import Acknowledger
@@ -237,4 +237,5 @@ def _facts(key: str, picture: Picture, body: Spooled, actor: Actor) -> ImageFact
         owner=actor.name if actor.user is not None else None,
         created_at=0.0,
         updated_at=0.0,
+        **{name: getattr(picture, name) for name in DETAILS},
     )

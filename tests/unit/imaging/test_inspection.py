@@ -29,6 +29,11 @@ ENDS = {"JPEG": 2, "PNG": 21, "GIF": 2, "BMP": 3}
 """How many bytes may be missing at the end without costing a pixel."""
 
 
+def basics(found: Picture) -> tuple[object, ...]:
+    """All but the details."""
+    return found.format, found.content_type, found.width, found.height, found.frames, found.damaged_tail
+
+
 def pixels(body: bytes) -> bytes:
     """What a rendition of the same size shows."""
     with Image.open(io.BytesIO(render(body, RenditionSpec(format="png")).data)) as image:
@@ -38,7 +43,7 @@ def pixels(body: bytes) -> bytes:
 @pytest.mark.parametrize("name", SAMPLES)
 def test_whole_images_are_known_by_decoding(name: str) -> None:
     kind, frames, body = SAMPLES[name]
-    assert inspect(body) == Picture(kind, FORMATS[kind], 37, 29, frames)
+    assert basics(inspect(body)) == (kind, FORMATS[kind], 37, 29, frames, False)
 
 
 @pytest.mark.parametrize("name", SAMPLES)
@@ -55,7 +60,7 @@ def test_images_cut_off_anywhere_are_refused_or_keep_every_pixel(name: str) -> N
         between = name == "gif-animated" and found.frames < frames
         assert body[length : length + 2] in (b"!\xf9", b"\0!") or not between
         frames_left = found.frames if between else frames
-        assert found == Picture(kind, FORMATS[kind], 37, 29, frames_left, damaged_tail=kind != "BMP")
+        assert basics(found) == (kind, FORMATS[kind], 37, 29, frames_left, kind != "BMP")
         assert pixels(body[:length]) == pixels(body)
     assert taken <= ENDS.get(kind, 0) * frames
     assert taken or kind not in ("JPEG", "PNG", "GIF")
@@ -194,7 +199,7 @@ def test_a_jpeg_with_stray_bytes_between_its_segments_is_an_image() -> None:
 
 def test_a_jpeg_with_a_second_picture_is_the_first_one() -> None:
     body = encoded("MPO", more=1)
-    assert inspect(body) == Picture("JPEG", "image/jpeg", 37, 29, 1)
+    assert basics(inspect(body)) == ("JPEG", "image/jpeg", 37, 29, 1, False)
     assert inspect(body[: len(body) * 3 // 4]).format == "JPEG"
 
 
@@ -255,7 +260,7 @@ def test_jpegs_whose_end_is_missing_are_refused_where_pixels_are() -> None:
 @pytest.mark.parametrize("rows", [1, 7, 2**32 - 1])
 def test_big_tiffs_with_long_strips_are_taken(rows: int) -> None:
     image = drawing("L")
-    assert inspect(big_tiff(image, rows)) == Picture("TIFF", "image/tiff", 37, 29, 1)
+    assert basics(inspect(big_tiff(image, rows))) == ("TIFF", "image/tiff", 37, 29, 1, False)
     assert pixels(big_tiff(image, rows)) == image.convert("RGBA").tobytes()
 
 
@@ -273,4 +278,4 @@ def test_wide_greys_are_images() -> None:
 
 def test_heic_is_known_by_content() -> None:
     found = inspect((HEIC / "alpha.heic").read_bytes())
-    assert found == Picture("HEIF", "image/heic", 64, 48, 1)
+    assert basics(found) == ("HEIF", "image/heic", 64, 48, 1, False)

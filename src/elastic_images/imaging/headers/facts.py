@@ -38,6 +38,9 @@ class Header:
     lossless: bool = True
     """Whether its encoding keeps every pixel; decides nothing about memory except for WebP."""
 
+    orientation: int = 1
+    """How the stored pixels are turned, as in EXIF; where only the decoder knows it, 1."""
+
     def __post_init__(self) -> None:
         pixels = self.width * self.height
         object.__setattr__(self, "largest_pixels", max(self.largest_pixels, pixels))

@@ -13,6 +13,7 @@ MAX_PAGES = 100_000
 
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _MAKE = 256, 257, 258, 259, 262, 271
 _SAMPLES, _SUB_IFDS, _EXIF, _DNG, _XMP, _IPTC, _ICC, _PHOTOSHOP = 277, 330, 34665, 50706, 700, 33723, 34675, 34377
+_ORIENTATION = 274
 _FILTER_ARRAY, _LINEAR_RAW = 32803, 34892
 _TYPES = {1: "B", 2: "B", 3: "H", 4: "I", 6: "b", 7: "B", 8: "h", 9: "i", 13: "I", 16: "Q", 17: "q", 18: "Q"}
 _MAX_VALUES = 64
@@ -50,8 +51,18 @@ def read(data: Buffer) -> Header:
         first = first or tags
     if first is None:
         raise damaged("TIFF", "it has no pages")
+    turned = first.get(_ORIENTATION, (1,))[0]
     return Header(
-        "TIFF", first[_WIDTH][0], first[_HEIGHT][0], frames, largest, total, samples=samples, bits=bits, has_extras=True
+        "TIFF",
+        first[_WIDTH][0],
+        first[_HEIGHT][0],
+        frames,
+        largest,
+        total,
+        samples=samples,
+        bits=bits,
+        has_extras=True,
+        orientation=turned if 1 <= turned <= 8 else 1,
     )
 
 

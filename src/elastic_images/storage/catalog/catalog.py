@@ -43,6 +43,7 @@ from elastic_images.storage.catalog.statements import COLUMNS, FACTS, ONE_IMAGE,
 from elastic_images.storage.catalog.tables import image_changes, image_keys, image_usage, images, trash
 from elastic_images.storage.catalog.transactions import RetryingTransactions
 from elastic_images.storage.catalog.trash import GRACE_SECONDS, find_entry, take_entry, trash_row
+from elastic_images.storage.catalog.unexamined import note_unexamined
 from elastic_images.storage.conditions import NO_CONDITIONS, Conditions
 
 MAX_OBJECT_AGE_SECONDS = 3600.0
@@ -262,6 +263,8 @@ class Catalog:
             _check(actor, conditions, old)
             facts = replace(entry.facts, version=version, updated_at=updated_at)
             self._write_row(connection, CatalogImage(facts, entry.object_name, entry.owner_id), fresh=old is None)
+            if not facts.is_examined:
+                note_unexamined(connection, key)
             return self._record(connection, write_id, key, version, facts=facts, old=old)
 
         return self._transactions.write(work)

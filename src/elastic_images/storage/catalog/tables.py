@@ -26,10 +26,26 @@ images = Table(
     Column("owner", String(255), nullable=True),
     Column("created_at", Seconds, nullable=False),
     Column("updated_at", Seconds, nullable=False),
+    Column("stored_width", Integer, nullable=True),
+    Column("stored_height", Integer, nullable=True),
+    Column("orientation", Integer, nullable=True),
+    Column("has_alpha", Boolean, nullable=True),
+    Column("has_location", Boolean, nullable=True),
+    Column("damaged_tail", Boolean, nullable=True),
+    Column("colour_profile", String(64), nullable=True),
+    Column("taken_at", String(32), nullable=True),
+    Column("thumbhash", String(48), nullable=True),
     Index("ix_images_updated_at_key", "updated_at", "key"),
     Index("ix_images_object_name", "object_name", unique=True),
 )
 """The current images. Deleted images have no row, so listings need no filter."""
+
+unexamined = Table(
+    "unexamined",
+    metadata,
+    Column("key", KeyText, primary_key=True),
+)
+"""Images from older versions, whose columns from `stored_width` on are still empty (`upkeep.examiner`)."""
 
 image_keys = Table(
     "image_keys",
@@ -144,5 +160,7 @@ upkeep_leases = Table(
 The rows are always there, so that they can be locked.
 """
 
-LEASE_ROWS = "INSERT INTO upkeep_leases (name, holder, until) VALUES ('backup', '', 0), ('scrub', '', 0)"
+LEASE_ROWS = (
+    "INSERT INTO upkeep_leases (name, holder, until) VALUES ('backup', '', 0), ('scrub', '', 0), ('examine', '', 0)"
+)
 event.listen(upkeep_leases, "after_create", DDL(LEASE_ROWS))  # type: ignore[no-untyped-call]

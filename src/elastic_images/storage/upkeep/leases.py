@@ -16,7 +16,7 @@ from elastic_images.storage.catalog.tables import upkeep_leases
 from elastic_images.storage.catalog.transactions import RetryingTransactions
 
 _log = logging.getLogger(__name__)
-Name = Literal["backup", "scrub"]
+Name = Literal["backup", "scrub", "examine"]
 LEASE_SECONDS = 120.0
 
 

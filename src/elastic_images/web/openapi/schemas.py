@@ -29,14 +29,28 @@ def _course_answer(**facts: Json) -> Json:
     return {"oneOf": [success, ref("CourseError")]}
 
 
+def _fact(kind: str, description: str, **bounds: int) -> Json:
+    """A fact that is null until an image from an older version has been examined."""
+    return {"type": [kind, "null"], "description": description, **bounds}
+
+
 _METADATA: Json = {
     "key": ref("Key"),
     "size_bytes": {"type": "integer", "minimum": 1},
     "content_type": {"type": "string", "pattern": "^image/"},
     "format": {"enum": ["JPEG", "PNG", "GIF", "WEBP", "AVIF", "HEIF", "TIFF", "BMP"]},
-    "width": {"type": "integer", "minimum": 1},
+    "width": {"type": "integer", "minimum": 1, "description": "In pixels, as displayed: after orientation"},
     "height": {"type": "integer", "minimum": 1},
+    "stored_width": _fact("integer", "In pixels, as stored", minimum=1),
+    "stored_height": _fact("integer", "In pixels, as stored", minimum=1),
+    "orientation": _fact("integer", "How the stored pixels are turned, as in EXIF", minimum=1, maximum=8),
     "frames": {"type": "integer", "minimum": 1},
+    "has_alpha": _fact("boolean", "Whether pixels can be transparent"),
+    "has_location": _fact("boolean", "Whether the file says where the picture was taken"),
+    "colour_profile": _fact("string", "The embedded profile's name; null if there is none"),
+    "taken_at": _fact("string", "When it was taken, ISO 8601, by the camera's clock; null if the file does not say"),
+    "thumbhash": _fact("string", "A placeholder to show while it loads: a ThumbHash in base64"),
+    "damaged_tail": _fact("boolean", "Whether the end of the file is missing or damaged, which cost no pixel"),
     "sha256": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
     "etag": {"type": "string", "pattern": '^"[^"]+"$'},
     "version": {"type": "integer", "minimum": 1, "description": "Grows with each change of the key"},

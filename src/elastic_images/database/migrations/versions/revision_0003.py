@@ -1,4 +1,4 @@
-"""Store identity, trash, damaged and lost objects, the scrubber's progress, and leases of upkeep.
+"""Store identity, trash, damaged and lost objects, the scrubber's progress, leases of upkeep, more facts of images.
 
 Objects that changes took out of use before this revision move into the trash, without facts: they cannot be restored,
 and are due at once. MySQL commits each statement by itself, so every step can be taken again after an interruption.
@@ -83,18 +83,21 @@ def upgrade() -> None:
     )
     _make_leases()
     _trash_old_objects()
+    _prepare_examination()
 
 
 def downgrade() -> None:
     """Undo."""
-    for table in ("upkeep_leases", "scrub_progress", "bad_objects", "trash", "store_identity"):
+    for table in ("upkeep_leases", "scrub_progress", "bad_objects", "trash", "store_identity", "unexamined"):
         op.drop_table(table)
+    for column in _details():
+        op.drop_column("images", column.name)
 
 
 def _make_leases() -> None:
     leases = sa.table("upkeep_leases", sa.column("name"), sa.column("holder"), sa.column("until"))
     known = set(op.get_bind().execute(sa.select(leases.c.name)).scalars())
-    for name in ("backup", "scrub"):
+    for name in ("backup", "scrub", "examine"):
         if name not in known:
             op.execute(leases.insert().values(name=name, holder="", until=0.0))
 
@@ -110,6 +113,32 @@ def _trash_old_objects() -> None:
     known = sa.exists().where(trash.c.object_name == c.old_object)
     waiting = old.where(c.old_object.is_not(None), c.state != "clean", ~known)
     op.execute(trash.insert().from_select(list(_TRASH), waiting))
+
+
+def _prepare_examination() -> None:
+    """New columns of images, and a list of the images that have none of it."""
+    known = {column["name"] for column in sa.inspect(op.get_bind()).get_columns("images")}
+    for column in _details():
+        if column.name not in known:
+            op.add_column("images", column)
+    _table("unexamined", _key("key"), primary="key")
+    images, unexamined = sa.table("images", sa.column("key")), sa.table("unexamined", sa.column("key"))
+    missing = sa.select(images.c.key).where(~sa.exists().where(unexamined.c.key == images.c.key))
+    op.execute(unexamined.insert().from_select(["key"], missing))
+
+
+def _details() -> list[sa.Column[Any]]:
+    return [
+        sa.Column("stored_width", sa.Integer(), nullable=True),
+        sa.Column("stored_height", sa.Integer(), nullable=True),
+        sa.Column("orientation", sa.Integer(), nullable=True),
+        sa.Column("has_alpha", sa.Boolean(), nullable=True),
+        sa.Column("has_location", sa.Boolean(), nullable=True),
+        sa.Column("damaged_tail", sa.Boolean(), nullable=True),
+        sa.Column("colour_profile", sa.String(64), nullable=True),
+        sa.Column("taken_at", sa.String(32), nullable=True),
+        sa.Column("thumbhash", sa.String(48), nullable=True),
+    ]
 
 
 _TRASH = (
