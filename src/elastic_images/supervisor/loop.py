@@ -32,8 +32,14 @@ class Supervisor:
     """Keeps processes running. Use it in the main thread only: it waits for signals and children."""
 
     def __init__(
-        self, processes: Sequence[Managed], signals: StopSignals, *, clock: Callable[[], float] = time.monotonic
+        self,
+        processes: Sequence[Managed],
+        signals: StopSignals,
+        *,
+        steer: Callable[[Sequence[bool]], None] = lambda _serving: None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """`steer` is told again and again which processes serve (`Listeners.steer`)."""
         self._processes = list(processes)
         self._leaving: dict[Managed, float] = {}
         """Replaced processes, and when each is killed."""
@@ -41,6 +47,7 @@ class Supervisor:
         self._asker: Client | None = None
         self._control: ControlSocket | None = None
         self._signals = signals
+        self._steer = steer
         self._clock = clock
         self._mentioned_at: dict[Managed, float] = {}
         """How long a process had been starting when that was last mentioned."""
@@ -68,6 +75,7 @@ class Supervisor:
                 if code is not None and process not in told and not process.killed_as_hung:
                     raise NotStarted(f"{process.wanted.name} did not start ({describe_exit(code)}).")
                 self._start_if_due(process, code)
+            self._steer([process.ready for process in self._processes])
         return True
 
     def keep_running(self, control: ControlSocket | None = None) -> None:
@@ -79,6 +87,7 @@ class Supervisor:
             self._take_requests()
             self._go_on_reloading()
             self._see_off()
+            self._steer([process.ready for process in self._processes])
             self._wait(self._seconds_to_next_start())
 
     def _take_requests(self) -> None:

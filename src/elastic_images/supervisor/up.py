@@ -75,7 +75,7 @@ def up(settings: Settings, say: Say) -> int:
                 )
                 for process, descriptor in zip(wanted, listeners.descriptors, strict=True)
             ]
-            supervisor = Supervisor(processes, signals)
+            supervisor = Supervisor(processes, signals, steer=listeners.steer)
             with _stopping(supervisor, lifeline, listeners, settings, say):
                 if supervisor.start(lambda process: say(f"  {process.wanted.name} is ready")):
                     with kept_urls(settings), ControlSocket(control_path(settings.data)) as control:
