@@ -25,6 +25,7 @@ from elastic_images.database.engine import open_engine
 from elastic_images.database.migrate import migrate
 from elastic_images.metrics.backends import LOCAL_FILE
 from elastic_images.metrics.local.store import LocalMetricStore
+from elastic_images.pool.life_lock import hold
 from elastic_images.pool.store import PoolStore
 from elastic_images.storage.catalog.catalog import Catalog
 from elastic_images.storage.catalog.tables import images
@@ -340,3 +341,21 @@ def test_the_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "not empty" in refused.output
     missing = run("backup", "verify", str(tmp_path / "nothing"))
     assert missing.exit_code == 3
+
+
+def test_a_killed_backup_does_not_hold_up_the_next_one(data: Path, tmp_path: Path) -> None:
+    dest, killed = str(tmp_path / "backups"), "a" * 32
+    engine = open_engine(f"sqlite:///{data}/elastic-images.db")
+    leases = UpkeepLeases(engine)
+    with hold(data / "run" / "backup.lock") as life:
+        life.note([killed])
+        refused = run("backup", "create", dest)
+        assert refused.exit_code == 6
+        assert "Another backup is running" in refused.output
+    assert leases.acquire("backup", killed)
+    assert run("backup", "create", dest).exit_code == 0
+    assert leases.acquire("backup", "on another machine")
+    refused = run("backup", "create", dest)
+    assert refused.exit_code == 6
+    assert "killed less than two minutes ago" in refused.output
+    engine.dispose()

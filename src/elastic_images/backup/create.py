@@ -26,6 +26,7 @@ from elastic_images.core.errors import Conflict
 from elastic_images.database.copying import snapshot
 from elastic_images.database.migrate import newest_revision, revision_of
 from elastic_images.database.tables import import_all
+from elastic_images.pool.life_lock import LifeLock
 from elastic_images.storage.objects.copying import Copied, copy_objects
 from elastic_images.storage.objects.object_store import CHUNK_BYTES, ObjectStore
 from elastic_images.storage.upkeep.fsck import Referenced
@@ -50,6 +51,7 @@ class BackupMaker:
 
     Args:
         metrics: the file of the local metric store; None if figures are kept elsewhere.
+        life: the lock of the only process here that makes backups; those noted in it were killed.
         progress: gets the bytes done since its last call, and all bytes.
     """
 
@@ -60,6 +62,7 @@ class BackupMaker:
         destination: Destination,
         *,
         metrics: Path | None = None,
+        life: LifeLock | None = None,
         jobs: int = 8,
         progress: Callable[[int, int], None] = lambda _done, _all: None,
         clock: Callable[[], float] = time.time,
@@ -68,6 +71,7 @@ class BackupMaker:
         self._store = store
         self._destination = destination
         self._metrics = metrics
+        self._life = life
         self._jobs = jobs
         self._progress = progress
         self._clock = clock
@@ -83,7 +87,10 @@ class BackupMaker:
             raise Conflict("The database is of another version than this program: start the system once.")
         created_at = self._clock()
         set_id = new_set_id(created_at)
-        with UpkeepLeases(self._engine, clock=self._clock).held("backup", set_id) as check_lease:
+        killed = self._life.former if self._life else ()
+        if self._life:
+            self._life.note([*killed, set_id])
+        with UpkeepLeases(self._engine, clock=self._clock).held("backup", set_id, gone=killed) as check_lease:
             self._destination.remove_loose_files()
             counts: dict[str, int] = {}
             dump = self._dump(counts)
@@ -98,7 +105,7 @@ class BackupMaker:
     ) -> Created:
         store_id = self._store_id(dump)
         self._destination.check_belongs_to(store_id)
-        total = sum(one.size_bytes for table in _TABLES_WITH_OBJECTS for one in self._named(dump, table))
+        total = sum(one.size_bytes for one in self._named(dump, *_TABLES_WITH_OBJECTS))
         report: Copied[Referenced] = Copied()
         for table in _TABLES_WITH_OBJECTS:
             copy_objects(
@@ -133,12 +140,12 @@ class BackupMaker:
             stored = self._destination.files.put(dump_tables(connection, tables, counts))
         return StoredFile(stored.name, stored.size_bytes, stored.sha256)
 
-    def _named(self, dump: StoredFile, table: str) -> Iterator[Referenced]:
-        return objects_in(read_dump(chunks_of(self._destination.files, dump.name)), table)
+    def _named(self, dump: StoredFile, *tables: str) -> Iterator[Referenced]:
+        return objects_in(chunks_of(self._destination.files, dump.name), *tables)
 
     def _store_id(self, dump: StoredFile) -> str | None:
-        rows = read_dump(chunks_of(self._destination.files, dump.name))
-        return next((row["store_id"] for table, row in rows if table == "store_identity"), None)
+        rows = read_dump(chunks_of(self._destination.files, dump.name), {"store_identity"})
+        return next((row["store_id"] for _, row in rows), None)
 
     def _copy_metrics(self) -> StoredFile | None:
         """The metrics' file as of one moment, by SQLite's own backup."""

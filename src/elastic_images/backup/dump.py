@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any
 
 from sqlalchemy import Connection, Select, Table, select
@@ -36,27 +36,27 @@ def dump_tables(connection: Connection, tables: Iterable[Table], counts: dict[st
     yield packer.flush()
 
 
-def read_dump(chunks: Iterable[bytes]) -> Iterator[tuple[str, Row]]:
-    """Each row with its table's name, in the dump's order. Raises BackupDamaged."""
+def read_dump(chunks: Iterable[bytes], tables: Collection[str] | None = None) -> Iterator[tuple[str, Row]]:
+    """Each row (of `tables`) with its table's name, in the dump's order. Raises BackupDamaged."""
     table, columns = "", list[str]()
     for line in _lines(chunks):
+        if tables is not None and table not in tables and not line.startswith(b"{"):
+            continue
         try:
             value = json.loads(line)
         except ValueError as error:
             raise BackupDamaged("The dump of a backup set cannot be read.") from error
         if isinstance(value, dict):
             table, columns = value["table"], value["columns"]
-        else:
+        elif tables is None or table in tables:
             yield table, dict(zip(columns, value, strict=True))
 
 
-def objects_in(rows: Iterable[tuple[str, Row]], table: str) -> Iterator[Referenced]:
-    """The objects that the rows of `images` or `trash` name, by their names."""
-    for name, row in rows:
-        if name == table == "images":
-            yield Referenced(row["object_name"], row["key"], row["size_bytes"], row["sha256"])
-        elif name == table == "trash":
-            yield Referenced(row["object_name"], row["key"], row["size_bytes"], json.loads(row["facts"])["sha256"])
+def objects_in(chunks: Iterable[bytes], *tables: str) -> Iterator[Referenced]:
+    """The objects that the rows of `images`, `trash` or both name, by their names in each table."""
+    for name, row in read_dump(chunks, tables):
+        sha256 = json.loads(row["facts"])["sha256"] if name == "trash" else row["sha256"]
+        yield Referenced(row["object_name"], row["key"], row["size_bytes"], sha256)
 
 
 def _rows(table: Table) -> Select[Any]:

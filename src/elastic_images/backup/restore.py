@@ -108,15 +108,12 @@ class Restorer:
             copy_objects(
                 self._destination.objects,
                 self._store,
-                objects_in(self._rows(record), table),
+                objects_in(chunks_of(self._destination.files, record.dump.name), table),
                 report,
                 jobs=self._jobs,
                 progress=lambda done: self._progress(done, record.object_bytes),
             )
         return report
-
-    def _rows(self, record: BackupSet) -> Iterator[tuple[str, Row]]:
-        return read_dump(chunks_of(self._destination.files, record.dump.name))
 
     def _load(self, record: BackupSet) -> dict[str, int]:
         """Load the rows into the schema that they were dumped from, and bring that to the newest."""
@@ -128,7 +125,8 @@ class Restorer:
         tables = [schema.tables[name] for name in record.tables]
         empty(self._engine, tables)
         counts = dict.fromkeys(record.tables, 0)
-        for name, rows in groupby(self._rows(record), key=itemgetter(0)):
+        dumped = read_dump(chunks_of(self._destination.files, record.dump.name))
+        for name, rows in groupby(dumped, key=itemgetter(0)):
             if name not in _OF_ONE_LIFE:
                 counts[name] = self._load_table(schema.tables[name], (row for _, row in rows))
         with write_transaction(self._engine) as connection:

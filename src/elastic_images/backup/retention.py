@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from elastic_images.backup.destination import Destination, chunks_of, names_of
-from elastic_images.backup.dump import objects_in, read_dump
+from elastic_images.backup.dump import objects_in
 
 
 def keep_newest(destination: Destination, count: int) -> tuple[int, int]:
@@ -24,9 +24,8 @@ def keep_newest(destination: Destination, count: int) -> tuple[int, int]:
         return 0, 0
     named: set[str] = set()
     for record in kept:
-        for table in ("images", "trash"):
-            rows = read_dump(chunks_of(destination.files, record.dump.name))
-            named |= {one.object_name for one in objects_in(rows, table)}
+        chunks = chunks_of(destination.files, record.dump.name)
+        named |= {one.object_name for one in objects_in(chunks, "images", "trash")}
     loose = [name for name in names_of(destination.objects) if name not in named]
     destination.objects.delete_many(loose)
     destination.remove_loose_files()

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from elastic_images.backup.destination import BackupSet, Destination, StoredFile, chunks_of
-from elastic_images.backup.dump import objects_in, read_dump
+from elastic_images.backup.dump import objects_in
 from elastic_images.core.errors import BackupDamaged
 from elastic_images.storage.objects.object_store import ObjectMissing, ObjectStore
 from elastic_images.storage.upkeep.fsck import Referenced
@@ -80,7 +80,7 @@ def is_whole(store: ObjectStore, file: StoredFile) -> bool:
 def _batches(destination: Destination, record: BackupSet) -> Iterator[list[Referenced]]:
     for table in ("images", "trash"):
         batch: list[Referenced] = []
-        for one in objects_in(read_dump(chunks_of(destination.files, record.dump.name)), table):
+        for one in objects_in(chunks_of(destination.files, record.dump.name), table):
             batch.append(one)
             if len(batch) == _BATCH:
                 yield batch

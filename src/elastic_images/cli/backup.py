@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from elastic_images.backup.destination import BackupSet
+    from elastic_images.pool.life_lock import LifeLock
 
 _jobs = click.option("--jobs", type=click.IntRange(1, 64), default=8, show_default=True, help="Objects at a time.")
 _set = click.option("--set", "set_id", metavar="ID", help="The backup set. [default: the newest]")
@@ -58,12 +59,17 @@ def create(dest: str, keep: int | None, jobs: int, as_json: bool, settings: Sett
     from elastic_images.storage.upkeep.adoption import system_store
 
     destination = Destination(dest)
-    with existing_database(settings, answer_seconds=3600) as engine, bytes_progress("Backing up") as progress:
+    with (
+        existing_database(settings, answer_seconds=3600) as engine,
+        _only_backup(settings.data) as life,
+        bytes_progress("Backing up") as progress,
+    ):
         made = BackupMaker(
             engine,
             system_store(engine, settings.object_store),
             destination,
             metrics=_metrics_file(settings),
+            life=life,
             jobs=jobs,
             progress=progress,
         ).create()
@@ -165,6 +171,23 @@ def restore(dest: str, set_id: str | None, jobs: int, as_json: bool, settings: S
         click.echo("Start the system with `elastic-images up`.")
     if done.bad:
         sys.exit(FAILED)
+
+
+@contextlib.contextmanager
+def _only_backup(data: Path) -> Iterator[LifeLock | None]:
+    """Hold the lock that shows the next backup on this machine that this one is gone. None without a data folder."""
+    from elastic_images.core.errors import Conflict
+    from elastic_images.pool.life_lock import hold
+
+    if not data.is_dir():
+        yield None
+        return
+    try:
+        life = hold(data / "run" / "backup.lock")
+    except Conflict:
+        raise Conflict("Another backup is running on this system.") from None
+    with life:
+        yield life
 
 
 @contextlib.contextmanager

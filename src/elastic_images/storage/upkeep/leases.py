@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import Literal
 
@@ -27,10 +27,10 @@ class UpkeepLeases:
         self._transactions = RetryingTransactions(engine)
         self._clock = clock
 
-    def acquire(self, name: Name, holder: str) -> bool:
-        """Take or renew the lease for 120 s. False if somebody else holds it."""
+    def acquire(self, name: Name, holder: str, *, gone: Collection[str] = ()) -> bool:
+        """Take or renew the lease for 120 s. False if somebody else holds it, who is not one of `gone`."""
         now = self._clock()
-        free = (upkeep_leases.c.until <= now) | (upkeep_leases.c.holder == holder)
+        free = (upkeep_leases.c.until <= now) | upkeep_leases.c.holder.in_([holder, *gone])
         taken = (
             update(upkeep_leases)
             .where(upkeep_leases.c.name == name, free)
@@ -46,14 +46,16 @@ class UpkeepLeases:
         )
 
     @contextmanager
-    def held(self, name: Name, holder: str) -> Iterator[Callable[[], None]]:
+    def held(self, name: Name, holder: str, *, gone: Collection[str] = ()) -> Iterator[Callable[[], None]]:
         """Hold the lease while the block runs, renewed by a thread. Gives a function that raises if it was lost.
+
+        `gone`: earlier holders that are known to have ended without giving it back.
 
         Raises:
             Conflict: somebody else holds it; or, from the function, it could not be renewed in time.
         """
-        if not self.acquire(name, holder):
-            raise Conflict(f"Another {name} is running on this system.")
+        if not self.acquire(name, holder, gone=gone):
+            raise Conflict(f"Another {name} is running on this system, or was killed less than two minutes ago.")
         valid_until = [time.monotonic() + LEASE_SECONDS]
         stop = threading.Event()
 
