@@ -15,6 +15,7 @@ from werkzeug.test import TestResponse
 
 from elastic_images.core.errors import OutOfSpace, Unavailable
 from elastic_images.web.openapi import openapi_document
+from elastic_images.web.pages.docs import words
 
 DOCUMENT = openapi_document()
 METHODS = {"get", "head", "put", "post", "delete"}
@@ -162,3 +163,32 @@ def test_answers_of_the_course_api_are_as_documented(web: Web) -> None:
         assert check(web.client().post(f"/api/{path}"), "POST", f"/api/{path}") == 401
         cross = web.client().post(f"/api/{path}", headers=web.admin | {"Sec-Fetch-Site": "cross-site"})
         assert check(cross, "POST", f"/api/{path}") == 403
+
+
+def test_the_document_can_be_read_as_a_page(web: Web) -> None:
+    answer = web.client().get("/docs")
+    assert answer.status_code == 200
+    targets = set(re.findall(r' id="([^"]+)"', answer.text))
+    operations = {
+        item[method]["operationId"] for item in DOCUMENT["paths"].values() for method in METHODS & item.keys()
+    }
+    heads = {item["head"]["operationId"] for item in DOCUMENT["paths"].values() if "head" in item}
+    assert operations - heads <= targets
+    assert {f"schema-{name}" for name in DOCUMENT["components"]["schemas"]} <= targets
+    assert set(re.findall(r' href="#([^"]+)"', answer.text)) <= targets
+    for text in ("PUT /api/images/{key}", "at most 255 characters", "ThumbHash"):
+        assert text in answer.text
+
+
+@pytest.mark.parametrize(
+    ("schema", "said"),
+    [
+        ({"type": "integer", "minimum": 1, "maximum": 16}, "integer, 1 to 16"),
+        ({"type": ["string", "null"]}, "string or null"),
+        ({"type": "array", "items": {"$ref": "#/components/schemas/Image"}}, "list of Image"),
+        ({"enum": ["LRU", "RR"]}, '"LRU", "RR"'),
+        ({"oneOf": [{"const": "true"}, {"type": "number", "minimum": 0}]}, '"true" or number, at least 0'),
+    ],
+)
+def test_types_are_said_in_words(schema: dict[str, Any], said: str) -> None:
+    assert words(schema) == said

@@ -88,7 +88,9 @@ def upload(client: FlaskClient, path: str = "/upload", *files: tuple[str, bytes]
 def test_pages_are_strict_about_what_they_load(web: Web) -> None:
     store(web, "k1")
     browser = web.browser()
-    pages = [browser.get(path) for path in ("/", "/upload", "/view/k1", "/delete/k1", "/account", "/view/none")]
+    pages = [
+        browser.get(path) for path in ("/", "/upload", "/view/k1", "/delete/k1", "/account", "/docs", "/view/none")
+    ]
     pages.append(web.client().get("/login"))
     for answer in pages:
         policy = answer.headers["Content-Security-Policy"]

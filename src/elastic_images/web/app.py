@@ -82,6 +82,7 @@ def _register(app: Flask, services: WebServices, max_image_bytes: int) -> None:
             after_logout="/login?done=logged-out",
         ),
         pages.account_pages(guard),
+        pages.docs_pages(),
     ):
         app.register_blueprint(blueprint)
 
