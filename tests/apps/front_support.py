@@ -8,7 +8,7 @@ from typing import Any
 
 from testing.wire import Wire as StrictWire
 
-from elastic_images.front.reads import Environ, RequestKind, UpstreamRequest, WholeImage
+from elastic_images.front.reads import Environ, RequestKind, UpstreamRequest, WholeImage, WholeRead
 from elastic_images.http.answer import Answer
 from elastic_images.http.response_head import ResponseHead
 
@@ -69,8 +69,8 @@ class Plane:
         status = "206 Partial Content" if "HTTP_RANGE" in environ else "200 OK"
         return Answer(status, [("Content-Length", str(len(found[1])))], bytes(found[1]))
 
-    def upstream_request(self, name: str) -> UpstreamRequest | None:
-        return Asking(self.other, name) if name.startswith("asked/") else None
+    def upstream_request(self, read: WholeRead) -> UpstreamRequest | None:
+        return Asking(self.other, read.name) if read.name.startswith("asked/") else None
 
     def respond(self, environ: Environ) -> Answer:
         path = environ["PATH_INFO"]

@@ -5,14 +5,18 @@ from __future__ import annotations
 import http.client
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from testing.settings import make_settings
 from tests.apps.node_support import LEASE_SECONDS, TOKEN, Node, Storage
 
+from elastic_images.accounts.principal import Via
 from elastic_images.core.assignment import alternating
 from elastic_images.core.cache import ByteCache
 from elastic_images.core.coherent_cache import CoherentCache
+from elastic_images.core.errors import Unauthenticated
 from elastic_images.core.pool_map import first_map
 from elastic_images.http.answer import Answer
 from elastic_images.http.lean_client import LeanClient
@@ -24,6 +28,7 @@ from elastic_images.web.reads.front_reads import WebFrontReads
 from elastic_images.web.reads.near_cache import NearCache
 from elastic_images.web.reads.plane import ImagePlane
 from elastic_images.web.reads.relay import Relays
+from elastic_images.web.reads.requested_images import RequestedImages, rendition_rules
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -31,6 +36,7 @@ if TYPE_CHECKING:
 KEY = "k1"
 """In partition 11: node 0 of one, node 1 of two."""
 LATER = 2e9
+RULES = rendition_rules(make_settings(Path("/nowhere")))
 
 
 class Web:
@@ -58,7 +64,14 @@ class Web:
         )
         self.router = router
         self.plane = self.kind(
-            router, storage, self.counters, self.near, public=True, serve_stale_seconds=serve_stale, clock=lambda: LATER
+            router,
+            storage,
+            self.counters,
+            self.near,
+            RequestedImages(RULES, self._caller),
+            public=True,
+            serve_stale_seconds=serve_stale,
+            clock=lambda: LATER,
         )
 
     @contextmanager
@@ -73,6 +86,14 @@ class Web:
             yield
         if relays.fills is not None:
             relays.fills.stop()
+
+    def _caller(self, environ: Mapping[str, str]) -> Via:
+        sent = environ.get("HTTP_AUTHORIZATION")
+        if sent is None:
+            return "session" if "HTTP_COOKIE" in environ else "anonymous"
+        if sent != "Bearer good":
+            raise Unauthenticated("Invalid, expired or revoked token.")
+        return "token"
 
     def _near(self, near_bytes: int) -> NearCache:
         near = NearCache(near_bytes)

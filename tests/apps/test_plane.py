@@ -89,7 +89,7 @@ def test_an_answer_has_the_public_headers_and_none_of_the_internal_ones(make: Ca
 
 def test_where_anonymous_reading_is_off_answers_are_private(make: Callable[..., Web]) -> None:
     web = make()
-    plane = ImagePlane(web.plane._router, web.storage, Counters(), None, public=False)
+    plane = ImagePlane(web.plane._router, web.storage, Counters(), None, web.plane.requested, public=False)
     answer = plane.respond({"REQUEST_METHOD": "GET", "PATH_INFO": "/images/k1"})
     assert told(answer, "Cache-Control") == "private, no-cache"
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,9 +20,12 @@ from tests.apps.plane_support import KEY, Web, told
 from tests.unit.pool.raw_server import RawServer, read_request
 
 from elastic_images.core.errors import BrokenImage, TooLarge, Unavailable
+from elastic_images.core.rendition_spec import RenditionSpec
 from elastic_images.core.renditions import PRESETS, rendition_name
 from elastic_images.front.listener import SLOW_THREADS
 from elastic_images.http.answer import Answer
+from elastic_images.imaging.imaging import Priority
+from elastic_images.web.reads.plane import ImagePlane
 
 THUMB = PRESETS["thumb"]
 NAME = rendition_name(KEY, THUMB)
@@ -183,3 +188,105 @@ def test_a_node_that_dies_while_it_makes_one_costs_time_only(make: Callable[...,
     web.point_at(node.address)
     answer = thumb(web)
     assert (answer.body, told(answer)) == (b"by storage", "BYPASS")
+
+
+# --- by URL
+
+ACCEPT = "image/avif,image/webp,*/*;q=0.8"
+
+
+def test_a_rendition_is_named_by_what_it_is_and_not_by_how_it_was_asked_for(make: Callable[..., Web]) -> None:
+    web = make()
+    answers = [web.get(query=query) for query in ("w=400&h=300", "h=300&utm_source=x&w=400", "w=200&h=150&dpr=2")]
+    spec = RenditionSpec(400, 300)
+    assert [told(answer) for answer in answers[:2]] == ["MISS", "HIT"]
+    assert answers[0].body == answers[1].body == rendered(ORIGINAL, spec)
+    assert answers[2].status.startswith("403"), "200 is no width for visitors"
+    assert len(web.nodes[0].imaging.made) == 1
+
+
+@pytest.mark.parametrize("near_bytes", [0, 1_000_000], ids=["node", "near"])
+def test_format_auto_varies_by_accept_wherever_the_bytes_are(make: Callable[..., Web], near_bytes: int) -> None:
+    web = make(near_bytes=near_bytes)
+    made = {ACCEPT: "w400,avif", "image/webp": "w400,webp", "*/*": "w400"}
+    for _ in range(4):
+        for accept, spec in made.items():
+            answer = web.get(query="w=400&format=auto", accept=accept)
+            assert answer.body == rendered(ORIGINAL, RenditionSpec.parse_canonical(spec))
+            assert told(answer, "Vary") == "Accept"
+    alone = web.get(query="format=auto", accept="*/*")
+    assert (alone.body, told(alone, "Vary")) == (ORIGINAL, "Accept")
+    assert told(web.get(query="w=400&format=webp"), "Vary") is None
+    assert len(web.nodes[0].imaging.made) == 3
+
+
+@pytest.mark.parametrize("query", ["w=401", "w=400&h=310&fit=cover", "w=400&q=81", "w=333&format=auto"])
+def test_strangers_are_told_the_nearest_that_they_may_ask_for(make: Callable[..., Web], query: str) -> None:
+    web = make()
+    for headers in ({}, {"cookie": "a session"}, {"range": "bytes=0-1"}):
+        answer = web.get(query=query, **headers)
+        assert answer.status.startswith("403")
+        problem = json.loads(answer.body)
+        assert problem["type"].endswith("/rendition-not-allowed")
+        nearest = problem["detail"].partition("/images/k1?")[2].partition(" ")[0]
+        assert "API token" in problem["detail"]
+    assert web.nodes[0].imaging.made == []
+    assert web.get(query=nearest).status.startswith("200")
+    allowed = web.get(query=query, authorization="Bearer good")
+    assert allowed.status.startswith("200")
+    assert {priority for _, _, priority in web.nodes[0].imaging.made[1:]} == {Priority.MEMBER_RENDITION}
+    assert web.get(query=query, authorization="Bearer bad").status.startswith("401")
+
+
+@pytest.mark.parametrize("query", ["w=0", "w=1.5", "w=4&w=5", "fit=cover", "format=gif", "preset=no", "width=400"])
+def test_bad_parameters_are_refused_and_nothing_is_asked(make: Callable[..., Web], query: str) -> None:
+    web = make(near_bytes=1_000_000)
+    for method in ("GET", "HEAD"):
+        answer = web.get(method=method, query=query)
+        assert answer.status.startswith("400")
+        assert told(answer, "Cache-Control") == "no-store"
+    assert (web.storage.asked, web.nodes[0].imaging.made) == ([], [])
+
+
+@pytest.mark.parametrize("near_bytes", [0, 1_000_000], ids=["node", "near"])
+@pytest.mark.parametrize("more", ["", "&w=400&format=auto"])
+def test_an_address_with_the_current_version_is_immutable(make: Callable[..., Web], near_bytes: int, more: str) -> None:
+    web = make(near_bytes=near_bytes)
+    node = web.nodes[0].cache
+    version = hashlib.sha256(ORIGINAL).hexdigest()[:12]
+    for _ in range(4):
+        answer = web.get(query=f"v={version}{more}")
+        assert answer.status.startswith("200")
+        assert told(answer, "Cache-Control") == "public, max-age=31536000, immutable"
+        assert told(answer, "Vary") == ("Accept" if more else None)
+        etag = told(answer, "ETag") or ""
+        for query in (f"v={version[:11]}{more}", f"v={'0' * 12}{more}", f"v={version.upper()}x{more}", f"{more[1:]}"):
+            assert told(web.get(query=query), "Cache-Control") == "public, no-cache"
+        unchanged = web.get(query=f"v={version}{more}", if_none_match=etag)
+        assert unchanged.status.startswith("304")
+        assert told(unchanged, "Cache-Control") == "public, max-age=31536000, immutable"
+    web.storage.entries[KEY] = entry(KEY, 2)
+    node.invalidate_keys(node.incarnation, [KEY])
+    if web.near is not None:
+        web.near.cache.invalidate_keys(web.near.cache.incarnation, [KEY])
+    replaced = web.get(query=f"v={version}{more}")
+    assert b"k1 version 2" in replaced.body
+    assert told(replaced, "Cache-Control") == "public, no-cache"
+
+
+def test_past_the_pool_addresses_are_immutable_as_well(make: Callable[..., Web]) -> None:
+    web = make()
+    web.view = replace(web.view, members=())
+    version = hashlib.sha256(ORIGINAL).hexdigest()[:12]
+    answer = web.get(query=f"v={version}")
+    assert (told(answer), told(answer, "Cache-Control")) == ("BYPASS", "public, max-age=31536000, immutable")
+    assert told(answer, "X-Image-Original") is None
+
+
+def test_where_visitors_may_not_read_no_address_is_immutable(make: Callable[..., Web]) -> None:
+    web = make(near_bytes=1_000_000)
+    closed = ImagePlane(web.plane._router, web.storage, web.counters, web.near, web.plane.requested, public=False)
+    version = hashlib.sha256(ORIGINAL).hexdigest()[:12]
+    for _ in range(4):
+        answer = closed.respond({"REQUEST_METHOD": "GET", "PATH_INFO": "/images/k1", "QUERY_STRING": f"v={version}"})
+        assert told(answer, "Cache-Control") == "private, no-cache"

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from testing.waiting import wait_for
 from tests.apps.node_support import TOKEN, Node, Storage, served_node
+from tests.apps.plane_support import RULES
 
 from elastic_images.core.assignment import alternating
 from elastic_images.core.pool_map import PoolMap, first_map
@@ -21,6 +22,7 @@ from elastic_images.metrics.counters import Counters
 from elastic_images.pool.router import PoolRouter
 from elastic_images.pool.view import PoolView
 from elastic_images.web.reads.plane import BYPASS_PLACES, ImagePlane
+from elastic_images.web.reads.requested_images import RequestedImages
 
 KEYS = [f"key-{number}" for number in range(240)]
 READERS = 160
@@ -29,7 +31,14 @@ TWO_NODES = first_map(alternating(2))
 
 
 def plane(storage: Storage, client: LeanClient, view: PoolView) -> ImagePlane:
-    return ImagePlane(PoolRouter(lambda: view, lambda: view, client, client), storage, Counters(), None, public=True)
+    return ImagePlane(
+        PoolRouter(lambda: view, lambda: view, client, client),
+        storage,
+        Counters(),
+        None,
+        RequestedImages(RULES, lambda _: "anonymous"),
+        public=True,
+    )
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from elastic_images.accounts.accounts import Accounts
 from elastic_images.accounts.cross_site import check_cross_site, needs_form_token
 from elastic_images.accounts.hosts import host_rules
 from elastic_images.accounts.known_browsers import LIFETIME_SECONDS, KnownBrowsers
-from elastic_images.accounts.principal import ANONYMOUS, Principal
+from elastic_images.accounts.principal import ANONYMOUS, Principal, Via
 from elastic_images.accounts.proxies import Client, Proxies
 from elastic_images.accounts.sessions import NewSession, Session
 from elastic_images.core.errors import CrossSite, Forbidden, InvalidRequest, Unauthenticated
@@ -88,6 +88,13 @@ class Guard:
     def host_allowed(self, environ: Mapping[str, Any]) -> bool:
         """Whether the request's `Host` is ours. Fast for hosts seen before."""
         return self._allows(self._proxies.client(environ).host)
+
+    def caller(self, environ: Mapping[str, Any]) -> Via:
+        """How the caller of a request is known. Asks the database if it has credentials.
+
+        Raises Unauthenticated for a token that is not valid.
+        """
+        return self._identify(environ)[0].via
 
     # For login pages.
 

@@ -70,6 +70,10 @@ class CrossSite(Forbidden, slug="cross-site", title="Request from another site")
     """A page of another site asked for a change."""
 
 
+class RenditionNotAllowed(Forbidden, slug="rendition-not-allowed"):
+    """Strangers may ask for a bounded number of renditions, and this is none of them."""
+
+
 class NotFound(ElasticImagesError, status=404, slug="not-found"):
     """There is no such image, user, token or page."""
 

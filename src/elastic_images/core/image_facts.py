@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
+VERSION_DIGITS = 12
+"""How many digits of an original's SHA-256 an immutable address has."""
+
 
 class ImageMetadata(TypedDict):
     """`ImageFacts` as JSON, by the names of docs/internal-api.md."""
@@ -75,6 +78,8 @@ class PlacedImage(ImageMetadata):
     """1 to 16."""
     node: int | None
     url: str
+    immutable_url: str
+    """With `?v=`, the first `VERSION_DIGITS` of its SHA-256: what it answers may be kept for ever."""
 
 
 class ImagePage(TypedDict):

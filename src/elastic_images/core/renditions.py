@@ -11,8 +11,12 @@ from collections.abc import Collection
 from elastic_images.core.errors import InvalidRequest
 from elastic_images.core.rendition_spec import RenditionSpec
 
-PRESETS = {"thumb": RenditionSpec(320, 320), "preview": RenditionSpec(1600, 1600)}
-"""Renditions that have a name."""
+PRESETS = {
+    "thumb": RenditionSpec(320, 320),
+    "preview": RenditionSpec(1600, 1600),
+    "og": RenditionSpec(1200, 630, "cover"),
+}
+"""Renditions that always have a name. Settings add others (`core.rendition_bound`)."""
 
 _MARK = "\0"
 

@@ -17,7 +17,7 @@ from elastic_images.front.heads import PLAIN, Heads, Request, plain_environ
 from elastic_images.front.held import HeldAnswers
 from elastic_images.front.limits import Limits
 from elastic_images.front.passage import Passage
-from elastic_images.front.reads import Environ, Reads, UpstreamRequest, WholeImage
+from elastic_images.front.reads import Reads, UpstreamRequest, WholeImage, WholeRead
 from elastic_images.front.sending import Part, parts_of, send, unsent
 from elastic_images.front.upstream import OnReply
 from elastic_images.http.answer import Answer, Later
@@ -206,7 +206,7 @@ class Connection:
                     if found is not None:
                         self._send((context.loop.ok + found[0] + b"\r\n", found[1]))
                     else:
-                        self._fetch_whole(name, partial(plain_environ, fields, name))
+                        self._fetch_whole(WholeRead(name, "", partial(plain_environ, fields, name)))
                     return
             data = self._serve_any(data)
             if not data:
@@ -255,7 +255,7 @@ class Connection:
             if found is not None:
                 self._send_whole(found)
             else:
-                self._fetch_whole(name, lambda: environ)
+                self._fetch_whole(WholeRead(name, environ["QUERY_STRING"], lambda: environ))
             return
         if name is not None:
             answer = context.reads.front_answer(name, environ, context.loop.now)
@@ -264,13 +264,13 @@ class Connection:
                 return
         self._answer_in_thread(lambda: context.reads.respond(environ), without_body=request.is_head)
 
-    def _fetch_whole(self, name: str, environ: Callable[[], Environ]) -> None:
+    def _fetch_whole(self, read: WholeRead) -> None:
         """Fetch an image that is not in memory."""
-        request = self._context.reads.upstream_request(name)
+        request = self._context.reads.upstream_request(read)
         if request is not None:
             self._ask_upstream(request)
         else:
-            self._answer_in_thread(lambda: self._context.reads.respond(environ()), without_body=False)
+            self._answer_in_thread(lambda: self._context.reads.respond(read.environ()), without_body=False)
 
     def _ask_upstream(self, request: UpstreamRequest) -> None:
         def on_reply(head: ResponseHead | None, body: memoryview, free: Callable[[], None]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from enum import Enum, auto
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from elastic_images.http.answer import Answer, Later
 from elastic_images.http.response_head import ResponseHead
@@ -26,6 +26,16 @@ class RequestKind(Enum):
 
 WholeImage = tuple[bytes, bytes | memoryview]
 """A whole image: the header lines of the answer, each with its line end, and the bytes."""
+
+
+class WholeRead(NamedTuple):
+    """A read of a whole image that is not in memory."""
+
+    name: str
+    """Its name there."""
+    query: str
+    environ: Callable[[], Environ]
+    """Makes the request, for those who need more of it."""
 
 
 class UpstreamRequest(Protocol):
@@ -69,7 +79,7 @@ class Reads(Protocol):
     def front_answer(self, name: str, environ: Environ, now: float) -> Answer | None:
         """As `front_hit`, for requests of any kind; HEAD is answered as GET."""
 
-    def upstream_request(self, name: str) -> UpstreamRequest | None:
+    def upstream_request(self, read: WholeRead) -> UpstreamRequest | None:
         """What to ask another server for the whole image; None if `respond` is to be called instead."""
 
     def respond(self, environ: Environ) -> Answer | Later:
@@ -96,7 +106,7 @@ class NoReads:
 
     front_answer = front_hit
 
-    def upstream_request(self, name: str) -> None:
+    def upstream_request(self, read: WholeRead) -> None:
         """See `Reads`."""
 
     def respond(self, environ: Environ) -> Answer:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from elastic_images.core.errors import InvalidKey
-from elastic_images.front.reads import Environ, RequestKind, WholeImage
+from elastic_images.front.reads import Environ, RequestKind, WholeImage, WholeRead
 from elastic_images.http.answer import Answer
 from elastic_images.http.serving import is_conditional
 from elastic_images.memcache.node import CacheNode
@@ -51,6 +51,6 @@ class NodeFrontReads:
         """See `front.reads.Reads`. Conditions between our own processes are rare."""
         return None
 
-    def upstream_request(self, name: str) -> None:  # noqa: ARG002
+    def upstream_request(self, read: WholeRead) -> None:  # noqa: ARG002
         """See `front.reads.Reads`. A fill asks on the thread that waits for it."""
         return

@@ -59,6 +59,13 @@ def _storage_urls(values: Mapping[str, Any]) -> tuple[str, ...]:
     return (_internal_url("storage")(values),)
 
 
+# fmt: off
+_WIDTHS = (
+    16, 32, 48, 64, 96, 128, 160, 240, 256, 320, 384, 400, 480, 512, 640, 750, 768, 800, 828, 960, 1024, 1080, 1200,
+    1280, 1536, 1600, 1920, 2048, 2560, 3840,
+)
+# fmt: on
+
 SETTINGS: tuple[Setting, ...] = (
     Setting("data", kinds.path, lambda _: kinds.path("data"), "The data folder. A running system locks it.", "./data"),
     Setting(
@@ -209,6 +216,39 @@ SETTINGS: tuple[Setting, ...] = (
         512,
         "Memory for all images that are being decoded on this machine at a time, in megabytes. It also bounds what one "
         "image may take.",
+    ),
+    Setting(
+        "renditions",
+        kinds.choice("bounded", "any"),
+        "bounded",
+        "Which renditions visitors may ask for: `bounded` (presets, and the sizes and qualities below) or `any`. API "
+        "tokens may ask for any.",
+    ),
+    Setting(
+        "rendition_widths",
+        kinds.some(kinds.integer(1, 8192)),
+        _WIDTHS,
+        "Widths that visitors may ask for, before `dpr`; also heights, where no width is asked for.",
+    ),
+    Setting(
+        "rendition_ratios",
+        kinds.some(kinds.ratio),
+        ("1:1", "4:3", "3:2", "16:9", "3:4", "2:3", "9:16"),
+        "Ratios of width and height that visitors may ask for.",
+    ),
+    Setting(
+        "rendition_qualities",
+        kinds.some(kinds.integer(1, 100)),
+        (50, 60, 75, 80, 85, 90),
+        "Qualities that visitors may ask for.",
+    ),
+    Setting(
+        "presets",
+        kinds.several(kinds.preset),
+        (),
+        "Renditions with a name, separated by commas: `card=w=400&h=300&fit=cover`. `thumb`, `preview` and `og` always "
+        "exist.",
+        "none",
     ),
     Setting(
         "near_cache_mb",

@@ -12,6 +12,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from elastic_images.core.errors import InvalidRequest
+from elastic_images.core.rendition_query import parse_preset
+
+_RATIO = re.compile(r"[1-9][0-9]{0,4}:[1-9][0-9]{0,4}", re.ASCII)
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 
 Reader = Callable[[Any], Any]
@@ -95,6 +99,19 @@ def url(*schemes: str, also: tuple[str, ...] = ()) -> Reader:
     return read
 
 
+def some(item: Reader) -> Reader:
+    """As `several`, with at least one."""
+    items = several(item)
+
+    def read(value: Any) -> tuple[Any, ...]:
+        found: tuple[Any, ...] = items(value)
+        if not found:
+            raise ValueError("a list of at least one item, separated by commas")
+        return found
+
+    return read
+
+
 def several(item: Reader) -> Reader:
     """A list: text with commas between its items, or a TOML array."""
 
@@ -105,6 +122,23 @@ def several(item: Reader) -> Reader:
         raise ValueError("a list of items separated by commas")
 
     return read
+
+
+def ratio(value: Any) -> str:
+    """A ratio of two whole numbers, `W:H`."""
+    found = value.strip() if isinstance(value, str) else ""
+    if not _RATIO.fullmatch(found):
+        raise ValueError("a list of ratios such as 4:3, separated by commas")
+    return found
+
+
+def preset(value: Any) -> str:
+    """A rendition with a name, as `core.rendition_query` reads it."""
+    try:
+        parse_preset(text(value))
+    except InvalidRequest as error:
+        raise ValueError(f"a list such as card=w=400&h=300&fit=cover, separated by commas. {error}") from None
+    return text(value)
 
 
 def http_url(value: Any) -> str:

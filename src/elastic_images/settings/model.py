@@ -55,6 +55,11 @@ class Settings:
     max_frames: int
     max_animation_pixels: int
     imaging_memory_mb: int
+    renditions: str
+    rendition_widths: tuple[int, ...]
+    rendition_ratios: tuple[str, ...]
+    rendition_qualities: tuple[int, ...]
+    presets: tuple[str, ...]
     near_cache_mb: int
     cache_mb: int
     scaling_interval_seconds: float
@@ -149,6 +154,8 @@ class Settings:
             who = "this machine" if is_loopback(self.host) else f"every machine that reaches {self.host}"
             what = "upload and delete images" if self.anonymous == "write" else "do EVERYTHING, as an administrator"
             found.append(f"ELASTIC_IMAGES_ANONYMOUS={self.anonymous}: anyone on {who} may {what}, without a password.")
+        if self.renditions == "any":
+            found.append("ELASTIC_IMAGES_RENDITIONS=any: visitors may have images made in any number of sizes.")
         if self.sources.get("database") == "flag" and hide_password(self.database) != self.database:
             found.append(
                 "The password in --database is visible to every user of this machine: set ELASTIC_IMAGES_DATABASE."
@@ -166,7 +173,7 @@ class Settings:
         if isinstance(value, Path):
             return str(value)
         if isinstance(value, tuple):
-            return [hide_password(item) for item in value]
+            return [hide_password(item) if isinstance(item, str) else item for item in value]
         return hide_password(value) if isinstance(value, str) else value
 
     def _check_exposure(self) -> None:

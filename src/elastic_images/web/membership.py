@@ -10,6 +10,7 @@ from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 
+from elastic_images.accounts.principal import Via
 from elastic_images.core.errors import Conflict, Unavailable
 from elastic_images.front.reads import Environ
 from elastic_images.http.internal_client import InternalClient
@@ -29,6 +30,7 @@ from elastic_images.web.reads.front_reads import WebFrontReads
 from elastic_images.web.reads.near_cache import NearCache
 from elastic_images.web.reads.plane import EntryReader, ImagePlane
 from elastic_images.web.reads.relay import Relays
+from elastic_images.web.reads.requested_images import RequestedImages, rendition_rules
 
 MEGABYTE = 1_000_000
 _MOST_PROCESSES = 256
@@ -37,7 +39,15 @@ _MOST_PROCESSES = 256
 class PoolMembership:
     """Assembles the data plane and its parts. Call `start` and `stop` once each."""
 
-    def __init__(self, settings: Settings, http: InternalClient, storage: EntryReader, counters: Counters) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        http: InternalClient,
+        storage: EntryReader,
+        counters: Counters,
+        caller: Callable[[Environ], Via],
+    ) -> None:
+        """`caller`: as `RequestedImages` needs it."""
         self.member_id, self._lock = _take_id(settings.data)
         near = NearCache(settings.near_cache_mb * MEGABYTE) if settings.near_cache_mb else None
         self._control: ControlListener | None = None
@@ -68,6 +78,7 @@ class PoolMembership:
             storage,
             counters,
             near,
+            RequestedImages(rendition_rules(settings), caller),
             public=settings.anonymous != "none",
             serve_stale_seconds=settings.serve_stale,
         )

@@ -32,7 +32,7 @@ class WebService:
         self._guard = Guard(self._accounts, settings)
         self._storage = StorageClient(self._http, settings.storage_urls)
         counters = Counters()
-        self._pool = PoolMembership(settings, self._http, self._storage, counters)
+        self._pool = PoolMembership(settings, self._http, self._storage, counters, self._guard.caller)
         readiness = WebReadiness(
             self._storage,
             self._accounts.check_database,

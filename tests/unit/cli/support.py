@@ -166,6 +166,7 @@ class FakeSystem:
             "partition": 1,
             "node": 0,
             "url": f"/images/{key}",
+            "immutable_url": f"/images/{key}?v={digest[:12]}",
             **self.kept.get(key, {}),
         }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from elastic_images.front.heads import PLAIN, Heads
-from elastic_images.front.reads import Environ, RequestKind, WholeImage
+from elastic_images.front.reads import Environ, RequestKind, WholeImage, WholeRead
 from elastic_images.http.answer import Answer
 from elastic_images.http.serving import is_conditional
 
@@ -35,7 +35,7 @@ class Reads:
     def front_answer(self, name: str, environ: Environ, now: float) -> Answer | None:
         raise NotImplementedError
 
-    def upstream_request(self, name: str) -> None:
+    def upstream_request(self, read: WholeRead) -> None:
         raise NotImplementedError
 
     def respond(self, environ: Environ) -> Answer:

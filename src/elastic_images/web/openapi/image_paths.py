@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from elastic_images.core.keys import MAX_KEY_CHARACTERS
+from elastic_images.core.rendition_spec import FITS, FORMATS, GRAVITIES, MAX_SIDE
 from elastic_images.core.renditions import PRESETS
 from elastic_images.web.openapi.parts import header, json_content, parameter, problems, ref
 from elastic_images.web.rest.api import DEFAULT_LIMIT, MAX_LIMIT
@@ -21,16 +22,29 @@ _KEEP_FACTS = parameter(
     "Administrators only (403): restore the image's owner, times and version. If the key already has a version or time "
     "at least as new, newer ones are used",
 )
-_RENDITION = parameter(
-    "rendition", "query", {"enum": list(PRESETS)}, "A smaller version; smaller images are returned unchanged"
-)
+_SIDE = {"type": "integer", "minimum": 1, "maximum": MAX_SIDE}
+_WORD = {"type": "string"}
+_RENDITION = [
+    parameter("w", "query", _SIDE, "The width of the box, in pixels"),
+    parameter("h", "query", _SIDE, "The height of the box, in pixels"),
+    parameter("fit", "query", {"enum": list(FITS)}, "Fit into the box (default), or cover it and be cropped"),
+    parameter("gravity", "query", {"enum": list(GRAVITIES)}, "The part that `cover` keeps"),
+    parameter("ar", "query", {"type": "string", "pattern": "^[1-9][0-9]{0,4}:[1-9][0-9]{0,4}$"}, "With `w`: the shape"),
+    parameter("dpr", "query", {"enum": [1, 1.5, 2, 3]}, "Multiplies `w` and `h`"),
+    parameter("format", "query", {"enum": ["auto", *FORMATS]}, "`auto`: AVIF, else WebP, by `Accept`"),
+    parameter("q", "query", {"type": "integer", "minimum": 1, "maximum": 100}, "The quality"),
+    parameter("preset", "query", _WORD, f"A rendition with a name: {', '.join(PRESETS)}, and those of the settings"),
+    parameter("rendition", "query", _WORD, "The old name of `preset`"),
+    parameter("v", "query", _WORD, "The beginning of the original's SHA-256, for an immutable answer"),
+]
 _IMAGE_HEADERS = {
     "X-Cache": header("Where the answer came from", {"enum": ["HIT", "HIT-NEAR", "MISS", "BYPASS", "STALE"]}),
     "X-Cache-Node": header("The node that answered"),
     "ETag": header("Strong: the SHA-256 of the bytes"),
     "Last-Modified": header("Left out within 2 seconds of a change"),
     "Accept-Ranges": header("`bytes`"),
-    "Cache-Control": header("`no-cache`, with `public` or `private`"),
+    "Cache-Control": header("`no-cache`, with `public` or `private`; `immutable` where `v` is the current version"),
+    "Vary": header("`Accept` for `format=auto`"),
 }
 
 
@@ -61,14 +75,14 @@ def _read(operation: str, summary: str) -> Json:
         "tags": ["images"],
         "operationId": operation,
         "summary": summary,
-        "parameters": [_RENDITION, *(parameter(name, "header", {"type": "string"}) for name in conditions)],
+        "parameters": [*_RENDITION, *(parameter(name, "header", {"type": "string"}) for name in conditions)],
         "responses": {
             "200": image | {"content": {"image/*": {}}},
             "206": part | {"content": {"image/*": {}}},
             "304": {"description": "Not modified"},
             "412": {"description": "A condition failed"},
             "416": {"description": "The range is not satisfiable"},
-            **problems(400, 401, 403, 404, 500, 503),
+            **problems(400, 401, 403, 404, 413, 422, 500, 503),
         },
     }
 

@@ -65,6 +65,7 @@ _METADATA: Json = {
         "description": "The slot of the node that owns the partition; null while no pool is known",
     },
     "url": {"type": "string", "description": "The path of the image on this host"},
+    "immutable_url": {"type": "string", "description": "The same with `v`: its answer may be kept for ever"},
 }
 
 SCHEMAS: Json = {

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from elastic_images.core.entry import head_lines
 from elastic_images.core.errors import ElasticImagesError
-from elastic_images.front.reads import Environ, RequestKind, UpstreamRequest, WholeImage
+from elastic_images.front.reads import Environ, RequestKind, UpstreamRequest, WholeImage, WholeRead
 from elastic_images.http.answer import Answer
-from elastic_images.http.serving import answer, is_conditional
+from elastic_images.http.serving import answer, is_conditional, whole
 from elastic_images.metrics.counters import Counters
 from elastic_images.web.reads.near_cache import NearCache
-from elastic_images.web.reads.plane import ImagePlane
+from elastic_images.web.reads.plane import ImagePlane, query_of
 from elastic_images.web.reads.relay import Relays
-from elastic_images.web.reads.requested_name import IMAGES, requested_name
+from elastic_images.web.reads.requested_images import IMAGES
 
 
 class WebFrontReads:
@@ -32,7 +33,8 @@ class WebFrontReads:
         self._lookup = near.cache.lookup if near is not None else lambda _name: None
         self._count_hit = counters.counter("hits").increment
         self._may_answer = may_answer
-        self.upstream_request: Callable[[str], UpstreamRequest | None] = relays.begin_relay
+        self.upstream_request: Callable[[WholeRead], UpstreamRequest | None] = relays.begin_relay
+        self._plane = plane
         self.respond = plane.begin_response
 
     def classify(self, environ: Environ) -> RequestKind:
@@ -44,16 +46,19 @@ class WebFrontReads:
     def name_of(self, environ: Environ) -> str | None:
         """See `front.reads.Reads`. What is no key is left to `respond`, which says why."""
         try:
-            return requested_name(environ)
+            return self._plane.requested.name_for_strangers(environ)
         except ElasticImagesError:
             return None
 
-    def front_hit(self, name: str, environ: Environ, now: float) -> WholeImage | None:  # noqa: ARG002 - the fields were judged
+    def front_hit(self, name: str, environ: Environ, now: float) -> WholeImage | None:
         """See `front.reads.Reads`. A name found in memory is a valid key and needs no check."""
         entry = self._lookup(name)
         if entry is None:
             return None
         self._count_hit()
+        query = environ.get("QUERY_STRING")
+        if query:
+            return head_lines(self._plane.presented(whole(entry, now), entry.original, query).headers), entry.body
         return entry.head_at(now), entry.body
 
     def front_answer(self, name: str, environ: Environ, now: float) -> Answer | None:
@@ -62,4 +67,4 @@ class WebFrontReads:
         if entry is None:
             return None
         self._count_hit()
-        return answer(entry, environ, now)
+        return self._plane.presented(answer(entry, environ, now), entry.original, query_of(environ))

@@ -10,11 +10,12 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
 from elastic_images.core.entry import Entry, Headers
 from elastic_images.core.errors import ElasticImagesError, NotFound, Unavailable
 from elastic_images.core.fills import Fill, FillAbandoned
+from elastic_images.core.image_facts import VERSION_DIGITS
 from elastic_images.core.renditions import is_rendition
 from elastic_images.front.reads import Environ
 from elastic_images.http.answer import Answer, Later, answer_now
@@ -27,7 +28,7 @@ from elastic_images.metrics.counters import Counters
 from elastic_images.pool.router import RENDITION_SECONDS, NodeAnswer, NodeRequest, PoolRouter
 from elastic_images.web.reads.near_cache import NearCache
 from elastic_images.web.reads.read_bulkhead import ReadBulkhead
-from elastic_images.web.reads.requested_name import IMAGES, requested_name
+from elastic_images.web.reads.requested_images import IMAGES, RequestedImages
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
@@ -64,6 +65,7 @@ class ImagePlane:
         storage: EntryReader,
         counters: Counters,
         near: NearCache | None,
+        requested: RequestedImages,
         *,
         public: bool,
         serve_stale_seconds: float = 0.0,
@@ -73,6 +75,7 @@ class ImagePlane:
         self._router = router
         self._storage = storage
         self._near = near
+        self.requested = requested
         self._clock = clock
         self._serve_stale_seconds = serve_stale_seconds
         self._count_hit = counters.counter("hits").increment
@@ -91,6 +94,7 @@ class ImagePlane:
             ("Content-Security-Policy", "default-src 'none'; sandbox"),
         ]
         self._near_headers: Headers = [*self._public_headers, ("X-Cache", "HIT-NEAR")]
+        self._is_public = public
 
     def in_front_of(self, behind: WSGIApplication, may_answer: Callable[[WSGIEnvironment], bool]) -> WSGIApplication:
         """WSGI that serves images if `may_answer`, and leaves everything else to `behind`."""
@@ -109,7 +113,7 @@ class ImagePlane:
 
         What waits for a rendition to be made is left for later.
         """
-        return self._or_error(lambda: self._read(requested_name(environ), environ))
+        return self._or_error(lambda: self._read(self.requested.name(environ), environ))
 
     def read_whole(self, key: str) -> Answer:
         """The whole image, counted as a read. Raises NotFound, Unavailable."""
@@ -143,7 +147,23 @@ class ImagePlane:
         return self._of_entry(found, environ)
 
     def _of_entry(self, entry: Entry, environ: Mapping[str, object]) -> Answer:
-        return answer(entry, environ, self._clock())
+        return self.presented(answer(entry, environ, self._clock()), entry.original, query_of(environ))
+
+    def presented(self, given: Answer, original: str, query: str) -> Answer:
+        """An answer with the headers that the query of its request demands. `original`: the original's SHA-256."""
+        changes = self._changes(original, query) if query else []
+        if not changes:
+            return given
+        changed = {name for name, _ in changes}
+        kept = [header for header in given.headers if header[0] not in changed]
+        return Answer(given.status, [*kept, *changes], given.body)
+
+    def _changes(self, original: str, query: str) -> Headers:
+        version, varies = self.requested.presentation(query)
+        changes: Headers = [("Vary", "Accept")] if varies else []
+        if version is not None and version == original[:VERSION_DIGITS] and self._is_public:
+            changes.append(_IMMUTABLE)
+        return changes
 
     def _fill_near(self, near: NearCache, fill: Fill, environ: Mapping[str, object]) -> Answer | Later:
         """Fetch the whole image from its owner and keep it. The fill was registered before the owner is asked."""
@@ -186,15 +206,17 @@ class ImagePlane:
             got = self._router.fetch(name, _conditions(environ), head=environ["REQUEST_METHOD"] == "HEAD")
         return self._relayed_answer(name, got, environ)
 
-    def finish_relay(self, request: NodeRequest, answer: LeanAnswer | None, name: str) -> Answer | Later:
+    def finish_relay(
+        self, request: NodeRequest, answer: LeanAnswer | None, name: str, environ: Callable[[], Environ]
+    ) -> Answer | Later:
         """The whole image, errors included, after the front asked the owner and got `answer`."""
         return self._or_error(
-            lambda: self._relayed_answer(name, self._router.finish_fetch(request, answer, name), _PLAIN_GET)
+            lambda: self._relayed_answer(name, self._router.finish_fetch(request, answer, name), environ())
         )
 
     def _relayed_answer(self, name: str, got: NodeAnswer | None, environ: Mapping[str, object]) -> Answer | Later:
         if got is not None and got.status in _STATUS:
-            return Answer(_STATUS[got.status], self.relayed_headers(got.headers, got.slot), got.body)
+            return self._relayed(got, environ)
         if is_rendition(name):
             read = self._read_made if got is not None and got.status == _NOT_IN_MEMORY else self._bypass
             return self._later(lambda: read(name, environ))
@@ -202,6 +224,9 @@ class ImagePlane:
             raise NotFound(_NO_IMAGE)
         # A node's other troubles are not the client's (I4).
         return self._bypass(name, environ)
+
+    def _relayed(self, got: NodeAnswer, environ: Mapping[str, object]) -> Answer:
+        return Answer(_STATUS[got.status], self.relayed_headers(got.headers, got.slot, query_of(environ)), got.body)
 
     # --- renditions that are in no memory
 
@@ -218,10 +243,11 @@ class ImagePlane:
 
     def _read_made(self, name: str, environ: Mapping[str, object]) -> Answer:
         """Have the owner make it. What it could not make is not tried again elsewhere."""
-        headers = {"X-Make": "stranger", **_conditions(environ)}
+        who = "member" if self.requested.is_member(cast("Environ", environ)) else "stranger"
+        headers = {"X-Make": who, **_conditions(environ)}
         got = self._router.fetch_made(name, headers, head=environ["REQUEST_METHOD"] == "HEAD")
         if got is not None and got.status in _STATUS:
-            return Answer(_STATUS[got.status], self.relayed_headers(got.headers, got.slot), got.body)
+            return self._relayed(got, environ)
         if got is not None and got.status == _GONE:
             raise NotFound(_NO_IMAGE)
         if got is None or got.status not in _FINAL:
@@ -232,11 +258,18 @@ class ImagePlane:
             raise error
         return stale
 
-    def relayed_headers(self, told: Mapping[str, str], slot: int) -> Headers:
-        """The client's headers for an answer of the node in `slot` with these headers (lower-case). Counts the read."""
+    def relayed_headers(self, told: Mapping[str, str], slot: int, query: str) -> Headers:
+        """The client's headers for an answer of the node in `slot` with these headers (lower-case). Counts the read.
+
+        `query` is that of the client's request.
+        """
         self._count_relayed(told)
         headers = [(proper, told[name]) for name, proper in _RELAYED if name in told]
-        return [*headers, *self._public_headers, ("X-Cache", told.get("x-cache", "")), ("X-Cache-Node", str(slot))]
+        headers += [*self._public_headers, ("X-Cache", told.get("x-cache", "")), ("X-Cache-Node", str(slot))]
+        if not query:
+            return headers
+        original = told.get("x-image-original") or told.get("etag", "").strip('"')
+        return self.presented(Answer("", headers, b""), original, query).headers
 
     def _count_relayed(self, told: Mapping[str, str]) -> None:
         # For our own /metrics; the pool's figures come from the node, which counted the read.
@@ -257,11 +290,12 @@ class ImagePlane:
             if stale is None:
                 raise
             return stale
-        given = self._of_entry(entry, environ)
+        given = answer(entry, environ, self._clock())
         # Storage also sends facts for our own processes; clients do not get them.
         facts = fact_headers(entry.version, entry.updated_at, entry.original)
         headers = [header for header in given.headers if header not in facts]
-        return Answer(given.status, [*headers, *self._public_headers, ("X-Cache", "BYPASS")], given.body)
+        told = Answer(given.status, [*headers, *self._public_headers, ("X-Cache", "BYPASS")], given.body)
+        return self.presented(told, entry.original, query_of(environ))
 
     def _read_stale(self, name: str) -> Answer | None:
         """What a cache without a lease still has, marked stale: the last resort if SERVE_STALE allows it."""
@@ -280,6 +314,11 @@ def _marked(given: Answer, *marks: tuple[str, str]) -> Answer:
     return Answer(given.status, [*headers, *marks], given.body)
 
 
+def query_of(environ: Mapping[str, object]) -> str:
+    """The query of a request."""
+    return str(environ.get("QUERY_STRING") or "")
+
+
 def _conditions(environ: Mapping[str, object]) -> dict[str, str]:
     """The conditions and range of a request, for another process."""
     if not is_conditional(environ):
@@ -287,6 +326,7 @@ def _conditions(environ: Mapping[str, object]) -> dict[str, str]:
     return {proper: str(environ[name]) for name, proper in _CONDITIONS.items() if name in environ}
 
 
+_IMMUTABLE = ("Cache-Control", "public, max-age=31536000, immutable")
 _NO_IMAGE = "There is no image with this key."
 _NO_LIMIT = contextlib.nullcontext()
 """Who waits for a rendition has a place already."""

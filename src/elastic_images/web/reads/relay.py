@@ -17,7 +17,7 @@ from elastic_images.core.errors import InvalidKey
 from elastic_images.core.fills import Fill
 from elastic_images.core.keys import check_key
 from elastic_images.core.renditions import is_rendition
-from elastic_images.front.reads import WholeImage
+from elastic_images.front.reads import WholeImage, WholeRead
 from elastic_images.http.answer import Answer, Later
 from elastic_images.http.entries import has_facts
 from elastic_images.http.lean_client import LeanAnswer
@@ -34,19 +34,28 @@ _REMEMBERED_NODES = 64
 class Relay:
     """One request to the owner of a key (`front.reads.UpstreamRequest`)."""
 
-    __slots__ = ("_asked", "_fill", "_fills", "_name", "_plane", "_router", "address", "request")
+    __slots__ = (
+        "_asked",
+        "_fill",
+        "_fills",
+        "_plane",
+        "_read",
+        "_router",
+        "address",
+        "request",
+    )
 
     def __init__(
         self,
         relays: Relays,
-        name: str,
+        read: WholeRead,
         fill: Fill | None,
         asked: NodeRequest,
         address: tuple[str, int],
         request: bytes,
     ) -> None:
         self._plane, self._router, self._fills = relays.plane, relays.router, relays.fills
-        self._name = name
+        self._read = read
         self._fill = fill
         self._asked = asked
         self.address = address
@@ -61,13 +70,13 @@ class Relay:
             if fill is not None and fills is not None:
                 # The node has checked these bytes; the copy that is kept here is checked again, elsewhere.
                 whole = fills.complete(fill, head.headers, body)
-            return head_lines(self._plane.relayed_headers(head.headers, self._asked.slot)), whole
+            return head_lines(self._plane.relayed_headers(head.headers, self._asked.slot, self._read.query)), whole
         if fill is not None and fills is not None:
             fills.abandon(fill)
         answer = None
         if head is not None and head.status != 200:
             answer = LeanAnswer(head.status, head.headers, bytes(body))
-        return partial(self._plane.finish_relay, self._asked, answer, self._name)
+        return partial(self._plane.finish_relay, self._asked, answer, self._read.name, self._read.environ)
 
 
 class Relays:
@@ -81,11 +90,12 @@ class Relays:
         self._token = token
         self._nodes: dict[str, tuple[tuple[str, int], bytes] | None] = {}
 
-    def begin_relay(self, name: str) -> Relay | None:
+    def begin_relay(self, read: WholeRead) -> Relay | None:
         """A relay for a whole image or rendition; None if one request is not enough, or it would have to wait.
 
         If the near cache wants the image, its fill is registered before the relay is made.
         """
+        name = read.name
         if not is_rendition(name):
             try:
                 check_key(name)
@@ -93,16 +103,16 @@ class Relays:
                 return None
         ticket = self.near.begin_fill(name) if self.near is not None else None
         if ticket is None:
-            return self._made(name, None)
+            return self._made(read, None)
         if isinstance(ticket, Entry) or not ticket.leader:
             return None
-        relay = self._made(name, ticket.fill)
+        relay = self._made(read, ticket.fill)
         if relay is None and self.near is not None:
             self.near.cache.abandon_fill(ticket.fill)
         return relay
 
-    def _made(self, name: str, fill: Fill | None) -> Relay | None:
-        asked = self.router.begin_request(name)
+    def _made(self, read: WholeRead, fill: Fill | None) -> Relay | None:
+        asked = self.router.begin_request(read.name)
         if asked is None:
             return None
         target = self._target(asked.node)
@@ -110,7 +120,7 @@ class Relays:
             self.router.cancel_request(asked)
             return None
         address, fields = target
-        return Relay(self, name, fill, asked, address, b"GET %b%b" % (path_on_node(name).encode(), fields))
+        return Relay(self, read, fill, asked, address, b"GET %b%b" % (path_on_node(read.name).encode(), fields))
 
     def _target(self, node: Member) -> tuple[tuple[str, int], bytes] | None:
         """The node's address, and what follows the path in a request; None if a host name would have to be resolved."""

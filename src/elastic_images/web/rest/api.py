@@ -6,7 +6,7 @@ from flask import Blueprint, Response, jsonify, request
 
 from elastic_images.accounts.guard import current_principal, rule
 from elastic_images.core.errors import EmptyBody, InvalidRequest
-from elastic_images.core.image_facts import ImageMetadata, PlacedImage
+from elastic_images.core.image_facts import VERSION_DIGITS, ImageMetadata, PlacedImage
 from elastic_images.core.keys import MAX_KEY_CHARACTERS, quote_key
 from elastic_images.core.partitions import shown_partition
 from elastic_images.http.public_path import public_path
@@ -80,10 +80,17 @@ def image_path(key: str) -> str:
 
 
 def with_place(metadata: ImageMetadata, plane: Plane) -> PlacedImage:
-    """Metadata with the image's URL, its `partition` (1 to 16) and the `node` that owns it."""
+    """Metadata with the image's URLs, its `partition` (1 to 16) and the `node` that owns it."""
     partition, slot = plane.locate(metadata["key"])
-    path = image_path(metadata["key"])
-    return {**metadata, "partition": shown_partition(partition), "node": slot, "url": public_path(path)}
+    url = public_path(image_path(metadata["key"]))
+    immutable_url = f"{url}?v={metadata['sha256'][:VERSION_DIGITS]}"
+    return {
+        **metadata,
+        "partition": shown_partition(partition),
+        "node": slot,
+        "url": url,
+        "immutable_url": immutable_url,
+    }
 
 
 def checked_prefix(text: str | None) -> str:
