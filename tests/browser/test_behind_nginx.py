@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import re
 import subprocess
 from collections.abc import Iterator
@@ -85,6 +86,23 @@ def test_what_clients_forward_does_not_count(site: Site) -> None:
     page = site.client.request("GET", "/photos/account", headers={"Cookie": cookie, "Authorization": ""})
     assert b"6.6.6.6" not in page.body
     assert b"127.0.0.1" in page.body
+
+
+def test_strangers_cannot_forward_by_an_underscore(site: Site) -> None:
+    # Straight to web: nginx itself drops such fields.
+    parts = urlsplit(site.system.url())
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=30)
+    with contextlib.closing(connection):
+        connection.request("GET", "/", headers={"X_Forwarded_Prefix": "/evil", "Accept": "text/html"})
+        answer = connection.getresponse()
+        answer.read()
+        assert (answer.status, answer.headers["Location"]) == (303, "/login?next=/")
+        # A target with a host of its own is judged by that, whatever Host says.
+        connection.request("GET", "http://foreign.example/", headers={"Host": parts.netloc})
+        answer = connection.getresponse()
+        assert (answer.status, b"Unknown Host" in answer.read()) == (400, True)
+        connection.request("GET", f"http://{parts.netloc}/healthz", headers={"Host": parts.netloc})
+        assert connection.getresponse().status == 200
 
 
 def log_in(one: Visit) -> None:

@@ -12,6 +12,7 @@ from elastic_images.core.errors import HeadTooLarge, InvalidRequest
 MAX_HEAD_BYTES = 16_384
 _MAX_ANSWER_HEAD_BYTES = 65_536
 _LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+) ([!-~\x80-\xff]+) HTTP/1\.([01])").fullmatch
+_ABSOLUTE = re.compile(rb"https?://([^/?#@]+)(/[^#]*|\?[^#]*|)", re.IGNORECASE).fullmatch
 _NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+").fullmatch
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]").search
 _SIZE = re.compile(rb"([0-9A-Fa-f]{1,8})\r\n").fullmatch
@@ -101,7 +102,8 @@ class RequestFrame:
     """A request that is passed on: its head, and where its body ends.
 
     Fields whose names have an underscore are left out, since WSGI would take them for those with a dash. So is
-    `Expect`, which the front obeys.
+    `Expect`, which the front obeys. A target with a host of its own (`GET http://host/path`) becomes a path, and its
+    host the `Host` (RFC 9112, section 3.2.2): otherwise the backend would judge another one than it serves.
     """
 
     def __init__(self, head: bytes) -> None:
@@ -112,18 +114,29 @@ class RequestFrame:
         matched = _LINE(line)
         if matched is None or matched[1] == b"CONNECT":
             raise InvalidRequest("Malformed request line.")
-        self.method = matched[1]
-        kept, lengths, codings, expected = [line], list[bytes](), list[bytes](), list[bytes]()
+        self.method, target = matched[1], matched[2]
+        kept, hosts = list[bytes](), list[bytes]()
+        lengths, codings, expected = list[bytes](), list[bytes](), list[bytes]()
+        specials = {b"content-length": lengths, b"transfer-encoding": codings, b"expect": expected, b"host": hosts}
+        absolute = _ABSOLUTE(target)
+        if absolute is not None:
+            target = absolute[2] if absolute[2].startswith(b"/") else b"/" + absolute[2]
+            kept.append(b"Host: " + absolute[1])
+        elif target != b"*" and not target.startswith(b"/"):
+            raise InvalidRequest("The target of a request is a path, or an http URL.")
         for field in block.split(b"\r\n")[:-2]:
             name, colon, value = field.partition(b":")
             if not colon or not _NAME(name) or _CONTROL(value):
                 raise InvalidRequest("Malformed header field.")
-            special = {b"content-length": lengths, b"transfer-encoding": codings, b"expect": expected}.get(name.lower())
+            special = specials.get(name.lower())
             if special is not None:
                 special.append(value.strip(b" \t").lower())
-            if b"_" not in name and special is not expected:
+            is_replaced = special is expected or (special is hosts and absolute is not None)
+            if b"_" not in name and not is_replaced:
                 kept.append(field)
-        self.head = b"\r\n".join([*kept, b"", b""])
+        if len(hosts) > 1 or (not hosts and absolute is None and matched[3] == b"1"):
+            raise InvalidRequest("A request needs exactly one Host.")
+        self.head = b"\r\n".join([b"%b %b HTTP/1.%b" % (self.method, target, matched[3]), *kept, b"", b""])
         self.awaits_continue = expected == [b"100-continue"] and matched[3] == b"1"
         self.length_bytes: int | None
         """The length of the body; None for a chunked one."""

@@ -37,8 +37,10 @@ def parse_response_head(head: bytes, *, to_head: bool = False) -> ResponseHead:
         name, colon, value = line.partition(":")
         if not colon:
             raise ValueError("a header line without a colon")
-        headers[name.lower()] = value.strip()
+        headers[name.lower()] = value.strip(" \t")
+    if "transfer-encoding" in headers:
+        raise ValueError("a body without a length")
     length = 0 if to_head or status in _WITHOUT_BODY else int(headers["content-length"])
     if not 0 <= length <= MAX_BODY_BYTES:
         raise ValueError("a body of a length that no response of ours has")
-    return ResponseHead(status, headers, length, headers.get("connection", "").lower() != "close")
+    return ResponseHead(status, headers, length, "close" not in headers.get("connection", "").lower())

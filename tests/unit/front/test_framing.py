@@ -30,6 +30,36 @@ def test_fields_that_wsgi_would_take_for_others_are_left_out() -> None:
     assert read.body.done
 
 
+@pytest.mark.parametrize(
+    ("target", "host", "path"),
+    [
+        (b"http://b.example/images/k?x=y", b"b.example", b"/images/k?x=y"),
+        (b"HTTP://b.example:81/", b"b.example:81", b"/"),
+        (b"https://[::1]", b"[::1]", b"/"),
+        (b"http://b.example?x=y", b"b.example", b"/?x=y"),
+    ],
+)
+def test_a_target_with_a_host_of_its_own_is_judged_by_that(target: bytes, host: bytes, path: bytes) -> None:
+    read = frame(b"X-A: b", line=b"GET %b HTTP/1.1" % target)
+    assert read.head == b"GET %b HTTP/1.1\r\nHost: %b\r\nX-A: b\r\n\r\n" % (path, host)
+
+
+@pytest.mark.parametrize("target", [b"images/k", b"ftp://b/", b"http:///x", b"http://a@b/", b"http://b/#x", b"b:443"])
+def test_other_targets_are_refused(target: bytes) -> None:
+    with pytest.raises(InvalidRequest):
+        frame(line=b"GET %b HTTP/1.1" % target)
+
+
+def test_there_is_one_host_at_most() -> None:
+    assert frame(line=b"OPTIONS * HTTP/1.1").head.startswith(b"OPTIONS * HTTP/1.1\r\nHost: x\r\n")
+    for line in (b"GET / HTTP/1.1", b"GET http://x/ HTTP/1.1"):
+        with pytest.raises(InvalidRequest):
+            frame(b"host: y", line=line)
+    assert RequestFrame(b"GET / HTTP/1.0\r\n\r\n").body.done
+    with pytest.raises(InvalidRequest):
+        RequestFrame(b"GET / HTTP/1.1\r\n\r\n")
+
+
 def test_the_front_obeys_expect() -> None:
     read = frame(b"Expect: 100-Continue", b"Content-Length: 5")
     assert read.awaits_continue
