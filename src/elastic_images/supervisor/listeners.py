@@ -1,7 +1,7 @@
 """The listening sockets of the apps. They outlive the processes that serve them, so no connection is ever refused.
 
-While a process is down, its living siblings get the new connections. Without a sibling, or where the system cannot
-steer connections (Linux can), they wait in the socket's queue for the next process, as those do that came before.
+While a process waits to be restarted, its siblings get the new connections. While it starts, without a sibling, or
+where the system cannot steer connections (Linux can), they wait in the socket's queue, as those do that came before.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Listeners:
         """Listens at once. Raises PortTaken or InvalidRequest as `process.ports.bind`."""
         self._sockets: list[socket.socket] = []
         self._apps = [process.app for process in wanted]
-        self._serving: list[bool] = []
+        self._running: list[bool] = []
         with ExitStack() as stack:
             stack.callback(self.close)
             for app in self._apps:
@@ -50,15 +50,15 @@ class Listeners:
         """The descriptors that processes inherit."""
         return [listener.fileno() for listener in self._sockets]
 
-    def steer(self, serving: Sequence[bool]) -> None:
-        """Give new connections of each app to the processes that serve, if there are some. In the order of `wanted`."""
-        if list(serving) == self._serving:
+    def steer(self, running: Sequence[bool]) -> None:
+        """Give new connections of each app to the processes that run, if there are some. In the order of `wanted`."""
+        if list(running) == self._running:
             return
-        self._serving = list(serving)
+        self._running = list(running)
         for app in set(self._apps):
             group = [place for place, name in enumerate(self._apps) if name == app]
             # The kernel numbers the sockets of a port in the order in which they began to listen.
-            up = [number for number, place in enumerate(group) if serving[place]]
+            up = [number for number, place in enumerate(group) if running[place]]
             if len(group) > 1:
                 _prefer(self._sockets[group[0]], up if len(up) < len(group) else [])
 

@@ -36,10 +36,13 @@ class Supervisor:
         processes: Sequence[Managed],
         signals: StopSignals,
         *,
-        steer: Callable[[Sequence[bool]], None] = lambda _serving: None,
+        steer: Callable[[Sequence[bool]], None] = lambda _running: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`steer` is told again and again which processes serve (`Listeners.steer`)."""
+        """`steer` is told again and again which processes run (`Listeners.steer`).
+
+        One that is starting counts: it becomes ready once a connection of its own has reached it.
+        """
         self._processes = list(processes)
         self._leaving: dict[Managed, float] = {}
         """Replaced processes, and when each is killed."""
@@ -75,7 +78,7 @@ class Supervisor:
                 if code is not None and process not in told and not process.killed_as_hung:
                     raise NotStarted(f"{process.wanted.name} did not start ({describe_exit(code)}).")
                 self._start_if_due(process, code)
-            self._steer([process.ready for process in self._processes])
+            self._steer([process.pid is not None for process in self._processes])
         return True
 
     def keep_running(self, control: ControlSocket | None = None) -> None:
@@ -87,7 +90,7 @@ class Supervisor:
             self._take_requests()
             self._go_on_reloading()
             self._see_off()
-            self._steer([process.ready for process in self._processes])
+            self._steer([process.pid is not None for process in self._processes])
             self._wait(self._seconds_to_next_start())
 
     def _take_requests(self) -> None:
