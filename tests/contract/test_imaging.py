@@ -7,7 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +18,14 @@ from testing.imaging_broker import MEGABYTE, RunningBroker, running_broker, soon
 from testing.settings import make_settings
 from testing.waiting import wait_for
 
-from elastic_images.core.errors import BrokenImage, EmptyBody, InvalidRequest, NotAnImage, Unavailable
+from elastic_images.core.errors import BrokenImage, EmptyBody, InvalidRequest, NotAnImage, TooLarge, Unavailable
 from elastic_images.core.rendition_spec import RenditionSpec
 from elastic_images.core.renditions import PRESETS
 from elastic_images.imaging.access import ImagingAccess
 from elastic_images.imaging.client import ImagingClient
 from elastic_images.imaging.imaging import Priority
 
-FRAMES = 300
+FRAMES = 120
 pytestmark = pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="reads what only Linux tells of processes")
 
 
@@ -35,20 +35,20 @@ def broker(tmp_path: Path) -> Iterator[RunningBroker]:
         yield found
 
 
-def encoded(kind: str, size: tuple[int, int] = (60, 40), **options: object) -> bytes:
+def encoded(kind: str, size: tuple[int, int] = (60, 40), **options: Any) -> bytes:
     stream = io.BytesIO()
     Image.linear_gradient("L").resize(size).convert("RGB").save(stream, kind, **options)
     return stream.getvalue()
 
 
 @cache
-def slow_image() -> bytes:
+def slow_image(frames: int = FRAMES) -> bytes:
     """Takes seconds to decode, and little memory: an animation whose frames are all the same."""
     stream = io.BytesIO()
     Image.new("P", (1000, 1000)).save(stream, "GIF")
     start = stream.getvalue().index(b"\x2c\0\0\0\0")
     head, frame = stream.getvalue()[:start], stream.getvalue()[start:-1]
-    return head + frame * FRAMES + b"\x3b"
+    return head + frame * frames + b"\x3b"
 
 
 def inspect(broker: RunningBroker, body: bytes, **options: Any) -> Any:
@@ -156,7 +156,7 @@ def test_nobody_is_left_when_the_broker_is_killed(tmp_path: Path) -> None:
 def test_the_processor_limit_is_the_images_fault(tmp_path: Path) -> None:
     with running_broker(tmp_path, cpu_seconds=1) as broker:
         with pytest.raises(BrokenImage, match="processor time"):
-            inspect(broker, slow_image())
+            inspect(broker, slow_image(500))
         assert inspect(broker, encoded("PNG")).format == "PNG"
         assert broker.is_idle()
 
@@ -187,13 +187,11 @@ def test_uploads_pass_waiting_renditions(tmp_path: Path) -> None:
         order: list[str] = []
 
         def stranger() -> None:
-            broker.client.render(
-                encoded("PNG", (400, 400)), PRESETS["thumb"], priority=Priority.STRANGER_RENDITION, deadline=soon()
-            )
+            broker.client.render(large("WebP"), PRESETS["thumb"], priority=Priority.STRANGER_RENDITION, deadline=soon())
             order.append("stranger")
 
         def upload() -> None:
-            inspect(broker, encoded("PNG"))
+            inspect(broker, large("WebP"))
             order.append("upload")
 
         later, _ = started(stranger)
@@ -211,7 +209,7 @@ def test_those_that_wait_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyP
     with running_broker(tmp_path, places=1) as broker:
         threads = [started(lambda: inspect(broker, slow_image()))[0]]
         busy_worker(broker)
-        threads.append(started(lambda: inspect(broker, encoded("PNG"), deadline=soon(2)))[0])
+        threads.append(started(lambda: inspect(broker, large("WebP"), deadline=soon(2)))[0])
         wait_for(lambda: broker.figures()["waiting"] == 1, "one waits")
         with pytest.raises(Unavailable, match="waiting") as refused:
             inspect(broker, encoded("PNG"))
@@ -309,3 +307,74 @@ def test_a_long_path_is_no_hindrance(tmp_path: Path) -> None:
     folder = tmp_path / ("long" * 30)
     with running_broker(folder) as broker:
         assert inspect(broker, encoded("PNG")).format == "PNG"
+
+
+# Memory: none of these images is broken
+
+SMALL_MEMORY = {"memory_bytes": 100 * MEGABYTE}
+LARGE: dict[str, tuple[str, tuple[int, int], dict[str, Any]]] = {
+    "progressive JPEG": ("JPEG", (6000, 3000), {"progressive": True, "subsampling": 0}),
+    "WebP": ("WEBP", (3500, 3000), {"method": 0}),
+    "AVIF": ("AVIF", (5000, 3000), {"speed": 10}),
+    "TIFF": ("TIFF", (6000, 5000), {"compression": "tiff_lzw"}),
+}
+
+
+@cache
+def large(name: str) -> bytes:
+    kind, size, options = LARGE[name]
+    return encoded(kind, size, **options)
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_an_image_that_takes_too_much_memory_is_not_called_broken(tmp_path: Path, name: str) -> None:
+    with running_broker(tmp_path, **SMALL_MEMORY) as broker:
+        with pytest.raises(TooLarge, match=r"IMAGING_MEMORY_MB \(100\)"):
+            inspect(broker, large(name))
+        assert broker.is_idle()
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_it_is_taken_where_there_is_memory(broker: RunningBroker, name: str) -> None:
+    assert inspect(broker, large(name)).format == LARGE[name][0]
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_a_broken_one_is_broken_where_there_is_memory(broker: RunningBroker, name: str) -> None:
+    body = large(name)
+    with pytest.raises(BrokenImage):
+        inspect(broker, body[: len(body) // 2] + bytes(2000) + body[len(body) // 2 + 2000 :][:-3000])
+
+
+def test_an_image_that_was_thought_cheaper_gets_more(broker: RunningBroker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second try has four times the memory."""
+    real = broker.broker._again
+    asked: list[int] = []
+
+    def with_less(job: Any, memory_bytes: int) -> None:
+        asked.append(memory_bytes)
+        real(job, memory_bytes // 8 if len(asked) == 1 else memory_bytes)
+
+    monkeypatch.setattr(broker.broker, "_again", with_less)
+    assert inspect(broker, large("WebP")).format == "WEBP"
+    assert len(asked) > 1
+
+
+def test_memory_stays_within_its_budget_under_a_crowd_of_large_images(tmp_path: Path) -> None:
+    with running_broker(tmp_path, memory_bytes=200 * MEGABYTE) as broker:
+        threads = [started(partial(inspect, broker, large(name))) for name in [*LARGE, *LARGE]]
+        most = 0
+        while any(thread.is_alive() for thread, _ in threads):
+            most = max(most, sum(_own_bytes(worker) for worker in broker.workers()))
+            time.sleep(0.01)
+        for thread, outcome in threads:
+            thread.join()
+            assert isinstance(outcome[0], TooLarge) or outcome[0].format, outcome
+        assert 30 * MEGABYTE < most < 200 * MEGABYTE + 4 * 12 * MEGABYTE
+
+
+def _own_bytes(process: psutil.Process) -> int:
+    try:
+        return int(process.memory_full_info().uss)
+    except psutil.Error:
+        return 0

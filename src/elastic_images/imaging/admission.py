@@ -1,6 +1,7 @@
 """Which waiting job may start: rules only, without a clock.
 
-A job first runs as if it were light. If its image turns out to take more, it waits again, now with its true cost.
+A job first runs as if it were light. If its image turns out to take more, it waits again, now with its true cost. Light
+jobs have places and memory of their own, so that an upload of a photograph never waits for heavy ones.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from elastic_images.imaging.imaging import Priority
 
 MEGABYTE = 1_000_000
 LIGHT_BYTES = 24 * MEGABYTE
-"""The memory of a light job."""
+"""The memory of a light job, which also takes no longer than a fraction of a second."""
 _PASS_SECONDS = 1.0
 """How long others may pass a job that waits for memory; then all wait until it fits."""
 
@@ -24,7 +25,7 @@ class Cost:
 
     memory_bytes: int = LIGHT_BYTES
     heavy: bool = False
-    """Whether it computes for long."""
+    """Whether it takes more than a light job, of memory or of time."""
 
 
 @dataclass(slots=True, eq=False)
@@ -39,7 +40,7 @@ class Waiting:
     since: float = 0.0
     """When it began to wait."""
     short_since: float | None = None
-    """Since when it has been first in the queue, but for memory."""
+    """Since when it would have run, but for memory."""
 
     @property
     def order(self) -> tuple[Priority, int]:
@@ -51,17 +52,21 @@ class Admission:
     """Keeps the jobs that run within memory and places, and those that wait in their order.
 
     Args:
-        memory_bytes: for all jobs that run.
-        places: how many heavy jobs run at once; as many light ones run beside them, so that an upload of a photograph
-            does not wait for a long animation.
+        memory_bytes: for all jobs that run, light ones included.
+        places: how many heavy jobs run at once; as many light ones run beside them.
     """
 
     def __init__(self, memory_bytes: int, places: int) -> None:
-        self.memory_bytes = memory_bytes
-        self._places = places
+        self._places = {True: places, False: max(1, min(places, memory_bytes // 2 // LIGHT_BYTES))}
+        self.heavy_bytes = memory_bytes - self._places[False] * LIGHT_BYTES
+        """For all heavy jobs together: what one may take at most."""
         self._waiting: list[Waiting] = []
         self._running: set[Waiting] = set()
-        self.admitted_bytes = 0
+
+    @property
+    def admitted_bytes(self) -> int:
+        """What those that run may take."""
+        return sum(job.cost.memory_bytes for job in self._running)
 
     @property
     def waiting(self) -> int:
@@ -71,29 +76,30 @@ class Admission:
     def add(self, job: Waiting) -> None:
         """It waits from now on. What it costs is bounded by all the memory there is."""
         job.short_since = None
-        if job.cost.memory_bytes > self.memory_bytes:
-            job.cost = Cost(self.memory_bytes, job.cost.heavy)
+        if job.cost.heavy:
+            job.cost = Cost(min(job.cost.memory_bytes, self.heavy_bytes), heavy=True)
         bisect.insort(self._waiting, job, key=lambda waiting: waiting.order)
 
     def remove(self, job: Waiting) -> None:
         """It neither waits nor runs any more."""
         if job in self._running:
             self._running.remove(job)
-            self.admitted_bytes -= job.cost.memory_bytes
         elif job in self._waiting:
             self._waiting.remove(job)
 
     def start_next(self, now: float) -> Waiting | None:
         """The job that may start now, which counts as running from now on."""
+        heavy = [job for job in self._running if job.cost.heavy]
+        free = {True: self._places[True] - len(heavy), False: self._places[False] - (len(self._running) - len(heavy))}
+        free_bytes = self.heavy_bytes - sum(job.cost.memory_bytes for job in heavy)
         for job in self._waiting:
-            if sum(other.cost.heavy == job.cost.heavy for other in self._running) >= self._places:
+            if not free[job.cost.heavy]:
                 continue
-            if self.admitted_bytes + job.cost.memory_bytes <= self.memory_bytes:
+            if not job.cost.heavy or job.cost.memory_bytes <= free_bytes:
                 self._waiting.remove(job)
                 self._running.add(job)
-                self.admitted_bytes += job.cost.memory_bytes
                 return job
             job.short_since = now if job.short_since is None else job.short_since
             if now - job.short_since > _PASS_SECONDS:
-                return None
+                free[True] = 0  # no other heavy job may pass it any more
         return None

@@ -3,7 +3,7 @@
 1. A client sends a job and the image's descriptor (`client`).
 2. The job waits for its turn (`admission`); a worker gets it (`crew`), first with little memory.
 3. The worker reads the header. If the image takes more, the job waits again, with its true cost.
-4. The worker's answer goes back, or says why it failed. If memory may be the reason, the job runs once more, alone.
+4. The worker's answer goes back, or says why it failed. If memory may be the reason, the job runs again with more.
 
 A client that closes its connection ends its job. The broker itself never looks at an image.
 """
@@ -31,7 +31,7 @@ from elastic_images.core.errors import (
     TooLarge,
     Unavailable,
 )
-from elastic_images.imaging.admission import MEGABYTE, Admission, Cost, Waiting
+from elastic_images.imaging.admission import LIGHT_BYTES, MEGABYTE, Admission, Cost, Waiting
 from elastic_images.imaging.crew import Template, Worker
 from elastic_images.imaging.imaging import Priority
 from elastic_images.imaging.limits import Limits
@@ -53,6 +53,8 @@ _CRASHES = frozenset({-4, -6, -7, -8, -11})
 """SIGILL, SIGABRT, SIGBUS, SIGFPE and SIGSEGV: what a decoder may end in, for lack of memory or by the image."""
 _FAR_BELOW = 2
 """A decoder that had so many times the memory that the image takes did not fail for want of memory."""
+_MORE = 4
+"""How many times the memory a job gets that may have failed for want of it."""
 _OUTCOMES = frozenset(
     {"ok", *(kind.slug for kind in (BrokenImage, EmptyBody, InvalidRequest, NotAnImage, TooLarge, Unavailable))}
 )
@@ -71,7 +73,6 @@ class Job:
     worker: Worker | None = None
     needed_bytes: int = 0
     """By its header; 0 while it is not known."""
-    alone: bool = False
     arrived_at: float = 0.0
 
 
@@ -112,10 +113,10 @@ class Broker:
     ) -> None:
         self._listener = listener
         self._limits = limits
-        self._places = places
         self._cpu_seconds = cpu_seconds
         self._worker_idle_seconds = worker_idle_seconds
         self._template_idle_seconds = template_idle_seconds
+        self._memory_bytes = memory_bytes
         self._admission = Admission(memory_bytes, places)
         self._selector = selectors.DefaultSelector()
         self._clients: dict[Channel, Job | None] = {}
@@ -308,16 +309,16 @@ class Broker:
             self._let_go(worker)
             return
         job: Job = worker.job
-        heavy = job.place.cost.heavy
+        spent = job.place.cost.heavy
         self._detach(job)
         try:
             self._judge(job, message)
         except (KeyError, TypeError, ValueError):  # an image may have taken it over
             _log.warning("worker %d sent something that is no answer", worker.pid)
             self._fail(job, Unavailable("The process that decoded this image failed; try again."))
-            heavy = True
+            spent = True
         message.close()
-        if heavy or job.alone:
+        if spent:
             self._let_go(worker)  # what it took goes back to the system
         else:
             self._rest(worker)
@@ -326,34 +327,39 @@ class Broker:
     def _judge(self, job: Job, message: Message) -> None:
         """A worker has answered."""
         told = message.fields
-        needs = told.get("needs")
-        if isinstance(needs, dict):
-            cost = Cost(int(needs["memory_bytes"]), bool(needs["heavy"]))
-            job.needed_bytes = cost.memory_bytes
-            self._again(job, cost)
-        elif "failed" in told:
-            self._judge_failure(job, str(told["failed"]))
+        if "needed_bytes" in told:
+            job.needed_bytes = max(LIGHT_BYTES // 2, int(told["needed_bytes"]))
+        if "failed" in told:
+            self._judge_failure(job, None if told["failed"] is None else str(told["failed"]))
+        elif "needed_bytes" in told:
+            self._again(job, job.needed_bytes)
         else:
             self._finish(job, told, message.descriptors)
 
-    def _judge_failure(self, job: Job, reason: str) -> None:
-        """A decoder gave up: because of the image, or for want of memory."""
-        whole = self._admission.memory_bytes
-        had_enough = max(job.needed_bytes, 1) * _FAR_BELOW <= job.place.cost.memory_bytes
-        if reason != "memory" and had_enough:
-            self._fail(job, BrokenImage(reason))
-        elif not job.alone:
-            job.alone = True
-            self._again(job, Cost(whole, heavy=True))
-        elif reason != "memory" and job.needed_bytes * _FAR_BELOW <= whole:
-            self._fail(job, BrokenImage(reason))
-        else:
-            self._fail(job, _too_large(whole))
+    def _judge_failure(self, job: Job, reason: str | None) -> None:
+        """A decoder gave up: because of the image, for want of memory, or for the reason that it gave.
 
-    def _again(self, job: Job, cost: Cost) -> None:
+        Decoders that lack memory call an image broken: "broken data stream" (progressive JPEG), "could not create
+        decoder" (WebP), "decoding of color planes failed" (AVIF).
+        """
+        had_bytes = job.place.cost.memory_bytes
+        if reason is not None and job.needed_bytes * _FAR_BELOW <= had_bytes:
+            self._fail(job, BrokenImage(reason))
+        elif had_bytes < self._admission.heavy_bytes:
+            self._again(job, had_bytes * _MORE)
+        else:
+            self._fail(job, self._too_large())
+
+    def _again(self, job: Job, memory_bytes: int) -> None:
         self._admission.remove(job.place)
-        job.place.cost = cost
+        job.place.cost = Cost(memory_bytes, heavy=True)
         self._wait(job)
+
+    def _too_large(self) -> TooLarge:
+        return TooLarge(
+            f"Decoding this image takes more than IMAGING_MEMORY_MB ({self._memory_bytes // MEGABYTE:,}) allows: "
+            "make it smaller, or have that setting raised."
+        )
 
     def _let_go(self, worker: Worker) -> None:
         """Have it end. The template tells when it has."""
@@ -434,13 +440,6 @@ class Broker:
             "workers": len(workers),
             "busy": sum(worker.job is not None for worker in workers),
         }
-
-
-def _too_large(memory_bytes: int) -> TooLarge:
-    return TooLarge(
-        f"Decoding this image takes more than {memory_bytes // MEGABYTE:,} MB of memory: make it smaller, or have "
-        "IMAGING_MEMORY_MB raised."
-    )
 
 
 def _is_same_user(connection: socket.socket) -> bool:

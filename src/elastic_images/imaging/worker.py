@@ -23,7 +23,8 @@ from typing import Any
 
 from elastic_images.core.errors import BrokenImage, ElasticImagesError
 from elastic_images.core.rendition_spec import RenditionSpec
-from elastic_images.imaging.admission import Cost
+from elastic_images.imaging.costs import cost_of
+from elastic_images.imaging.header import read_header
 from elastic_images.imaging.inspection import inspect
 from elastic_images.imaging.limits import Limits
 from elastic_images.imaging.memory_files import memory_file
@@ -74,22 +75,28 @@ def die_with_parent(parent: int) -> None:
 
 def _answer(message: Message, limits: Limits) -> tuple[Mapping[str, Any], list[int]]:
     job = message.fields
+    needed: dict[str, int] = {}
     try:
         with _mapped(message) as data, _limited(job["memory_bytes"] + len(data), job["cpu_seconds"]):
-            needed = Cost()
-            if needed.memory_bytes > job["memory_bytes"] or needed.heavy > job["heavy"]:
-                return {"needs": asdict(needed)}, []
+            spec = RenditionSpec.parse_canonical(job["spec"]) if job["kind"] == "render" else None
+            header = read_header(data)
+            if spec is None:
+                limits.check(header)
+            cost = cost_of(header, len(data), spec)
+            needed = {"needed_bytes": cost.memory_bytes}
+            if cost.heavy and not job["heavy"]:
+                return needed, []
             if job["heavy"]:
                 os.nice(_NICE)  # for good: the broker lets this process go afterwards
-            if job["kind"] == "inspect":
+            if spec is None:
                 return {"picture": asdict(inspect(data, limits))}, []
-            made = render(data, RenditionSpec.parse_canonical(job["spec"]))
+            made = render(data, spec)
             facts = {"content_type": made.content_type, "width": made.width, "height": made.height}
             return {"rendition": facts}, [memory_file(made.data)]
     except MemoryError:
-        return {"failed": "memory"}, []
+        return {"failed": None, **needed}, []
     except BrokenImage as error:
-        return {"failed": str(error)}, []
+        return {"failed": str(error), **needed}, []
     except ElasticImagesError as error:
         return {"error": error.slug, "message": str(error)}, []
     except Exception as error:  # noqa: BLE001 - whatever it is, the broker has to learn of it

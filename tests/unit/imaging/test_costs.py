@@ -1,0 +1,39 @@
+"""The estimated cost of decoding."""
+
+from __future__ import annotations
+
+import pytest
+
+from elastic_images.core.rendition_spec import RenditionSpec
+from elastic_images.core.renditions import PRESETS
+from elastic_images.imaging.admission import MEGABYTE
+from elastic_images.imaging.costs import cost_of
+from elastic_images.imaging.formats import FORMATS
+from elastic_images.imaging.headers.facts import Header
+
+PHOTO = Header("JPEG", 4000, 3000, samples=1.5)
+
+
+def test_an_ordinary_photograph_is_light_and_so_is_its_thumb() -> None:
+    assert not cost_of(PHOTO, 5_000_000).heavy
+    assert not cost_of(PHOTO, 5_000_000, PRESETS["thumb"]).heavy
+
+
+def test_what_has_to_be_held_whole_is_heavy() -> None:
+    progressive = Header("JPEG", 4000, 3000, samples=1.5, progressive=True, scans=10)
+    assert cost_of(progressive, 5_000_000).memory_bytes > 2 * 1.5 * 12 * MEGABYTE
+    for kind in ("WEBP", "AVIF", "HEIF"):
+        assert cost_of(Header(kind, 4000, 3000), 1_000).memory_bytes > 100 * MEGABYTE
+
+
+def test_what_takes_long_is_heavy_whatever_memory_it_takes() -> None:
+    assert cost_of(Header("GIF", 500, 500, frames=1500), 1_000).heavy
+    assert cost_of(Header("JPEG", 1000, 1000, progressive=True, scans=200), 1_000).heavy
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_more_pixels_never_cost_less(kind: str) -> None:
+    specs = (None, RenditionSpec(300, 300), RenditionSpec(width=2000), RenditionSpec(height=900, format="avif"))
+    for spec in specs:
+        costs = [cost_of(Header(kind, side, side), 10_000, spec).memory_bytes for side in (1, 100, 2000, 9000)]
+        assert costs == sorted(costs)
