@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import secrets
+import select
 import shutil
 import signal
 import socket
@@ -10,9 +12,12 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+from elastic_images.core.errors import Unavailable
 from elastic_images.imaging.client import ImagingClient
 from elastic_images.process.unix_sockets import listen
 from elastic_images.settings import Settings
@@ -23,9 +28,9 @@ _STOP_SECONDS = 2.0
 
 
 class ImagingAccess:
-    """A client, and the broker of its own that a process without IMAGING_SOCKET runs as its child.
+    """A client, and the broker of its own that a process without IMAGING_SOCKET runs as its child when it is needed.
 
-    The child's listening socket stays open here, so that callers wait while a broker that died is replaced.
+    The child's listening socket is kept here: it starts when somebody connects, and callers wait while it is replaced.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -34,56 +39,69 @@ class ImagingAccess:
         self._folder: Path | None = None
         path = settings.imaging_socket
         if path is None:
-            self._folder = Path(tempfile.mkdtemp(prefix="elastic-images-"))
+            # Not in DATA: several processes may share that, each with a broker of its own.
+            self._folder = Path(tempfile.gettempdir()) / f"elastic-images-{secrets.token_hex(8)}"
             path = self._folder / "imaging.sock"
         self._path = path
         self.client = ImagingClient(path)
-        self._listener: socket.socket | None = None
-        self._lifeline: socket.socket | None = None
+        self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._stopping = threading.Event()
         self._keeper = threading.Thread(target=self._keep, name="imaging", daemon=True)
 
     def start(self) -> None:
-        """Start a broker if this process needs one of its own."""
-        if self._folder is None:
-            return
-        self._listener = listen(self._path)
-        self._keeper.start()
+        """Get ready to start a broker, if this process needs one of its own."""
+        if self._folder is not None:
+            self._folder.mkdir(mode=0o700)
+            self._listener = listen(self._path)
+            self._wake_reader, self._wake_writer = socket.socketpair()
+            self._keeper.start()
+
+    def figures(self) -> Mapping[str, Any]:
+        """As `ImagingClient.figures`. Raises Unavailable also where no broker was needed yet."""
+        if self._folder is not None and self._process is None:
+            raise Unavailable("No broker was needed yet.")
+        return self.client.figures()
 
     def check(self) -> str:
         """How the broker fares, in words. Raises Unavailable if it does not answer."""
+        if self._folder is not None and self._process is None:
+            return "Starts when it is needed."
         found = self.client.figures()
         return f"{found['workers']} workers, {found['waiting']} jobs waiting."
 
     def stop(self) -> None:
         """Stop the broker, within 2 s."""
         self.client.close()
-        if self._folder is None:
+        if self._folder is None or not self._keeper.is_alive():
             return
-        self._stopping.set()
-        if self._process is not None:
-            self._process.send_signal(signal.SIGTERM)
-        if self._keeper.is_alive():
+        with self._lock:
+            self._stopping.set()
+            if self._process is not None:
+                self._process.send_signal(signal.SIGTERM)
+        self._wake_writer.close()
+        self._keeper.join(_STOP_SECONDS)
+        if self._keeper.is_alive() and self._process is not None:
+            self._process.kill()
             self._keeper.join(_STOP_SECONDS)
-        if self._listener is not None:
-            self._listener.close()
+        self._listener.close()
+        self._wake_reader.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _keep(self) -> None:
         ours, theirs = socket.socketpair()
         with ours, theirs:
-            while not self._stopping.is_set():
-                self._process = self._started(theirs)
-                if self._stopping.is_set():
-                    self._process.terminate()
+            while True:
+                select.select([self._listener, self._wake_reader], [], [])
+                with self._lock:
+                    if self._stopping.is_set():
+                        return
+                    self._process = self._started(theirs)
                 code = self._process.wait()
                 if not self._stopping.wait(_RESTART_SECONDS):
-                    _log.warning("the imaging broker exited (%d); starting it again", code)
+                    _log.warning("the imaging broker exited (%d); it starts again when it is needed", code)
 
     def _started(self, lifeline: socket.socket) -> subprocess.Popen[bytes]:
-        if self._listener is None:
-            raise AssertionError("started before its socket")
         passed = (self._listener.fileno(), lifeline.fileno())
         settings = replace(self._settings, lifeline_fd=lifeline.fileno())
         return subprocess.Popen(  # noqa: S603 - our own program

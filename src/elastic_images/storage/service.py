@@ -100,7 +100,7 @@ class StorageService:
         )
         self._refusals = Refusals()
         counters.follow_by_label("refused_uploads", self._refusals.totals)
-        imaging = BrokerFigures(self._imaging.client.figures)
+        imaging = BrokerFigures(self._imaging.figures)
         counters.follow(imaging.others)
         counters.follow_by_label("imaging_jobs", imaging.jobs)
         counters.follow_by_label("imaging_seconds", imaging.seconds)
