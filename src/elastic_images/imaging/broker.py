@@ -51,8 +51,6 @@ _TICK_SECONDS = 1.0
 _CPU_SIGNAL = -24
 _CRASHES = frozenset({-4, -6, -7, -8, -11})
 """SIGILL, SIGABRT, SIGBUS, SIGFPE and SIGSEGV: what a decoder may end in, for lack of memory or by the image."""
-_FAR_BELOW = 2
-"""A decoder that had so many times the memory that the image takes did not fail for want of memory."""
 _MORE = 4
 """How many times the memory a job gets that may have failed for want of it."""
 _OUTCOMES = frozenset(
@@ -71,8 +69,6 @@ class Job:
     deadline: float
     place: Waiting
     worker: Worker | None = None
-    needed_bytes: int = 0
-    """By its header; 0 while it is not known."""
     arrived_at: float = 0.0
 
 
@@ -327,23 +323,21 @@ class Broker:
     def _judge(self, job: Job, message: Message) -> None:
         """A worker has answered."""
         told = message.fields
-        if "needed_bytes" in told:
-            job.needed_bytes = max(LIGHT_BYTES // 2, int(told["needed_bytes"]))
         if "failed" in told:
-            self._judge_failure(job, None if told["failed"] is None else str(told["failed"]))
-        elif "needed_bytes" in told:
-            self._again(job, job.needed_bytes)
+            self._judge_failure(job, str(told["failed"]), enough=bool(told["enough"]))
+        elif "needs" in told:
+            self._again(job, max(LIGHT_BYTES, int(told["needs"])))
         else:
             self._finish(job, told, message.descriptors)
 
-    def _judge_failure(self, job: Job, reason: str | None) -> None:
-        """A decoder gave up: because of the image, for want of memory, or for the reason that it gave.
+    def _judge_failure(self, job: Job, reason: str, *, enough: bool) -> None:
+        """A decoder gave up. `enough`: not for want of memory.
 
         Decoders that lack memory call an image broken: "broken data stream" (progressive JPEG), "could not create
         decoder" (WebP), "decoding of color planes failed" (AVIF).
         """
         had_bytes = job.place.cost.memory_bytes
-        if reason is not None and job.needed_bytes * _FAR_BELOW <= had_bytes:
+        if enough:
             self._fail(job, BrokenImage(reason))
         elif had_bytes < self._admission.heavy_bytes:
             self._again(job, had_bytes * _MORE)
@@ -382,7 +376,8 @@ class Broker:
                 job, BrokenImage(f"Decoding this image takes more than {self._cpu_seconds} s of processor time.")
             )
         elif code in _CRASHES:
-            self._judge_failure(job, "This image cannot be decoded: the decoder crashed.")
+            enough = job.place.cost.memory_bytes >= self._admission.heavy_bytes
+            self._judge_failure(job, "This image cannot be decoded: the decoder crashed.", enough=enough)
         else:
             _log.warning("worker %d was killed (%d) while it worked", worker.pid, code)
             self._fail(job, Unavailable("The process that decoded this image was killed; try again."))

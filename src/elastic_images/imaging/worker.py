@@ -12,6 +12,7 @@ import ctypes
 import math
 import mmap
 import os
+import re
 import resource
 import signal
 import socket
@@ -19,6 +20,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from elastic_images.core.errors import BrokenImage, ElasticImagesError
@@ -35,6 +37,10 @@ _PR_SET_PDEATHSIG = 1
 _MAX_FILES = 16
 _MAX_FILE_BYTES = 256_000_000
 _NICE = 5
+_UNKNOWN_BYTES = 1_000_000_000
+"""The address space of this process on systems without /proc."""
+_LARGEST_ALLOCATION = 8
+"""Bytes for each pixel: no decoder asks for more at once. Who fails with so much to spare had enough memory."""
 
 
 def run(connection: socket.socket, parent: int, limits: Limits) -> None:
@@ -75,17 +81,18 @@ def die_with_parent(parent: int) -> None:
 
 def _answer(message: Message, limits: Limits) -> tuple[Mapping[str, Any], list[int]]:
     job = message.fields
-    needed: dict[str, int] = {}
+    largest_bytes = 0
+    before_bytes = _address_space()
     try:
-        with _mapped(message) as data, _limited(job["memory_bytes"] + len(data), job["cpu_seconds"]):
+        with _mapped(message) as data, _limited(before_bytes + job["memory_bytes"] + len(data), job["cpu_seconds"]):
             spec = RenditionSpec.parse_canonical(job["spec"]) if job["kind"] == "render" else None
             header = read_header(data)
             if spec is None:
                 limits.check(header)
             cost = cost_of(header, len(data), spec)
-            needed = {"needed_bytes": cost.memory_bytes}
             if cost.heavy and not job["heavy"]:
-                return needed, []
+                return {"needs": cost.memory_bytes}, []
+            largest_bytes = _LARGEST_ALLOCATION * header.largest_pixels
             if job["heavy"]:
                 os.nice(_NICE)  # for good: the broker lets this process go afterwards
             if spec is None:
@@ -94,9 +101,10 @@ def _answer(message: Message, limits: Limits) -> tuple[Mapping[str, Any], list[i
             facts = {"content_type": made.content_type, "width": made.width, "height": made.height}
             return {"rendition": facts}, [memory_file(made.data)]
     except MemoryError:
-        return {"failed": None, **needed}, []
+        return {"failed": "memory", "enough": False}, []
     except BrokenImage as error:
-        return {"failed": str(error), **needed}, []
+        enough = _peak() - before_bytes + largest_bytes <= job["memory_bytes"]
+        return {"failed": str(error), "enough": enough}, []
     except ElasticImagesError as error:
         return {"error": error.slug, "message": str(error)}, []
     except Exception as error:  # noqa: BLE001 - whatever it is, the broker has to learn of it
@@ -115,10 +123,10 @@ def _mapped(message: Message) -> Iterator[mmap.mmap]:
 
 @contextlib.contextmanager
 def _limited(memory_bytes: int, cpu_seconds: int) -> Iterator[None]:
-    """Bound what the block may take in addition to what this process has."""
+    """Bound the address space of this process in the block, and the processor time that it takes."""
     used = math.ceil(time.process_time())
     resource.setrlimit(resource.RLIMIT_CPU, (used + cpu_seconds, resource.RLIM_INFINITY))
-    resource.setrlimit(resource.RLIMIT_AS, (_address_space() + memory_bytes, resource.RLIM_INFINITY))
+    resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, resource.RLIM_INFINITY))
     try:
         yield
     finally:
@@ -130,4 +138,13 @@ def _address_space() -> int:
         with open("/proc/self/statm", "rb") as file:  # noqa: PTH123 - quicker than a Path
             return int(file.read().split()[0]) * mmap.PAGESIZE
     except OSError:
-        return 1_000_000_000  # a system without /proc
+        return _UNKNOWN_BYTES
+
+
+def _peak() -> int:
+    """The most that the address space of this process ever was."""
+    try:
+        found = re.search(rb"VmPeak:\s+(\d+) kB", Path("/proc/self/status").read_bytes())
+    except OSError:
+        return _UNKNOWN_BYTES
+    return int(found[1]) * 1024 if found else _UNKNOWN_BYTES
