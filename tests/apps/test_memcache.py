@@ -16,7 +16,9 @@ from tests.apps.node_support import TOKEN, Node, Storage, entry, served_node
 from elastic_images.core.assignment import alternating
 from elastic_images.core.keys import quote_key
 from elastic_images.core.pool_map import close_resize, first_map, open_resize
+from elastic_images.core.renditions import PRESETS, rendition_name
 from elastic_images.http.problems import PROBLEM_TYPE_PREFIX
+from elastic_images.imaging.imaging import Priority
 
 KEY = "k1"
 
@@ -219,6 +221,29 @@ def test_keys_are_listed_by_partition(node: Node) -> None:
     image(node)
     assert [item["key"] for item in json.loads(ask(node, "/keys?partitions=3,11").body)["keys"]] == [KEY]
     assert json.loads(ask(node, "/keys?partitions=3").body) == {"keys": [], "next": None}
+
+
+def test_only_nodes_that_ask_for_them_are_told_of_renditions(node: Node) -> None:
+    """Others would not find them at an invalidation (protocol 1)."""
+    name = rendition_name(KEY, PRESETS["thumb"])
+    node.node.read_or_make(name, Priority.STRANGER_RENDITION)
+
+    def listed(query: str) -> set[str]:
+        return {item["key"] for item in json.loads(ask(node, f"/keys{query}").body)["keys"]}
+
+    assert listed("") == {KEY}
+    assert listed("?renditions=1") == {KEY, name}
+
+
+@pytest.mark.parametrize("name", ["k1%00thumb", "k1%00", "k1%00w0", "k1%00w20,w20"])
+def test_no_other_names_than_canonical_ones_are_kept(node: Node, name: str) -> None:
+    assert ask(node, f"/renditions/{name}", X_Make="member").status == 400
+    assert node.cache.statistics()["items"] == 0
+
+
+def test_processes_of_protocol_1_name_renditions_in_another_way(node: Node) -> None:
+    assert ask(node, "/images/k1%00thumb").status == 200
+    assert node.cache.peek(rendition_name(KEY, PRESETS["thumb"])) is not None
 
 
 @pytest.mark.parametrize("query", ["limit=0", "limit=x", "limit=-1", "limit=100000", "cursor=-1", "partitions=16"])

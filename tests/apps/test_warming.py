@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import count
 from pathlib import Path
+from typing import cast
 
 import pytest
 from testing.waiting import wait_for
@@ -18,8 +19,12 @@ from elastic_images.core.errors import Conflict, InvalidRequest
 from elastic_images.core.fills import FillTicket
 from elastic_images.core.partitions import partition_of
 from elastic_images.core.pool_map import PoolMap, abort_resize, close_resize, first_map, open_resize
+from elastic_images.core.rendition_spec import RenditionSpec
+from elastic_images.core.renditions import PRESETS, rendition_name
 from elastic_images.http.internal_client import InternalClient
 from elastic_images.http.lean_client import LeanClient
+from elastic_images.imaging.imaging import Priority
+from elastic_images.memcache.fill_sources import PeerThenStorage
 from elastic_images.memcache.warm.pull_thread import PullThread
 from elastic_images.memcache.warm.sources import PullSources
 
@@ -120,6 +125,31 @@ def test_scale_in_keeps_the_hottest_entries_that_fit(tmp_path: Path) -> None:
 
         assert held(nodes[0]) == hottest
         assert held(nodes[1]) == held(nodes[2]) == []
+
+
+def test_renditions_move_with_their_images_and_are_not_made_again(tmp_path: Path) -> None:
+    with pool(tmp_path, alternating(1), 2, places=40) as nodes:
+        old, new = nodes
+        moving = [key for key in KEYS if alternating(2)[partition_of(key)] == 1][:5]
+        names = [rendition_name(key, spec) for key in moving for spec in (PRESETS["thumb"], RenditionSpec(99))]
+        storage = cast("Storage", cast("PeerThenStorage", old.node._source)._storage)
+        storage.entries |= {key: image(key) for key in moving}
+        for name in names:
+            old.node.read_or_make(name, Priority.STRANGER_RENDITION)
+        assert len(old.imaging.made) == len(names)
+
+        everybody_takes(nodes, open_resize(first_map(alternating(1)), alternating(2)))
+        found = new.node.read_or_make(names[0], Priority.STRANGER_RENDITION)
+        assert found.hit, "the previous owner has it"
+        pull(new)
+
+        assert set(names) <= set(held(new))
+        assert all(new.node.read_or_make(name, Priority.STRANGER_RENDITION).hit for name in names)
+        assert new.imaging.made == []
+        hottest = held(new)[: len(names)]
+        assert set(hottest) == set(names), "originals that nobody asked for are the coldest"
+        assert new.cache.invalidate_keys(new.cache.incarnation, moving) == len(names) + len(moving)
+        assert held(new) == []
 
 
 def test_what_was_used_while_the_pull_went_on_is_hotter_than_all_that_is_pulled(tmp_path: Path) -> None:

@@ -41,6 +41,7 @@ class Setup:
         self.cache.take_map(OPEN)
         self.cache.renew_lease(3.0)
         self.asked: list[str] = []
+        self.listed = [KEY]
         self.body = b"bytes"
         self.on_list: Callable[[], None] = lambda: None
         self.on_ask: Callable[[], None] = lambda: None
@@ -53,7 +54,7 @@ class Setup:
         self.asked.append(path)
         if path.startswith("/keys"):
             self.on_list()
-            listed = [{"key": KEY, "size_bytes": 2000, "age_seconds": 1.0}]
+            listed = [{"key": name, "size_bytes": 2000, "age_seconds": 1.0} for name in self.listed]
             return LeanAnswer(200, {}, json.dumps({"keys": listed, "next": None}).encode())
         assert headers["X-Incarnation"] == node(0).incarnation
         self.on_ask()
@@ -136,6 +137,13 @@ def test_the_map_may_move_on_at_the_last_moment(setup: Setup) -> None:
     setup.cache.would_keep = moved_on  # type: ignore[method-assign]
     setup.pull()
     assert len(setup.asked) == 1
+
+
+def test_renditions_with_the_names_of_protocol_1_are_left_behind(setup: Setup) -> None:
+    setup.listed = [f"{KEY}\0thumb", KEY]
+    setup.pull()
+    assert len(setup.asked) == 2, setup.asked
+    assert setup.cache.peek(f"{KEY}\0thumb") is None
 
 
 def test_what_is_there_or_on_its_way_is_not_asked_for(setup: Setup) -> None:
