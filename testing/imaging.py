@@ -17,6 +17,8 @@ class PretendImaging:
         self.gate = threading.Event()
         self.gate.set()
         self.error: Exception | None = None
+        self.ungated: Callable[[], bool] = lambda: False
+        """Whether the one that came last need not wait for the gate."""
         self.on_render: Callable[[], None] = lambda: None
 
     def inspect(self, body: Body, *, deadline: float, gone: Callable[[], bool] | None = None) -> Picture:
@@ -26,7 +28,7 @@ class PretendImaging:
         assert isinstance(original, bytes)
         self.made.append((original, spec.canonical, priority))
         self.on_render()
-        assert self.gate.wait(60)
+        assert self.ungated() or self.gate.wait(60)
         if self.error is not None:
             raise self.error
         return Rendition(rendered(original, spec), "image/webp", 1, 1)

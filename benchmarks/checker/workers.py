@@ -19,7 +19,7 @@ from benchmarks.checker.ledger import Ledger, Totals
 GIVE_UP_SECONDS = 15.0
 """A read that keeps retrying this long without an answer has failed."""
 _PAUSE_SECONDS = 0.05
-_RENDITIONS = ("?rendition=thumb", "?rendition=preview")
+_RENDITIONS = ("?rendition=thumb", "?preset=preview", "?w=64&format=png", "?dpr=2&h=128&format=auto")
 _RENDITION_SHARE = 0.3
 """Of the reads. They are made of the version that is there, so one of an older version is stale, too."""
 _DELETE_SHARE = 0.03

@@ -20,11 +20,12 @@ from tests.apps.plane_support import KEY, Web, told
 from tests.unit.pool.raw_server import RawServer, read_request
 
 from elastic_images.core.errors import BrokenImage, TooLarge, Unavailable
-from elastic_images.core.rendition_spec import RenditionSpec
+from elastic_images.core.rendition_spec import FORMATS, RenditionSpec
 from elastic_images.core.renditions import PRESETS, rendition_name
 from elastic_images.front.listener import SLOW_THREADS
 from elastic_images.http.answer import Answer
 from elastic_images.imaging.imaging import Priority
+from elastic_images.memcache.renditions import PLACES
 from elastic_images.web.reads.plane import ImagePlane
 
 THUMB = PRESETS["thumb"]
@@ -188,6 +189,26 @@ def test_a_node_that_dies_while_it_makes_one_costs_time_only(make: Callable[...,
     web.point_at(node.address)
     answer = thumb(web)
     assert (answer.body, told(answer)) == (b"by storage", "BYPASS")
+
+
+def test_strangers_do_not_keep_members_waiting(make: Callable[..., Web]) -> None:
+    web = make()
+    imaging = web.nodes[0].imaging
+    imaging.gate.clear()
+    imaging.ungated = lambda: imaging.made[-1][2] is Priority.MEMBER_RENDITION
+    asked_by_strangers = [f"w={width}&format={made}" for width in (320, 400, 640) for made in FORMATS]
+    with ThreadPoolExecutor(SLOW_THREADS + 20) as readers:
+        strangers = [
+            readers.submit(web.get, query=asked_by_strangers[number % len(asked_by_strangers)])
+            for number in range(SLOW_THREADS + 20)
+        ]
+        wait_for(lambda: len(imaging.made) == PLACES - 2, "strangers have all places that they may have")
+        for query in ("w=480", "w=512"):
+            answer = web.get(query=query, cookie="a session")
+            assert (answer.status, told(answer)) == ("200 OK", "MISS")
+        imaging.gate.set()
+        assert {answer.result().status for answer in strangers} == {"200 OK"}
+    assert len(imaging.made) == len(asked_by_strangers) + 2
 
 
 # --- by URL

@@ -30,8 +30,8 @@ from elastic_images.http.problems import problem_answer, public_error
 
 _ACCEPTED_AT_ONCE = 64
 _PAUSE_SECONDS = 0.2
-SLOW_THREADS = 64
-"""How many slow reads may wait at a time. Further ones wait in line, without a thread."""
+SLOW_THREADS, URGENT_THREADS = 48, 16
+"""How many slow reads may wait at a time, and how many urgent ones. Further ones wait in line, without a thread."""
 _TOLD_SECONDS = 10.0
 _log = logging.getLogger(__name__)
 
@@ -84,6 +84,7 @@ class Front:
         self.ask_upstream = self._upstreams.ask
         self._workers = ThreadPoolExecutor(threads, "front-read")
         self._slow_workers = ThreadPoolExecutor(SLOW_THREADS, "front-slow")
+        self._urgent_workers = ThreadPoolExecutor(URGENT_THREADS, "front-urgent")
         self._accepting = False
         self._pause_until = 0.0
         self._drained = threading.Event()
@@ -118,6 +119,7 @@ class Front:
         self._thread.join()
         self._workers.shutdown(wait=False, cancel_futures=True)
         self._slow_workers.shutdown(wait=False, cancel_futures=True)
+        self._urgent_workers.shutdown(wait=False, cancel_futures=True)
         return in_time
 
     # --- connection.FrontContext
@@ -133,8 +135,9 @@ class Front:
             if isinstance(answer, Answer):
                 self.loop.post(partial(done, answer))
             else:
+                workers = self._urgent_workers if answer.urgent else self._slow_workers
                 with contextlib.suppress(RuntimeError):  # it is stopping
-                    self._slow_workers.submit(run, answer)
+                    workers.submit(run, answer.find)
 
         self._workers.submit(run, find)
 

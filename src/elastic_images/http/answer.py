@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from elastic_images.core.entry import Headers
@@ -16,10 +17,15 @@ class Answer(NamedTuple):
     body: bytes
 
 
-Later = Callable[[], Answer]
-"""Finds an answer that may take many seconds, on a thread that may wait so long."""
+@dataclass(frozen=True, slots=True)
+class Later:
+    """An answer that may take many seconds: it is found on a thread that may wait so long."""
+
+    find: Callable[[], Answer]
+    urgent: bool
+    """Not to wait behind those that are not."""
 
 
 def answer_now(found: Answer | Later) -> Answer:
     """The answer, however long it takes."""
-    return found if isinstance(found, Answer) else found()
+    return found if isinstance(found, Answer) else found.find()

@@ -107,7 +107,9 @@ class NodePlane:
         waiting = environ.get("HTTP_X_MAKE")
         if waiting is None:
             return _NOT_IN_MEMORY
-        return partial(self._make, name, _PRIORITIES.get(waiting, Priority.STRANGER_RENDITION), environ)
+        priority = _PRIORITIES.get(waiting, Priority.STRANGER_RENDITION)
+        urgent = priority is not Priority.STRANGER_RENDITION
+        return Later(partial(self._make, name, priority, environ), urgent)
 
     def _make(self, name: str, priority: Priority, environ: Environ) -> Answer:
         try:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 
 from elastic_images.core.coherent_cache import CoherentCache, Refusal
@@ -13,7 +14,6 @@ from elastic_images.core.entry import Entry
 from elastic_images.core.errors import NotMine, Unavailable
 from elastic_images.core.fills import Fill, FillAbandoned
 from elastic_images.core.image_facts import quoted
-from elastic_images.core.rendition_spec import RenditionSpec
 from elastic_images.core.renditions import split_name
 from elastic_images.http.entries import fact_headers
 from elastic_images.imaging.imaging import Imaging, Priority, Rendition
@@ -21,6 +21,8 @@ from elastic_images.memcache.fill_sources import FillSource, lead
 
 PLACES = 8
 """The most renditions on their way through imaging: each of them holds its original."""
+_KEPT_FROM_STRANGERS = 2
+"""Places that strangers' renditions never take."""
 _SECONDS = 120.0
 """Much longer than anybody waits: what was made late is kept, and need not be begun again."""
 
@@ -42,6 +44,7 @@ class RenditionMaker:
         self._source = source
         self._imaging = imaging
         self._places = threading.BoundedSemaphore(places)
+        self._stranger_places = threading.BoundedSemaphore(places - _KEPT_FROM_STRANGERS)
         self._clock = clock
 
     def make(self, fill: Fill, priority: Priority) -> Entry:
@@ -55,20 +58,25 @@ class RenditionMaker:
             fill.from_previous = True
             return found
         deadline = self._clock() + _SECONDS
-        if not self._places.acquire(timeout=_SECONDS):
-            raise Unavailable("Too many renditions are being made; try again in a moment.")
-        try:
+        with self._place(priority):
             if spec is None or not self._cache.capacity_bytes:
                 # Without a cache, storage makes it, so that no original travels for nothing.
                 return self._source.fetch(fill.key, fill.partition)[0]
             original, fill.made = self._original(key, deadline)
-            return self._made(fill.key, original, spec, priority, deadline)
-        finally:
-            self._places.release()
+            made = self._imaging.render(original.body, spec, priority=priority, deadline=deadline)
+            return rendition_entry(fill.key, original, made)
 
-    def _made(self, name: str, original: Entry, spec: RenditionSpec, priority: Priority, deadline: float) -> Entry:
-        made = self._imaging.render(original.body, spec, priority=priority, deadline=deadline)
-        return rendition_entry(name, original, made)
+    @contextlib.contextmanager
+    def _place(self, priority: Priority) -> Iterator[None]:
+        with contextlib.ExitStack() as held:
+            wanted = [self._places]
+            if priority is Priority.STRANGER_RENDITION:
+                wanted.insert(0, self._stranger_places)
+            for places in wanted:
+                if not places.acquire(timeout=_SECONDS):
+                    raise Unavailable("Too many renditions are being made; try again in a moment.")
+                held.callback(places.release)
+            yield
 
     def _original(self, key: str, deadline: float) -> tuple[Entry, bool]:
         """The original, and whether it was in some cache's memory. Its fill is registered after the rendition's."""

@@ -44,7 +44,7 @@ _RELAYED = (
 _CONDITIONS = {name: name[5:].replace("_", "-").title() for name in CONDITIONAL_HEADERS}
 _FILL_SECONDS = 10.0
 _RELAY_PLACES = 96
-_RENDITION_PLACES = 64
+_RENDITION_PLACES = (48, 16)
 BYPASS_PLACES = 40
 """The most bypasses under way (I7), so that a lost node does not become a storm."""
 
@@ -86,7 +86,8 @@ class ImagePlane:
         self._count_relayed_miss = counters.counter("relayed_misses").increment
         self._relay_places = ReadBulkhead(_RELAY_PLACES)
         self._bypass_places = ReadBulkhead(BYPASS_PLACES)
-        self._rendition_places = ReadBulkhead(_RENDITION_PLACES, place_seconds=RENDITION_SECONDS)
+        # For strangers, and for callers with a session or a token, whom strangers should not keep waiting.
+        self._rendition_places = [ReadBulkhead(count, place_seconds=RENDITION_SECONDS) for count in _RENDITION_PLACES]
         self._public_headers: Headers = [
             # A max-age would let clients show replaced images (I2).
             ("Cache-Control", f"{'public' if public else 'private'}, no-cache"),
@@ -218,8 +219,10 @@ class ImagePlane:
         if got is not None and got.status in _STATUS:
             return self._relayed(got, environ)
         if is_rendition(name):
-            read = self._read_made if got is not None and got.status == _NOT_IN_MEMORY else self._bypass
-            return self._later(lambda: read(name, environ))
+            is_member = self.requested.is_member(cast("Environ", environ))
+            if got is not None and got.status == _NOT_IN_MEMORY:
+                return self._later(lambda: self._read_made(name, environ, is_member=is_member), urgent=is_member)
+            return self._later(lambda: self._bypass(name, environ), urgent=is_member)
         if got is not None and got.status == 404:
             raise NotFound(_NO_IMAGE)
         # A node's other troubles are not the client's (I4).
@@ -230,21 +233,20 @@ class ImagePlane:
 
     # --- renditions that are in no memory
 
-    def _later(self, find: Callable[[], Answer]) -> Later:
+    def _later(self, find: Callable[[], Answer], *, urgent: bool) -> Later:
         deadline = time.monotonic() + RENDITION_SECONDS
 
         def found() -> Answer:
-            with self._rendition_places:
+            with self._rendition_places[urgent]:
                 if time.monotonic() > deadline:
                     raise Unavailable("Too many renditions are being made; ask again.", retry_after_seconds=5)
                 return find()
 
-        return lambda: answer_now(self._or_error(found))
+        return Later(lambda: answer_now(self._or_error(found)), urgent)
 
-    def _read_made(self, name: str, environ: Mapping[str, object]) -> Answer:
+    def _read_made(self, name: str, environ: Mapping[str, object], *, is_member: bool) -> Answer:
         """Have the owner make it. What it could not make is not tried again elsewhere."""
-        who = "member" if self.requested.is_member(cast("Environ", environ)) else "stranger"
-        headers = {"X-Make": who, **_conditions(environ)}
+        headers = {"X-Make": "member" if is_member else "stranger", **_conditions(environ)}
         got = self._router.fetch_made(name, headers, head=environ["REQUEST_METHOD"] == "HEAD")
         if got is not None and got.status in _STATUS:
             return self._relayed(got, environ)
