@@ -28,7 +28,7 @@ from elastic_images.storage.catalog.trash import Trash
 from elastic_images.storage.crash_points import CrashPoint, no_crash
 from elastic_images.storage.image_reader import ImageReader
 from elastic_images.storage.objects.local import LocalObjectStore
-from elastic_images.storage.objects.object_store import CHUNK_BYTES, new_name
+from elastic_images.storage.objects.object_store import CHUNK_BYTES, ObjectStore, new_name
 from elastic_images.storage.spool import Spool
 from elastic_images.storage.upkeep.collector import ObjectCollector
 from elastic_images.storage.write_path import WritePath
@@ -126,10 +126,16 @@ class Caches:
 
 
 class Parts:
-    """A write path and all it works with, on a database that has its tables and a folder."""
+    """A write path and all it works with, on a database that has its tables and a folder, or another store."""
 
     def __init__(
-        self, engine: Engine, folder: Path, *, crash_point: CrashPoint = no_crash, max_bytes: int = 1_000_000
+        self,
+        engine: Engine,
+        folder: Path,
+        *,
+        crash_point: CrashPoint = no_crash,
+        max_bytes: int = 1_000_000,
+        store: ObjectStore | None = None,
     ) -> None:
         self.clock = Clock()
         self.monotonic = Clock(1000.0)
@@ -139,7 +145,7 @@ class Parts:
         self.catalog = Catalog(engine, clock=self.clock, monotonic=self.monotonic)
         self.changes = ChangeLog(engine, clock=self.clock)
         self.trash = Trash(engine, clock=self.clock, monotonic=self.monotonic)
-        self.store = LocalObjectStore(folder / "objects", crash_point=crash_point)
+        self.store = store or LocalObjectStore(folder / "objects", crash_point=crash_point)
         self.acknowledger = Acknowledger(
             self.changes, self.caches, clock=self.clock, monotonic=self.monotonic, crash_point=crash_point
         )

@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from testing.storage_crashes import CASES, COLLECTOR_CASES, KEY, NEW, OLD, act, open_parts
+from testing.database_servers import DatabaseServer
+from testing.object_servers import S3Server
+from testing.storage_crashes import (
+    CASES,
+    COLLECTOR_CASES,
+    KEY,
+    NEW,
+    OLD,
+    SERVER_CASES,
+    Place,
+    act,
+    open_parts,
+    write_places,
+)
 from testing.storage_parts import Parts
 
 from elastic_images.core.errors import Conflict, NotFound
@@ -22,23 +37,52 @@ ROOT = Path(__file__).resolve().parents[2]
 DAY = 86_400.0
 
 
+Case = tuple[str, str]
+
+
+def on(kind: str) -> pytest.MarkDecorator:
+    """On this database: SQLite with a folder, a server with S3."""
+    return pytest.mark.parametrize("database_server", [kind], indirect=True, scope="session")
+
+
+def each(cases: list[Case]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("case", cases, ids="-".join)
+
+
 @pytest.fixture(scope="module")
-def crashed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a folder for each case, as its process left it."""
+def crashed(
+    database_server: DatabaseServer | None, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[dict[Case, Place]]:
+    """The place of each case, as its process left it."""
     folder = tmp_path_factory.mktemp("crashes")
-    subprocess.run([sys.executable, "-m", "testing.storage_crashes", str(folder)], cwd=ROOT, check=True)
-    return folder
-
-
-@pytest.fixture(params=CASES, ids="-".join)
-def case(request: pytest.FixtureRequest) -> tuple[str, str]:
-    return request.param  # type: ignore[no-any-return]
+    with ExitStack() as stack:
+        if database_server is None:
+            environ = dict(os.environ)
+            places = {case: Place.local(folder / "-".join(case)) for case in (*CASES, *COLLECTOR_CASES)}
+        else:
+            s3: S3Server = request.getfixturevalue("seaweedfs_server")
+            patch = stack.enter_context(pytest.MonkeyPatch.context())
+            for name, value in s3.environment().items():
+                patch.setenv(name, value)
+            environ, bucket = dict(os.environ), s3.fresh_bucket()
+            places = {
+                case: Place(
+                    stack.enter_context(database_server.fresh_url()),
+                    f"s3://{bucket}/{'-'.join(case)}",
+                    str(folder / "-".join(case)),
+                )
+                for case in (*SERVER_CASES, *COLLECTOR_CASES)
+            }
+        write_places(folder / "places.json", places)
+        command = [sys.executable, "-m", "testing.storage_crashes", str(folder / "places.json")]
+        subprocess.run(command, cwd=ROOT, check=True, env=environ)
+        yield places
 
 
 @pytest.fixture
-def parts(crashed: Path, case: tuple[str, str]) -> Iterator[Parts]:
+def parts(crashed: dict[Case, Place], case: Case) -> Iterator[Parts]:
     """What the next process opens."""
-    parts = open_parts(crashed / "-".join(case))
+    parts = open_parts(crashed[case])
     yield parts
     parts.engine.dispose()
 
@@ -54,7 +98,19 @@ def report_of(parts: Parts, days: float = 0) -> Report:
     return fsck(parts.store, parts.engine, now=time.time() + days * DAY)
 
 
-def test_after_a_crash(parts: Parts, case: tuple[str, str]) -> None:
+@on("sqlite")
+@each(CASES)
+def test_after_a_crash(parts: Parts, case: Case) -> None:
+    check_after_a_crash(parts, case)
+
+
+@on("mariadb")
+@each(SERVER_CASES)
+def test_after_a_crash_on_servers(parts: Parts, case: Case) -> None:
+    check_after_a_crash(parts, case)
+
+
+def check_after_a_crash(parts: Parts, case: Case) -> None:
     action, step = case
     before = None if action in ("upload", "restore") else OLD
     after = None if action == "delete" else NEW
@@ -103,8 +159,19 @@ def test_after_a_crash(parts: Parts, case: tuple[str, str]) -> None:
     assert left.objects == len(report.young) + (1 if after else 0)
 
 
-@pytest.mark.parametrize("case", COLLECTOR_CASES, ids="-".join)
-def test_after_the_collector_crashed(parts: Parts, case: tuple[str, str]) -> None:
+@on("sqlite")
+@each(COLLECTOR_CASES)
+def test_after_the_collector_crashed(parts: Parts, case: Case) -> None:
+    check_after_the_collector_crashed(parts, case)
+
+
+@on("mariadb")
+@each(COLLECTOR_CASES)
+def test_after_the_collector_crashed_on_servers(parts: Parts, case: Case) -> None:
+    check_after_the_collector_crashed(parts, case)
+
+
+def check_after_the_collector_crashed(parts: Parts, case: Case) -> None:
     """The claim is taken over after a while; a claimed entry is never restored, whether its object is there or not."""
     step = COLLECTOR_CRASH_POINTS.index(case[1])
     parts.clock.now += GRACE_SECONDS

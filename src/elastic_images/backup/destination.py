@@ -98,7 +98,10 @@ class Destination:
         self.files.delete_many([file.name for file in (record.dump, record.metrics) if file])
 
     def remove_loose_files(self) -> int:
-        """Remove the files that no set names, such as those of an interrupted backup; gives how many."""
+        """Remove what an interrupted backup left: files that no set names, and half ones; gives how many were whole."""
+        for store in (self.files, self._records):
+            for half in list(store.partials()):
+                store.delete_partial(half.name)
         named = {file.name for one in self.sets() for file in (one.dump, one.metrics) if file}
         loose = [name for name in names_of(self.files) if name not in named]
         self.files.delete_many(loose)
