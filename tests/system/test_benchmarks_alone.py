@@ -60,3 +60,10 @@ def test_a_backup_is_measured(tmp_path: Path) -> None:
     assert "| first set is of one moment | True |" in shown
     right = {name for name, value in figures.items() if value is True}
     assert right >= {"sets_are_whole", "second_set_is_right", "set_after_kills_is_right", "restored_system_serves"}
+
+
+def test_odd_files_are_counted(tmp_path: Path) -> None:
+    figures, shown = figures_of("odd_images", tmp_path / "report.json", "--files", "150", codes=(0, 1))
+    assert "| answers that are neither stored nor refused | 0 | reached |" in shown
+    assert "| objects left behind, damaged or lost | 0 | reached |" in shown
+    assert figures["answers"]["refused"] > 50  # type: ignore[index]
