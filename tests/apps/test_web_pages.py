@@ -32,6 +32,9 @@ def web(tmp_path: Path) -> Iterator[Web]:
         yield web
 
 
+FORMATS = ("auto", "jpeg", "png", "webp", "avif")
+
+
 class Page(HTMLParser):
     """What stands in a page: tags with their attributes, and its text."""
 
@@ -242,7 +245,30 @@ def test_what_is_copied(web: Web) -> None:
         address,
         f'<img src="{address}" alt="[x] &#34;y&#34;.png" width="8" height="6">',
         f'![\\[x\\] "y".png]({address})',
+        f"{address}?v={web.images.stored[key].metadata['sha256'][:12]}",
     ]
+
+
+def test_sizes_and_formats_to_share(web: Web) -> None:
+    store(web, "k1")
+    facts = web.images.stored["k1"].metadata
+    facts["width"], facts["height"] = 3000, 2000
+    browser, address = web.browser(), "http://localhost/images/k1"
+    page = get(browser, "/view/k1")
+    assert page.all("option", "value") == ["", "320", "640", "960", "1280", "1920", "2560", "", *FORMATS]
+    assert "1280 × 853" in page.words
+    shared = get(browser, "/view/k1?size=640&format=auto").all("input", "value")
+    assert f"{address}?w=640&format=auto" in shared
+    (html,) = (text for text in shared if text.startswith("<img"))
+    candidates = ", ".join(f"{address}?w={width}&amp;format=auto {width}w" for width in (320, 640, 960, 1280))
+    assert html == (
+        f'<img src="{address}?w=640&amp;format=auto" srcset="{candidates}" sizes="(min-width: 640px) 640px, 100vw" '
+        'alt="k1" width="640" height="427">'
+    )
+    (whole,) = (text for text in get(browser, "/view/k1").all("input", "value") if text.startswith("<img"))
+    assert f"{address}?w=2560 2560w, {address} 3000w" in whole
+    for query in ("size=641", "size=x", "format=gif"):
+        get(browser, f"/view/k1?{query}", 400)
 
 
 def test_an_image_shows_its_facts(web: Web) -> None:

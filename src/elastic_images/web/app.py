@@ -61,11 +61,12 @@ def create_app(services: WebServices, settings: Settings) -> Flask:
     apply_bulkheads(app, services.bulkheads)
     services.guard.install(app)
     install_layout(app, services.guard, settings)
-    _register(app, services, settings.max_image_bytes)
+    _register(app, services, settings)
     return app
 
 
-def _register(app: Flask, services: WebServices, max_image_bytes: int) -> None:
+def _register(app: Flask, services: WebServices, settings: Settings) -> None:
+    max_image_bytes = settings.max_image_bytes
     images, plane, guard = services.images, services.plane, services.guard
     for blueprint in (
         images_route(plane),
@@ -74,7 +75,7 @@ def _register(app: Flask, services: WebServices, max_image_bytes: int) -> None:
         course_api(images, services.pool, plane, max_image_bytes),
         pages.gallery_pages(images, max_image_bytes),
         pages.upload_pages(images, max_image_bytes),
-        pages.image_pages(images, plane, max_image_bytes),
+        pages.image_pages(images, plane, max_image_bytes, settings.rendition_widths),
         pages.trash_pages(images),
         login_pages(
             guard,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from urllib.parse import urlencode
 
 from flask import Blueprint, redirect, render_template, request
@@ -13,7 +14,7 @@ from elastic_images.core.image_facts import ImageMetadata
 from elastic_images.core.keys import quote_key
 from elastic_images.web.bodies import multipart
 from elastic_images.web.pages.listing import Listing
-from elastic_images.web.pages.share import cache_answer, share_texts
+from elastic_images.web.pages.share import SHARE_FORMATS, ShareChoice, cache_answer, share_texts
 from elastic_images.web.request_path import key_in_path
 from elastic_images.web.rest.api import with_place
 from elastic_images.web.services import Images, Plane
@@ -22,8 +23,8 @@ _MAX_FORM_OVERHEAD_BYTES = 64 * 1024
 _CHANGED = "Someone else has replaced or deleted this image. Reload the page."
 
 
-def image_pages(images: Images, plane: Plane, max_image_bytes: int) -> Blueprint:
-    """The routes."""
+def image_pages(images: Images, plane: Plane, max_image_bytes: int, widths: Collection[int]) -> Blueprint:
+    """The routes. `widths`: those that visitors may ask for."""
     pages = Blueprint("image", __name__)
 
     @pages.get("/view/<rest:_path>")
@@ -34,6 +35,7 @@ def image_pages(images: Images, plane: Plane, max_image_bytes: int) -> Blueprint
         listing = Listing.of(request.args)
         if not key.startswith(listing.prefix):
             raise InvalidRequest("The image's key does not start with the prefix.")
+        choice = ShareChoice.of(image, request.args, widths)
         return render_template(
             "image.html",
             image=image,
@@ -41,7 +43,9 @@ def image_pages(images: Images, plane: Plane, max_image_bytes: int) -> Blueprint
             beside=images.neighbours(key, prefix=listing.prefix, order=listing.order),
             may_change=_may_change(image),
             cached=cache_answer(plane, key) if "ask" in request.args else None,
-            share=share_texts(image),
+            share=share_texts(image, choice),
+            choice=choice,
+            share_formats=SHARE_FORMATS,
             max_image_bytes=max_image_bytes,
         )
 

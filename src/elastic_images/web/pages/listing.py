@@ -35,8 +35,12 @@ class Listing:
         """The folder for new uploads: the complete segments of the prefix."""
         return self.prefix.rpartition("/")[0]
 
+    @property
+    def fields(self) -> dict[str, str]:
+        """Its parameters; none for the default listing."""
+        return {"prefix": self.prefix} if self.prefix else {"order": self.order} if self.order != ORDERS[0] else {}
+
     def query(self, **more: object) -> str:
         """As a query string, including `?`; empty for the default listing."""
-        given = {"prefix": self.prefix} if self.prefix else {"order": self.order} if self.order != ORDERS[0] else {}
-        query = urlencode(given | {name: str(value) for name, value in more.items()})
+        query = urlencode(self.fields | {name: str(value) for name, value in more.items()})
         return f"?{query}" if query else ""

@@ -1,6 +1,7 @@
 // The gallery: search as you type, "Show more", and uploads by drag and paste.
 
 import { root, showTimes, toast } from "../ui/page.js";
+import { thumbHashToDataURL } from "../ui/vendor/thumbhash.js";
 import { takeDrops, takePastes } from "./files.js";
 import { startUploads } from "./uploads.js";
 
@@ -35,6 +36,7 @@ async function show(address) {
   const found = await fetchResults(address);
   if (!found) return false;
   results().replaceWith(document.adoptNode(found));
+  showPlaceholders(results());
   showTimes(results());
   linkUpload();
   return true;
@@ -74,6 +76,7 @@ async function more(link) {
   const gallery = document.getElementById("gallery");
   const tiles = [...found.querySelectorAll(".tile")];
   gallery.append(...tiles);
+  tiles.forEach(showPlaceholders);
   const next = found.querySelector("[data-more]");
   if (next) link.href = next.getAttribute("href");
   else link.remove();
@@ -103,6 +106,19 @@ addEventListener("click", (event) => {
   if (link.getAttribute("aria-disabled") !== "true") more(link);
 });
 
+// ---- placeholders
+
+/** Behind each picture that has not loaded yet, a blur of it. */
+function showPlaceholders(within) {
+  for (const place of within.querySelectorAll("[data-thumbhash]")) {
+    const picture = place.querySelector("img");
+    if (picture.complete && picture.naturalWidth) continue;
+    const bytes = Uint8Array.from(atob(place.dataset.thumbhash), (character) => character.charCodeAt(0));
+    place.style.backgroundImage = `url(${thumbHashToDataURL(bytes)})`;
+    picture.addEventListener("load", () => place.style.removeProperty("background-image"), { once: true });
+  }
+}
+
 // ---- images that fail to load
 
 const broken = (picture) => picture.closest(".tile-picture")?.classList.add("broken");
@@ -121,6 +137,7 @@ function linkUpload() {
   if (link) link.href = `${root}/upload${folder() ? `?${new URLSearchParams({ folder: folder() })}` : ""}`;
 }
 
+showPlaceholders(document);
 startSearch();
 linkUpload();
 if (document.getElementById("uploads")) {

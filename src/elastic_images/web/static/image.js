@@ -28,6 +28,23 @@ function startCacheCheck() {
   if (!new URL(location).searchParams.has("ask")) checkCache(link);
 }
 
+// ---- links to share
+
+function startShare() {
+  const form = document.getElementById("share-form");
+  form.addEventListener("change", async () => {
+    try {
+      const answer = await fetch(`${form.action}?${new URLSearchParams(new FormData(form))}`, { headers: { Accept: "text/html" } });
+      const found = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("share-links");
+      if (!answer.ok || !found) throw new Error(answer.statusText);
+      document.getElementById("share-links").replaceWith(document.adoptNode(found));
+      for (const button of found.querySelectorAll("[data-copy-from]")) button.hidden = false;
+    } catch {
+      form.submit();
+    }
+  });
+}
+
 // ---- previous and next
 
 addEventListener("keydown", (event) => {
@@ -81,5 +98,6 @@ function startReplacing(form) {
 }
 
 startCacheCheck();
+startShare();
 const form = document.getElementById("replace");
 if (form) startReplacing(form);
