@@ -71,9 +71,23 @@ class Heads:
 
         Clients repeat their fields: a lookup takes 0.2 us, parsing those of a browser 15.
         """
+        self._requests: dict[tuple[str, bytes], Request] = {}
+        """Whole requests that `PLAIN` does not match, such as those for renditions: reading one again takes 10 us."""
 
     def read(self, head: bytes, address: str) -> Request | None:
         """The request of a head, empty line included; None if the backend is to answer it."""
+        remembered = self._requests.get((address, head))
+        if remembered is not None:
+            return remembered
+        request = self._parsed(head, address)
+        if request is not None and request.name is not None:
+            if len(self._requests) >= _REMEMBERED:
+                self._requests.clear()
+            if len(head) <= _REMEMBERED_BYTES:
+                self._requests[address, head] = request
+        return request
+
+    def _parsed(self, head: bytes, address: str) -> Request | None:
         line, _, block = head.partition(b"\r\n")
         matched = _LINE(line)
         if matched is None or not any(head.startswith(start) for start in self._starts):

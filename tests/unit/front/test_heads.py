@@ -146,6 +146,25 @@ def test_fields_are_classified_once_per_client() -> None:
     assert [environ["REMOTE_ADDR"] for environ in reads.judged] == ["10.0.0.1", "10.0.0.2"]
 
 
+def test_a_request_with_a_query_is_read_once_and_remembered_with_its_fields() -> None:
+    heads = Heads(Reads())
+    head = b"GET /images/a?w=400 HTTP/1.1\r\n" + FIELDS + b"\r\n"
+    first = heads.read(head, "10.0.0.1")
+    assert first is not None
+    assert heads.read(head, "10.0.0.1") is first
+    other = heads.read(head, "10.0.0.2")
+    assert other is not None
+    assert other.environ["REMOTE_ADDR"] == "10.0.0.2"
+    varying = heads.read(head.replace(b"*/*", b"image/webp"), "10.0.0.1")
+    assert varying is not None
+    assert varying.environ["HTTP_ACCEPT"] == "image/webp"
+    for number in range(5000):
+        assert heads.read(head.replace(b"400", b"%d" % number), "10.0.0.1") is not None
+    assert len(heads._requests) <= 1024
+    assert heads.read(head.replace(b"400", b"4" * 2000), "10.0.0.1") is not None
+    assert all(len(kept) <= 2048 for _, kept in heads._requests)
+
+
 def test_remembered_fields_are_bounded() -> None:
     heads = Heads(Reads())
     for number in range(5000):

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from elastic_images.core.entry import head_lines
 from elastic_images.core.errors import ElasticImagesError
 from elastic_images.front.reads import Environ, RequestKind, UpstreamRequest, WholeImage, WholeRead
 from elastic_images.http.answer import Answer
-from elastic_images.http.serving import answer, is_conditional, whole
+from elastic_images.http.serving import answer, is_conditional
 from elastic_images.metrics.counters import Counters
 from elastic_images.web.reads.near_cache import NearCache
 from elastic_images.web.reads.plane import ImagePlane, query_of
@@ -58,7 +57,7 @@ class WebFrontReads:
         self._count_hit()
         query = environ.get("QUERY_STRING")
         if query:
-            return head_lines(self._plane.presented(whole(entry, now), entry.original, query).headers), entry.body
+            return self._plane.presented_head(entry, query, now), entry.body
         return entry.head_at(now), entry.body
 
     def front_answer(self, name: str, environ: Environ, now: float) -> Answer | None:

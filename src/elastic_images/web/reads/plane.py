@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Protocol, cast
 
-from elastic_images.core.entry import Entry, Headers
+from elastic_images.core.entry import Entry, Headers, head_lines
 from elastic_images.core.errors import ElasticImagesError, NotFound, Unavailable
 from elastic_images.core.fills import Fill, FillAbandoned
 from elastic_images.core.image_facts import VERSION_DIGITS
@@ -28,7 +28,7 @@ from elastic_images.metrics.counters import Counters
 from elastic_images.pool.router import RENDITION_SECONDS, NodeAnswer, NodeRequest, PoolRouter
 from elastic_images.web.reads.near_cache import NearCache
 from elastic_images.web.reads.read_bulkhead import ReadBulkhead
-from elastic_images.web.reads.requested_images import IMAGES, RequestedImages
+from elastic_images.web.reads.requested_images import AS_USUAL, IMAGES, RequestedImages
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
@@ -96,6 +96,7 @@ class ImagePlane:
         ]
         self._near_headers: Headers = [*self._public_headers, ("X-Cache", "HIT-NEAR")]
         self._is_public = public
+        self._usual_line = head_lines(self._public_headers[:1])
 
     def in_front_of(self, behind: WSGIApplication, may_answer: Callable[[WSGIEnvironment], bool]) -> WSGIApplication:
         """WSGI that serves images if `may_answer`, and leaves everything else to `behind`."""
@@ -152,19 +153,26 @@ class ImagePlane:
 
     def presented(self, given: Answer, original: str, query: str) -> Answer:
         """An answer with the headers that the query of its request demands. `original`: the original's SHA-256."""
-        changes = self._changes(original, query) if query else []
-        if not changes:
+        if not query:
             return given
-        changed = {name for name, _ in changes}
-        kept = [header for header in given.headers if header[0] not in changed]
-        return Answer(given.status, [*kept, *changes], given.body)
-
-    def _changes(self, original: str, query: str) -> Headers:
         version, varies = self.requested.presentation(query)
-        changes: Headers = [("Vary", "Accept")] if varies else []
-        if version is not None and version == original[:VERSION_DIGITS] and self._is_public:
-            changes.append(_IMMUTABLE)
-        return changes
+        headers = [*given.headers, _VARIES] if varies else given.headers
+        if self._is_immutable(version, original):
+            headers = [_IMMUTABLE if name == _IMMUTABLE[0] else (name, value) for name, value in headers]
+        return Answer(given.status, headers, given.body)
+
+    def presented_head(self, entry: Entry, query: str, now: float) -> bytes:
+        """The same for the head of a near entry, without taking it apart."""
+        head = entry.head_at(now)
+        presentation = self.requested.presentation(query)
+        if presentation is AS_USUAL:
+            return head
+        if self._is_immutable(presentation.version, entry.original):
+            head = head.replace(self._usual_line, _IMMUTABLE_LINE)
+        return head + _VARIES_LINE if presentation.varies else head
+
+    def _is_immutable(self, version: str | None, original: str) -> bool:
+        return version is not None and version == original[:VERSION_DIGITS] and self._is_public
 
     def _fill_near(self, near: NearCache, fill: Fill, environ: Mapping[str, object]) -> Answer | Later:
         """Fetch the whole image from its owner and keep it. The fill was registered before the owner is asked."""
@@ -328,7 +336,8 @@ def _conditions(environ: Mapping[str, object]) -> dict[str, str]:
     return {proper: str(environ[name]) for name, proper in _CONDITIONS.items() if name in environ}
 
 
-_IMMUTABLE = ("Cache-Control", "public, max-age=31536000, immutable")
+_IMMUTABLE, _VARIES = ("Cache-Control", "public, max-age=31536000, immutable"), ("Vary", "Accept")
+_IMMUTABLE_LINE, _VARIES_LINE = head_lines([_IMMUTABLE]), head_lines([_VARIES])
 _NO_IMAGE = "There is no image with this key."
 _NO_LIMIT = contextlib.nullcontext()
 """Who waits for a rendition has a place already."""

@@ -98,6 +98,8 @@ class RequestedImages:
             asked = parse_query(query, self._rules.presets)
             nearest = asked if self._rules.bound is None else self._rules.bound.nearest(asked)
             presentation = Presentation(asked.version, asked.auto)
+            if presentation == AS_USUAL:
+                presentation = AS_USUAL
             judged = _Judged(asked, asked if nearest == asked else nearest, presentation)
             if len(self._judged) >= _REMEMBERED_QUERIES:
                 self._judged = {}
