@@ -7,6 +7,7 @@ import logging
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import pytest
@@ -219,6 +220,13 @@ def test_a_check_writes_twice_and_then_only_looks(store: ObjectStore, proxy: Fau
     store.check()
     store.check()
     assert [request.method for request in proxy.requests] == ["HEAD", "PUT", "PUT", "DELETE"]
+
+
+def test_processes_that_check_at_once_do_not_disturb_each_other(store: ObjectStore, bucket: str) -> None:
+    store.list()
+    others = [open_object_store(f"s3://{bucket}/p") for _ in range(6)]
+    with ThreadPoolExecutor(len(others)) as pool:
+        list(pool.map(lambda one: one.check(), others))
 
 
 # ---- What cannot be mended by asking again ----

@@ -20,6 +20,7 @@ from elastic_images.storage.objects.s3.retries import Repeater
 from elastic_images.storage.objects.s3.upload import S3Upload
 
 _AREA = "object store"
+_UNCONDITIONAL = "conditional_writes=off"
 _BODY = b"elastic-images doctor"
 _DEADLINES = Deadlines(write_seconds=4.5)
 
@@ -35,22 +36,17 @@ def check_dialect(url: str) -> tuple[str, list[Finding]]:
         found, refused = trial.checksums(given)
         if refused:
             lacking.append((f"refuses uploads with x-amz-checksum headers ({refused})", "checksums=md5"))
-        unconditional = trial.conditions(found)
-        if unconditional and found.conditional:
-            lacking.append((unconditional, "conditional_writes=off"))
+        if found.conditional and (unconditional := trial.conditions(found)):
+            lacking.append((unconditional, _UNCONDITIONAL))
             found = replace(found, conditional=False)
         note = trial.batches(found)
     query = found.query()
     wanted = f"s3://{parts.netloc}{parts.path}{'?' if query else ''}{query}"
-    findings = [
-        Finding(
-            _AREA,
-            BAD,
-            f"the service {what}",
-            f"set ELASTIC_IMAGES_OBJECT_STORE='{wanted}' (docs/aws.md explains {parameter})",
-        )
-        for what, parameter in lacking
-    ]
+    findings = []
+    for what, parameter in lacking:
+        other = "use another service, or " if parameter == _UNCONDITIONAL else ""
+        mend = f"{other}set ELASTIC_IMAGES_OBJECT_STORE='{wanted}' (docs/aws.md explains {parameter})"
+        findings.append(Finding(_AREA, BAD, f"the service {what}", mend))
     return wanted, [*findings, *([note] if note else [])]
 
 
@@ -80,7 +76,7 @@ class _Trial:
         """What is wrong with the service's conditional writes."""
         with self._object() as key:
             self._upload(dialect, key, overwrite=True).whole(_BODY)
-            for act in self._uploads(replace(dialect, conditional=True), key, overwrite=False):
+            for act in self._uploads(dialect, key, overwrite=False):
                 try:
                     act()
                 except S3Error as error:

@@ -249,7 +249,7 @@ class S3ObjectStore:
                 raise
 
     def _prove_write(self) -> None:
-        key = self._prefix + "write-check"
+        key = f"{self._prefix}write-check-{new_name()}"  # its own: another process may be checking
         refused = False
         for _ in range(2 if self._dialect.conditional else 1):
             try:
