@@ -12,27 +12,24 @@ from __future__ import annotations
 import sqlite3
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import Engine, Table
+from sqlalchemy import Engine
 
 from elastic_images import __version__
-from elastic_images.backup.destination import BackupSet, Destination, StoredFile, chunks_of, new_set_id
-from elastic_images.backup.dump import dump_tables, objects_in, read_dump
+from elastic_images.backup.destination import BackupSet, Destination, StoredFile, new_set_id
+from elastic_images.backup.dump import Summary, dump_tables
 from elastic_images.core.errors import Conflict
 from elastic_images.database.copying import snapshot
 from elastic_images.database.migrate import newest_revision, revision_of
 from elastic_images.database.tables import import_all
 from elastic_images.pool.life_lock import LifeLock
-from elastic_images.storage.objects.copying import Copied, copy_objects
 from elastic_images.storage.objects.object_store import CHUNK_BYTES, ObjectStore
-from elastic_images.storage.upkeep.fsck import Referenced
+from elastic_images.storage.upkeep.copying import copy_objects
 from elastic_images.storage.upkeep.leases import UpkeepLeases
-
-_TABLES_WITH_OBJECTS = ("images", "trash")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,30 +89,25 @@ class BackupMaker:
             self._life.note([*killed, set_id])
         with UpkeepLeases(self._engine, clock=self._clock).held("backup", set_id, gone=killed) as check_lease:
             self._destination.remove_loose_files()
-            counts: dict[str, int] = {}
-            dump = self._dump(counts)
+            summary = Summary()
+            dump = self._dump(summary)
             try:
-                return self._create(set_id, created_at, dump, counts, check_lease)
+                self._destination.check_belongs_to(summary.store_id)
+                return self._create(set_id, created_at, dump, summary, check_lease)
             except BaseException:
                 self._destination.files.delete(dump.name)
                 raise
 
     def _create(
-        self, set_id: str, created_at: float, dump: StoredFile, counts: dict[str, int], check_lease: Callable[[], None]
+        self, set_id: str, created_at: float, dump: StoredFile, summary: Summary, check_lease: Callable[[], None]
     ) -> Created:
-        store_id = self._store_id(dump)
-        self._destination.check_belongs_to(store_id)
-        total = sum(one.size_bytes for one in self._named(dump, *_TABLES_WITH_OBJECTS))
-        report: Copied[Referenced] = Copied()
-        for table in _TABLES_WITH_OBJECTS:
-            copy_objects(
-                self._store,
-                self._destination.objects,
-                self._named(dump, table),
-                report,
-                jobs=self._jobs,
-                progress=lambda done: self._progress(done, total),
-            )
+        report = copy_objects(
+            self._store,
+            self._destination.objects,
+            self._destination.objects_named_in(dump),
+            jobs=self._jobs,
+            progress=lambda done: self._progress(done, summary.object_bytes),
+        )
         check_lease()
         record = BackupSet(
             id=set_id,
@@ -123,10 +115,10 @@ class BackupMaker:
             finished_at=self._clock(),
             version=__version__,
             revision=newest_revision(),
-            store_id=store_id,
-            tables=counts,
+            store_id=summary.store_id,
+            tables=summary.tables,
             objects=report.copied + report.present,
-            object_bytes=total - sum(one.size_bytes for one in report.bad),
+            object_bytes=summary.object_bytes - sum(one.size_bytes for one in report.bad),
             dump=dump,
             metrics=self._copy_metrics(),
             damaged=sorted({one.key for one in report.bad}),
@@ -134,18 +126,13 @@ class BackupMaker:
         self._destination.add(record)
         return Created(record, report.copied, report.copied_bytes, report.present)
 
-    def _dump(self, counts: dict[str, int]) -> StoredFile:
-        tables: list[Table] = import_all().sorted_tables
+    def _dump(self, summary: Summary) -> StoredFile:
         with snapshot(self._engine) as connection:
-            stored = self._destination.files.put(dump_tables(connection, tables, counts))
+            return self._put(dump_tables(connection, import_all().sorted_tables, summary))
+
+    def _put(self, chunks: Iterable[bytes]) -> StoredFile:
+        stored = self._destination.files.put(chunks)
         return StoredFile(stored.name, stored.size_bytes, stored.sha256)
-
-    def _named(self, dump: StoredFile, *tables: str) -> Iterator[Referenced]:
-        return objects_in(chunks_of(self._destination.files, dump.name), *tables)
-
-    def _store_id(self, dump: StoredFile) -> str | None:
-        rows = read_dump(chunks_of(self._destination.files, dump.name), {"store_identity"})
-        return next((row["store_id"] for _, row in rows), None)
 
     def _copy_metrics(self) -> StoredFile | None:
         """The metrics' file as of one moment, by SQLite's own backup."""
@@ -158,8 +145,7 @@ class BackupMaker:
                 closing(sqlite3.connect(copy)) as target,
             ):
                 source.backup(target)
-            stored = self._destination.files.put(_pieces(copy))
-        return StoredFile(stored.name, stored.size_bytes, stored.sha256)
+            return self._put(_pieces(copy))
 
 
 def _pieces(file: Path) -> Iterator[bytes]:

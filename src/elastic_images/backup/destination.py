@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from elastic_images.backup.dump import Row, objects_in, read_dump
 from elastic_images.core.errors import Conflict, InvalidRequest, NotFound
+from elastic_images.storage.catalog.references import Referenced
 from elastic_images.storage.objects.from_url import below, open_object_store
 from elastic_images.storage.objects.object_store import CHUNK_BYTES, ObjectMissing, ObjectStore
 
@@ -106,6 +108,14 @@ class Destination:
         loose = [name for name in names_of(self.files) if name not in named]
         self.files.delete_many(loose)
         return len(loose)
+
+    def rows(self, dump: StoredFile) -> Iterator[tuple[str, Row]]:
+        """Each row of a dump with its table's name. Raises BackupDamaged, ObjectMissing."""
+        return read_dump(chunks_of(self.files, dump.name))
+
+    def objects_named_in(self, dump: StoredFile) -> Iterator[Referenced]:
+        """The objects that a set needs, in the order of their names. Raises as `rows`."""
+        return objects_in(lambda: chunks_of(self.files, dump.name))
 
     def check_belongs_to(self, store_id: str | None) -> None:
         """Return if the sets here are of the same system. Raises Conflict."""

@@ -6,32 +6,51 @@ trash come in the order of their objects' names, so that objects can be compared
 
 from __future__ import annotations
 
+import heapq
 import json
 import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import Connection, Select, Table, select
 
 from elastic_images.core.errors import BackupDamaged
-from elastic_images.storage.upkeep.fsck import Referenced
+from elastic_images.storage.catalog.references import Referenced
 
 _GZIP = 31
 """zlib's window bits for the gzip format."""
 _BATCH = 500
+_WITH_OBJECTS = ("images", "trash")
 
 Row = dict[str, Any]
 
 
-def dump_tables(connection: Connection, tables: Iterable[Table], counts: dict[str, int]) -> Iterator[bytes]:
-    """The tables, compressed; `counts` gets the number of rows of each. `connection` sees them as of one moment."""
+@dataclass(slots=True)
+class Summary:
+    """What a dump holds."""
+
+    tables: dict[str, int] = field(default_factory=dict)
+    """The number of rows of each table."""
+    object_bytes: int = 0
+    """Of all objects that are named."""
+    store_id: str | None = None
+
+
+def dump_tables(connection: Connection, tables: Iterable[Table], summary: Summary) -> Iterator[bytes]:
+    """The tables, compressed. `connection` sees them as of one moment; `summary` is filled on the way."""
     packer = zlib.compressobj(wbits=_GZIP)
     for table in tables:
-        counts[table.name] = 0
+        summary.tables[table.name] = 0
         yield packer.compress(_line({"table": table.name, "columns": [column.name for column in table.columns]}))
         result = connection.execution_options(yield_per=_BATCH).execute(_rows(table))
         for rows in result.partitions():
-            counts[table.name] += len(rows)
+            summary.tables[table.name] += len(rows)
+            if table.name in _WITH_OBJECTS:
+                summary.object_bytes += sum(row.size_bytes for row in rows)
+            elif table.name == "store_identity":
+                summary.store_id = rows[0].store_id
             yield packer.compress(b"".join(_line(list(row)) for row in rows))
     yield packer.flush()
 
@@ -52,10 +71,15 @@ def read_dump(chunks: Iterable[bytes], tables: Collection[str] | None = None) ->
             yield table, dict(zip(columns, value, strict=True))
 
 
-def objects_in(chunks: Iterable[bytes], *tables: str) -> Iterator[Referenced]:
-    """The objects that the rows of `images`, `trash` or both name, by their names in each table."""
-    for name, row in read_dump(chunks, tables):
-        sha256 = json.loads(row["facts"])["sha256"] if name == "trash" else row["sha256"]
+def objects_in(open_dump: Callable[[], Iterable[bytes]]) -> Iterator[Referenced]:
+    """The objects that images and trash name, in the order of their names. The dump is read once for each table."""
+    parts = (read_dump(open_dump(), (table,)) for table in _WITH_OBJECTS)
+    return heapq.merge(*map(_objects, parts), key=attrgetter("object_name"))
+
+
+def _objects(rows: Iterable[tuple[str, Row]]) -> Iterator[Referenced]:
+    for table, row in rows:
+        sha256 = json.loads(row["facts"])["sha256"] if table == "trash" else row["sha256"]
         yield Referenced(row["object_name"], row["key"], row["size_bytes"], sha256)
 
 

@@ -7,7 +7,6 @@ end, and no system starts on them.
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import groupby, islice
@@ -19,17 +18,16 @@ from alembic import command
 from sqlalchemy import Connection, Engine, LargeBinary, MetaData, Table, delete, insert, update
 
 from elastic_images.backup.destination import BackupSet, Destination, chunks_of
-from elastic_images.backup.dump import Row, objects_in, read_dump
+from elastic_images.backup.dump import Row
 from elastic_images.backup.verify import is_whole
 from elastic_images.core.errors import BackupDamaged, Conflict
 from elastic_images.database.copying import advance_ids, check_target, empty, finish_copy, mark_unfinished
 from elastic_images.database.engine import write_transaction
 from elastic_images.database.migrate import alembic_config, known_revisions, migrate
 from elastic_images.database.tables import import_all
-from elastic_images.storage.objects.copying import Copied, copy_objects
 from elastic_images.storage.objects.object_store import ObjectStore
 from elastic_images.storage.upkeep.adoption import adopt
-from elastic_images.storage.upkeep.fsck import Referenced
+from elastic_images.storage.upkeep.copying import begin_copy, copy_objects
 
 _BATCH = 500
 _OF_ONE_LIFE = ("pool_members", "login_attempts", "store_identity")
@@ -64,7 +62,6 @@ class Restorer:
         metrics: Path | None = None,
         jobs: int = 8,
         progress: Callable[[int, int], None] = lambda _done, _all: None,
-        clock: Callable[[], float] = time.time,
     ) -> None:
         self._destination = destination
         self._engine = engine
@@ -72,7 +69,6 @@ class Restorer:
         self._metrics = metrics
         self._jobs = jobs
         self._progress = progress
-        self._clock = clock
 
     def restore(self, record: BackupSet) -> Restored:
         """Restore the set.
@@ -86,14 +82,17 @@ class Restorer:
         if record.revision not in known_revisions():
             raise Conflict(f"This set was made by version {record.version}, which is newer than this program.")
         check_target(self._engine, record.id)
-        if self._store.stat(record.id) is None and self._store.list(limit=1):
-            raise Conflict("The object store is not empty. Restore into an empty one, or empty it first.")
         if not is_whole(self._destination.files, record.dump):
             raise BackupDamaged(f"The backup set {record.id} has lost its tables: use another set.")
+        begin_copy(self._store, record.id)
         mark_unfinished(self._engine, record.id)
-        if self._store.stat(record.id) is None:
-            self._store.put([b"a restore into this object store is not finished\n"], record.id)
-        report = self._copy_objects(record)
+        report = copy_objects(
+            self._destination.objects,
+            self._store,
+            self._destination.objects_named_in(record.dump),
+            jobs=self._jobs,
+            progress=lambda done: self._progress(done, record.object_bytes),
+        )
         tables = self._load(record)
         self._restore_metrics(record)
         adopt(self._engine, self._store)
@@ -101,19 +100,6 @@ class Restorer:
         self._store.delete(record.id)
         bad = sorted({one.key for one in report.bad})
         return Restored(record.id, report.copied + report.present, report.copied_bytes, tables, bad)
-
-    def _copy_objects(self, record: BackupSet) -> Copied[Referenced]:
-        report: Copied[Referenced] = Copied()
-        for table in ("images", "trash"):
-            copy_objects(
-                self._destination.objects,
-                self._store,
-                objects_in(chunks_of(self._destination.files, record.dump.name), table),
-                report,
-                jobs=self._jobs,
-                progress=lambda done: self._progress(done, record.object_bytes),
-            )
-        return report
 
     def _load(self, record: BackupSet) -> dict[str, int]:
         """Load the rows into the schema that they were dumped from, and bring that to the newest."""
@@ -125,8 +111,7 @@ class Restorer:
         tables = [schema.tables[name] for name in record.tables]
         empty(self._engine, tables)
         counts = dict.fromkeys(record.tables, 0)
-        dumped = read_dump(chunks_of(self._destination.files, record.dump.name))
-        for name, rows in groupby(dumped, key=itemgetter(0)):
+        for name, rows in groupby(self._destination.rows(record.dump), key=itemgetter(0)):
             if name not in _OF_ONE_LIFE:
                 counts[name] = self._load_table(schema.tables[name], (row for _, row in rows))
         with write_transaction(self._engine) as connection:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from elastic_images.backup.destination import Destination, chunks_of, names_of
-from elastic_images.backup.dump import objects_in
+from elastic_images.backup.destination import Destination, names_of
 
 
 def keep_newest(destination: Destination, count: int) -> tuple[int, int]:
@@ -22,10 +21,7 @@ def keep_newest(destination: Destination, count: int) -> tuple[int, int]:
         destination.remove(record)
     if not old:
         return 0, 0
-    named: set[str] = set()
-    for record in kept:
-        chunks = chunks_of(destination.files, record.dump.name)
-        named |= {one.object_name for one in objects_in(chunks, "images", "trash")}
+    named = {one.object_name for record in kept for one in destination.objects_named_in(record.dump)}
     loose = [name for name in names_of(destination.objects) if name not in named]
     destination.objects.delete_many(loose)
     destination.remove_loose_files()

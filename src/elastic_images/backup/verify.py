@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import islice
 
-from elastic_images.backup.destination import BackupSet, Destination, StoredFile, chunks_of
-from elastic_images.backup.dump import objects_in
+from elastic_images.backup.destination import BackupSet, Destination, StoredFile
 from elastic_images.core.errors import BackupDamaged
-from elastic_images.storage.objects.object_store import ObjectMissing, ObjectStore
-from elastic_images.storage.upkeep.fsck import Referenced
+from elastic_images.storage.catalog.references import Referenced
+from elastic_images.storage.objects.object_store import ObjectStore
+from elastic_images.storage.verified import BadObject, examine_object
 
 _BATCH = 256
 
@@ -55,7 +55,8 @@ def verify(
         return is_whole(destination.objects, StoredFile(one.object_name, one.size_bytes, one.sha256))
 
     with ThreadPoolExecutor(jobs) as pool:
-        for batch in _batches(destination, record):
+        wanted = destination.objects_named_in(record.dump)
+        while batch := list(islice(wanted, _BATCH)):
             for one, good in zip(batch, pool.map(check, batch), strict=True):
                 found.objects += 1
                 found.size_bytes += one.size_bytes
@@ -67,22 +68,8 @@ def verify(
 
 def is_whole(store: ObjectStore, file: StoredFile) -> bool:
     """Whether the store has this object with these bytes."""
-    digest, size = hashlib.sha256(), 0
     try:
-        for chunk in chunks_of(store, file.name):
-            digest.update(chunk)
-            size += len(chunk)
-    except ObjectMissing:
+        examine_object(store, file.name, file.size_bytes, file.sha256)
+    except BadObject:
         return False
-    return (digest.hexdigest(), size) == (file.sha256, file.size_bytes)
-
-
-def _batches(destination: Destination, record: BackupSet) -> Iterator[list[Referenced]]:
-    for table in ("images", "trash"):
-        batch: list[Referenced] = []
-        for one in objects_in(chunks_of(destination.files, record.dump.name), table):
-            batch.append(one)
-            if len(batch) == _BATCH:
-                yield batch
-                batch = []
-        yield batch
+    return True

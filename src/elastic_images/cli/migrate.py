@@ -139,7 +139,7 @@ def _copy_all(settings: Settings, wanted: _Wanted, source: Engine, target: Engin
             finish_copy(target)
         if objects is not None:
             objects.finish(known_id(target or source))
-    report = objects.report.to_json() if objects else None
+    report = objects.report() if objects else None
     return {"objects": report, "tables": tables, "finished": not wanted.prepare}
 
 
@@ -168,7 +168,7 @@ def _compare(object_store: str, engine: Engine, objects: ObjectCopy | None, *, d
 
     report = fsck(open_object_store(object_store), engine, check_digests=digests)
     lost = {image.key for image in (*report.missing, *report.wrong_size, *report.wrong_digest)}
-    if objects is not None and (unexpected := lost - set(objects.report.damaged)):
+    if objects is not None and (unexpected := lost - set(objects.damaged)):
         raise Unavailable(f"{len(unexpected)} images are missing or wrong in the copy: run migrate again.")
 
 

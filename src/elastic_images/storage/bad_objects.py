@@ -89,9 +89,11 @@ class BadObjects:
         more = len(rows) > DEFAULT_LIMIT
         return {"images": listed, "next": Cursor(listed[-1]["key"]).encode("key") if more else None}
 
-    def known(self, object_names: Sequence[str]) -> set[str]:
-        """Those of these objects that are recorded."""
-        query = select(bad_objects.c.object_name).where(bad_objects.c.object_name.in_(object_names))
+    def known(self, object_names: Sequence[str] | None = None) -> set[str]:
+        """Those of these objects that are recorded; all that are recorded by default."""
+        query = select(bad_objects.c.object_name)
+        if object_names is not None:
+            query = query.where(bad_objects.c.object_name.in_(object_names))
         return set(self._transactions.read(lambda connection: connection.execute(query).scalars().all()))
 
     def counts(self) -> dict[State, int]:

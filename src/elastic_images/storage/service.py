@@ -24,6 +24,7 @@ from elastic_images.storage.bad_objects import BadObjects
 from elastic_images.storage.cached_figures import CachedFigures
 from elastic_images.storage.catalog.catalog import Catalog
 from elastic_images.storage.catalog.change_log import ChangeLog
+from elastic_images.storage.catalog.references import References
 from elastic_images.storage.catalog.store_ids import recorded_id
 from elastic_images.storage.catalog.trash import Trash
 from elastic_images.storage.catalog.unexamined import Unexamined
@@ -108,6 +109,7 @@ class StorageService:
         bad_objects = BadObjects(self._engine)
         self._scrubber = Scrubber(
             ScrubRecord(self._engine),
+            References(self._engine),
             UpkeepLeases(self._engine),
             self._store,
             bad_objects,

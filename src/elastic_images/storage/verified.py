@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Literal
 
 from elastic_images.storage.objects.object_store import CHUNK_BYTES, ObjectMissing, ObjectStore, OpenObject
@@ -48,19 +48,28 @@ def read_object(store: ObjectStore, name: str, size_bytes: int, sha256: str) -> 
     return data
 
 
+def verified_chunks(store: ObjectStore, name: str, size_bytes: int, sha256: str) -> Iterator[bytes]:
+    """The bytes of an object, in pieces. Raises BadObject, after the last piece if need be; Unavailable."""
+    digest = hashlib.sha256()
+    with open_object(store, name, size_bytes) as found:
+        while True:
+            try:
+                chunk = found.read(CHUNK_BYTES)
+            except OSError as error:
+                raise unreadable(error) from error
+            if not chunk:
+                break
+            digest.update(chunk)
+            yield chunk
+    check_digest(digest.hexdigest(), sha256)
+
+
 def examine_object(
     store: ObjectStore, name: str, size_bytes: int, sha256: str, *, pause: Callable[[int], None] = lambda _: None
 ) -> None:
     """Read an object to check it. `pause` gets the bytes of each chunk. Raises BadObject, Unavailable."""
-    digest = hashlib.sha256()
-    with open_object(store, name, size_bytes) as found:
-        try:
-            while chunk := found.read(CHUNK_BYTES):
-                digest.update(chunk)
-                pause(len(chunk))
-        except OSError as error:
-            raise unreadable(error) from error
-    check_digest(digest.hexdigest(), sha256)
+    for chunk in verified_chunks(store, name, size_bytes, sha256):
+        pause(len(chunk))
 
 
 def unreadable(error: OSError) -> BadObject:

@@ -5,20 +5,19 @@ The system may run. Each step looks at its object anew and can be repeated, so a
 
 from __future__ import annotations
 
-import hashlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from sqlalchemy import Engine
 
-from elastic_images.core.errors import BackupDamaged, Conflict
+from elastic_images.core.errors import Conflict
 from elastic_images.database.migrate import is_unfinished_copy
 from elastic_images.storage.bad_objects import BadObjects
-from elastic_images.storage.catalog.transactions import RetryingTransactions
-from elastic_images.storage.objects.object_store import CHUNK_BYTES, ObjectInfo, ObjectMissing, ObjectStore
-from elastic_images.storage.upkeep.fsck import YOUNG_SECONDS, Referenced, Report, references
-from elastic_images.storage.verified import BadObject, examine_object
+from elastic_images.storage.catalog.references import Referenced, References
+from elastic_images.storage.objects.object_store import ObjectInfo, ObjectStore
+from elastic_images.storage.upkeep.fsck import YOUNG_SECONDS, Report
+from elastic_images.storage.verified import BadObject, examine_object, verified_chunks
 
 
 @dataclass(slots=True)
@@ -51,7 +50,7 @@ class Repairer:
     ) -> None:
         self._store = store
         self._engine = engine
-        self._transactions = RetryingTransactions(engine)
+        self._references = References(engine)
         self._bad = BadObjects(engine)
         self._backup = backup
         self._clock = clock
@@ -83,13 +82,14 @@ class Repairer:
     def _restore(self, row: Referenced, *, dry_run: bool) -> bool:
         if self._backup is None:
             return False
+        known = row.object_name, row.size_bytes, row.sha256
         try:
             if dry_run:
-                examine_object(self._backup, row.object_name, row.size_bytes, row.sha256)
+                examine_object(self._backup, *known)
             else:
-                self._store.replace(row.object_name, _verified(self._backup, row))
+                self._store.replace(row.object_name, verified_chunks(self._backup, *known))
                 self._bad.clear(row.object_name)
-        except (ObjectMissing, BackupDamaged, BadObject):
+        except BadObject:
             return False
         return True
 
@@ -99,17 +99,4 @@ class Repairer:
         return info is not None and info.created_at < self._clock() - YOUNG_SECONDS and not self._is_referenced(name)
 
     def _is_referenced(self, name: str) -> bool:
-        query = references([name])
-        return self._transactions.read(lambda connection: connection.execute(query).first()) is not None
-
-
-def _verified(backup: ObjectStore, row: Referenced) -> Iterator[bytes]:
-    """The object's bytes; raises BackupDamaged at the end, before they count, if they are not the right ones."""
-    digest, size_bytes = hashlib.sha256(), 0
-    with backup.open(row.object_name) as found:
-        while chunk := found.read(CHUNK_BYTES):
-            digest.update(chunk)
-            size_bytes += len(chunk)
-            yield chunk
-    if (digest.hexdigest(), size_bytes) != (row.sha256, row.size_bytes):
-        raise BackupDamaged(f"The backup of {row.key!r} is damaged.")
+        return bool(self._references.known([name]))

@@ -12,9 +12,10 @@ from typing import Any
 
 from elastic_images.core.errors import Conflict
 from elastic_images.storage.bad_objects import BadObjects
+from elastic_images.storage.catalog.references import Referenced, References
 from elastic_images.storage.objects.object_store import ObjectStore
 from elastic_images.storage.upkeep.leases import UpkeepLeases
-from elastic_images.storage.upkeep.scrub_record import ReferencedObject, ScrubProgress, ScrubRecord
+from elastic_images.storage.upkeep.scrub_record import ScrubProgress, ScrubRecord
 from elastic_images.storage.verified import BadObject, examine_object
 
 _NEVER = -1.0
@@ -37,6 +38,7 @@ class Scrubber:
     def __init__(
         self,
         record: ScrubRecord,
+        references: References,
         leases: UpkeepLeases,
         store: ObjectStore,
         bad_objects: BadObjects,
@@ -47,6 +49,7 @@ class Scrubber:
     ) -> None:
         """`days` between the starts of two rounds, which is how long a round may take; 0: only requested rounds."""
         self._record = record
+        self._references = references
         self._leases = leases
         self._store = store
         self._bad_objects = bad_objects
@@ -108,7 +111,7 @@ class Scrubber:
         return self._record.progress()
 
     def _scrub(self, round_: _Round) -> None:
-        while page := self._record.page(round_.after):
+        while page := self._references.page(round_.after):
             known = self._bad_objects.known([one.object_name for one in page])
             for one in page:
                 is_bad = self._is_bad(one, round_)
@@ -119,18 +122,18 @@ class Scrubber:
         round_.save(finished_at=self._clock(), requested_at=None)
         _log.info("scrubbed %d objects, %d bytes: %d bad", round_.objects, round_.size_bytes, round_.bad)
 
-    def _is_bad(self, one: ReferencedObject, round_: _Round) -> bool:
+    def _is_bad(self, one: Referenced, round_: _Round) -> bool:
         bad = self._trouble(one, round_)
         if bad is not None:
             # Once more from the start: a read may fail by chance.
             bad = self._trouble(one, round_)
-        if bad is None or not self._record.is_referenced(one.object_name):
+        if bad is None or not self._references.has(one.object_name):
             return False
         self._verify_store()
         self._bad_objects.record(one.object_name, one.key, bad)
         return True
 
-    def _trouble(self, one: ReferencedObject, round_: _Round) -> BadObject | None:
+    def _trouble(self, one: Referenced, round_: _Round) -> BadObject | None:
         round_.begin_read()
         try:
             examine_object(self._store, one.object_name, one.size_bytes, one.sha256, pause=round_.pause)
@@ -179,7 +182,7 @@ class _Round:
         self.begin_read()
         self._keep_up()
 
-    def advance(self, one: ReferencedObject, *, is_bad: bool) -> None:
+    def advance(self, one: Referenced, *, is_bad: bool) -> None:
         """An object was read. Raises _Interrupted."""
         self.after = one.object_name
         self.objects += 1

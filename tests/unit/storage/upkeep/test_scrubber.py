@@ -12,6 +12,7 @@ from sqlalchemy import insert, update
 from testing.storage_parts import Parts, large_picture, picture
 
 from elastic_images.core.errors import Damaged, Unavailable
+from elastic_images.storage.catalog.references import References
 from elastic_images.storage.catalog.tables import trash
 from elastic_images.storage.upkeep import scrubber
 from elastic_images.storage.upkeep.leases import UpkeepLeases
@@ -54,6 +55,7 @@ def make(parts: Parts, store: Store) -> Callable[..., Scrubber]:
     def made(days: float = 30.0) -> Scrubber:
         return Scrubber(
             ScrubRecord(parts.engine),
+            References(parts.engine),
             UpkeepLeases(parts.engine, clock=parts.clock),
             store,  # type: ignore[arg-type]
             parts.bad_objects,
@@ -89,7 +91,7 @@ def interrupted_after(objects: int, made: Scrubber, store: Store) -> Iterator[No
 def test_a_round_reads_every_object_in_the_order_of_names(
     parts: Parts, store: Store, make: Callable[..., Scrubber], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("elastic_images.storage.upkeep.scrub_record._PAGE", 3)
+    monkeypatch.setattr("elastic_images.storage.catalog.references._PAGE", 3)
     for number in range(10):
         parts.put(f"k{number}", picture(seed=number))
     parts.put("large", large_picture())

@@ -1,4 +1,8 @@
-"""Copying objects from one store to another: what is there already is left, every byte that moves is checked."""
+"""Copying objects from one store to another: what is there already is left, every byte that moves is checked.
+
+A store that is being copied into has a mark, an object with a name of the origin's own: after an interruption the same
+command goes on, and no other.
+"""
 
 from __future__ import annotations
 
@@ -7,61 +11,57 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Generic, Protocol, TypeVar
 
-from elastic_images.storage.objects.object_store import CHUNK_BYTES, ObjectMissing, ObjectStore, OpenObject
+from elastic_images.core.errors import Conflict
+from elastic_images.storage.catalog.references import Referenced
+from elastic_images.storage.objects.object_store import ObjectStore
+from elastic_images.storage.verified import BadObject, verified_chunks
 
 _PAGE = 500
 
 
-class Wanted(Protocol):
-    """An object that must be in the target, and its contents."""
-
-    @property
-    def object_name(self) -> str:
-        """Its name in both stores."""
-
-    @property
-    def size_bytes(self) -> int:
-        """Its length."""
-
-    @property
-    def sha256(self) -> str:
-        """The digest of its bytes."""
-
-
-W = TypeVar("W", bound=Wanted)
-
-
 @dataclass(slots=True)
-class Copied(Generic[W]):
+class Copied:
     """What became of the objects."""
 
     copied: int = 0
     copied_bytes: int = 0
     present: int = 0
     """In the target already, with the right length."""
-    bad: list[W] = field(default_factory=list)
+    bad: list[Referenced] = field(default_factory=list)
     """Missing in the source, or with other bytes than they should have; the target does not have them."""
+
+
+def begin_copy(target: ObjectStore, mark: str) -> None:
+    """Mark the target as being copied into; delete `mark` in the end.
+
+    Raises:
+        Conflict: it holds something else. Nothing was changed.
+    """
+    if target.stat(mark) is not None:
+        return
+    if target.list(limit=1):
+        raise Conflict("The target object store is not empty, and no earlier part of this copy is in it.")
+    target.put([b"a copy into this object store is not finished\n"], mark)
 
 
 def copy_objects(
     source: ObjectStore,
     target: ObjectStore,
-    wanted: Iterable[W],
-    report: Copied[W],
+    wanted: Iterable[Referenced],
     *,
     jobs: int = 8,
     progress: Callable[[int], None] = lambda _: None,
-) -> None:
-    """Copy the objects of `wanted`, in the order of their names, that the target lacks. Adds to `report`.
+) -> Copied:
+    """Copy the objects of `wanted`, in the order of their names, that the target lacks.
 
     `progress` gets the bytes that are done since its last call. Only one copy may run on a target at a time.
 
     Raises:
         OutOfSpace, Unavailable: of either store; what was copied stays, and the next run goes on.
     """
-    waiting: deque[tuple[W, Future[bool]]] = deque()
+    report = Copied()
+    waiting: deque[tuple[Referenced, Future[bool]]] = deque()
 
     def settle() -> None:
         one, copied = waiting.popleft()
@@ -88,9 +88,10 @@ def copy_objects(
                 settle()
         finally:
             pool.shutdown(cancel_futures=True)
+    return report
 
 
-def _compared(wanted: Iterable[W], target: ObjectStore) -> Iterator[tuple[W, bool]]:
+def _compared(wanted: Iterable[Referenced], target: ObjectStore) -> Iterator[tuple[Referenced, bool]]:
     """Each object with whether the target has it. One with another length is removed from the target."""
     left, after = iter(wanted), ""
     while page := list(islice(left, _PAGE)):
@@ -114,19 +115,10 @@ def _sizes(target: ObjectStore, after: str, last: str) -> dict[str, int]:
     return sizes
 
 
-def _copy(source: ObjectStore, target: ObjectStore, one: Wanted) -> bool:
+def _copy(source: ObjectStore, target: ObjectStore, one: Referenced) -> bool:
     """False: the source does not have these bytes; the target is left without them."""
     try:
-        with source.open(one.object_name) as found:
-            stored = target.put(_chunks(found), one.object_name)
-    except ObjectMissing:
+        target.put(verified_chunks(source, one.object_name, one.size_bytes, one.sha256), one.object_name)
+    except BadObject:
         return False
-    if (stored.sha256, stored.size_bytes) == (one.sha256, one.size_bytes):
-        return True
-    target.delete(one.object_name)
-    return False
-
-
-def _chunks(found: OpenObject) -> Iterator[bytes]:
-    while chunk := found.read(CHUNK_BYTES):
-        yield chunk
+    return True
