@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from tests.apps.guard_support import endpoints_without_rule
 from werkzeug.test import TestResponse
 
 from elastic_images.accounts.accounts import Accounts
+from elastic_images.autoscaler.client import AutoscalerClient
 from elastic_images.core.errors import Unavailable
 from elastic_images.core.image_facts import Actor, BadImage, BadImagePage, ScrubStatus, StorageHealth, WholeUsage
 from elastic_images.core.pool_config import ScalingConfig
@@ -29,6 +31,7 @@ from elastic_images.manager.deletion import Deletion
 from elastic_images.manager.pages.images import CONFIRMATION
 from elastic_images.manager.readiness import ManagerReadiness
 from elastic_images.settings import Settings
+from elastic_images.storage.client import StorageClient
 
 PAGE = {"Accept": "text/html", "Origin": "http://localhost"}
 OURS = {"Origin": "http://localhost"}
@@ -37,7 +40,7 @@ OPEN = ("healthz", "readyz", "metrics", "static", "ui.static")
 MORE: dict[str, Any] = {"message": EVIL, "incarnation": None, "cause": None, "changes": {}}
 
 
-class FakePool:
+class FakePool(AutoscalerClient):
     """The autoscaler's rules on its settings, and records that it was given."""
 
     def __init__(self) -> None:
@@ -136,7 +139,7 @@ class FakePool:
         return {"requests": 100, "hits": 90, "misses": 10, "hit_rate": 0.9, "miss_rate": 0.1, "sources": ["node-0"]}
 
 
-class FakeImages:
+class FakeImages(StorageClient):
     def __init__(self) -> None:
         self.down = False
         self.deleted_by: list[Actor] = []
@@ -545,7 +548,7 @@ def test_deleting_all_shows_how_far_it_is(manager: Manager, root: FlaskClient) -
     assert "Deleting all images" in page
     wait_for(lambda: manager.deletion.progress.deleted == 5)
     assert "5 of 12 images deleted." in unescape(root.get("/images", headers=PAGE).text)
-    assert root.get("/api/deletion").json == manager.deletion.progress.to_json()
+    assert root.get("/api/deletion").json == asdict(manager.deletion.progress)
     # Another one is not begun meanwhile, by nobody.
     assert root.post("/api/deletion", headers=OURS).status_code == 409
     assert "already" in shown(root, root.post("/images/delete_all", data=begin, headers=PAGE), "/images")

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from flask import Flask
 from flask.testing import FlaskClient
@@ -19,6 +19,7 @@ from tests.apps.accounts_support import PASSWORD, accounts_of
 
 from elastic_images.accounts.accounts import Accounts
 from elastic_images.accounts.guard import Guard
+from elastic_images.autoscaler.client import AutoscalerClient
 from elastic_images.core.errors import (
     ElasticImagesError,
     Forbidden,
@@ -28,17 +29,17 @@ from elastic_images.core.errors import (
     NotFound,
     PreconditionFailed,
 )
-from elastic_images.core.image_facts import Actor, ImageMetadata, ImagePage, Neighbours, TrashPage, Usage
+from elastic_images.core.image_facts import Actor, ImageMetadata, ImagePage, Neighbours, TrashPage, WholeUsage
 from elastic_images.core.partitions import partition_of
 from elastic_images.core.pool_config import ScalingConfig
 from elastic_images.core.restored_facts import RestoredFacts
 from elastic_images.http.answer import Answer
 from elastic_images.http.problems import problem_answer
 from elastic_images.settings import Settings
+from elastic_images.storage.client import Body, StorageClient
 from elastic_images.web.app import WebServices, create_app
 from elastic_images.web.bulkheads import Bulkheads, default_bulkheads
 from elastic_images.web.request_path import key_in_path
-from elastic_images.web.services import Body
 
 LIMIT = 100_000
 BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
@@ -60,7 +61,7 @@ class Stored:
     owner_id: int | None
 
 
-class FakeImages:
+class FakeImages(StorageClient):
     """Storage in memory. `fail` is raised by every call; `gate`, where set, is waited for."""
 
     def __init__(self) -> None:
@@ -166,9 +167,11 @@ class FakeImages:
         self._enter()
         return 0
 
-    def usage(self) -> Usage:
+    def usage(self) -> WholeUsage:
         self._enter()
-        return {"images": len(self.stored), "bytes": sum(len(image.body) for image in self.stored.values())}
+        size_bytes = sum(len(image.body) for image in self.stored.values())
+        others = {"trash_images": 0, "trash_bytes": 0, "damaged": 0, "lost": 0}
+        return cast("WholeUsage", {"images": len(self.stored), "bytes": size_bytes, **others})
 
     def delete_all(self, *, actor: Actor) -> int:
         self._enter()
@@ -203,7 +206,7 @@ class FakeImages:
             raise Forbidden("This image belongs to another user.")
 
 
-class FakePool:
+class FakePool(AutoscalerClient):
     """An autoscaler that keeps a config and a rate."""
 
     def __init__(self) -> None:

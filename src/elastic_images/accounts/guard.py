@@ -72,8 +72,12 @@ class Guard:
         self._known_browsers = KnownBrowsers(settings.secret_key)
         self._login_path = login_path
 
-    def install(self, app: Flask) -> None:
-        """Check every request to `app`, and give its templates `form_token()` and `principal()`."""
+    def install(self, app: Flask, *, default: Rule | None = None) -> None:
+        """Check every request to `app`, and give its templates `form_token()` and `principal()`.
+
+        `default` is the rule of routes that declare none; without it, they answer 500.
+        """
+        app.extensions[_RULE] = default
         app.before_request(self._check)
         app.after_request(_set_headers)
         app.jinja_env.globals.update(form_token=self.form_token, principal=current_principal)
@@ -247,10 +251,10 @@ def set_cookie(
 
 
 def rule_of(app: Flask, endpoint: str) -> Rule | None:
-    """The rule that an endpoint declares; None if it declares none, and so answers 500."""
+    """The rule of an endpoint; None if there is none for it, and so it answers 500."""
     if endpoint == "static" or endpoint.endswith(".static") or f"/{endpoint}" in OPEN_PATHS:
         return "public"
-    return cast("Rule | None", getattr(app.view_functions.get(endpoint), _RULE, None))
+    return cast("Rule | None", getattr(app.view_functions.get(endpoint), _RULE, app.extensions.get(_RULE)))
 
 
 def _user_agent() -> str:

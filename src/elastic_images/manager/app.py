@@ -13,14 +13,15 @@ from elastic_images.accounts.accounts import Accounts
 from elastic_images.accounts.guard import Guard
 from elastic_images.accounts.login_pages import login_pages
 from elastic_images.front.limits import FORM_BYTES
+from elastic_images.autoscaler.client import AutoscalerClient
 from elastic_images.http.base_app import base_app
 from elastic_images.http.readiness import ReadyGate
 from elastic_images.manager import api, pages
 from elastic_images.manager.deletion import Deletion
 from elastic_images.manager.flash import FlashMessages
 from elastic_images.manager.overview import Overview, gather
-from elastic_images.manager.services import ImageStore, PoolControl
 from elastic_images.settings import Settings
+from elastic_images.storage.client import StorageClient
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,8 @@ class ManagerServices:
     """What the app works with."""
 
     accounts: Accounts
-    pool: PoolControl
-    images: ImageStore
+    pool: AutoscalerClient
+    images: StorageClient
     clock: Callable[[], float] = time.time
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     ready: ReadyGate = field(default_factory=ReadyGate)
@@ -42,7 +43,7 @@ class ManagerServices:
 
 
 def create_app(services: ManagerServices, settings: Settings) -> Flask:
-    """The app. All routes but the login are for administrators."""
+    """The app. Its routes are for administrators, unless they declare another rule."""
     app = base_app(
         "elastic_images.manager",
         ready=services.ready,
@@ -51,7 +52,7 @@ def create_app(services: ManagerServices, settings: Settings) -> Flask:
     )
     app.config.update(MAX_CONTENT_LENGTH=FORM_BYTES)
     guard = Guard(services.accounts, settings)
-    guard.install(app)
+    guard.install(app, default="admin")
     answers = pages.Answers(FlashMessages())
     pages.install_layout(app, answers, settings)
     deletion = services.deletion or Deletion(services.images)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from elastic_images.autoscaler.client import AutoscalerClient
 from elastic_images.core.events import EventRecord
 from elastic_images.core.pool_document import ResizeRecord, SeriesDocument
 from elastic_images.manager.event_log import shown_events
-from elastic_images.manager.services import PoolControl
 
 CHARTS = (
     ("nodes", "Nodes"),
@@ -57,7 +57,7 @@ class Figures:
         }
 
 
-def figures(pool: PoolControl, minutes: int = MINUTES) -> Figures:
+def figures(pool: AutoscalerClient, minutes: int = MINUTES) -> Figures:
     """Fetch everything that the charts show. Raises Unavailable."""
     answers = {name: pool.metrics(name, minutes) for name, _ in CHARTS}
     # The minute may change between two answers; all of them use the times of the last one.

@@ -11,7 +11,7 @@ from typing import Any
 
 from elastic_images.core.errors import Conflict, ElasticImagesError
 from elastic_images.core.image_facts import Actor
-from elastic_images.manager.services import ImageStore
+from elastic_images.storage.client import StorageClient
 
 _log = logging.getLogger(__name__)
 
@@ -30,15 +30,11 @@ class Progress:
     by: str = ""
     error: str = ""
 
-    def to_json(self) -> dict[str, Any]:
-        """As plain JSON values."""
-        return {name: getattr(self, name) for name in self.__dataclass_fields__}
-
 
 class Deletion:
     """Runs one deletion at a time. Safe to share between threads."""
 
-    def __init__(self, images: ImageStore, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, images: StorageClient, clock: Callable[[], float] = time.time) -> None:
         self._images = images
         self._clock = clock
         self._lock = threading.Lock()

@@ -6,12 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
+from elastic_images.autoscaler.client import AutoscalerClient
 from elastic_images.core.errors import ElasticImagesError
 from elastic_images.core.events import EventRecord
 from elastic_images.core.image_facts import StorageHealth, WholeUsage
 from elastic_images.core.pool_document import ConfigDocument, DecisionRecord, NodeDocument, PoolDocument, RateDocument
 from elastic_images.http.readiness import Readiness
-from elastic_images.manager.services import ImageStore, PoolControl
+from elastic_images.storage.client import StorageClient
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,9 @@ class Overview:
         return sum(known) if known else None
 
 
-def gather(pool: PoolControl, images: ImageStore, check_database: Callable[[], None], *, events: int = 60) -> Overview:
+def gather(
+    pool: AutoscalerClient, images: StorageClient, check_database: Callable[[], None], *, events: int = 60
+) -> Overview:
     """Ask all of them. An app that does not respond costs one timeout, not one for each question."""
     status = config = rate = decision = usage = None
     happened: list[EventRecord] = []

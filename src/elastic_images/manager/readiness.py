@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from elastic_images.autoscaler.client import AutoscalerClient
 from elastic_images.core.errors import Unavailable
 from elastic_images.http.readiness import REMOTE_PATIENCE_SECONDS, Probe, Readiness, ask
-from elastic_images.manager.services import ImageStore, PoolControl
+from elastic_images.storage.client import StorageClient
 
 
 class ManagerReadiness:
     """Asks the autoscaler, storage and the accounts' database."""
 
-    def __init__(self, pool: PoolControl, images: ImageStore, check_accounts: Callable[[], None]) -> None:
+    def __init__(self, pool: AutoscalerClient, images: StorageClient, check_accounts: Callable[[], None]) -> None:
         """`check_accounts` raises Unavailable."""
         self._check_accounts = check_accounts
         self._probes = {

@@ -10,10 +10,12 @@ from prometheus_client import CollectorRegistry
 from elastic_images.accounts.guard import Guard, rule
 from elastic_images.accounts.login_pages import login_pages
 from elastic_images.front.limits import FORM_BYTES
+from elastic_images.autoscaler.client import AutoscalerClient
 from elastic_images.http.base_app import base_app
 from elastic_images.http.public_path import root
 from elastic_images.http.readiness import ReadyGate
 from elastic_images.settings import Settings
+from elastic_images.storage.client import StorageClient
 from elastic_images.web import pages
 from elastic_images.web.bulkheads import Bulkheads, apply_bulkheads, default_bulkheads
 from elastic_images.web.course.api import course_api
@@ -24,7 +26,7 @@ from elastic_images.web.reads.route import images_route
 from elastic_images.web.request_path import RestConverter
 from elastic_images.web.rest.api import rest_api
 from elastic_images.web.rest.trash import trash_api
-from elastic_images.web.services import Images, Plane, PoolControl
+from elastic_images.web.services import Plane
 
 _DRAINED_IMAGES = 4
 
@@ -33,8 +35,8 @@ _DRAINED_IMAGES = 4
 class WebServices:
     """The app's collaborators."""
 
-    images: Images
-    pool: PoolControl
+    images: StorageClient
+    pool: AutoscalerClient
     plane: Plane
     guard: Guard
     bulkheads: Bulkheads = field(default_factory=default_bulkheads)

@@ -3,17 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
 
 from elastic_images.http.readiness import REMOTE_PATIENCE_SECONDS, Check, Probe, Readiness, ask
 from elastic_images.pool.view import PoolView
-
-
-class ReadyStorage(Protocol):
-    """`storage.client.StorageClient`."""
-
-    def readiness(self) -> Readiness:
-        """What storage can do now. Raises Unavailable if it does not answer."""
+from elastic_images.storage.client import StorageClient
 
 
 class WebReadiness:
@@ -21,7 +14,7 @@ class WebReadiness:
 
     def __init__(
         self,
-        storage: ReadyStorage,
+        storage: StorageClient,
         check_accounts: Callable[[], None],
         view: Callable[[], PoolView],
         *,

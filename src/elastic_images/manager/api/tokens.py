@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, Response, jsonify, request
 
 from elastic_images.accounts.accounts import Accounts
-from elastic_images.accounts.guard import current_principal, rule
+from elastic_images.accounts.guard import current_principal
 from elastic_images.core.errors import InvalidRequest
 from elastic_images.http.json_body import json_object, needed_text, seconds, text, texts
 from elastic_images.manager.api.facts import token_json
@@ -16,13 +16,11 @@ def tokens_api(accounts: Accounts) -> Blueprint:
     api = Blueprint("tokens-api", __name__, url_prefix="/api/tokens")
 
     @api.get("")
-    @rule("admin")
     def tokens() -> Response:
         found = accounts.tokens.list(request.args.get("user"))
         return jsonify({"tokens": [token_json(token) for token in found]})
 
     @api.post("")
-    @rule("admin")
     def create() -> tuple[Response, int]:
         body = json_object(("user", "label", "scopes", "expires_seconds"))
         principal = current_principal()
@@ -35,7 +33,6 @@ def tokens_api(accounts: Accounts) -> Blueprint:
         return jsonify(token_json(token) | {"secret": secret}), 201
 
     @api.delete("/<int:token_id>")
-    @rule("admin")
     def revoke(token_id: int) -> tuple[str, int]:
         accounts.tokens.revoke(token_id)
         return "", 204

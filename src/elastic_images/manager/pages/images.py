@@ -5,22 +5,21 @@ from __future__ import annotations
 from flask import Blueprint, render_template, request
 from werkzeug.wrappers import Response
 
-from elastic_images.accounts.guard import current_principal, rule
+from elastic_images.accounts.guard import current_principal
 from elastic_images.core.errors import ElasticImagesError, InvalidRequest
 from elastic_images.manager.deletion import Deletion
 from elastic_images.manager.pages.answers import Answers
-from elastic_images.manager.services import ImageStore
+from elastic_images.storage.client import StorageClient
 
 CONFIRMATION = "delete all images"
 _PLACE = "/images"
 
 
-def image_pages(images: ImageStore, deletion: Deletion, answers: Answers) -> Blueprint:
+def image_pages(images: StorageClient, deletion: Deletion, answers: Answers) -> Blueprint:
     """The routes."""
     pages = Blueprint("images", __name__)
 
     @pages.get(_PLACE)
-    @rule("admin")
     def shown() -> str:
         usage = trouble = bad = scrub = None
         try:
@@ -39,12 +38,10 @@ def image_pages(images: ImageStore, deletion: Deletion, answers: Answers) -> Blu
         )
 
     @pages.post("/images/scrub")
-    @rule("admin")
     def verify() -> Response:
         return answers.carry_out(_PLACE, images.request_scrub, "Verification of all images starts within seconds.")
 
     @pages.post("/images/delete_all")
-    @rule("admin")
     def delete_all() -> Response:
         def begin() -> None:
             if request.form.get("confirmation", "").strip().lower() != CONFIRMATION:

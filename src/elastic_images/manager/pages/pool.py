@@ -7,14 +7,13 @@ from collections.abc import Callable, Mapping
 from flask import Blueprint, render_template, request
 from werkzeug.wrappers import Response
 
-from elastic_images.accounts.guard import rule
+from elastic_images.autoscaler.client import AutoscalerClient
 from elastic_images.core.errors import Conflict, ElasticImagesError, InvalidRequest
 from elastic_images.core.pool_config import CACHE_POLICIES, MODES, ScalingConfig
 from elastic_images.core.pool_document import ConfigDocument
 from elastic_images.manager.explain import explanation, problems
 from elastic_images.manager.overview import Overview
 from elastic_images.manager.pages.answers import Answers
-from elastic_images.manager.services import PoolControl
 from elastic_images.manager.setting_labels import LABELS
 from elastic_images.manager.sizes import sizes
 
@@ -27,13 +26,12 @@ _STEPS = {"add": 1, "remove": -1}
 
 
 def pool_pages(
-    pool: PoolControl, get_overview: Callable[[], Overview], answers: Answers, clock: Callable[[], float]
+    pool: AutoscalerClient, get_overview: Callable[[], Overview], answers: Answers, clock: Callable[[], float]
 ) -> Blueprint:
     """The routes. `get_overview` gathers what is shown."""
     pages = Blueprint("pool", __name__)
 
     @pages.get(_PLACE)
-    @rule("admin")
     def shown() -> str:
         overview = get_overview()
         return render_template(
@@ -49,7 +47,6 @@ def pool_pages(
         )
 
     @pages.post("/pool/size")
-    @rule("admin")
     def resize() -> Response:
         try:
             nodes = _update(pool, {"num_nodes": _wanted_size(pool)})["num_nodes"]
@@ -58,7 +55,6 @@ def pool_pages(
         return answers.carry_out(_PLACE, lambda: None, f"{nodes} node{'' if nodes == 1 else 's'} wanted; resizing.")
 
     @pages.post("/pool/config")
-    @rule("admin")
     def configure() -> Response:
         form = request.form.get("form", "")
         names = _FORMS.get(form) or tuple(name for names in _FORMS.values() for name in names)
@@ -66,14 +62,13 @@ def pool_pages(
         return answers.carry_out(_PLACE, lambda: _update(pool, changes), "Settings saved.", form=form, typed=changes)
 
     @pages.post("/pool/clear")
-    @rule("admin")
     def clear() -> Response:
         return answers.carry_out(_PLACE, lambda: _clear(pool), "All caches cleared.")
 
     return pages
 
 
-def _update(pool: PoolControl, typed: Mapping[str, str]) -> ConfigDocument:
+def _update(pool: AutoscalerClient, typed: Mapping[str, str]) -> ConfigDocument:
     """Change settings. Raises InvalidRequest, by the labels of the form."""
     found = problems(_readable(pool.config()), typed)
     if found:
@@ -81,14 +76,14 @@ def _update(pool: PoolControl, typed: Mapping[str, str]) -> ConfigDocument:
     return pool.update_config(typed)
 
 
-def _wanted_size(pool: PoolControl) -> str:
+def _wanted_size(pool: AutoscalerClient) -> str:
     step = _STEPS.get(request.form.get("step", ""))
     if step is None:
         return request.form.get("num_nodes", "").strip()
     return str(pool.config()["num_nodes"] + step)
 
 
-def _clear(pool: PoolControl) -> None:
+def _clear(pool: AutoscalerClient) -> None:
     failed = pool.clear()["failed"]
     if failed:
         raise Conflict(f"{', '.join(failed)} did not respond and may still hold images; the other caches are empty.")

@@ -7,14 +7,13 @@ from typing import Any, TypeVar
 
 from flask import Blueprint, render_template
 
-from elastic_images.accounts.guard import rule
+from elastic_images.autoscaler.client import AutoscalerClient
 from elastic_images.core.errors import ElasticImagesError
 from elastic_images.core.events import EventRecord
 from elastic_images.core.pool_document import DecisionRecord, ResizeRecord
 from elastic_images.manager.arguments import page_of_records
 from elastic_images.manager.decision_groups import grouped
 from elastic_images.manager.event_log import shown_events
-from elastic_images.manager.services import PoolControl
 
 _Record = TypeVar("_Record", DecisionRecord, ResizeRecord, EventRecord)
 Answer = str | tuple[str, int]
@@ -22,22 +21,19 @@ _LOOK_BACK = 30
 """How many events before the oldest one shown are read, to tell a requested stop from a fault."""
 
 
-def record_pages(pool: PoolControl) -> Blueprint:
+def record_pages(pool: AutoscalerClient) -> Blueprint:
     """The routes."""
     pages = Blueprint("records", __name__)
 
     @pages.get("/decisions")
-    @rule("admin")
     def decisions() -> Answer:
         return _page("decisions.html", pool.decisions, lambda records: {"groups": grouped(records)})
 
     @pages.get("/resizes")
-    @rule("admin")
     def resizes() -> Answer:
         return _page("resizes.html", pool.resizes, lambda records: {"resizes": records})
 
     @pages.get("/events")
-    @rule("admin")
     def events() -> Answer:
         def shown(records: list[EventRecord]) -> dict[str, Any]:
             first = records[-1]["id"] if records else 0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from flask import Blueprint, render_template
 
-from elastic_images.accounts.guard import rule
 from elastic_images.settings import SETTINGS, Settings
 
 
@@ -14,7 +13,6 @@ def settings_pages(settings: Settings) -> Blueprint:
     meanings = {setting.name: setting.meaning for setting in SETTINGS}
 
     @pages.get("/settings")
-    @rule("admin")
     def shown() -> str:
         return render_template("settings.html", settings=settings.public(), meanings=meanings)
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, g, jsonify
 
+from elastic_images.autoscaler.client import AutoscalerClient
 from elastic_images.core.errors import ElasticImagesError
+from elastic_images.storage.client import StorageClient
 from elastic_images.web.course.images import add_image_calls
 from elastic_images.web.course.pool import add_pool_calls
-from elastic_images.web.services import Images, Plane, PoolControl
+from elastic_images.web.services import Plane
 
 _REFUSALS = frozenset({401, 403})
 _REACHED = "course_reached"
 
 
-def course_api(images: Images, pool: PoolControl, plane: Plane, max_image_bytes: int) -> Blueprint:
+def course_api(images: StorageClient, pool: AutoscalerClient, plane: Plane, max_image_bytes: int) -> Blueprint:
     """The routes. Each is a POST, with or without a trailing slash."""
     api = Blueprint("course", __name__)
 

@@ -10,17 +10,18 @@ from flask import Blueprint, request
 from elastic_images.accounts.guard import current_principal, rule
 from elastic_images.core.errors import EmptyBody, InvalidRequest
 from elastic_images.core.keys import check_key
+from elastic_images.storage.client import StorageClient
 from elastic_images.web.bodies import multipart
 from elastic_images.web.course.answer import success
 from elastic_images.web.request_path import key_in_path
-from elastic_images.web.services import Images, Plane
+from elastic_images.web.services import Plane
 
 _PAGE = 1000
 _MAX_FORM_OVERHEAD_BYTES = 256 * 1024
 _MAX_PARTS = 16
 
 
-def add_image_calls(api: Blueprint, images: Images, plane: Plane, max_image_bytes: int) -> None:
+def add_image_calls(api: Blueprint, images: StorageClient, plane: Plane, max_image_bytes: int) -> None:
     """Register `upload`, `list_keys`, `key` and `delete_all`."""
 
     @api.post("/api/upload")
@@ -70,7 +71,7 @@ def _key_and_file(parts: list[multipart.Part]) -> tuple[str, multipart.FilePart]
     return check_key(keys[0]), files[0]
 
 
-def _all_keys(images: Images) -> list[str]:
+def _all_keys(images: StorageClient) -> list[str]:
     keys: list[str] = []
     cursor: str | None = None
     while True:

@@ -7,16 +7,16 @@ from typing import Any, Literal
 from flask import Blueprint, request
 
 from elastic_images.accounts.guard import rule
+from elastic_images.autoscaler.client import AutoscalerClient
 from elastic_images.core.errors import InvalidRequest
 from elastic_images.core.pool_config import COURSE_NAMES, OWN_NAMES, ScalingConfig, parse_changes
 from elastic_images.web.course.answer import success
-from elastic_images.web.services import PoolControl
 
 _RATE_FIELDS: dict[str, Literal["hit_rate", "miss_rate"]] = {"hit": "hit_rate", "miss": "miss_rate"}
 _NOBODY_ASKED = -1.0
 
 
-def add_pool_calls(api: Blueprint, pool: PoolControl) -> None:
+def add_pool_calls(api: Blueprint, pool: AutoscalerClient) -> None:
     """Register `configure_cache`, `getNumNodes` and `getRate`."""
 
     @api.post("/api/configure_cache")

@@ -7,8 +7,8 @@ from flask import Blueprint, render_template, request
 from elastic_images.accounts.guard import rule
 from elastic_images.core.errors import InvalidRequest
 from elastic_images.core.image_facts import ImageMetadata
+from elastic_images.storage.client import StorageClient
 from elastic_images.web.pages.listing import Listing
-from elastic_images.web.services import Images
 
 _PAGE = 48
 _MAX_PAGES = 20
@@ -16,7 +16,7 @@ _SMALL_PIXELS = 160
 _LONG_SHAPE = 2.2
 
 
-def gallery_pages(images: Images, max_image_bytes: int) -> Blueprint:
+def gallery_pages(images: StorageClient, max_image_bytes: int) -> Blueprint:
     """The routes."""
     pages = Blueprint("gallery", __name__)
 

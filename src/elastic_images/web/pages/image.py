@@ -12,18 +12,19 @@ from elastic_images.accounts.guard import current_principal, rule
 from elastic_images.core.errors import Forbidden, InvalidRequest, PreconditionFailed
 from elastic_images.core.image_facts import ImageMetadata
 from elastic_images.core.keys import quote_key
+from elastic_images.storage.client import StorageClient
 from elastic_images.web.bodies import multipart
 from elastic_images.web.pages.listing import Listing
 from elastic_images.web.pages.share import SHARE_FORMATS, ShareChoice, cache_answer, share_texts
 from elastic_images.web.request_path import key_in_path
 from elastic_images.web.rest.api import with_place
-from elastic_images.web.services import Images, Plane
+from elastic_images.web.services import Plane
 
 _MAX_FORM_OVERHEAD_BYTES = 64 * 1024
 _CHANGED = "Someone else has replaced or deleted this image. Reload the page."
 
 
-def image_pages(images: Images, plane: Plane, max_image_bytes: int, widths: Collection[int]) -> Blueprint:
+def image_pages(images: StorageClient, plane: Plane, max_image_bytes: int, widths: Collection[int]) -> Blueprint:
     """The routes. `widths`: those that visitors may ask for."""
     pages = Blueprint("image", __name__)
 
@@ -90,7 +91,7 @@ def image_pages(images: Images, plane: Plane, max_image_bytes: int, widths: Coll
     return pages
 
 
-def _replace(images: Images, key: str, file: multipart.FilePart, etag: str) -> None:
+def _replace(images: StorageClient, key: str, file: multipart.FilePart, etag: str) -> None:
     try:
         images.put(key, file.stream, file.size_bytes, actor=current_principal().actor(), if_match=etag)
     except PreconditionFailed:

@@ -10,16 +10,16 @@ from werkzeug.wrappers import Response
 from elastic_images.accounts.guard import current_principal, rule
 from elastic_images.core.errors import InvalidRequest, PreconditionFailed
 from elastic_images.core.keys import check_key, quote_key
+from elastic_images.storage.client import StorageClient
 from elastic_images.web.rest.api import checked_prefix
 from elastic_images.web.rest.trash import restore_newest
-from elastic_images.web.services import Images
 
 _PAGE = 50
 _TAKEN = "There is an image under this key again. The deleted one is in the trash."
 _MAX_DIGITS = 16
 
 
-def trash_pages(images: Images) -> Blueprint:
+def trash_pages(images: StorageClient) -> Blueprint:
     """The routes."""
     pages = Blueprint("trash_pages", __name__)
 

@@ -12,8 +12,8 @@ from werkzeug.wrappers import Response
 from elastic_images.accounts.guard import current_principal, rule
 from elastic_images.core.errors import ElasticImagesError, EmptyBody, InvalidRequest, PreconditionFailed
 from elastic_images.core.keys import check_key, quote_key
+from elastic_images.storage.client import StorageClient
 from elastic_images.web.bodies import multipart
-from elastic_images.web.services import Images
 
 MAX_FILES = 64
 
@@ -27,7 +27,7 @@ class FileResult:
     error: ElasticImagesError | None
 
 
-def upload_pages(images: Images, max_image_bytes: int) -> Blueprint:
+def upload_pages(images: StorageClient, max_image_bytes: int) -> Blueprint:
     """The routes."""
     pages = Blueprint("upload", __name__)
 
@@ -75,7 +75,7 @@ def key_for(filename: str, folder: str) -> str:
     return check_key(unicodedata.normalize("NFC", f"{folder}/{last}" if folder else last))
 
 
-def _store_each(images: Images, parts: Iterator[multipart.Part], fields: dict[str, str]) -> Iterator[FileResult]:
+def _store_each(images: StorageClient, parts: Iterator[multipart.Part], fields: dict[str, str]) -> Iterator[FileResult]:
     """Store the files as they arrive. Fields come before files and are collected in `fields`."""
     for part in parts:
         if isinstance(part, multipart.FieldPart):
@@ -87,7 +87,7 @@ def _store_each(images: Images, parts: Iterator[multipart.Part], fields: dict[st
                 yield _store(images, part, fields)
 
 
-def _store(images: Images, file: multipart.FilePart, fields: dict[str, str]) -> FileResult:
+def _store(images: StorageClient, file: multipart.FilePart, fields: dict[str, str]) -> FileResult:
     key = ""
     try:
         key = key_for(file.filename, fields.get("folder", ""))

@@ -10,17 +10,18 @@ from elastic_images.core.image_facts import VERSION_DIGITS, ImageMetadata, Place
 from elastic_images.core.keys import MAX_KEY_CHARACTERS, quote_key
 from elastic_images.core.partitions import shown_partition
 from elastic_images.http.public_path import public_path
+from elastic_images.storage.client import StorageClient
 from elastic_images.web.bodies.exact import announced_length, exact_body
 from elastic_images.web.request_path import key_in_path
 from elastic_images.web.rest.restored_facts import FindUser, restored_facts
-from elastic_images.web.services import Images, Plane
+from elastic_images.web.services import Plane
 
 PREFIX = "/api/images/"
 DEFAULT_LIMIT = 100
 MAX_LIMIT = 1000
 
 
-def rest_api(images: Images, plane: Plane, find_user: FindUser, max_image_bytes: int) -> Blueprint:
+def rest_api(images: StorageClient, plane: Plane, find_user: FindUser, max_image_bytes: int) -> Blueprint:
     """The routes."""
     api = Blueprint("rest", __name__)
 

@@ -13,14 +13,14 @@ from elastic_images.core.errors import ElasticImagesError, InvalidRequest, NotFo
 from elastic_images.core.image_facts import Actor, ImageMetadata
 from elastic_images.core.keys import check_key
 from elastic_images.http.json_body import json_object, needed_text, text
+from elastic_images.storage.client import StorageClient
 from elastic_images.web.rest.api import checked_prefix, page_size
-from elastic_images.web.services import Images
 
 MAX_IDS = 1000
 _MAX_ID = 2**53
 
 
-def trash_api(images: Images) -> Blueprint:
+def trash_api(images: StorageClient) -> Blueprint:
     """The routes."""
     api = Blueprint("trash", __name__)
 
@@ -55,7 +55,7 @@ def trash_api(images: Images) -> Blueprint:
     return api
 
 
-def restore_newest(images: Images, key: str, *, if_none_match: str | None = None) -> tuple[int, ImageMetadata]:
+def restore_newest(images: StorageClient, key: str, *, if_none_match: str | None = None) -> tuple[int, ImageMetadata]:
     """Restore the newest entry of `key` that the caller may restore. Raises as `Images.restore`."""
     actor = current_principal().actor()
     entry = images.newest_in_trash(key, actor=actor)
@@ -64,7 +64,7 @@ def restore_newest(images: Images, key: str, *, if_none_match: str | None = None
     return entry, images.restore(entry, actor=actor, if_none_match=if_none_match)
 
 
-def _restore_all(images: Images, ids: Sequence[int]) -> list[dict[str, Any]]:
+def _restore_all(images: StorageClient, ids: Sequence[int]) -> list[dict[str, Any]]:
     actor = current_principal().actor()
     results: list[dict[str, Any]] = []
     for entry in ids:
@@ -76,7 +76,7 @@ def _restore_all(images: Images, ids: Sequence[int]) -> list[dict[str, Any]]:
     return results
 
 
-def _restore_one(images: Images, entry: int, actor: Actor) -> tuple[int, ImageMetadata]:
+def _restore_one(images: StorageClient, entry: int, actor: Actor) -> tuple[int, ImageMetadata]:
     return entry, images.restore(entry, actor=actor)
 
 
