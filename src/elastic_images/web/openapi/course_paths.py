@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from elastic_images.web.openapi.parts import json_content, parameter, ref
+from elastic_images.web.openapi.parts import json_content, ok, operation, parameter, ref
 
 Json = dict[str, Any]
 
@@ -54,25 +54,13 @@ def course_paths() -> Json:
     }
 
 
-def _call(
-    operation: str, summary: str, schema: str, *, query: list[Json] | None = None, body: Json | None = None
-) -> Json:
+def _call(name: str, summary: str, schema: str, *, query: list[Json] | None = None, body: Json | None = None) -> Json:
     """A POST whose own errors have status 200."""
-    refusals = {
+    answers = ok("Success, or the error", ref(schema)) | {
         str(status): {"description": text, "content": json_content(ref("CourseError"))}
         for status, text in _REFUSED.items()
     }
-    post: Json = {
-        "tags": ["course"],
-        "operationId": operation,
-        "summary": summary,
-        "responses": {
-            "200": {"description": "Success, or the error", "content": json_content(ref(schema))},
-            **refusals,
-        },
-    }
-    if query:
-        post["parameters"] = query
+    more: Json = {"parameters": query} if query else {}
     if body:
-        post["requestBody"] = {"required": True, "content": body}
-    return {"post": post}
+        more["requestBody"] = {"required": True, "content": body}
+    return {"post": operation("course", name, summary, answers, **more)}

@@ -7,7 +7,7 @@ from typing import Any
 
 from elastic_images.web.openapi.course_paths import course_paths
 from elastic_images.web.openapi.image_paths import image_paths
-from elastic_images.web.openapi.parts import json_content, parameter
+from elastic_images.web.openapi.parts import ok, operation, parameter
 from elastic_images.web.openapi.schemas import SCHEMAS
 from elastic_images.web.openapi.trash_paths import trash_paths
 
@@ -56,14 +56,5 @@ def _key_parameter() -> dict[str, Any]:
 
 
 def _about_paths() -> dict[str, Any]:
-    return {
-        "/openapi.json": {
-            "get": {
-                "tags": ["about"],
-                "operationId": "getOpenapi",
-                "summary": "This document",
-                "security": [],
-                "responses": {"200": {"description": "OpenAPI 3.1", "content": json_content({"type": "object"})}},
-            }
-        }
-    }
+    answers = ok("OpenAPI 3.1", {"type": "object"})
+    return {"/openapi.json": {"get": operation("about", "getOpenapi", "This document", answers, security=[])}}

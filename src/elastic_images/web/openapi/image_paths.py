@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from elastic_images.core.keys import MAX_KEY_CHARACTERS
 from elastic_images.core.rendition_spec import FITS, FORMATS, GRAVITIES, MAX_SIDE
 from elastic_images.core.renditions import PRESETS
-from elastic_images.web.openapi.parts import header, json_content, parameter, problems, ref
-from elastic_images.web.rest.api import DEFAULT_LIMIT, MAX_LIMIT
+from elastic_images.web.openapi.parts import PAGE_PARAMETERS, header, json_content, ok, operation, parameter, ref
 
 Json = dict[str, Any]
 
 _KEY = {"$ref": "#/components/parameters/Key"}
 _ETAG = {"ETag": header("Of the image's bytes")}
+_IMAGE: Json = {"headers": _ETAG, "content": json_content(ref("Image"))}
 _IF_MATCH = parameter("If-Match", "header", {"type": "string"}, "Only if the image has this ETag, otherwise 412")
 _KEEP_FACTS = parameter(
     "X-Keep-Facts",
@@ -67,87 +66,55 @@ def image_paths() -> Json:
     }
 
 
-def _read(operation: str, summary: str) -> Json:
+def _read(name: str, summary: str) -> Json:
     conditions = ("If-None-Match", "If-Modified-Since", "If-Match", "If-Unmodified-Since", "Range", "If-Range")
-    image = {"description": "The image exactly as uploaded, or the rendition", "headers": _IMAGE_HEADERS}
-    part = {"description": "The requested range", "headers": _IMAGE_HEADERS}
-    return {
-        "tags": ["images"],
-        "operationId": operation,
-        "summary": summary,
-        "parameters": [*_RENDITION, *(parameter(name, "header", {"type": "string"}) for name in conditions)],
-        "responses": {
-            "200": image | {"content": {"image/*": {}}},
-            "206": part | {"content": {"image/*": {}}},
-            "304": {"description": "Not modified"},
-            "412": {"description": "A condition failed"},
-            "416": {"description": "The range is not satisfiable"},
-            **problems(400, 401, 403, 404, 413, 422, 500, 503),
-        },
+    image = {"headers": _IMAGE_HEADERS, "content": {"image/*": {}}}
+    answers = {
+        "200": image | {"description": "The image exactly as uploaded, or the rendition"},
+        "206": image | {"description": "The requested range"},
+        "304": {"description": "Not modified"},
+        "412": {"description": "A condition failed"},
+        "416": {"description": "The range is not satisfiable"},
     }
+    parameters = [*_RENDITION, *(parameter(condition, "header", {"type": "string"}) for condition in conditions)]
+    statuses = (400, 401, 403, 404, 413, 422, 500, 503)
+    return operation("images", name, summary, answers, statuses, parameters=parameters)
 
 
 def _list_images() -> Json:
-    limit = {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT}
-    prefix = {"type": "string", "maxLength": MAX_KEY_CHARACTERS}
-    return {
-        "tags": ["images"],
-        "operationId": "listImages",
-        "summary": "Metadata of many images, sorted by the bytes of their keys",
-        "parameters": [
-            parameter("prefix", "query", prefix, "Only keys with this prefix"),
-            parameter("limit", "query", limit),
-            parameter("cursor", "query", {"type": "string"}, "`next` from the previous page"),
-        ],
-        "responses": {
-            "200": {"description": "A page", "content": json_content(ref("ImageList"))},
-            **problems(400, 401, 403, 503),
-        },
-    }
+    summary = "Metadata of many images, sorted by the bytes of their keys"
+    answers = ok("A page", ref("ImageList"))
+    return operation("images", "listImages", summary, answers, (400, 401, 403, 503), parameters=PAGE_PARAMETERS)
 
 
-def _metadata(operation: str, summary: str) -> Json:
-    return {
-        "tags": ["images"],
-        "operationId": operation,
-        "summary": summary,
-        "responses": {
-            "200": {"description": "Metadata", "headers": _ETAG, "content": json_content(ref("Image"))},
-            **problems(400, 401, 403, 404, 503),
-        },
-    }
+def _metadata(name: str, summary: str) -> Json:
+    answers = {"200": _IMAGE | {"description": "Metadata"}}
+    return operation("images", name, summary, answers, (400, 401, 403, 404, 503))
 
 
 def _put() -> Json:
-    stored = {
-        "headers": _ETAG | {"Location": header("The image's stable URL")},
-        "content": json_content(ref("Image")),
-    }
-    return {
-        "tags": ["images"],
-        "operationId": "putImage",
-        "summary": "Store the body under the key",
-        "description": "JPEG, PNG, GIF, WebP, AVIF, HEIC, TIFF or BMP, detected by decoding every frame; "
+    stored = _IMAGE | {"headers": _ETAG | {"Location": header("The image's stable URL")}}
+    return operation(
+        "images",
+        "putImage",
+        "Store the body under the key",
+        {
+            "201": stored | {"description": "The key is new"},
+            "200": stored | {"description": "The image was replaced"},
+        },
+        (400, 401, 403, 411, 412, 413, 415, 422, 503, 507),
+        description="JPEG, PNG, GIF, WebP, AVIF, HEIC, TIFF or BMP, detected by decoding every frame; "
         "Content-Type is ignored. Content-Length is required and must match the body.",
-        "parameters": [
+        parameters=[
             _IF_MATCH,
             parameter("If-None-Match", "header", {"const": "*"}, "Only if there is no such image yet, otherwise 412"),
             _KEEP_FACTS,
         ],
-        "requestBody": {"required": True, "content": {"application/octet-stream": {}, "image/*": {}}},
-        "responses": {
-            "201": stored | {"description": "The key is new"},
-            "200": stored | {"description": "The image was replaced"},
-            **problems(400, 401, 403, 411, 412, 413, 415, 422, 503, 507),
-        },
-    }
+        requestBody={"required": True, "content": {"application/octet-stream": {}, "image/*": {}}},
+    )
 
 
 def _delete() -> Json:
-    return {
-        "tags": ["images"],
-        "operationId": "deleteImage",
-        "summary": "Delete the image",
-        "parameters": [_IF_MATCH],
-        "responses": {"204": {"description": "Deleted"}, **problems(400, 401, 403, 404, 412, 503)},
-    }
+    answers = {"204": {"description": "Deleted"}}
+    statuses = (400, 401, 403, 404, 412, 503)
+    return operation("images", "deleteImage", "Delete the image", answers, statuses, parameters=[_IF_MATCH])

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
+
+from elastic_images.core.keys import MAX_KEY_CHARACTERS
+from elastic_images.web.rest.api import DEFAULT_LIMIT, MAX_LIMIT
 
 Json = dict[str, Any]
 
@@ -38,14 +42,25 @@ def parameter(name: str, where: str, schema: Json, description: str = "", *, req
     return found | ({"description": description} if description else {})
 
 
+def operation(tag: str, name: str, summary: str, answers: Json, statuses: Collection[int] = (), **more: Any) -> Json:
+    """A method of a path: its answers, and the problem documents with these statuses."""
+    return {
+        "tags": [tag],
+        "operationId": name,
+        "summary": summary,
+        **more,
+        "responses": {**answers, **{str(status): _problem(status) for status in statuses}},
+    }
+
+
+def ok(description: str, schema: Json) -> Json:
+    """The answer 200, as JSON."""
+    return {"200": {"description": description, "content": json_content(schema)}}
+
+
 def header(description: str, schema: Json | None = None) -> Json:
     """A response header."""
     return {"description": description, "schema": schema or {"type": "string"}}
-
-
-def problems(*statuses: int) -> Json:
-    """Responses that are problem documents."""
-    return {str(status): _problem(status) for status in statuses}
 
 
 def _problem(status: int) -> Json:
@@ -56,3 +71,12 @@ def _problem(status: int) -> Json:
     if status == 503:
         answer["headers"] = {"Retry-After": header("Seconds", {"type": "integer", "minimum": 0})}
     return answer
+
+
+PREFIX: Json = {"type": "string", "maxLength": MAX_KEY_CHARACTERS}
+PAGE_PARAMETERS = [
+    parameter("prefix", "query", PREFIX, "Only keys with this prefix"),
+    parameter("limit", "query", {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT}),
+    parameter("cursor", "query", {"type": "string"}, "`next` from the previous page"),
+]
+"""Of a listing."""
