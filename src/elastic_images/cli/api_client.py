@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from elastic_images.http.internal_client import InternalClient
 
 _TRANSFER_SECONDS = 120.0
-_PAGE = 1000
+MAX_PAGE = 1000
+Ask = Callable[[str], Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,27 +60,17 @@ class ApiClient:
         """Delete an image."""
         self.http.request("DELETE", self._address(key), timeout_seconds=_TRANSFER_SECONDS)
 
-    def images(self, prefix: str) -> Iterator[dict[str, Any]]:
-        """The metadata of all images whose key starts with `prefix`, in key order."""
-        images, cursor = self.page(prefix)
-        yield from images
-        while cursor is not None:
-            images, cursor = self.page(prefix, cursor)
-            yield from images
+    def images(self, prefix: str, ask: Ask | None = None) -> Iterator[dict[str, Any]]:
+        """The metadata of all images whose key starts with `prefix`, in key order. `ask` is as for `listed`."""
+        return self.listed("/api/images", "images", ask, prefix=prefix, limit=MAX_PAGE)
 
-    def page(self, prefix: str, cursor: str | None = None) -> tuple[list[dict[str, Any]], str | None]:
-        """One page of them, and the cursor of the next page."""
-        query = {"prefix": prefix, "limit": str(_PAGE)} | ({"cursor": cursor} if cursor else {})
-        page = self.http.get_json(f"{self.url}/api/images?{urlencode(query)}", timeout_seconds=30)
-        return page["images"], page["next"]
-
-    def trash(self, prefix: str) -> Iterator[dict[str, Any]]:
-        """The entries of the trash whose key starts with `prefix`."""
+    def listed(self, path: str, name: str, ask: Ask | None = None, **query: object) -> Iterator[dict[str, Any]]:
+        """The entries of all pages of a listing, which are under `name`. `ask` does what `get` does for each page."""
         cursor: str | None = ""
         while cursor is not None:
-            query = {"prefix": prefix, "limit": str(_PAGE)} | ({"cursor": cursor} if cursor else {})
-            page = self.get(f"/api/trash?{urlencode(query)}")
-            yield from page["entries"]
+            given = query | ({"cursor": cursor} if cursor else {})
+            page = (ask or self.get)(f"{path}?{urlencode(given)}")
+            yield from page[name]
             cursor = page["next"]
 
     def post(self, path: str, value: Any = None) -> Any:

@@ -16,12 +16,10 @@ from elastic_images.cli.errors import FAILED
 from elastic_images.cli.existing_system import existing_database
 from elastic_images.cli.options import json_option, settings_options
 from elastic_images.cli.output import amount, moment, print_json, print_table, printable
-from elastic_images.cli.progress import bytes_progress
+from elastic_images.cli.progress import progress
 from elastic_images.settings import Settings
 
 if TYPE_CHECKING:
-    from sqlalchemy import Engine
-
     from elastic_images.backup.destination import BackupSet
     from elastic_images.pool.life_lock import LifeLock
 
@@ -62,7 +60,7 @@ def create(dest: str, keep: int | None, jobs: int, as_json: bool, settings: Sett
     with (
         existing_database(settings, answer_seconds=3600) as engine,
         _only_backup(settings.data) as life,
-        bytes_progress("Backing up") as progress,
+        progress("Backing up") as advance,
     ):
         made = BackupMaker(
             engine,
@@ -71,7 +69,7 @@ def create(dest: str, keep: int | None, jobs: int, as_json: bool, settings: Sett
             metrics=_metrics_file(settings),
             life=life,
             jobs=jobs,
-            progress=progress,
+            progress=advance,
         ).create()
     sets, objects = keep_newest(destination, keep) if keep else (0, 0)
     if as_json:
@@ -102,8 +100,8 @@ def verify(dest: str, set_id: str | None, jobs: int, as_json: bool) -> None:
 
     destination = Destination(dest)
     record = destination.find(set_id)
-    with bytes_progress("Verifying") as progress:
-        found = check(destination, record, jobs=jobs, progress=progress)
+    with progress("Verifying") as advance:
+        found = check(destination, record, jobs=jobs, progress=advance)
     if as_json:
         print_json({**asdict(found), "whole": found.whole})
     else:
@@ -148,20 +146,21 @@ def restore(dest: str, set_id: str | None, jobs: int, as_json: bool, settings: S
     """
     from elastic_images.backup.destination import Destination
     from elastic_images.backup.restore import Restorer
+    from elastic_images.database.explained import explained_engine
     from elastic_images.storage.objects.from_url import open_object_store
 
     destination = Destination(dest)
     record = destination.find(set_id)
-    with stopped_system(settings.data), bytes_progress("Restoring") as progress:
+    with stopped_system(settings.data), progress("Restoring") as advance:
         _remove_leftover_journal(settings)
-        with _new_database(settings) as engine:
+        with explained_engine(settings.database, answer_seconds=3600) as engine:
             done = Restorer(
                 destination,
                 engine,
                 open_object_store(settings.object_store),
                 metrics=_metrics_file(settings),
                 jobs=jobs,
-                progress=progress,
+                progress=advance,
             ).restore(record)
     if as_json:
         print_json(asdict(done))
@@ -188,19 +187,6 @@ def _only_backup(data: Path) -> Iterator[LifeLock | None]:
         raise Conflict("Another backup is running on this system.") from None
     with life:
         yield life
-
-
-@contextlib.contextmanager
-def _new_database(settings: Settings) -> Iterator[Engine]:
-    from elastic_images.database.engine import open_engine
-    from elastic_images.database.explained import explained
-
-    engine = open_engine(settings.database, answer_seconds=3600)
-    try:
-        with explained(settings.database):
-            yield engine
-    finally:
-        engine.dispose()
 
 
 def _metrics_file(settings: Settings) -> Path | None:

@@ -22,21 +22,16 @@ def require_system(settings: Settings) -> None:
     """
     from sqlalchemy import inspect
 
-    from elastic_images.database.engine import open_engine
-    from elastic_images.database.explained import explained
+    from elastic_images.database.explained import explained_engine
     from elastic_images.database.sqlite_file import file_of, is_missing
 
     nothing = NotFound(f"No system was ever started on {settings.data}: start one, or choose its folder with --data.")
     file = file_of(settings.database)
     if file is not None and is_missing(file):
         raise nothing
-    engine = open_engine(settings.database)
-    try:
-        with explained(settings.database):
-            if not inspect(engine).has_table("users"):
-                raise nothing
-    finally:
-        engine.dispose()
+    with explained_engine(settings.database) as engine:
+        if not inspect(engine).has_table("users"):
+            raise nothing
 
 
 @contextmanager
@@ -48,21 +43,16 @@ def existing_database(settings: Settings, *, answer_seconds: int = 30) -> Iterat
         Conflict: it has the schema of another version of this program.
         ElasticImagesError: it cannot be used (`database.explained`).
     """
-    from elastic_images.database.engine import open_engine
-    from elastic_images.database.explained import explained
+    from elastic_images.database.explained import explained_engine
     from elastic_images.database.migrate import newest_revision, refuse_newer, revision_of
     from elastic_images.database.sqlite_file import check_soundness, file_of
 
     if file := file_of(settings.database):
         check_soundness(file)
     require_system(settings)
-    engine = open_engine(settings.database, answer_seconds=answer_seconds)
-    try:
-        with explained(settings.database):
-            revision = revision_of(engine)
-            refuse_newer(engine, revision)
-            if revision != newest_revision():
-                raise Conflict("The database is of an older version than this program: start the system once.")
-            yield engine
-    finally:
-        engine.dispose()
+    with explained_engine(settings.database, answer_seconds=answer_seconds) as engine:
+        revision = revision_of(engine)
+        refuse_newer(engine, revision)
+        if revision != newest_revision():
+            raise Conflict("The database is of an older version than this program: start the system once.")
+        yield engine

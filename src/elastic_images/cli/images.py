@@ -17,7 +17,8 @@ from elastic_images.cli.api_client import ApiClient, api_options
 from elastic_images.cli.errors import FAILED, Failure, end_with, exit_code_of
 from elastic_images.cli.options import json_option
 from elastic_images.cli.output import amount, moment, print_json, print_table, printable
-from elastic_images.cli.parallel import in_parallel, with_progress
+from elastic_images.cli.parallel import in_parallel
+from elastic_images.cli.progress import counted
 from elastic_images.core.errors import ElasticImagesError, InvalidRequest, Unavailable
 
 _CHUNK = 1 << 20
@@ -148,7 +149,7 @@ def _key_of(file: str) -> str:
 def _outcomes(one: Callable[[Any], Outcome], items: Sequence[Any], jobs: int, label: str) -> list[Outcome]:
     """The outcome of each item, in order, with a progress bar if there are several."""
     results = in_parallel(one, items, min(jobs, len(items)))
-    return list(with_progress(results, label, lambda: len(items)) if len(items) > 1 else results)
+    return list(counted(results, label, lambda: len(items)) if len(items) > 1 else results)
 
 
 def report(outcomes: list[Outcome], done: str, as_json: bool, line: Callable[[dict[str, Any]], str]) -> None:

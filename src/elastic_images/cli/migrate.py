@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import sys
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,7 @@ from elastic_images.cli.errors import FAILED
 from elastic_images.cli.existing_system import existing_database
 from elastic_images.cli.options import json_option, settings_options
 from elastic_images.cli.output import amount, print_json, printable
+from elastic_images.cli.progress import progress
 from elastic_images.core.errors import Conflict, InvalidRequest, Unavailable
 from elastic_images.settings import Settings
 from elastic_images.settings.redact import hide_password
@@ -129,8 +129,8 @@ def _copy_all(settings: Settings, wanted: _Wanted, source: Engine, target: Engin
     objects = _copy_objects(settings, wanted, source, origin) if wanted.to_object_store else None
     tables = None
     if target is not None:
-        with _bar("tables", None) as progress:
-            tables = copy_database(source, target, origin, lambda _table, rows: progress(rows))
+        with progress("Copying rows", "{:,}".format) as advance:
+            tables = copy_database(source, target, origin, lambda rows: advance(rows, 0))
     if not wanted.prepare:
         _compare(wanted.to_object_store or settings.object_store, target or source, objects, digests=wanted.digests)
         if objects is not None:
@@ -155,8 +155,8 @@ def _copy_objects(settings: Settings, wanted: _Wanted, source: Engine, origin: s
         raise Conflict("The target is the object store that already holds the images.")
     stores = system_store(source, settings.object_store), open_object_store(url)
     size_bytes = Catalog(source).usage()["bytes"] + Trash(source).usage()["trash_bytes"]
-    with _bar("bytes", size_bytes) as progress:
-        copy = ObjectCopy(*stores, source, origin, jobs=wanted.jobs, progress=progress)
+    with progress("Copying images") as advance:
+        copy = ObjectCopy(*stores, source, origin, jobs=wanted.jobs, progress=lambda done: advance(done, size_bytes))
         copy.run()
     return copy
 
@@ -170,16 +170,6 @@ def _compare(object_store: str, engine: Engine, objects: ObjectCopy | None, *, d
     lost = {image.key for image in (*report.missing, *report.wrong_size, *report.wrong_digest)}
     if objects is not None and (unexpected := lost - set(objects.damaged)):
         raise Unavailable(f"{len(unexpected)} images are missing or wrong in the copy: run migrate again.")
-
-
-@contextlib.contextmanager
-def _bar(label: str, length: int | None) -> Iterator[Callable[[int], None]]:
-    """A progress bar on standard error, if that is a terminal."""
-    if not sys.stderr.isatty():
-        yield lambda _: None
-        return
-    with click.progressbar(length=length or 0, label=f"Copying {label}", file=sys.stderr, show_pos=not length) as bar:
-        yield bar.update
 
 
 def _print(result: dict[str, Any], to_object_store: str | None, to_database: str | None) -> None:

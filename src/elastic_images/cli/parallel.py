@@ -1,15 +1,12 @@
-"""Work on several items at a time, with results in order and a progress bar."""
+"""Work on several items at a time, with results in order."""
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from typing import TypeVar
-
-import click
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -46,12 +43,3 @@ def in_parallel(work: Callable[[T], R], items: Iterable[T], jobs: int) -> Genera
             yield waiting.popleft().result()
     finally:
         executor.shutdown(wait=True, cancel_futures=True)
-
-
-def with_progress(results: Iterator[R], label: str, count: Callable[[], int]) -> Iterator[R]:
-    """The same results, with a progress bar on a terminal. `count`, the total, is called only for the bar."""
-    if not sys.stderr.isatty():
-        yield from results
-        return
-    with click.progressbar(results, length=count(), label=label, file=sys.stderr, show_pos=True) as bar:
-        yield from bar

@@ -24,8 +24,8 @@ def prepare(check_database: bool) -> None:
     new version. Settings come from the environment or elastic-images.toml.
     """
     from elastic_images.accounts.bootstrap import FIRST_NAME, ensure_first_administrator
-    from elastic_images.database.engine import check_encoding, open_engine
-    from elastic_images.database.explained import explained
+    from elastic_images.database.engine import check_encoding
+    from elastic_images.database.explained import explained_engine
     from elastic_images.database.migrate import migrate
     from elastic_images.process import logs
     from elastic_images.storage.objects.from_url import open_object_store
@@ -36,15 +36,11 @@ def prepare(check_database: bool) -> None:
     _check_backends(settings)
     if check_database:
         _check_soundness(settings)
-    engine = open_engine(settings.database, answer_seconds=3600)  # changing a large table is slow
-    try:
-        with explained(settings.database):
-            check_encoding(engine)
-            upgrade = migrate(engine)
-            settle(engine, open_object_store(settings.object_store), settings.object_store)
-            made = ensure_first_administrator(engine, settings)
-    finally:
-        engine.dispose()
+    with explained_engine(settings.database, answer_seconds=3600) as engine:  # changing a large table is slow
+        check_encoding(engine)
+        upgrade = migrate(engine)
+        settle(engine, open_object_store(settings.object_store), settings.object_store)
+        made = ensure_first_administrator(engine, settings)
     told = {
         "administrator": made.name if made else FIRST_NAME,
         "first_start": made is not None,

@@ -7,46 +7,61 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 import click
 
 from elastic_images.cli.output import amount
 
-Report = Callable[[int, int], None]
+R = TypeVar("R")
+Advance = Callable[[int, int], None]
 _LINE_SECONDS = 60.0
 
 
 @contextmanager
-def bytes_progress(label: str) -> Iterator[Report]:
-    """Gives a function to call, from any thread, with the bytes done since the last call and all bytes."""
-    if sys.stderr.isatty():
-        with click.progressbar(length=0, label=label, file=sys.stderr) as bar:
-            lock = threading.Lock()
+def progress(label: str, shown: Callable[[int], str] = amount) -> Iterator[Advance]:
+    """Gives a function to call, from any thread, with what was done since the last call, and the whole (0: unknown).
 
-            def advance(done: int, total: int) -> None:
-                with lock:
-                    bar.length = total
-                    bar.update(done)
-
-            yield advance
+    `shown`: how an amount is written, by default as bytes.
+    """
+    if not sys.stderr.isatty():
+        yield _Lines(label, shown)
         return
-    yield _Lines(label)
+    lock = threading.Lock()
+    with click.progressbar(length=0, label=label, file=sys.stderr, show_pos=shown is not amount) as bar:
+
+        def advance(done: int, whole: int) -> None:
+            with lock:
+                bar.length = whole or None
+                bar.update(done)
+
+        yield advance
+
+
+def counted(results: Iterator[R], label: str, count: Callable[[], int]) -> Iterator[R]:
+    """The same results, with their progress. `count`, the whole, is called only for a bar."""
+    whole = count() if sys.stderr.isatty() else 0
+    with progress(label, "{:,}".format) as advance:
+        for result in results:
+            yield result
+            advance(1, whole)
 
 
 class _Lines:
     """A line a minute, the first one after a minute."""
 
-    def __init__(self, label: str) -> None:
+    def __init__(self, label: str, shown: Callable[[int], str]) -> None:
         self._label = label
+        self._shown = shown
         self._lock = threading.Lock()
         self._done = 0
         self._next_at = time.monotonic() + _LINE_SECONDS
 
-    def __call__(self, done: int, total: int) -> None:
+    def __call__(self, done: int, whole: int) -> None:
         with self._lock:
             self._done += done
             if time.monotonic() < self._next_at:
                 return
             self._next_at += _LINE_SECONDS
-            share = self._done / total if total else 1.0
-            click.echo(f"{self._label}: {amount(self._done)} of {amount(total)} ({share:.0%})", err=True)
+            share = f" of {self._shown(whole)} ({self._done / whole:.0%})" if whole else ""
+            click.echo(f"{self._label}: {self._shown(self._done)}{share}", err=True)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
 from typing import Any
-from urllib.parse import urlencode
 
 import click
 
@@ -14,7 +12,7 @@ from elastic_images.cli.api_client import ApiClient, api_options
 from elastic_images.cli.errors import FAILED
 from elastic_images.cli.options import json_option
 from elastic_images.cli.output import amount, print_json, printable
-from elastic_images.cli.progress import bytes_progress
+from elastic_images.cli.progress import progress
 from elastic_images.core.errors import InvalidRequest
 
 _LOOK_SECONDS = 1.0
@@ -42,7 +40,7 @@ def scrub(action: str | None, now: bool, wait: bool, as_json: bool, api: ApiClie
     status = api.post("/api/scrub") if now else api.get("/api/scrub")
     if wait:
         status = _wait(api, status)
-    status["bad_images"] = list(_bad_images(api))
+    status["bad_images"] = list(api.listed("/api/bad_images", "images"))
     if as_json:
         print_json(status)
     else:
@@ -53,7 +51,7 @@ def scrub(action: str | None, now: bool, wait: bool, as_json: bool, api: ApiClie
 
 def _wait(api: ApiClient, status: dict[str, Any]) -> dict[str, Any]:
     mine, done = status["requested_at"], 0
-    with bytes_progress("verified") as advance:
+    with progress("verified") as advance:
         while status["requested_at"] is not None and status["requested_at"] <= mine:
             time.sleep(_LOOK_SECONDS)
             status = api.get("/api/scrub")
@@ -61,14 +59,6 @@ def _wait(api: ApiClient, status: dict[str, Any]) -> dict[str, Any]:
             advance(max(0, seen - done), status["total_bytes"])
             done = max(done, seen)
     return status
-
-
-def _bad_images(api: ApiClient) -> Iterator[dict[str, Any]]:
-    page = api.get("/api/bad_images")
-    yield from page["images"]
-    while page["next"] is not None:
-        page = api.get(f"/api/bad_images?{urlencode({'cursor': page['next']})}")
-        yield from page["images"]
 
 
 def _print(status: dict[str, Any]) -> None:

@@ -14,7 +14,7 @@ from elastic_images.cli.errors import FAILED
 from elastic_images.cli.existing_system import require_system
 from elastic_images.cli.options import json_option, settings_options
 from elastic_images.cli.output import print_json
-from elastic_images.core.errors import Conflict, InvalidRequest, Unavailable
+from elastic_images.core.errors import Conflict, InvalidRequest
 from elastic_images.settings import Settings
 
 if TYPE_CHECKING:
@@ -88,18 +88,11 @@ def adopt(yes: bool, settings: Settings) -> None:
 
 @contextlib.contextmanager
 def _engine(settings: Settings) -> Iterator[Engine]:
-    from sqlalchemy.exc import DBAPIError
-
-    from elastic_images.database.engine import open_engine
+    from elastic_images.database.explained import explained_engine
 
     require_system(settings)
-    engine = open_engine(settings.database)
-    try:
+    with explained_engine(settings.database) as engine:
         yield engine
-    except DBAPIError as error:
-        raise Unavailable("The database is not responding.") from error
-    finally:
-        engine.dispose()
 
 
 def _standing(engine: Engine, settings: Settings) -> Standing:

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from elastic_images.cli.api_client import ApiClient, api_options
+from elastic_images.cli.api_client import MAX_PAGE, ApiClient, api_options
 from elastic_images.cli.images import Outcome, report
 from elastic_images.cli.options import json_option
 from elastic_images.cli.output import amount, moment, print_json, print_table
@@ -29,7 +29,7 @@ def list_trash(prefix: str, as_json: bool, api: ApiClient) -> None:
 
     JSON: {"entries": [{"id", "key", "version", "deleted_at", "until", "size_bytes", "owner"}]}
     """
-    entries = list(api.trash(prefix))
+    entries = list(api.listed("/api/trash", "entries", prefix=prefix, limit=MAX_PAGE))
     if as_json:
         print_json({"entries": entries})
         return

@@ -42,14 +42,9 @@ def version(as_json: bool, settings: Settings) -> None:
 
 def _database_revision(settings: Settings) -> str | None:
     from elastic_images.cli.existing_system import require_system
-    from elastic_images.database.engine import open_engine
-    from elastic_images.database.explained import explained
+    from elastic_images.database.explained import explained_engine
     from elastic_images.database.migrate import revision_of
 
     require_system(settings)
-    engine = open_engine(settings.database)
-    try:
-        with explained(settings.database):
-            return revision_of(engine)
-    finally:
-        engine.dispose()
+    with explained_engine(settings.database) as engine:
+        return revision_of(engine)

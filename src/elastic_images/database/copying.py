@@ -18,8 +18,8 @@ from elastic_images.database.engine import write_transaction
 from elastic_images.database.migrate import UNFINISHED_COPY, is_unfinished_copy, migrate, revision_of
 from elastic_images.database.tables import import_all
 
-Progress = Callable[[str, int], None]
-"""Called with a table's name and the number of rows copied since the last call."""
+Progress = Callable[[int], None]
+"""Called with the number of rows copied since the last call."""
 _BATCH = 500
 _MARK = Table(UNFINISHED_COPY, MetaData(), Column("origin", String(64), primary_key=True))
 
@@ -83,7 +83,7 @@ def _copy_table(reading: Connection, target: Engine, table: Table, progress: Pro
         with write_transaction(target) as writing:
             writing.execute(insert(table), rows)
         count, digest = count + len(rows), _add(digest, rows)
-        progress(table.name, len(rows))
+        progress(len(rows))
     with target.connect() as back:
         found = [len(rows) for rows in _batches(back, table)], _digest(back, table)
     if (sum(found[0]), found[1]) != (count, digest):

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from elastic_images.core.errors import ElasticImagesError, Forbidden, InvalidRequest, OutOfSpace, Unavailable
-from elastic_images.database.engine import normalise_url
+from elastic_images.database.engine import ANSWER_SECONDS, normalise_url, open_engine
 from elastic_images.database.sqlite_file import damaged, file_of, is_damage, is_missing
 from elastic_images.process.logs import redact
 from elastic_images.settings.redact import hide_password
@@ -30,6 +31,17 @@ def explained(url: str) -> Iterator[None]:
         yield
     except (SQLAlchemyError, UnicodeDecodeError) as error:
         raise explanation(error, url) from error
+
+
+@contextmanager
+def explained_engine(url: str, *, answer_seconds: int = ANSWER_SECONDS) -> Iterator[Engine]:
+    """An engine for the block alone, with its errors as by `explained`."""
+    engine = open_engine(url, answer_seconds=answer_seconds)
+    try:
+        with explained(url):
+            yield engine
+    finally:
+        engine.dispose()
 
 
 def explanation(error: SQLAlchemyError | UnicodeDecodeError, url: str) -> ElasticImagesError:

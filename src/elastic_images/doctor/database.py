@@ -9,8 +9,8 @@ from sqlalchemy import Column, Connection, Engine, Integer, MetaData, Table, ins
 from sqlalchemy.exc import SQLAlchemyError
 
 from elastic_images.core.errors import ElasticImagesError
-from elastic_images.database.engine import check_encoding, normalise_url, open_engine, write_transaction
-from elastic_images.database.explained import explained
+from elastic_images.database.engine import check_encoding, normalise_url, write_transaction
+from elastic_images.database.explained import explained_engine
 from elastic_images.database.migrate import is_unfinished_copy, newest_revision, refuse_newer, revision_of
 from elastic_images.database.sqlite_file import check_soundness, file_of, is_missing
 from elastic_images.doctor.finding import BAD, NOTE, OK, Finding, compare_clocks
@@ -37,9 +37,8 @@ def check_database(url: str, clock: Callable[[], float] = time.time) -> Iterator
     if file and is_missing(file):
         yield Finding(_AREA, NOTE, f"{file} does not exist yet: the first start creates it")
         return
-    engine = open_engine(url, answer_seconds=10)
     try:
-        with explained(url):
+        with explained_engine(url, answer_seconds=10) as engine:
             if file:
                 check_soundness(file)
             yield from _inspect(engine, clock)
@@ -47,8 +46,6 @@ def check_database(url: str, clock: Callable[[], float] = time.time) -> Iterator
         # What is wrong, then what to do; a driver's reason in the first part may contain a colon, too.
         what, _, mend = str(error).rstrip(".").rpartition(": ")
         yield Finding(_AREA, BAD, what or mend, mend if what else None)
-    finally:
-        engine.dispose()
 
 
 def _inspect(engine: Engine, clock: Callable[[], float]) -> Iterator[Finding]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import click
 from elastic_images import __version__
 from elastic_images.cli.options import json_option
 from elastic_images.cli.output import amount, print_json
+from elastic_images.cli.progress import progress
 
 
 @click.command()
@@ -46,8 +46,8 @@ def push(place: str, processors: tuple[str, ...], wheels: Path | None, as_json: 
         folder = Path(name)
         files = collect(folder, processors or PROCESSORS, wheels=wheels, say=lambda text: click.echo(text, err=True))
         size = sum(path.stat().st_size for path in files)
-        with click.progressbar(length=size, label="Uploading", file=sys.stderr, hidden=not sys.stderr.isatty()) as bar:
-            pushed = uploader.push(files, folder / SUMS, bar.update)
+        with progress("Uploading") as advance:
+            pushed = uploader.push(files, folder / SUMS, lambda done: advance(done, size))
     if as_json:
         counts = {"uploaded": pushed.uploaded, "kept": pushed.kept, "removed": pushed.removed}
         print_json({"place": target, "files": len(files), "bytes": size, **counts})

@@ -13,7 +13,8 @@ from elastic_images.cli.api_client import ApiClient, api_options
 from elastic_images.cli.errors import FAILED, Failure, end_with, exit_code_of
 from elastic_images.cli.options import json_option
 from elastic_images.cli.output import amount, print_json, printable
-from elastic_images.cli.parallel import in_parallel, with_progress
+from elastic_images.cli.parallel import in_parallel
+from elastic_images.cli.progress import counted
 from elastic_images.cli.transfer.exporter import Exported, Exporter, remove_leftovers
 from elastic_images.cli.transfer.manifest import ManifestWriter
 from elastic_images.cli.transfer.retries import all_images
@@ -88,7 +89,7 @@ def _export(api: ApiClient, folder: Path, prefix: str, jobs: int) -> tuple[Path,
     with ManifestWriter(folder) as manifest:
         exporter, images = Exporter(api, folder), all_images(api, prefix)
         with closing(in_parallel(exporter.export, images, jobs)) as results:
-            for one in with_progress(results, "Exporting", lambda: sum(1 for _ in all_images(api, prefix))):
+            for one in counted(results, "Exporting", lambda: sum(1 for _ in all_images(api, prefix))):
                 summary.add(one)
                 if one.image is not None:
                     manifest.add(one.file, one.image)

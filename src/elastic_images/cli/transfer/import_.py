@@ -14,7 +14,8 @@ from elastic_images.cli.api_client import ApiClient, api_options
 from elastic_images.cli.errors import CONFLICT, FAILED, Failure, end_with, exit_code_of
 from elastic_images.cli.options import json_option
 from elastic_images.cli.output import print_json, printable
-from elastic_images.cli.parallel import in_parallel, with_progress
+from elastic_images.cli.parallel import in_parallel
+from elastic_images.cli.progress import counted
 from elastic_images.cli.transfer.folder_scan import FolderScan, find_files, inside, key_of, shown
 from elastic_images.cli.transfer.importer import Candidate, Imported, Importer, OnConflict
 from elastic_images.cli.transfer.manifest import check_manifest, has_manifest, read_manifest
@@ -143,7 +144,7 @@ def import_(
 def _import(importer: Importer, candidates: Iterator[Candidate], count: int, summary: ImportSummary, jobs: int) -> None:
     try:
         with closing(in_parallel(importer.import_, candidates, jobs)) as results:
-            for one in with_progress(results, "Importing", lambda: count):
+            for one in counted(results, "Importing", lambda: count):
                 summary.add(one)
     except (ElasticImagesError, Failure):
         click.echo(f"elastic-images: import stopped; run it again to resume: {summary.words()}", err=True)

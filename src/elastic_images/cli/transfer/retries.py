@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from functools import partial
 from typing import Any, TypeVar
 
 from elastic_images.cli.api_client import ApiClient
@@ -34,8 +33,4 @@ def with_retries(call: Callable[[], R], *, sleep: Callable[[float], None] = time
 
 def all_images(api: ApiClient, prefix: str) -> Iterator[dict[str, Any]]:
     """The metadata of all images whose key starts with `prefix`, in key order. Retries each page."""
-    images, cursor = with_retries(partial(api.page, prefix))
-    yield from images
-    while cursor is not None:
-        images, cursor = with_retries(partial(api.page, prefix, cursor))
-        yield from images
+    return api.images(prefix, lambda path: with_retries(lambda: api.get(path)))
