@@ -9,11 +9,14 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine
+from testing.clock import Clock
 from testing.cloudwatch_servers import CloudWatchServer, cloudwatch
 from testing.database_servers import DatabaseServer, mariadb, mariadb_installed, postgresql, postgresql_binaries
 from testing.ec2_stand_ins import FakeEc2, fake_ec2, simple_boot
 from testing.object_servers import S3Server, moto, seaweedfs
+from testing.storage_parts import CATALOG_TABLES
 
+from elastic_images.database.base import metadata
 from elastic_images.database.engine import open_engine
 from elastic_images.database.migrate import migrate
 
@@ -42,6 +45,20 @@ def database_url(database_server: DatabaseServer | None, tmp_path: Path) -> Iter
         return
     with database_server.fresh_url() as url:
         yield url
+
+
+@pytest.fixture
+def catalog_engine(database_url: str) -> Iterator[Engine]:
+    """With the catalog's tables alone, which are there sooner than after all migrations."""
+    engine = open_engine(database_url)
+    metadata.create_all(engine, tables=CATALOG_TABLES)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
 
 
 @pytest.fixture

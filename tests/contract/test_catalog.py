@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import random
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -14,13 +13,11 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, func, insert, select, text
 from testing.clock import Clock
 from testing.query_plans import explained
-from testing.storage_parts import ADMIN, ANN, BOB, CATALOG_TABLES, NOBODY, upload_of, write_id
+from testing.storage_parts import ADMIN, ANN, BOB, NOBODY, upload_of, write_id
 
 from elastic_images.core.errors import Conflict, Forbidden, InvalidRequest, NotFound, PreconditionFailed, Unavailable
 from elastic_images.core.image_facts import Neighbours, Usage
 from elastic_images.core.restored_facts import RestoredFacts
-from elastic_images.database.base import metadata
-from elastic_images.database.engine import open_engine
 from elastic_images.storage.catalog.catalog import (
     DONE,
     MAX_OBJECT_AGE_SECONDS,
@@ -38,16 +35,8 @@ MAX_KEY = "\U0001f600" * 255
 
 
 @pytest.fixture
-def engine(database_url: str) -> Iterator[Engine]:
-    engine = open_engine(database_url)
-    metadata.create_all(engine, tables=CATALOG_TABLES)
-    yield engine
-    engine.dispose()
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def engine(catalog_engine: Engine) -> Engine:
+    return catalog_engine
 
 
 @pytest.fixture

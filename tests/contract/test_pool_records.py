@@ -29,11 +29,6 @@ INPUTS = {"miss_rate": 0.7, "missing": ["node-1"]}
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
 def store(engine: Engine, clock: Clock) -> PoolStore:
     return PoolStore(engine, clock)
 

@@ -85,11 +85,6 @@ def sqlite(tmp_path: Path) -> Iterator[Engine]:
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
 def guarded(place: Place, sqlite: Engine, clock: Clock) -> GuardedStore:
     settle(sqlite, place.store(), place.url)
     guarded = GuardedStore(place.store(), place.url, lambda: recorded_id(sqlite), clock=clock)

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from sqlalchemy import Engine, insert, select
 from testing.clock import Clock
-from testing.storage_parts import ADMIN, ANN, BOB, CATALOG_TABLES, NOBODY, upload_of, write_id
+from testing.storage_parts import ADMIN, ANN, BOB, NOBODY, upload_of, write_id
 
 from elastic_images.core.errors import Conflict, Forbidden, InvalidRequest, NotFound, PreconditionFailed
 from elastic_images.core.image_facts import Actor, Usage
-from elastic_images.database.base import metadata
-from elastic_images.database.engine import open_engine
 from elastic_images.storage.catalog.catalog import Catalog
 from elastic_images.storage.catalog.change_log import ChangeLog
 from elastic_images.storage.catalog.listing import Cursor
@@ -28,16 +25,8 @@ ABSENT = Conditions.parse(None, "*")
 
 
 @pytest.fixture
-def engine(database_url: str) -> Iterator[Engine]:
-    engine = open_engine(database_url)
-    metadata.create_all(engine, tables=CATALOG_TABLES)
-    yield engine
-    engine.dispose()
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def engine(catalog_engine: Engine) -> Engine:
+    return catalog_engine
 
 
 @pytest.fixture

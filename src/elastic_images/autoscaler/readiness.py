@@ -18,12 +18,11 @@ class AutoscalerReadiness:
 
     def __init__(self, store: PoolStore, metrics: MetricStore, resizer_works: Callable[[], bool]) -> None:
         self._store = store
-        self._metrics = metrics
         self._resizer_works = resizer_works
         self._has_map = False
         self._probes = {
             "database": Probe("database", self._database),
-            "metrics": Probe("metrics", self._ask_metrics, fresh_seconds=_METRICS_SECONDS),
+            "metrics": Probe("metrics", lambda: metrics.rate(60.0, time.time()), fresh_seconds=_METRICS_SECONDS),
         }
 
     def look(self) -> Readiness:
@@ -35,10 +34,5 @@ class AutoscalerReadiness:
         checks["resizer"] = Check(works, "Working." if works else "Its last step failed; the log has the reason.")
         return Readiness(has_map, has_map and works, checks)
 
-    def _database(self) -> str:
+    def _database(self) -> None:
         self._has_map = self._store.read().map is not None
-        return "Responding."
-
-    def _ask_metrics(self) -> str:
-        self._metrics.rate(60.0, time.time())
-        return "Responding."

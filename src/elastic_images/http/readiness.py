@@ -77,7 +77,7 @@ class Probe:
 
     Args:
         name: for the thread and the log.
-        run: returns what it found, or raises the reason why it failed.
+        run: raises the reason why it failed; otherwise it may return what it found, in words.
         patience_seconds: how long callers wait for a run.
         fresh_seconds: how long a result is kept.
     """
@@ -85,7 +85,7 @@ class Probe:
     def __init__(
         self,
         name: str,
-        run: Callable[[], str],
+        run: Callable[[], object],
         *,
         patience_seconds: float = PATIENCE_SECONDS,
         fresh_seconds: float = _FRESH_SECONDS,
@@ -137,7 +137,8 @@ class Probe:
 
     def _check(self) -> Check:
         try:
-            return Check(ok=True, detail=self._run())
+            found = self._run()
+            return Check(ok=True, detail=found if isinstance(found, str) else "Responding.")
         except ElasticImagesError as error:
             return Check(ok=False, detail=str(error))
         except Exception as error:  # noqa: BLE001 - whatever it is, the check failed

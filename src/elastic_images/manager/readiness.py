@@ -15,21 +15,16 @@ class ManagerReadiness:
 
     def __init__(self, pool: AutoscalerClient, images: StorageClient, check_accounts: Callable[[], None]) -> None:
         """`check_accounts` raises Unavailable."""
-        self._check_accounts = check_accounts
         self._probes = {
             "autoscaler": Probe("autoscaler", _asking(pool.readiness), patience_seconds=REMOTE_PATIENCE_SECONDS),
             "storage": Probe("storage", _asking(images.readiness), patience_seconds=REMOTE_PATIENCE_SECONDS),
-            "accounts": Probe("accounts", self._accounts),
+            "accounts": Probe("accounts", check_accounts),
         }
 
     def look(self) -> Readiness:
         """Answers within two seconds. People can log in and see what there is, or can change everything."""
         checks = ask(**self._probes)
         return Readiness(checks["accounts"].ok, all(check.ok for check in checks.values()), checks)
-
-    def _accounts(self) -> str:
-        self._check_accounts()
-        return "Responding."
 
 
 def _asking(readiness: Callable[[], Readiness]) -> Callable[[], str]:

@@ -22,12 +22,11 @@ class StorageReadiness:
     ) -> None:
         """`ask_database`, `check_store` and `check_imaging` raise if it does not work."""
         self._ask_database = ask_database
-        self._check_store = check_store
         self._room = room
         self._on_database_failure = on_database_failure
         self._probes = {
             "database": Probe("database", self._database),
-            "object_store": Probe("object-store", self._object_store),
+            "object_store": Probe("object-store", check_store),
             "free_space": Probe("free-space", self._free_space),
             "imaging": Probe("imaging", check_imaging),
         }
@@ -38,26 +37,17 @@ class StorageReadiness:
         read = checks["database"].ok and checks["object_store"].ok
         return Readiness(read, read and checks["free_space"].ok and checks["imaging"].ok, checks)
 
-    def database_answers(self) -> bool:
-        """Whether the database answers. Known within a second."""
-        return ask(database=self._probes["database"])["database"].ok
-
     def figures(self) -> dict[str, int]:
         """For `/metrics`."""
         return {"writable": int(self.look().write), "free_bytes": self._room.free_bytes}
 
-    def _database(self) -> str:
+    def _database(self) -> None:
         try:
             self._ask_database()
         except Exception as error:
             if is_database_error(error):
                 self._on_database_failure()
             raise
-        return "Responding."
-
-    def _object_store(self) -> str:
-        self._check_store()
-        return "Writable."
 
     def _free_space(self) -> str:
         self._room.look()

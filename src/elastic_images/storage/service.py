@@ -6,7 +6,7 @@ from elastic_images import __version__
 from elastic_images.core.errors import StoreAway
 from elastic_images.database.engine import open_engine
 from elastic_images.http.internal_client import InternalClient
-from elastic_images.http.readiness import ReadyGate
+from elastic_images.http.readiness import Probe, ReadyGate, ask
 from elastic_images.imaging.access import open_imaging
 from elastic_images.imaging.broker_figures import BrokerFigures
 from elastic_images.metrics.counters import Counters
@@ -21,7 +21,6 @@ from elastic_images.settings import Settings
 from elastic_images.storage.acknowledger import TAKE_UP_SECONDS, Acknowledger
 from elastic_images.storage.app import StorageServices, create_app
 from elastic_images.storage.bad_objects import BadObjects
-from elastic_images.storage.cached_figures import CachedFigures
 from elastic_images.storage.catalog.catalog import Catalog
 from elastic_images.storage.catalog.change_log import ChangeLog
 from elastic_images.storage.catalog.references import References
@@ -49,6 +48,7 @@ _KEEP_SECONDS = 0.5
 _EXAMINE_SECONDS = 60.0
 _COLLECT_SECONDS = 60.0
 _SCRUB_SECONDS = 3.0
+_FIGURES_SECONDS = 5.0
 _STOP_SECONDS = 1.0
 
 
@@ -116,9 +116,10 @@ class StorageService:
             self._store.confirm,
             days=settings.scrub_days,
         )
-        # Counted in the database: nobody who asks for figures should wait for one that hangs.
-        figures = CachedFigures(lambda: self._upkeep_figures(bad_objects))
-        counters.follow(lambda: figures() if readiness.database_answers() else {})
+        self._upkeep_figures: dict[str, float] = {}
+        # In the database: nobody who asks for figures should wait for one that hangs.
+        count = Probe("upkeep-figures", lambda: self._count(bad_objects), fresh_seconds=_FIGURES_SECONDS)
+        counters.follow(lambda: self._counted_by(count))
         reader = ImageReader(catalog, self._store, counters, bad_objects, self._store.confirm)
         self._examiner = Examiner(
             Unexamined(self._engine), UpkeepLeases(self._engine), reader.read, self._imaging.client
@@ -191,10 +192,15 @@ class StorageService:
         self._engine.dispose()
         self._imaging.stop()
 
-    def _upkeep_figures(self, bad_objects: BadObjects) -> dict[str, float]:
+    def _counted_by(self, probe: Probe) -> dict[str, float]:
+        """As of the last seconds, or of the last time that the database answered."""
+        ask(count=probe)
+        return self._upkeep_figures
+
+    def _count(self, bad_objects: BadObjects) -> None:
         counts = bad_objects.counts()
         found = {"images_damaged": counts["damaged"], "images_lost": counts["lost"]}
-        return found | self._scrubber.figures() | self._examiner.figures()
+        self._upkeep_figures = found | self._scrubber.figures() | self._examiner.figures()
 
     def _keep(self) -> None:
         """Finish pending changes: all of them in the first round, later those older than 5 s."""

@@ -22,13 +22,12 @@ class WebReadiness:
     ) -> None:
         """`check_accounts` raises Unavailable. `open_to_all`: public images are read without an account."""
         self._storage = storage
-        self._check_accounts = check_accounts
         self._view = view
         self._open_to_all = open_to_all
         self._found = Readiness(read=False, write=False)
         self._probes = {
             "storage": Probe("storage", self._ask_storage, patience_seconds=REMOTE_PATIENCE_SECONDS),
-            "accounts": Probe("accounts", self._ask_accounts),
+            "accounts": Probe("accounts", check_accounts),
         }
 
     def look(self) -> Readiness:
@@ -50,10 +49,5 @@ class WebReadiness:
             told and storage.read and (accounts or self._open_to_all), told and storage.write and accounts, checks
         )
 
-    def _ask_storage(self) -> str:
+    def _ask_storage(self) -> None:
         self._found = self._storage.readiness()
-        return "Reads and writes."
-
-    def _ask_accounts(self) -> str:
-        self._check_accounts()
-        return "Responding."
