@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -79,7 +80,8 @@ def test_users_are_added_listed_and_found(accounts: Accounts, clock: Clock) -> N
     assert (ann.name, ann.role, ann.disabled, ann.created_at) == ("Ann", "user", False, clock.now)
     assert accounts.users.list() == (ann, bob)
     assert accounts.users.get("ANN") == ann
-    for call in (accounts.users.get, accounts.users.disable, accounts.users.enable, accounts.users.revoke_all):
+    disable, enable = (partial(accounts.users.change, disabled=disabled) for disabled in (True, False))
+    for call in (accounts.users.get, disable, enable, accounts.users.revoke_all):
         with pytest.raises(NotFound):
             call("nobody")
 
@@ -137,7 +139,7 @@ def test_a_disabled_user_is_out_and_stays_out(accounts: Accounts) -> None:
     ann = accounts.users.add("ann", PASSWORD)
     session = accounts.log_in("ann", PASSWORD).secret
     _, token = accounts.tokens.create("ann", "script", ["read"])
-    assert accounts.users.disable("ann").disabled
+    assert accounts.users.change("ann", disabled=True).disabled
     assert accounts.of_session(session) is None
     assert accounts.of_token(token) is None
     assert accounts.sessions.list(ann.id) == ()
@@ -145,7 +147,7 @@ def test_a_disabled_user_is_out_and_stays_out(accounts: Accounts) -> None:
         accounts.log_in("ann", PASSWORD)
     with pytest.raises(Conflict):
         accounts.tokens.create("ann", "script", ["read"])
-    assert not accounts.users.enable("ann").disabled
+    assert not accounts.users.change("ann", disabled=False).disabled
     assert accounts.of_session(session) is None
     assert accounts.of_token(token) is None
     assert accounts.log_in("ann", PASSWORD)
@@ -192,7 +194,7 @@ def test_last_seen_is_noted_once_a_minute(accounts: Accounts, clock: Clock) -> N
 def test_a_new_password_ends_all_sessions(accounts: Accounts) -> None:
     accounts.users.add("ann", PASSWORD)
     session = accounts.log_in("ann", PASSWORD).secret
-    accounts.users.set_password("ann", "battery staple")
+    accounts.users.change("ann", password="battery staple")
     assert accounts.of_session(session) is None
     with pytest.raises(Unauthenticated):
         accounts.log_in("ann", PASSWORD)
@@ -226,13 +228,13 @@ def test_the_last_administrator_stays(accounts: Accounts) -> None:
     accounts.users.add("root", PASSWORD, "admin")
     accounts.users.add("ann", PASSWORD)
     with pytest.raises(Conflict):
-        accounts.users.disable("root")
+        accounts.users.change("root", disabled=True)
     with pytest.raises(Conflict):
-        accounts.users.set_role("root", "user")
-    accounts.users.set_role("ann", "admin")
-    accounts.users.disable("root")
+        accounts.users.change("root", role="user")
+    accounts.users.change("ann", role="admin")
+    accounts.users.change("root", disabled=True)
     with pytest.raises(Conflict):
-        accounts.users.disable("ann")
+        accounts.users.change("ann", disabled=True)
     assert [user.disabled for user in accounts.users.list()] == [False, True]
 
 
@@ -241,11 +243,11 @@ def test_two_administrators_cannot_disable_each_other(accounts: Accounts) -> Non
     for name in names:
         accounts.users.add(name, PASSWORD, "admin")
     for _ in range(5):
-        results = in_parallel(2, lambda number: accounts.users.disable(names[number]))
+        results = in_parallel(2, lambda number: accounts.users.change(names[number], disabled=True))
         assert any(isinstance(result, Conflict) for result in results)
         assert [user.disabled for user in accounts.users.list()].count(False) == 1
         for name in names:
-            accounts.users.enable(name)
+            accounts.users.change(name, disabled=False)
 
 
 def test_a_token_is_shown_once_and_found(accounts: Accounts, clock: Clock, engine: Engine) -> None:
@@ -293,7 +295,7 @@ def test_a_token_has_no_more_than_the_role(accounts: Accounts) -> None:
     found = accounts.of_token(secret)
     assert found is not None
     assert found.is_admin
-    accounts.users.set_role("eve", "user")
+    accounts.users.change("eve", role="user")
     found = accounts.of_token(secret)
     assert found is not None
     assert not found.is_admin

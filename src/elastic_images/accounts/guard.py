@@ -135,7 +135,7 @@ class Guard:
             )
         except Unauthenticated:
             raise Forbidden("The current password is wrong.") from None
-        self.accounts.users.set_password(session.user_name, new)
+        self.accounts.users.change(session.user_name, password=new)
         started = self.accounts.sessions.start(user_id, _client().address, _user_agent())
         self._set_session_cookie(response, started)
         return started

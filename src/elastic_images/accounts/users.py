@@ -72,26 +72,13 @@ class Users:
         with self._transactions.read() as connection:
             return _find(connection, name)
 
-    def set_password(self, name: str, password: str) -> User:
-        """Change a user's password. Ends all their sessions; tokens stay valid. Also raises InvalidRequest."""
-        return self.change(name, password=password)
-
-    def set_role(self, name: str, role: str) -> User:
-        """Change a user's role. Raises Conflict for the last administrator."""
-        return self.change(name, role=role)
-
-    def disable(self, name: str) -> User:
-        """Disable a user, end their sessions, revoke their tokens. Raises Conflict for the last administrator."""
-        return self.change(name, disabled=True)
-
-    def enable(self, name: str) -> User:
-        """Let a disabled user log in again. Revoked tokens stay revoked."""
-        return self.change(name, disabled=False)
-
     def change(
         self, name: str, *, role: str | None = None, disabled: bool | None = None, password: str | None = None
     ) -> User:
         """Change any of these, all or nothing; None leaves a value unchanged.
+
+        A new password ends all of the user's sessions; their tokens stay valid. Disabling ends the sessions and revokes
+        the tokens, which stay revoked.
 
         Raises:
             InvalidRequest: an invalid role or password.

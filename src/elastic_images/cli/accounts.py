@@ -58,7 +58,7 @@ def user_passwd(name: str, as_json: bool, settings: Settings) -> None:
     """
     with _accounts(settings) as accounts:
         accounts.users.get(name)  # fail before asking for a password
-        changed = accounts.users.set_password(name, _new_password())
+        changed = accounts.users.change(name, password=_new_password())
     _print(asdict(changed), as_json, f"Changed the password of {changed.name}.")
 
 
@@ -89,7 +89,7 @@ def user_disable(name: str, as_json: bool, settings: Settings) -> None:
     JSON: {"id", "name", "role", "disabled", "created_at"}
     """
     with _accounts(settings) as accounts:
-        changed = accounts.users.disable(name)
+        changed = accounts.users.change(name, disabled=True)
     _print(asdict(changed), as_json, f"Disabled user {changed.name}.")
 
 

@@ -40,12 +40,7 @@ def user_pages(accounts: Accounts, answers: Answers, clock: Callable[[], float])
             user = accounts.users.add(name, password, role)
         except ElasticImagesError as error:
             return answers.refuse("/users", error, form="new", typed={"name": name, "role": role})
-        words = f"{user.name} was created."
-        # A generated password is shown only here; a chosen one is known already.
-        shown = (
-            FlashMessage(words) if given else FlashMessage(f"{words} The password, shown only once:", secret=password)
-        )
-        return answers.tell("/users", shown)
+        return answers.tell("/users", _told(f"{user.name} was created.", "The password", given, password))
 
     @pages.get("/<name>")
     def user(name: str) -> str:
@@ -86,25 +81,24 @@ def _reset_password(accounts: Accounts, answers: Answers, name: str, place: str)
     given = request.form.get("password", "")
     password = given or new_password()
     try:
-        accounts.users.set_password(name, password)
+        accounts.users.change(name, password=password)
     except ElasticImagesError as error:
         return answers.refuse(place, error, form="password")
     words = "The password was changed, and all sessions ended."
-    shown = (
-        FlashMessage(words) if given else FlashMessage(f"{words} The new password, shown only once:", secret=password)
-    )
-    return answers.tell(place, shown)
+    return answers.tell(place, _told(words, "The new password", given, password))
+
+
+def _told(words: str, what: str, given: str, password: str) -> FlashMessage:
+    """A generated password is shown only here; a chosen one is known already."""
+    return FlashMessage(words) if given else FlashMessage(f"{words} {what}, shown only once:", secret=password)
 
 
 def _change(accounts: Accounts, name: str, action: str) -> None:
-    users = accounts.users
-    if action == "disable":
-        users.disable(name)
-    elif action == "enable":
-        users.enable(name)
+    if action in ("disable", "enable"):
+        accounts.users.change(name, disabled=action == "disable")
     elif action == "role":
-        users.set_role(name, request.form.get("role", ""))
+        accounts.users.change(name, role=request.form.get("role", ""))
     elif action == "revoke":
-        users.revoke_all(name)
+        accounts.users.revoke_all(name)
     else:
         raise InvalidRequest("Unknown action.")

@@ -56,7 +56,7 @@ def trash_api(images: StorageClient) -> Blueprint:
 
 
 def restore_newest(images: StorageClient, key: str, *, if_none_match: str | None = None) -> tuple[int, ImageMetadata]:
-    """Restore the newest entry of `key` that the caller may restore. Raises as `Images.restore`."""
+    """Restore the newest entry of `key` that the caller may restore. Raises as `StorageClient.restore`."""
     actor = current_principal().actor()
     entry = images.newest_in_trash(key, actor=actor)
     if entry is None:
