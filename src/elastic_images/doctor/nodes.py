@@ -49,27 +49,27 @@ def _looks(service: BotoEc2Service, setting: Ec2Setting) -> Iterator[tuple[str, 
     yield (
         f"the image {setting.ami}",
         "correct ami; an image has a different id in each region",
-        lambda: service.call("ec2", "describe_images", ImageIds=[setting.ami])["Images"][0],
+        lambda: service.call("ec2", "DescribeImages", ImageIds=[setting.ami])["Images"][0],
     )
     yield (
         f"the subnets {', '.join(setting.subnets)}",
         "correct subnet",
-        lambda: service.call("ec2", "describe_subnets", SubnetIds=list(setting.subnets)),
+        lambda: service.call("ec2", "DescribeSubnets", SubnetIds=list(setting.subnets)),
     )
     yield (
         f"the security groups {', '.join(setting.security_groups)}",
         "correct security_group",
-        lambda: service.call("ec2", "describe_security_groups", GroupIds=list(setting.security_groups)),
+        lambda: service.call("ec2", "DescribeSecurityGroups", GroupIds=list(setting.security_groups)),
     )
     yield (
         f"the instance profile {setting.profile}",
         "create it, or correct profile",
-        lambda: service.call("iam", "get_instance_profile", InstanceProfileName=setting.profile),
+        lambda: service.call("iam", "GetInstanceProfile", InstanceProfileName=setting.profile),
     )
     yield (
         f"the secret {setting.secret}",
         "create it: aws secretsmanager create-secret (docs/aws.md)",
-        lambda: service.call("secretsmanager", "describe_secret", SecretId=setting.secret),
+        lambda: service.call("secretsmanager", "DescribeSecret", SecretId=setting.secret),
     )
 
 

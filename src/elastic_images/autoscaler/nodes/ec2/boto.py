@@ -1,13 +1,8 @@
-"""The EC2 calls by boto3, imported when a service is made.
-
-boto3 finds credentials, region and endpoint by itself: the instance's profile, the environment, `~/.aws`.
-"""
+"""The EC2 calls through boto3."""
 
 from __future__ import annotations
 
-import contextlib
-import threading
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from elastic_images.autoscaler.nodes.ec2.calls import (
@@ -19,9 +14,7 @@ from elastic_images.autoscaler.nodes.ec2.calls import (
     slot_of,
 )
 from elastic_images.autoscaler.nodes.ec2.setting import Ec2Setting
-from elastic_images.aws.boto3_missing import boto3_missing
-from elastic_images.aws.dead_proxy import code_of
-from elastic_images.core.errors import InvalidRequest
+from elastic_images.aws.boto import BotoClients, Failure
 
 _CONNECT_SECONDS = 3.0
 _ANSWER_SECONDS = 10.0
@@ -31,48 +24,26 @@ _AT_ONCE = {"SkipOsShutdown": True, "Force": True}
 
 
 class BotoEc2Service:
-    """An `Ec2Service` by boto3. It looks for credentials and connects on the first call.
+    """An `Ec2Service` through boto3.
 
     Args:
         setting: what to launch.
 
     Raises:
-        InvalidRequest: boto3 is not installed, or no region is set.
+        InvalidRequest: as `BotoClients`, or no region is set.
     """
 
     def __init__(self, setting: Ec2Setting) -> None:
-        try:
-            import boto3
-            from botocore import exceptions, parsers
-            from botocore.config import Config
-        except ImportError:
-            raise boto3_missing("Nodes on EC2 need") from None
         self._setting = setting
-        self._session: Any = boto3.session.Session()
-        if not self._session.region_name:
-            raise InvalidRequest("Nodes on EC2 need a region: set AWS_DEFAULT_REGION.")
-        self._config = Config(
-            connect_timeout=_CONNECT_SECONDS,
-            read_timeout=_ANSWER_SECONDS,
+        self._clients = BotoClients(
+            "Nodes on EC2 need",
+            connect_seconds=_CONNECT_SECONDS,
+            answer_seconds=_ANSWER_SECONDS,
             max_pool_connections=16,
-            retries={"mode": "standard", "total_max_attempts": 1},
         )
-        self._refused = exceptions.ClientError
-        self._broken = (
-            exceptions.HTTPClientError,
-            exceptions.ConnectionError,
-            parsers.ResponseParserError,
-            OSError,
-        )
-        self._failed = exceptions.BotoCoreError
-        self._lock = threading.Lock()
-        self._clients: dict[str, Any] = {}
-        self._root_device: tuple[str, int] | None = None
-
-    @property
-    def region(self) -> str:
+        self.region = self._clients.region()
         """The region of the nodes."""
-        return str(self._session.region_name)
+        self._root_device: tuple[str, int] | None = None
 
     def instances(self) -> Sequence[Instance]:
         """See `Ec2Service`."""
@@ -118,7 +89,7 @@ class BotoEc2Service:
         root = {"Encrypted": True, "VolumeType": "gp3", "VolumeSize": gigabytes, "DeleteOnTermination": True}
         return self.call(
             "ec2",
-            "run_instances",
+            "RunInstances",
             ImageId=setting.ami,
             InstanceType=setting.type,
             MinCount=1,
@@ -140,28 +111,32 @@ class BotoEc2Service:
         """See `Ec2Service`."""
         for id_ in ids:  # a protected or unknown one would fail a call for several
             try:
-                self.call("ec2", "terminate_instances", InstanceIds=[id_], **(_AT_ONCE if at_once else {}))
+                self.call("ec2", "TerminateInstances", InstanceIds=[id_], **(_AT_ONCE if at_once else {}))
             except Ec2Error as error:
                 if error.code != "InvalidInstanceID.NotFound":
                     raise
 
     def close(self) -> None:
         """See `Ec2Service`."""
-        with self._lock:
-            for client in self._clients.values():
-                client.close()
-            self._clients.clear()
+        self._clients.close()
 
     def call(self, service: str, operation: str, **arguments: Any) -> dict[str, Any]:
-        """One call. Raises Ec2Error."""
-        with self._errors("".join(word.capitalize() for word in operation.split("_"))):
-            answer: dict[str, Any] = getattr(self._client(service), operation)(**arguments)
-        return answer
+        """One call: `call("ec2", "DescribeImages", ...)`. Raises Ec2Error."""
+
+        def raised(failure: Failure) -> Ec2Error:
+            trouble = Ec2Error(failure.code, operation, detail=failure.detail or failure.code)
+            # EC2 reports missing capacity by a 500; after any other 5xx the outcome is unknown.
+            failed = (failure.status or 0) >= _UNKNOWN_FROM and not (trouble.no_capacity or trouble.throttled)
+            trouble.unknown = failed or failure.how in ("insecure", "unsent", "unanswered")
+            return trouble
+
+        with self._clients.errors(raised):
+            return self._clients.send(self._clients.client(service), operation, arguments)
 
     def _listed(self, **arguments: Any) -> list[Instance]:
         found: list[Instance] = []
         while True:
-            answer = self.call("ec2", "describe_instances", **arguments)
+            answer = self.call("ec2", "DescribeInstances", **arguments)
             found += [_instance(one) for group in answer["Reservations"] for one in group["Instances"]]
             if not answer.get("NextToken"):
                 return found
@@ -170,36 +145,13 @@ class BotoEc2Service:
     def _root(self) -> tuple[str, int]:
         """The image's root device and its size in GB: under another name the volume would not be encrypted."""
         if self._root_device is None:
-            images = self.call("ec2", "describe_images", ImageIds=[self._setting.ami])["Images"]
+            images = self.call("ec2", "DescribeImages", ImageIds=[self._setting.ami])["Images"]
             if not images:
                 raise Ec2Error("InvalidAMIID.NotFound", "DescribeImages", detail=f"there is no {self._setting.ami}")
             device = str(images[0]["RootDeviceName"])
             volumes = {one.get("DeviceName"): one.get("Ebs", {}) for one in images[0].get("BlockDeviceMappings", ())}
             self._root_device = (device, max(_DISK_GB, volumes.get(device, {}).get("VolumeSize", 0)))
         return self._root_device
-
-    @contextlib.contextmanager
-    def _errors(self, operation: str) -> Iterator[None]:
-        try:
-            yield
-        except self._refused as error:
-            told = error.response.get("Error", {})
-            status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-            trouble = Ec2Error(str(told.get("Code", status)), operation, detail=str(told.get("Message", "")))
-            # EC2 reports missing capacity by a 500; after any other 5xx the outcome is unknown.
-            trouble.unknown = status >= _UNKNOWN_FROM and not (trouble.no_capacity or trouble.throttled)
-            raise trouble from None
-        except self._broken as error:
-            raise Ec2Error(code_of(error), operation, unknown=True) from None
-        except self._failed as error:
-            raise Ec2Error(type(error).__name__, operation, detail=type(error).__name__) from None
-
-    def _client(self, service: str) -> Any:
-        # Clients are thread-safe, sessions are not.
-        with self._lock:
-            if service not in self._clients:
-                self._clients[service] = self._session.client(service, config=self._config)
-            return self._clients[service]
 
 
 def _instance(answer: dict[str, Any]) -> Instance:
