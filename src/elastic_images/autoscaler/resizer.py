@@ -108,6 +108,11 @@ class Resizer:
         """The state after the last step. Safe to read from any thread."""
         return self._status
 
+    def figures(self) -> dict[str, int]:
+        """For `/metrics`. Safe to call from any thread, as `status` is."""
+        status = self.status
+        return {"epoch": status.epoch, "nodes": len(status.ready), "wanted_nodes": status.wanted}
+
     @property
     def pause_seconds(self) -> float:
         """How long to pause before the next step."""

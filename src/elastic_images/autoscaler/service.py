@@ -14,7 +14,7 @@ from elastic_images.autoscaler.journal import Journal
 from elastic_images.autoscaler.nodes.opening import open_node_provider
 from elastic_images.autoscaler.nodes.provider import NodeProvider
 from elastic_images.autoscaler.nodes.stats import HttpStatsReader, NodeStats
-from elastic_images.autoscaler.pool_counters import PoolCounters
+from elastic_images.autoscaler.plan import MapChange
 from elastic_images.autoscaler.readiness import AutoscalerReadiness
 from elastic_images.autoscaler.resizer import Resizer, resizer_loop
 from elastic_images.autoscaler.scaling.decisions import DecisionLog
@@ -57,15 +57,21 @@ class AutoscalerService:
         self._clock = PatientClock()
         self._health = HealthWatch(HttpProbe(self._http), on_news=self._wake, clock=self._clock)
         counters = Counters()
-        figures = PoolCounters(counters)
+        decisions_taken = counters.counter("decisions")
+        ended = {"settle": counters.counter("resizes"), "abort": counters.counter("aborted_resizes")}
+
+        def changed(change: MapChange) -> None:
+            if change.kind in ended:
+                ended[change.kind].increment()
+
         store, journal, decisions = PoolStore(self._engine), Journal(self._engine), DecisionLog(self._engine)
         first = ScalingConfig(num_nodes=settings.nodes, cache_mb=settings.cache_mb)
         config_store = ConfigStore(store, journal, first, on_change=self._hurry)
         warmer = PullWarmer(self._stats)
         self._resizer = resizer = Resizer(
-            store, config_store, journal, provider, self._health, warmer, on_change=figures.changed, clock=self._clock
+            store, config_store, journal, provider, self._health, warmer, on_change=changed, clock=self._clock
         )
-        figures.follow(resizer)
+        counters.follow(resizer.figures)
         self._resizing = resizer_loop(resizer)
         self._scaling = ScalingLoop(
             config_store,
@@ -74,7 +80,7 @@ class AutoscalerService:
             pool=store.read,
             resizing=lambda: resizer.status.busy,
             last_resize_at=journal.last_finished_at,
-            on_decision=figures.decided,
+            on_decision=lambda _: decisions_taken.add(1),
             interval_seconds=settings.scaling_interval_seconds,
         )
         readiness = AutoscalerReadiness(store, self._metrics, lambda: self._resizing.works)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from elastic_images.autoscaler.nodes.stats import LatestStats
+from elastic_images.autoscaler.nodes.stats import NodeStats
 from elastic_images.pool.view import LIVE, PoolView
 
 TAKING_SECONDS = 1.0
@@ -37,7 +37,7 @@ class BriefWarmer:
 class PullWarmer:
     """Closes once every new owner reports that it has pulled what it gains, and after `max_seconds` in any case."""
 
-    def __init__(self, stats: LatestStats, *, max_seconds: float = WARM_SECONDS) -> None:
+    def __init__(self, stats: NodeStats, *, max_seconds: float = WARM_SECONDS) -> None:
         self._stats = stats
         self._max_seconds = max_seconds
         self._taking = BriefWarmer()

@@ -197,14 +197,11 @@ def _metrics_file(settings: Settings) -> Path | None:
 
 def _remove_leftover_journal(settings: Settings) -> None:
     """Remove SQLite's journal of a database that is gone: it would be replayed over the restored one."""
-    from sqlalchemy.engine import make_url
+    from elastic_images.database.sqlite_file import file_of
 
-    from elastic_images.database.engine import normalise_url
-
-    url = make_url(normalise_url(settings.database))
-    if url.get_backend_name() != "sqlite" or not url.database:
+    file = file_of(settings.database)
+    if file is None:
         return
-    file = Path(url.database)
     file.parent.mkdir(parents=True, exist_ok=True)
     if not file.exists():
         for suffix in ("-wal", "-shm", "-journal"):

@@ -7,11 +7,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from sqlalchemy.exc import DBAPIError
-
 from elastic_images.core.errors import ElasticImagesError
-from elastic_images.database.engine import normalise_url, open_engine
+from elastic_images.database.explained import explained_engine
 from elastic_images.database.migrate import revision_of
+from elastic_images.database.sqlite_file import file_of
 from elastic_images.doctor.aws_advice import aws_advice
 from elastic_images.doctor.finding import BAD, NOTE, OK, Finding, compare_clocks
 from elastic_images.storage.objects.from_url import open_object_store
@@ -60,18 +59,16 @@ def check_store(url: str, clock: Callable[[], float] = time.time) -> Iterator[Fi
 
 def check_identity(object_store: str, database: str) -> Iterator[Finding]:
     """Whether the object store is the one that the database knows. Silent if there is no such database yet."""
-    url = normalise_url(database)
-    if url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file():
+    file = file_of(database)
+    if file is not None and not file.is_file():
         return
-    engine = open_engine(database, answer_seconds=10)
     try:
-        if revision_of(engine) is None:
-            return
-        found = standing(engine, open_object_store(object_store), object_store)
-    except (DBAPIError, ElasticImagesError):
+        with explained_engine(database, answer_seconds=10) as engine:
+            if revision_of(engine) is None:
+                return
+            found = standing(engine, open_object_store(object_store), object_store)
+    except ElasticImagesError:
         return  # the other checks report it
-    finally:
-        engine.dispose()
     if found.state in ("present", "new"):
         yield Finding(_AREA, OK, found.detail)
     else:

@@ -12,7 +12,7 @@ from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
 from elastic_images.core.errors import OutOfSpace
-from elastic_images.database.engine import normalise_url
+from elastic_images.database.sqlite_file import file_of
 from elastic_images.settings import Settings
 
 _FRESH_SECONDS = 1.0
@@ -116,9 +116,9 @@ def shown_megabytes(size_bytes: int) -> str:
 
 def written_folders(settings: Settings) -> list[Path]:
     """The folders that storage writes: the spool's, and those of a folder store and of SQLite."""
-    folders, store, database = [settings.data], urlsplit(settings.object_store), normalise_url(settings.database)
+    folders, store = [settings.data], urlsplit(settings.object_store)
     if store.scheme == "file":
         folders.append(Path(unquote(store.path)))
-    if database.get_backend_name() == "sqlite" and database.database:
-        folders.append(Path(database.database).parent)
+    if database := file_of(settings.database):
+        folders.append(database.parent)
     return folders

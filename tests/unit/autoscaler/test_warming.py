@@ -21,7 +21,7 @@ def node(slot: int, epoch: int = OPEN.epoch) -> Member:
     return Member(f"incarnation-{slot}", f"node-{slot}", "node", "a:1", "a:2", epoch=epoch)
 
 
-class Told:
+class Told(NodeStats):
     """Statistics as a test tells them."""
 
     def __init__(self) -> None:

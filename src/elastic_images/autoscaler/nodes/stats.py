@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from typing import Protocol, cast
+from typing import cast
 
 from elastic_images.core.errors import ElasticImagesError
 from elastic_images.core.pool_document import NodeStatistics
@@ -34,18 +34,8 @@ class HttpStatsReader:
         return cast("NodeStatistics", answer)
 
 
-class LatestStats(Protocol):
-    """What a warmer needs."""
-
-    def refresh(self, members: Iterable[Member], max_age_seconds: float) -> None:
-        """Fetch what is older than `max_age_seconds`. Does not wait."""
-
-    def latest(self, incarnation: str) -> NodeStatistics | None:
-        """The newest statistics of that incarnation; None if it did not respond to the last request."""
-
-
 class NodeStats:
-    """The newest statistics of each node: a `LatestStats`. Safe to share between threads."""
+    """The newest statistics of each node. Safe to share between threads."""
 
     def __init__(self, read: StatsReader, clock: Callable[[], float] = time.monotonic) -> None:
         self._read = read
@@ -60,7 +50,7 @@ class NodeStats:
         self._workers.shutdown(cancel_futures=True)
 
     def refresh(self, members: Iterable[Member], max_age_seconds: float) -> None:
-        """See `LatestStats`."""
+        """Fetch what is older than `max_age_seconds`. Does not wait."""
         self._ask(members, max_age_seconds)
 
     def of(self, members: Iterable[Member], max_age_seconds: float = 1.0) -> dict[str, NodeStatistics | None]:
@@ -70,7 +60,7 @@ class NodeStats:
         return {member.incarnation: self.latest(member.incarnation) for member in members}
 
     def latest(self, incarnation: str) -> NodeStatistics | None:
-        """See `LatestStats`."""
+        """The newest statistics of that incarnation; None if it did not respond to the last request."""
         with self._lock:
             known = self._known.get(incarnation)
             return known[1] if known else None
