@@ -19,6 +19,7 @@ from elastic_images.core.errors import Unavailable
 from elastic_images.core.image_facts import Actor, ImageFacts
 from elastic_images.imaging.limits import Limits
 from elastic_images.metrics.counters import Counters
+from elastic_images.pool.invalidation import Invalidator
 from elastic_images.storage.acknowledger import Acknowledger
 from elastic_images.storage.bad_objects import BadObjects
 from elastic_images.storage.catalog import tables
@@ -110,7 +111,7 @@ def upload_of(
 
 
 @dataclass
-class Caches:
+class Caches(Invalidator):
     """Stands in for all caches: records its calls, or is unreachable."""
 
     told: list[tuple[str, ...]] = field(default_factory=list)

@@ -6,9 +6,9 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Protocol
 
 from elastic_images.core.errors import Unavailable
+from elastic_images.pool.invalidation import Invalidator
 from elastic_images.storage.catalog.change_log import ChangeLog
 from elastic_images.storage.crash_points import CrashPoint, no_crash
 
@@ -21,13 +21,6 @@ _RETRY_AFTER_SECONDS = 5
 _BATCH = 500
 
 
-class Invalidates(Protocol):
-    """Step 3 of a write (`pool.invalidation.Invalidator`)."""
-
-    def invalidate_everywhere(self, keys: Sequence[str], deadline: float) -> None:
-        """Return once no copy of `keys` can be read. Raises Unavailable at `deadline` (monotonic clock)."""
-
-
 class Acknowledger:
     """Invalidates the caches, and marks changes as done in batches.
 
@@ -38,7 +31,7 @@ class Acknowledger:
     def __init__(
         self,
         changes: ChangeLog,
-        invalidator: Invalidates,
+        invalidator: Invalidator,
         *,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
