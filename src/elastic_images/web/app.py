@@ -9,8 +9,8 @@ from prometheus_client import CollectorRegistry
 
 from elastic_images.accounts.guard import Guard, rule
 from elastic_images.accounts.login_pages import login_pages
-from elastic_images.front.limits import FORM_BYTES
 from elastic_images.autoscaler.client import AutoscalerClient
+from elastic_images.front.limits import FORM_BYTES
 from elastic_images.http.base_app import base_app
 from elastic_images.http.public_path import root
 from elastic_images.http.readiness import ReadyGate
