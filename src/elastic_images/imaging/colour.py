@@ -24,8 +24,8 @@ def to_8_bits(image: Image.Image) -> Image.Image:
         return scaled.convert("L")
     if mode in ("I", "F"):
         return _scaled(image)
-    if mode in ("RGBX", "RGBa", "La"):
-        return image.convert({"RGBX": "RGB", "RGBa": "RGBA", "La": "LA"}[mode])
+    if mode in ("RGBa", "La"):
+        return image.convert({"RGBa": "RGBA", "La": "LA"}[mode])
     if mode == "1":
         return image.convert("L")
     if mode in ("P", "PA"):

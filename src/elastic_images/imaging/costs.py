@@ -1,8 +1,8 @@
 """What decoding an image takes, estimated by its header.
 
-Bytes and nanoseconds for each pixel were measured with Pillow 13 on images of 8 and 24 megapixels; the bytes are the
-peak of the address space, since that is what is limited. Estimates are rather too high: a job that gets too little
-fails, and runs again with more.
+Bytes and nanoseconds for each pixel were measured with Pillow 13 on images of 8 and 24 megapixels, noise and bombs
+(`python -m benchmarks.imaging_memory`); the bytes are the peak of the address space, since that is what is limited.
+Estimates are rather too high: a job that gets too little fails, and runs again with more.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from elastic_images.core.rendition_spec import RenditionSpec
 from elastic_images.imaging.admission import LIGHT_BYTES, MEGABYTE, Cost
 from elastic_images.imaging.headers.facts import Header
 
+MAX_PLACEHOLDER_PIXELS = 25_000_000
+"""Of a larger PNG, which is inspected without being loaded, no placeholder is made."""
 _BASE_BYTES = 6 * MEGABYTE
 _MARGIN = 1.15
 _LIGHT_SECONDS = 0.25
@@ -46,12 +48,16 @@ def cost_of(header: Header, size_bytes: int, spec: RenditionSpec | None = None) 
         # It is decoded twice and compared, in full size.
         held += 3 * _DECODED_BYTES * pixels + 3 * size_bytes
         seconds += 60 * pixels * 1e-9
-    if header.format == "GIF" and header.frames > 1:
-        held += 3 * _DECODED_BYTES * pixels
+    if header.frames > 1:
+        # Frames are drawn over each other.
+        held += {"GIF": 3, "WEBP": 1.5, "AVIF": 1.5}.get(header.format, 0) * _DECODED_BYTES * pixels
     if header.format == "TIFF":
         held += header.samples * header.bits / 8 * pixels
     if header.format == "PNG":
         held += 2 * size_bytes
+        if spec is None and pixels <= MAX_PLACEHOLDER_PIXELS:
+            held += (_DECODED_BYTES if header.samples == 3 else 2 * _DECODED_BYTES) * pixels
+            seconds *= 2
     if spec is not None:
         made = _made_pixels(header, spec)
         # A JPEG is decoded in the smallest of four sizes that has enough pixels.

@@ -98,7 +98,7 @@ def decode_frames(header: Header, data: Buffer, look: Callable[[Image.Image], ob
             return header.frames
     with open_image(header, data) as image:
         if header.format in ("WEBP", "AVIF"):
-            return _decode_in_place(image)
+            return _decode_in_place(image, look)
         # A JPEG is decoded in an eighth of its size: all of it is read, and next to none of it is kept.
         cast("ImageFile.ImageFile", image).draft(None, (1, 1))
         frames = 0
@@ -111,6 +111,24 @@ def decode_frames(header: Header, data: Buffer, look: Callable[[Image.Image], ob
                 image.seek(frames)
             except EOFError:
                 return frames
+
+
+def loaded(image: Image.Image) -> Image.Image:
+    """The pixels of an opened image's first frame.
+
+    Those of a WebP are libwebp's own, in mode RGBX or RGBA: Pillow would copy them while libwebp still holds more.
+    """
+    if not isinstance(image, WebPImagePlugin.WebPImageFile):
+        image.load()
+        return image
+    found = image._decoder.get_next()  # noqa: SLF001
+    if found is None:
+        raise damaged("WEBP", "its first frame does not decode")
+    mode = image.rawmode
+    del image._decoder  # noqa: SLF001
+    decoded = Image.frombuffer(mode, image.size, found[0], "raw", mode, 0, 1)
+    decoded.info = image.info
+    return decoded
 
 
 def orientation_of(image: Image.Image, kind: str) -> int:
@@ -126,12 +144,17 @@ def orientation_of(image: Image.Image, kind: str) -> int:
     return int(found) if found in range(1, 9) else 1
 
 
-def _decode_in_place(image: Any) -> int:
-    """The frames of a WebP or AVIF, by its library and without an image of Pillow's for any."""
+def _decode_in_place(image: Any, look: Callable[[Image.Image], object]) -> int:
+    """The frames of a WebP or AVIF, by its library and without an image of Pillow's for any but the first."""
     for number in range(image.n_frames):
         found = image._decoder.get_next() if image.format == "WEBP" else image._decoder.get_frame(number)  # noqa: SLF001
         if found is None:
             raise damaged(image.format, f"{number} of {image.n_frames} frames decode")
+        if number == 0:
+            mode = image.rawmode if image.format == "WEBP" else image.mode
+            first = Image.frombuffer(mode, image.size, found[0], "raw", mode, 0, 1)
+            first.info = image.info
+            look(first)
     return int(image.n_frames)
 
 

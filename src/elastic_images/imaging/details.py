@@ -13,6 +13,7 @@ from typing import Any, TypedDict
 from PIL import ExifTags, Image, ImageCms
 
 from elastic_images.core.rendition_spec import RenditionSpec
+from elastic_images.imaging.costs import MAX_PLACEHOLDER_PIXELS
 from elastic_images.imaging.decoding import orientation_of
 from elastic_images.imaging.headers.facts import Header
 from elastic_images.imaging.rendering import draw
@@ -20,8 +21,6 @@ from elastic_images.imaging.thumbhash import MAX_SIDE, thumbhash
 
 _PLACEHOLDER = RenditionSpec(MAX_SIDE, MAX_SIDE)
 _SAMPLED_SIDE = 8 * MAX_SIDE
-_MAX_PLACEHOLDER_PIXELS = 25_000_000
-"""Of a larger image that is not decoded anyway, no placeholder is made."""
 _SIDEWAYS = 5
 """Orientations from this one on swap width and height."""
 _MAX_NAME = 64
@@ -48,7 +47,7 @@ class Details(TypedDict):
 def details_of(opened: Image.Image, header: Header, *, is_decoded: bool) -> Details:
     """The details of an opened image; what is not decoded yet is decoded for its placeholder only if it is small."""
     exif = _exif(opened)
-    has_placeholder = is_decoded or header.largest_pixels <= _MAX_PLACEHOLDER_PIXELS
+    has_placeholder = is_decoded or header.largest_pixels <= MAX_PLACEHOLDER_PIXELS
     turn = orientation_of(opened, header.format)
     # The decoders of TIFF and HEIF turn by themselves.
     stored = opened.info.get("original_orientation") or 1 if header.format == "HEIF" else max(header.orientation, turn)

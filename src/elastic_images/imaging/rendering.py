@@ -6,7 +6,7 @@ from PIL import Image
 
 from elastic_images.core.rendition_spec import Format, RenditionSpec
 from elastic_images.imaging.colour import to_8_bits, to_srgb
-from elastic_images.imaging.decoding import decoder_errors, open_image, orientation_of
+from elastic_images.imaging.decoding import decoder_errors, loaded, open_image, orientation_of
 from elastic_images.imaging.encoding import CONTENT_TYPES, encode
 from elastic_images.imaging.formats import Buffer
 from elastic_images.imaging.geometry import Placing, place
@@ -67,13 +67,17 @@ def _scaled(image: Image.Image, placing: Placing) -> tuple[Image.Image, bool]:
         # JPEGs can be decoded at 1/8, 1/4 or 1/2 of their size, which saves most of the work.
         left, top, right, bottom = placing.box
         image.draft(None, (int(across * stored[0] / (right - left)), int(down * stored[1] / (bottom - top))))
-    image.load()
-    has_palette = image.mode in ("P", "1")
-    pixels = to_8_bits(image)
+    decoded = loaded(image)
+    has_palette = decoded.mode in ("P", "1")
+    pixels = to_8_bits(decoded)
     fx, fy = pixels.width / stored[0], pixels.height / stored[1]
     left, top, right, bottom = placing.box
     box = (left * fx, top * fy, min(right * fx, pixels.width), min(bottom * fy, pixels.height))
-    return pixels.resize((across, down), Image.Resampling.LANCZOS, box, reducing_gap=2.0), has_palette
+    if pixels.size == (across, down) and box == (0, 0, across, down):
+        resized = pixels
+    else:
+        resized = pixels.resize((across, down), Image.Resampling.LANCZOS, box, reducing_gap=2.0)
+    return (resized.convert("RGB") if resized.mode == "RGBX" else resized), has_palette
 
 
 def _with_palette(image: Image.Image) -> Image.Image:

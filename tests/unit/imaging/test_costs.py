@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
+from testing.odd_images import png_header, png_of
 
 from elastic_images.core.rendition_spec import RenditionSpec
 from elastic_images.core.renditions import PRESETS
 from elastic_images.imaging.admission import MEGABYTE
 from elastic_images.imaging.costs import cost_of
 from elastic_images.imaging.formats import FORMATS
+from elastic_images.imaging.header import read_header
 from elastic_images.imaging.headers.facts import Header
 
 PHOTO = Header("JPEG", 4000, 3000, samples=1.5)
@@ -37,3 +44,24 @@ def test_more_pixels_never_cost_less(kind: str) -> None:
     for spec in specs:
         costs = [cost_of(Header(kind, side, side), 10_000, spec).memory_bytes for side in (1, 100, 2000, 9000)]
         assert costs == sorted(costs)
+
+
+def test_a_bomb_of_few_bytes_is_known_by_its_size() -> None:
+    webp = b"RIFF\x1a\0\0\0WEBPVP8L\x0d\0\0\0\x2f" + struct.pack("<I", 7_999 | 4_999 << 14) + b"\0" * 8
+    assert cost_of(read_header(webp), len(webp)).memory_bytes > 480 * MEGABYTE
+    png = png_of(png_header(10_000, 10_000), b"\0")
+    assert cost_of(read_header(png), len(png)).memory_bytes < 60 * MEGABYTE, "rows are inflated one after another"
+    assert cost_of(read_header(png), len(png), PRESETS["thumb"]).memory_bytes > 400 * MEGABYTE
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits of address space are exact on Linux only")
+def test_every_kind_of_image_keeps_within_its_cost() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "testing.limited_decoding"],
+        cwd=Path(__file__).parents[3],
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=True,
+    )
+    assert done.stdout == ""

@@ -12,6 +12,7 @@ from elastic_images.imaging.headers.facts import Header, Parts
 _MARK = b"\x89PNG\r\n\x1a\n"
 _PIXELS = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"acTL", b"fcTL", b"fdAT"})
 _COLOUR = frozenset({b"iCCP", b"gAMA", b"cHRM", b"sRGB", b"cICP", b"eXIf"})
+_TEXTS = frozenset({b"tEXt", b"zTXt", b"iTXt"})
 _HARMLESS = frozenset({b"sRGB", b"pHYs", b"bKGD", b"sBIT", b"hIST"})
 _SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
@@ -107,16 +108,22 @@ def for_decoder(data: Buffer) -> Buffer:
     Pillow refuses files for their text, however small the picture; browsers ignore it. Gives `data` itself where
     nothing needs to go.
     """
-    kept, mended = [_MARK], False
-    for chunk in chunks(data):
-        payload = data[chunk.start : chunk.end]
-        intact = not chunk.cut and _is_intact(data, chunk)
-        keep = chunk.kind in _PIXELS or (chunk.kind in _COLOUR and intact and _is_sane(chunk.kind, payload))
-        mended = mended or not intact or (not keep and chunk.kind in (b"iCCP", b"tEXt", b"zTXt", b"iTXt"))
-        if keep:
-            checksum = zlib.crc32(payload, zlib.crc32(chunk.kind)).to_bytes(4, "big")
-            kept += [len(payload).to_bytes(4, "big"), chunk.kind, payload, checksum]
-    return b"".join([*kept, b"\0\0\0\0IEND\xaeB`\x82"]) if mended else data
+    if all(_passes(data, one) for one in chunks(data)):
+        return data
+    kept = [_MARK]
+    for one in chunks(data):
+        if one.kind in _PIXELS or (one.kind in _COLOUR and _passes(data, one)):
+            payload = data[one.start : one.end]
+            checksum = zlib.crc32(payload, zlib.crc32(one.kind)).to_bytes(4, "big")
+            kept += [len(payload).to_bytes(4, "big"), one.kind, payload, checksum]
+    return b"".join([*kept, b"\0\0\0\0IEND\xaeB`\x82"])
+
+
+def _passes(data: Buffer, chunk: Chunk) -> bool:
+    """Whether Pillow takes a chunk as it is."""
+    if chunk.kind in _TEXTS or not _is_intact(data, chunk):
+        return False
+    return chunk.kind != b"iCCP" or _is_sane(data[chunk.start : chunk.end])
 
 
 def _is_intact(data: Buffer, chunk: Chunk) -> bool:
@@ -125,10 +132,8 @@ def _is_intact(data: Buffer, chunk: Chunk) -> bool:
         return not chunk.cut and zlib.crc32(covered) == checksum
 
 
-def _is_sane(kind: bytes, payload: bytes) -> bool:
+def _is_sane(payload: bytes) -> bool:
     """Whether a profile inflates to a sensible size; Pillow refuses the whole file otherwise."""
-    if kind != b"iCCP":
-        return True
     try:
         inflater = zlib.decompressobj()
         inflater.decompress(payload[payload.index(b"\0") + 2 :], _MAX_PROFILE_BYTES)
