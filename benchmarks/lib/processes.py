@@ -108,7 +108,9 @@ def machine_busy_seconds() -> float:
 
 
 def app_name(words: Sequence[str]) -> str:
-    """`web` of `... elastic-images serve web --ready-fd 9`; `supervisor` of what does not serve."""
+    """`web` of `... elastic-images serve web --ready-fd 9`; `supervisor` of what neither serves nor does imaging."""
+    if "elastic_images.imaging" in words:
+        return "imaging"
     if "serve" not in words:
         return "supervisor"
     app = words[words.index("serve") + 1]

@@ -31,7 +31,8 @@ from elastic_images.front.limits import Limits
 from elastic_images.http.base_app import base_app
 from elastic_images.http.internal_client import InternalClient
 from elastic_images.process import lifeline, server
-from elastic_images.process.ports import PortTaken, bind, check_free, inherited, ports_of
+from elastic_images.process.listening import inherited
+from elastic_images.process.ports import PortTaken, bind, check_free, ports_of
 
 SCRIPT = Path(__file__).with_name("tiny_service.py")
 ROOT = Path(__file__).resolve().parents[2]

@@ -17,8 +17,8 @@ from elastic_images.cli.options import json_option, settings_options
 from elastic_images.cli.output import amount, print_json, printable
 from elastic_images.cli.progress import progress
 from elastic_images.core.errors import Conflict, InvalidRequest, Unavailable
+from elastic_images.core.redact import hide_password
 from elastic_images.settings import Settings
-from elastic_images.settings.redact import hide_password
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine

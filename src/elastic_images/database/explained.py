@@ -11,10 +11,10 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from elastic_images.core.errors import ElasticImagesError, Forbidden, InvalidRequest, OutOfSpace, Unavailable
+from elastic_images.core.redact import hide_password
 from elastic_images.database.engine import ANSWER_SECONDS, normalise_url, open_engine
 from elastic_images.database.sqlite_file import damaged, file_of, is_damage, is_missing
 from elastic_images.process.logs import redact
-from elastic_images.settings.redact import hide_password
 
 
 @contextmanager

@@ -9,7 +9,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Mapping
@@ -19,6 +18,7 @@ from typing import Any
 
 from elastic_images.core.errors import Unavailable
 from elastic_images.imaging.client import ImagingClient
+from elastic_images.imaging.command import command
 from elastic_images.process.unix_sockets import listen
 from elastic_images.settings import Settings
 
@@ -105,8 +105,7 @@ class ImagingAccess:
         passed = (self._listener.fileno(), lifeline.fileno())
         settings = replace(self._settings, lifeline_fd=lifeline.fileno())
         return subprocess.Popen(  # noqa: S603 - our own program
-            [sys.executable, "-m", "elastic_images", "imaging", "--listen-fd", str(passed[0])],
-            env=settings.to_environ(),
+            [*command(settings), "--listen-fd", str(passed[0])],
             pass_fds=passed,
             stdin=subprocess.DEVNULL,
             start_new_session=True,

@@ -26,7 +26,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from elastic_images.process.ports import BACKLOG, bind
+from elastic_images.process.listening import BACKLOG
+from elastic_images.process.ports import bind
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication

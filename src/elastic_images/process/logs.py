@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Collection
 
-from elastic_images.settings.redact import hide_password
+from elastic_images.core.redact import hide_password
 
 _TOKEN = re.compile(r"\bei_[A-Za-z0-9_-]{4,}")
 _AUTHORIZATION = re.compile(

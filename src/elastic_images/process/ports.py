@@ -8,9 +8,9 @@ import sys
 from collections.abc import Iterable
 
 from elastic_images.core.errors import Conflict, ElasticImagesError, InvalidRequest
+from elastic_images.process.listening import BACKLOG
 from elastic_images.settings.addresses import BASE_PORTS
 
-BACKLOG = 1024
 _NODES = 8
 _OFFSETS = range(0, 1000, 100)
 
@@ -52,24 +52,6 @@ def bind(host: str, port: int, *, shared: bool = False) -> socket.socket:
         if error.errno == errno.EADDRINUSE:
             raise PortTaken(host, port) from None
         raise InvalidRequest(f"Cannot listen on {host}, port {port}: {error.strerror}.") from error
-    return listener
-
-
-def inherited(descriptor: int) -> socket.socket:
-    """The listening socket that another process made (`bind`) and keeps. Children do not inherit it.
-
-    Raises:
-        InvalidRequest: the descriptor is no listening socket.
-    """
-    try:
-        listener = socket.socket(fileno=descriptor)
-        listens = listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
-    except OSError:
-        raise InvalidRequest(f"Descriptor {descriptor} is not a socket.") from None
-    if not listens:
-        listener.close()
-        raise InvalidRequest(f"The socket of descriptor {descriptor} does not listen.")
-    listener.set_inheritable(False)
     return listener
 
 

@@ -24,7 +24,8 @@ from elastic_images.process import lifeline
 from elastic_images.process.gate import PROBE_HEADER, Gate
 from elastic_images.process.granian_worker import GranianWorker
 from elastic_images.process.heartbeat import Heartbeat
-from elastic_images.process.ports import bind, inherited
+from elastic_images.process.listening import inherited
+from elastic_images.process.ports import bind
 from elastic_images.process.stop_signals import StopSignals
 from elastic_images.settings.addresses import reachable_host
 

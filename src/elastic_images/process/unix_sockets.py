@@ -8,7 +8,7 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 
-from elastic_images.process.ports import BACKLOG
+from elastic_images.process.listening import BACKLOG
 
 _MAX_PATH_BYTES = 100
 """What every system takes as the path of a Unix socket."""

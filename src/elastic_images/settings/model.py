@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from elastic_images.core.errors import InvalidRequest
+from elastic_images.core.redact import hide_password
 from elastic_images.settings import kinds
 from elastic_images.settings.addresses import BASE_PORTS, is_loopback, reachable_host
 from elastic_images.settings.definitions import BY_NAME, PREFIX, SETTINGS
-from elastic_images.settings.redact import hide_password
 from elastic_images.settings.secret_files import read_or_make_secret, read_secret
 from elastic_images.settings.sources import SOURCES_VARIABLE, resolve
 

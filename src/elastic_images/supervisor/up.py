@@ -7,10 +7,12 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 
 from elastic_images.core.errors import ElasticImagesError
 from elastic_images.front import event_loop
+from elastic_images.imaging.command import command as imaging_command
 from elastic_images.process.ports import check_free
 from elastic_images.process.stop_signals import StopSignals
 from elastic_images.settings import Settings
@@ -60,10 +62,12 @@ def up(settings: Settings, say: Say) -> int:
         if check_database:
             say("The last run did not end in order: checking the database.")
         prepared = prepare(settings, check_database=check_database)
-        wanted = wanted_processes(settings)
-        with Lifeline() as lifeline, Listeners(settings, wanted) as listeners:
+        with Lifeline() as lifeline, ExitStack() as stack:
             broker = imaging_socket(settings.data)
-            environ = replace(settings, lifeline_fd=lifeline.descriptor, imaging_socket=broker).to_environ()
+            settings = replace(settings, lifeline_fd=lifeline.descriptor, imaging_socket=broker)
+            wanted = wanted_processes(settings)
+            listeners = stack.enter_context(Listeners(settings, wanted))
+            environ = settings.to_environ()
             processes = [
                 Managed(
                     process,
@@ -98,14 +102,14 @@ def wanted_processes(settings: Settings) -> list[Wanted]:
         "manager": 1,
     }
     return [
-        Wanted(app if count == 1 else f"{app} {number}", app, _command(app))
+        Wanted(app if count == 1 else f"{app} {number}", app, _command(app, settings))
         for app, count in counts.items()
         for number in range(1, count + 1)
     ]
 
 
-def _command(app: str) -> Sequence[str]:
-    return command("imaging") if app == "imaging" else command("serve", app)
+def _command(app: str, settings: Settings) -> Sequence[str]:
+    return imaging_command(settings) if app == "imaging" else command("serve", app)
 
 
 @contextlib.contextmanager

@@ -11,10 +11,10 @@ import pytest
 from testing.settings import make_settings
 
 from elastic_images.core.errors import InvalidRequest
+from elastic_images.core.redact import hide_password
 from elastic_images.settings import SETTINGS, Settings
 from elastic_images.settings.definitions import PREFIX
 from elastic_images.settings.model import forget_environment
-from elastic_images.settings.redact import hide_password
 from elastic_images.settings.secret_files import keep_secret, read_or_make_secret
 from elastic_images.settings.sources import unknown_variables
 
