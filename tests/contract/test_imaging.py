@@ -267,10 +267,10 @@ def test_descriptors_and_memory_are_given_back(broker: RunningBroker) -> None:
     before = descriptors()
     for number in range(20):
         use(number)
-    assert descriptors() == before
+    wait_for(lambda: descriptors() <= before, "none is left of the jobs")
     broker.workers()[0].kill()
     use(1)
-    wait_for(lambda: descriptors() == before, "the killed worker's are closed")
+    wait_for(lambda: descriptors() <= before, "the killed worker's are closed")
 
 
 # Connections
