@@ -6,7 +6,7 @@ import logging
 import os
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -297,6 +297,35 @@ def test_a_replaced_front_answers_once_more_on_each_connection(plane: Plane) -> 
             front.drain()
             assert idle.at_end
             assert front.stop(WAIT_SECONDS)
+
+
+def test_an_answer_that_began_before_a_replacement_does_not_end_its_connection(plane: Plane) -> None:
+    begun, replaced = threading.Event(), threading.Event()
+
+    def answering(environ: dict[str, str], start_response: Callable[..., object]) -> Iterator[bytes]:
+        start_response("200 OK", [("Content-Length", "10")])
+        yield b"12345"
+        if environ["PATH_INFO"] == "/api":
+            begun.set()
+            assert replaced.wait(WAIT_SECONDS)
+        yield b"67890"
+
+    listener = bind("127.0.0.1", 0)
+    port = listener.getsockname()[1]
+    with serving(answering) as backend:
+        front = Front(listener, plane, backend.port, BackendClients(), threads=4)
+        front.start()
+        with Wire(port) as used:
+            used.post("/api")
+            assert begun.wait(WAIT_SECONDS)
+            front.quit_accepting()
+            wait_for(lambda: front.draining, "it accepts nothing more")
+            replaced.set()
+            assert used.answer()[2] == b"1234567890"
+            status, headers, _ = used.get("/images/a")
+            assert (status, headers["connection"]) == (200, "close"), "the client was not told before"
+        front.drain()
+        assert front.stop(WAIT_SECONDS)
 
 
 def test_requests_longer_than_the_grace_are_cut_off(plane: Plane) -> None:

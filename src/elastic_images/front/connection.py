@@ -432,7 +432,7 @@ class Connection:
     def passage_over(self, *, close: bool) -> None:
         """See `passage.PassageClient`."""
         self._busy = False
-        self._close = close or self._context.draining
+        self._close = close  # not because of draining: the client was not told, and may send its next request
         if self._at_rest:
             self._sent()
             self._next_request()
