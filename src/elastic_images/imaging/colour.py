@@ -5,9 +5,12 @@ from __future__ import annotations
 import io
 from functools import cache
 
-from PIL import Image, ImageCms
+from PIL import Image, ImageChops, ImageCms
+
+from elastic_images.imaging.profiles import coded_profile, described_profile
 
 _WIDE = frozenset({"I;16", "I;16B", "I;16L", "I;16N"})
+_SRGB_GAMMA, _NO_GAMMA = 0.45455, 0.001
 _MAX_8, _MAX_16 = 255, 65_535
 _SPACES = {"L": "GRAY", "LA": "GRAY", "RGB": "RGB ", "RGBA": "RGB ", "CMYK": "CMYK"}
 
@@ -38,12 +41,34 @@ def to_8_bits(image: Image.Image) -> Image.Image:
     return image
 
 
-def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
-    """An image of `to_8_bits` as L, LA, RGB or RGBA in sRGB. A damaged or unfitting profile counts as none."""
+def profile_of(image: Image.Image, coding: tuple[int, int] | None) -> bytes | None:
+    """The profile of an opened image that has the colour space `coding` by its header; None for sRGB.
+
+    As in browsers, cICP of a PNG comes before its profile, that before sRGB, and that before gAMA and cHRM.
+    """
+    info = image.info
+    coded = coded_profile(*coding) if coding else None
+    embedded: bytes | None = info.get("icc_profile")
+    if embedded or coding:
+        return (coded or embedded) if image.format == "PNG" else (embedded or coded)
+    gamma, points = info.get("gamma"), info.get("chromaticity")
+    if not gamma or "srgb" in info or (points is None and abs(gamma - _SRGB_GAMMA) < _NO_GAMMA):
+        return None
+    return described_profile(tuple(zip(points[::2], points[1::2], strict=True)) if points else None, 1 / gamma)
+
+
+def to_srgb(image: Image.Image, profile: bytes | None, *, like_chromium: bool) -> Image.Image:
+    """An image of `to_8_bits` as L, LA, RGB or RGBA in sRGB. A damaged or unfitting profile counts as none.
+
+    `like_chromium`: as it shows CMYK with a profile: black is mixed into the other inks before the profile sees them.
+    """
     if image.mode == "LAB":
         return ImageCms.profileToProfile(  # type: ignore[return-value] # None only with inPlace
             image, ImageCms.createProfile("LAB"), _srgb(), outputMode="RGB"
         )
+    if profile and like_chromium and image.mode == "CMYK":
+        inks = ImageChops.invert(image.convert("RGB")).split()
+        image = Image.merge("CMYK", (*inks, Image.new("L", image.size)))
     converted = _converted(image, profile) if profile else None
     if converted is not None:
         return converted

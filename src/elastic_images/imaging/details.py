@@ -63,7 +63,7 @@ def details_of(opened: Image.Image, header: Header, *, is_decoded: bool) -> Deta
         has_location=_has_location(opened, exif),
         colour_profile=_profile_name(opened.info.get("icc_profile")),
         taken_at=_taken_at(exif),
-        thumbhash=_thumbhash(opened, header.format) if has_placeholder else None,
+        thumbhash=_thumbhash(opened, header) if has_placeholder else None,
     )
 
 
@@ -114,7 +114,7 @@ def _profile_name(profile: bytes | None) -> str | None:
     return name[:_MAX_NAME] or "unnamed"
 
 
-def _thumbhash(image: Image.Image, kind: str) -> str | None:
+def _thumbhash(image: Image.Image, header: Header) -> str | None:
     try:
         image.load()
         if max(image.size) > _SAMPLED_SIDE:
@@ -124,7 +124,7 @@ def _thumbhash(image: Image.Image, kind: str) -> str | None:
             sampled = image.resize(size, Image.Resampling.NEAREST)  # type: ignore[arg-type] # a pair
             sampled.info = image.info
             image = sampled
-        small, _, _ = draw(image, kind, _PLACEHOLDER)
+        small, _, _ = draw(image, header, _PLACEHOLDER)
         return base64.b64encode(thumbhash(*small.size, small.convert("RGBA").tobytes())).decode()
     except Exception:  # noqa: BLE001 - an image without a placeholder is an image all the same
         return None

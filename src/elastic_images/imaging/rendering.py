@@ -5,7 +5,7 @@ from __future__ import annotations
 from PIL import Image
 
 from elastic_images.core.rendition_spec import Format, RenditionSpec
-from elastic_images.imaging.colour import to_8_bits, to_srgb
+from elastic_images.imaging.colour import profile_of, to_8_bits, to_srgb
 from elastic_images.imaging.decoding import decoder_errors, loaded, open_image, orientation_of
 from elastic_images.imaging.encoding import CONTENT_TYPES, encode
 from elastic_images.imaging.formats import Buffer
@@ -37,7 +37,7 @@ def render(data: Buffer, spec: RenditionSpec) -> Rendition:
     """
     header = read_header(data)
     with decoder_errors(header.format), open_image(header, data) as opened:
-        upright, placing, has_palette = draw(opened, header.format, spec)
+        upright, placing, has_palette = draw(opened, header, spec)
     kind = spec.format or _KEPT.get(header.format) or ("png" if upright.mode in ("LA", "RGBA") else "jpeg")
     if kind == "png" and has_palette:
         upright = _with_palette(upright)
@@ -47,14 +47,14 @@ def render(data: Buffer, spec: RenditionSpec) -> Rendition:
     return Rendition(made, CONTENT_TYPES[kind], *upright.size)
 
 
-def draw(opened: Image.Image, kind: str, spec: RenditionSpec) -> tuple[Image.Image, Placing, bool]:
+def draw(opened: Image.Image, header: Header, spec: RenditionSpec) -> tuple[Image.Image, Placing, bool]:
     """The pixels of a rendition: upright, in sRGB. Also where they come from, and whether they had a palette."""
-    orientation = orientation_of(opened, kind)
+    orientation = orientation_of(opened, header.format)
     placing = place(opened.size, orientation, spec)
     # Read before the pixels are: Pillow replaces the information with that of what it decoded.
-    profile = opened.info.get("icc_profile")
+    profile = profile_of(opened, header.coding)
     pixels, has_palette = _scaled(opened, placing)
-    pixels = to_srgb(pixels, profile)
+    pixels = to_srgb(pixels, profile, like_chromium=header.format == "JPEG")
     turn = _TURNS[orientation - 1]
     return (pixels.transpose(turn) if turn is not None else pixels), placing, has_palette
 

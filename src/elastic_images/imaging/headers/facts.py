@@ -38,6 +38,8 @@ class Header:
     lossless: bool = True
     """Whether its encoding keeps every pixel; decides nothing about memory except for WebP."""
 
+    coding: tuple[int, int] | None = None
+    """The colour space by its code points, as in cICP and nclx: primaries and transfer (ITU-T H.273)."""
     orientation: int = 1
     """How the stored pixels are turned, as in EXIF; where only the decoder knows it, 1."""
 

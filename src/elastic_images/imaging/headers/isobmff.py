@@ -55,6 +55,7 @@ def _read(data: Buffer, kind: str) -> Header:
         tiles,
         samples=3,
         bits=items.bits,
+        coding=items.coding,
         has_extras=bool(_METADATA & {*items.types.values()}) or items.has_extras,
         lossless=False,
     )
@@ -70,6 +71,7 @@ class _Items:
         self.types: dict[int, bytes] = {}
         self.codec = b""
         self.bits = 8
+        self.coding: tuple[int, int] | None = None
         self.has_extras = False
         self._properties: list[tuple[bytes, bytes]] = []
         self._of_item: dict[int, list[int]] = {}
@@ -112,6 +114,8 @@ class _Items:
                 self.bits = max(self.bits, *content[5:6])
             elif kind == b"colr" and content[:4] in (b"prof", b"rICC"):
                 self.has_extras = True
+            elif kind == b"colr" and content[:4] == b"nclx":
+                self.coding = int.from_bytes(content[4:6], "big"), int.from_bytes(content[6:8], "big")
         return size
 
     def _read_types(self, data: Buffer, start: int, end: int, parts: Parts) -> None:

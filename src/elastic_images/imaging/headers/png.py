@@ -48,6 +48,7 @@ def read(data: Buffer) -> Header:
     if data[12:16] != b"IHDR":
         raise damaged("PNG", "its header is missing")
     frames, whole, extras, end, pixels = 1, False, False, 0, False
+    coding: tuple[int, int] | None = None
     for chunk in chunks(data):
         if chunk.kind == b"acTL" and not pixels:
             frames = max(int.from_bytes(data[chunk.start : chunk.start + 4], "big"), 1)
@@ -57,6 +58,8 @@ def read(data: Buffer) -> Header:
             pixels = True
         elif chunk.kind not in _PIXELS | _HARMLESS:
             extras = True
+            if chunk.kind == b"cICP" and not pixels:
+                coding = data[chunk.start], data[chunk.start + 1]
     if not pixels:
         raise damaged("PNG", "its end is missing")
     return Header(
@@ -68,6 +71,7 @@ def read(data: Buffer) -> Header:
         bits=data[24],
         progressive=data[28] != 0,
         whole=whole,
+        coding=coding,
         has_extras=extras or end < len(data),
     )
 
