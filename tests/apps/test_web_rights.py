@@ -100,7 +100,7 @@ def test_every_route_is_tested_here(web: Web) -> None:
     adapter = web.app.url_map.bind("localhost")
     tested = {adapter.match(path.partition("?")[0], method)[0] for method, path, _ in CALLS.values()}
     public = {"healthz", "readyz", "metrics", "static", "ui.static", "openapi"}
-    public |= {"login.form", "login.log_in", "login.log_out"}
+    public |= {"login.form", "login.log_in", "login.log_out", "docs.docs"}
     tested_below = {"account.change_password", "account.revoke_token", "account.end_session"}
     assert tested | public | tested_below == set(web.app.view_functions)
 
