@@ -95,7 +95,8 @@ class FakeImages(StorageClient):
             facts: ImageMetadata = {
                 "key": key, "size_bytes": len(data), "content_type": "image/png", "format": "PNG", "width": 8,
                 "height": 6, "stored_width": 8, "stored_height": 6, "orientation": 1, "frames": 1, "has_alpha": False,
-                "has_location": False, "colour_profile": None, "taken_at": None, "thumbhash": "NxgCBIB3eHeAiIiHeA==",
+                "has_location": False, "location_removed": False, "colour_profile": None,
+                "taken_at": None, "thumbhash": "NxgCBIB3eHeAiIiHeA==",
                 "damaged_tail": False, "sha256": digest, "etag": f'"{digest}"', "version": version,
                 "owner": None if actor.user is None else actor.name, "created_at": 1_790_000_000.5,
                 "updated_at": 1_790_000_000.5 + version,

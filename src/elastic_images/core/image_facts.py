@@ -25,6 +25,7 @@ class ImageMetadata(TypedDict):
     frames: int
     has_alpha: bool | None
     has_location: bool | None
+    location_removed: bool | None
     colour_profile: str | None
     taken_at: str | None
     thumbhash: str | None
@@ -179,6 +180,8 @@ class ImageFacts:
     has_alpha: bool | None = None
     has_location: bool | None = None
     """Whether its metadata says where it was taken."""
+    location_removed: bool | None = None
+    """Whether that was removed from the file when it was uploaded (STRIP_LOCATION)."""
     damaged_tail: bool | None = None
     """Whether the end of the file is missing or damaged, which cost no pixel."""
     colour_profile: str | None = None
@@ -213,6 +216,7 @@ class ImageFacts:
             "frames": self.frames,
             "has_alpha": self.has_alpha,
             "has_location": self.has_location,
+            "location_removed": self.location_removed,
             "colour_profile": self.colour_profile,
             "taken_at": self.taken_at,
             "thumbhash": self.thumbhash,
@@ -237,6 +241,7 @@ DETAILS = (
     "orientation",
     "has_alpha",
     "has_location",
+    "location_removed",
     "damaged_tail",
     "colour_profile",
     "taken_at",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Protocol
@@ -39,6 +39,9 @@ class Picture:
     colour_profile: str | None = None
     taken_at: str | None = None
     thumbhash: str | None = None
+    location_removed: bool = False
+    location_patches: Sequence[tuple[int, str]] = ()
+    """What removes the position from the file (`imaging.location`)."""
 
 
 @dataclass(frozen=True, slots=True)

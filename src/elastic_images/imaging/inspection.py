@@ -8,6 +8,7 @@ from elastic_images.imaging.formats import FORMATS, Buffer, damaged
 from elastic_images.imaging.header import read_header
 from elastic_images.imaging.imaging import Picture
 from elastic_images.imaging.limits import Limits
+from elastic_images.imaging.location import is_in_png_text, location_patches
 
 DEFAULT_LIMITS = Limits()
 
@@ -33,4 +34,14 @@ def inspect(data: Buffer, limits: Limits = DEFAULT_LIMITS) -> Picture:
         if not found:
             with open_image(header, data) as opened:
                 found.append(details_of(opened, header, is_decoded=False))
-    return Picture(format=kind, content_type=FORMATS[kind], frames=frames, damaged_tail=not header.whole, **found[0])
+    if kind == "PNG" and is_in_png_text(data):
+        found[0]["has_location"] = True
+    patches = location_patches(kind, data) if found[0]["has_location"] else ()
+    return Picture(
+        format=kind,
+        content_type=FORMATS[kind],
+        frames=frames,
+        damaged_tail=not header.whole,
+        location_patches=patches,
+        **found[0],
+    )

@@ -211,6 +211,12 @@ SETTINGS: tuple[Setting, ...] = (
         "The largest animation, in pixels over all frames.",
     ),
     Setting(
+        "strip_location",
+        kinds.switch,
+        default=False,
+        meaning="Whether to remove from uploads what says where a picture was taken: on or off.",
+    ),
+    Setting(
         "imaging_memory_mb",
         kinds.integer(64, 1_000_000),
         512,

@@ -18,6 +18,8 @@ from elastic_images.core.rendition_query import parse_preset
 _RATIO = re.compile(r"[1-9][0-9]{0,4}:[1-9][0-9]{0,4}", re.ASCII)
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 
+_SWITCH = {"on": True, "1": True, "true": True, "yes": True, "off": False, "0": False, "false": False, "no": False}
+
 Reader = Callable[[Any], Any]
 
 
@@ -49,6 +51,14 @@ def choice(*words: str) -> Reader:
         return str(value)
 
     return read
+
+
+def switch(value: Any) -> bool:
+    """On or off, as people write it."""
+    found = _SWITCH.get(as_text(value).strip().lower())
+    if found is None:
+        raise ValueError("on or off")
+    return found
 
 
 def integer(low: int, high: int, *, step: int = 1) -> Reader:

@@ -54,6 +54,7 @@ class Settings:
     max_image_pixels: int
     max_frames: int
     max_animation_pixels: int
+    strip_location: bool
     imaging_memory_mb: int
     renditions: str
     rendition_widths: tuple[int, ...]

@@ -76,6 +76,7 @@ class StorageService:
             self._imaging.client,
             self._acknowledger,
             max_bytes=settings.max_image_bytes,
+            strip_location=settings.strip_location,
             room=room,
             require_store=self._store.require,
             crash_point=crash_point,

@@ -16,10 +16,11 @@ import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from elastic_images.core.errors import ElasticImagesError, Forbidden, IncompleteBody, NotFound, TooLarge
+from elastic_images.core.errors import BrokenImage, ElasticImagesError, Forbidden, IncompleteBody, NotFound, TooLarge
 from elastic_images.core.image_facts import DETAILS, Actor, ImageFacts
 from elastic_images.core.restored_facts import RestoredFacts
 from elastic_images.imaging.imaging import Imaging, Picture
+from elastic_images.imaging.location import without_location
 from elastic_images.storage.acknowledger import Acknowledger
 from elastic_images.storage.catalog.catalog import Catalog, Change, NewImage
 from elastic_images.storage.catalog.permissions import check_may_change, check_may_keep_facts
@@ -27,7 +28,7 @@ from elastic_images.storage.conditions import NO_CONDITIONS, Conditions
 from elastic_images.storage.crash_points import CrashPoint, no_crash
 from elastic_images.storage.objects.object_store import ObjectStore, StoredObject
 from elastic_images.storage.room import Room
-from elastic_images.storage.spool import Readable, Spool, Spooled
+from elastic_images.storage.spool import Readable, Spool, Spooled, in_memory
 
 DELETE_BATCH = 500
 _INSPECTION_SECONDS = 60.0
@@ -54,6 +55,7 @@ class WritePath:
         acknowledger: Acknowledger,
         *,
         max_bytes: int,
+        strip_location: bool = False,
         room: Room | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         make_id: Callable[[], str] = new_write_id,
@@ -66,6 +68,7 @@ class WritePath:
         self._imaging = imaging
         self._acknowledger = acknowledger
         self._max_bytes = max_bytes
+        self._strip_location = strip_location
         self._room = room or Room()
         self._monotonic = monotonic
         self._make_id = make_id
@@ -101,7 +104,7 @@ class WritePath:
         if change is None:
             self._check_early(key, length, actor, conditions)
             with self._room.claim(length), self._spool.receive(source, length) as body:
-                upload, stored = self._store_checked(key, body, write_id, actor)
+                upload, stored = self._store_checked(key, body, write_id, actor, restores=kept is not None)
             change = self._commit(replace(upload, kept=kept), stored, actor, conditions)
         if change.facts is None:
             raise AssertionError("a committed put has facts")
@@ -192,10 +195,20 @@ class WritePath:
             check_may_change(actor, present.owner_id, present.facts.owner)
         conditions.check(present.facts.etag if present else None)
 
-    def _store_checked(self, key: str, body: Spooled, write_id: str, actor: Actor) -> tuple[NewImage, StoredObject]:
+    def _inspect(self, body: Spooled) -> Picture:
+        return self._imaging.inspect(body.file, deadline=time.monotonic() + _INSPECTION_SECONDS)
+
+    def _store_checked(
+        self, key: str, body: Spooled, write_id: str, actor: Actor, *, restores: bool
+    ) -> tuple[NewImage, StoredObject]:
         """Inspect the image and put it into the object store."""
         self._crash_point("received")
-        picture = self._imaging.inspect(body.file, deadline=time.monotonic() + _INSPECTION_SECONDS)
+        picture = self._inspect(body)
+        if self._strip_location and picture.has_location and not restores:
+            body = in_memory(without_location(body.data[:], picture.location_patches))
+            picture = replace(self._inspect(body), location_removed=True)
+            if picture.has_location:
+                raise BrokenImage("Where this picture was taken cannot be removed from the file: remove it first.")
         self._crash_point("checked")
         begun_at = self._monotonic()
         stored = self._store.put(body.chunks())

@@ -31,6 +31,7 @@ images = Table(
     Column("orientation", Integer, nullable=True),
     Column("has_alpha", Boolean, nullable=True),
     Column("has_location", Boolean, nullable=True),
+    Column("location_removed", Boolean, nullable=True),
     Column("damaged_tail", Boolean, nullable=True),
     Column("colour_profile", String(64), nullable=True),
     Column("taken_at", String(32), nullable=True),

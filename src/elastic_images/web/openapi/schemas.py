@@ -47,6 +47,7 @@ _METADATA: Json = {
     "frames": {"type": "integer", "minimum": 1},
     "has_alpha": _fact("boolean", "Whether pixels can be transparent"),
     "has_location": _fact("boolean", "Whether the file says where the picture was taken"),
+    "location_removed": _fact("boolean", "Whether that was removed when it was uploaded"),
     "colour_profile": _fact("string", "The embedded profile's name; null if there is none"),
     "taken_at": _fact("string", "When it was taken, ISO 8601, by the camera's clock; null if the file does not say"),
     "thumbhash": _fact("string", "A placeholder to show while it loads: a ThumbHash in base64"),

@@ -134,6 +134,7 @@ def _details() -> list[sa.Column[Any]]:
         sa.Column("orientation", sa.Integer(), nullable=True),
         sa.Column("has_alpha", sa.Boolean(), nullable=True),
         sa.Column("has_location", sa.Boolean(), nullable=True),
+        sa.Column("location_removed", sa.Boolean(), nullable=True),
         sa.Column("damaged_tail", sa.Boolean(), nullable=True),
         sa.Column("colour_profile", sa.String(64), nullable=True),
         sa.Column("taken_at", sa.String(32), nullable=True),
