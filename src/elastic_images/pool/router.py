@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from functools import partial
+from typing import NamedTuple, Protocol
 
 from elastic_images.core.errors import Unavailable
 from elastic_images.core.keys import quote_key
@@ -85,31 +86,23 @@ class PoolRouter:
         If a node refuses, the map is refreshed and the owner is asked once more. During a resize the previous owner
         comes last: the new one may not know yet that it is the owner.
         """
-        view = self._view()
-        return self._retry(view, self._ask(view, key, headers, head=head), key, headers, head=head)
+        return self._first(key, partial(self._ask, key, headers, head=head))
 
     def finish_fetch(self, request: NodeRequest, answer: LeanAnswer | None, key: str) -> NodeAnswer | None:
         """As `fetch` of a whole image, after `begin_request` led to `answer` (None: no answer)."""
-        return self._retry(request.view, None if answer is None else NodeAnswer(*answer, request.slot), key, _WHOLE)
+        got = None if answer is None else NodeAnswer(*answer, request.slot)
+        return self._retry(request.view, got, key, partial(self._ask, key, _WHOLE))
 
     def fetch_made(self, name: str, headers: Mapping[str, str], *, head: bool = False) -> NodeAnswer | None:
         """As `fetch`, of a rendition that is to be made: at length, outside breaker and hung-node guard.
 
         Raises Unavailable if it takes longer than `RENDITION_SECONDS`; it goes on, and is kept.
         """
-        view = self._view()
-        got = self._ask_at_length(view, name, headers, head=head)
-        if got is None or got.refused:
-            after = self._refresh()
-            if after is not view:
-                got = self._ask_at_length(after, name, headers, head=head)
-            if got is None or got.refused:
-                got = self._ask_at_length(after, name, headers, head=head, previous=True)
-        return None if got is None or got.refused else got
+        return self._first(name, partial(self._ask_at_length, name, headers, head=head))
 
     def fetch_stale(self, key: str) -> NodeAnswer | None:
         """What the owner has in memory although its lease has expired; None if it has or allows nothing."""
-        got = self._ask(self._view(), key, {"X-Stale": "1"})
+        got = self._ask(key, {"X-Stale": "1"}, self._view())
         return got if got is not None and got.status == 200 else None
 
     def begin_request(self, key: str) -> NodeRequest | None:
@@ -130,21 +123,23 @@ class PoolRouter:
         """End a request that was never sent."""
         self._hung_nodes.leave(request.node.incarnation, request, answered=False)
 
-    def _retry(
-        self, before: PoolView, got: NodeAnswer | None, key: str, headers: Mapping[str, str], *, head: bool = False
-    ) -> NodeAnswer | None:
+    def _first(self, key: str, ask: _Ask) -> NodeAnswer | None:
+        view = self._view()
+        return self._retry(view, ask(view), key, ask)
+
+    def _retry(self, before: PoolView, got: NodeAnswer | None, key: str, ask: _Ask) -> NodeAnswer | None:
         """Ask further if the owner refused or did not answer."""
         if got is None or got.refused:
             after = self._refresh()
             # An owner that did not answer is not worth waiting for a second time.
             if after is not before and (got is not None or _owner(after, key) != _owner(before, key)):
-                got = self._ask(after, key, headers, head=head)
+                got = ask(after)
             if got is None or got.refused:
-                got = self._ask(after, key, headers, head=head, previous=True)
+                got = ask(after, previous=True)
         return None if got is None or got.refused else got
 
     def _ask(
-        self, view: PoolView, key: str, headers: Mapping[str, str], *, head: bool = False, previous: bool = False
+        self, key: str, headers: Mapping[str, str], view: PoolView, *, head: bool = False, previous: bool = False
     ) -> NodeAnswer | None:
         request = self._begin_request(view, key, previous=previous)
         if request is None:
@@ -160,7 +155,7 @@ class PoolRouter:
         return NodeAnswer(*answer, request.slot)
 
     def _ask_at_length(
-        self, view: PoolView, name: str, headers: Mapping[str, str], *, head: bool, previous: bool = False
+        self, name: str, headers: Mapping[str, str], view: PoolView, *, head: bool, previous: bool = False
     ) -> NodeAnswer | None:
         asked = self._request(view, name, previous=previous)
         if asked is None:
@@ -170,8 +165,9 @@ class PoolRouter:
         try:
             answer = self._patient_client.get(asked.node.data_address, path_on_node(name), sent, head=head)
         except Unavailable:
-            if self._clock() - began < RENDITION_SECONDS:
-                return None  # its connection broke
+            given_up = _incarnation(self._view(), asked.slot) != asked.node.incarnation
+            if given_up or self._clock() - began < RENDITION_SECONDS:
+                return None  # it hangs, or its connection broke
             raise Unavailable("Making this takes long. It goes on; ask again.", retry_after_seconds=10) from None
         return NodeAnswer(*answer, asked.slot)
 
@@ -207,5 +203,15 @@ def path_on_node(name: str) -> str:
 
 def _owner(view: PoolView, key: str) -> str | None:
     """The incarnation that owns the key's partition."""
-    node = view.live_node(view.map.partitions[partition_of(key)].owner) if view.map else None
+    return _incarnation(view, view.map.partitions[partition_of(key)].owner) if view.map else None
+
+
+def _incarnation(view: PoolView, slot: int) -> str | None:
+    node = view.live_node(slot)
     return node.incarnation if node else None
+
+
+class _Ask(Protocol):
+    """Asks the owner of a key, or its previous owner."""
+
+    def __call__(self, view: PoolView, *, previous: bool = False) -> NodeAnswer | None: ...

@@ -13,7 +13,7 @@ from elastic_images.core.pool_map import PoolMap, first_map, open_resize
 from elastic_images.http.lean_client import LeanAnswer, LeanClient
 from elastic_images.pool.circuit_breakers import OPEN_SECONDS, CircuitBreakers
 from elastic_images.pool.hung_nodes import SILENCE_SECONDS, WAITING
-from elastic_images.pool.router import PoolRouter
+from elastic_images.pool.router import RENDITION_SECONDS, PoolRouter
 from elastic_images.pool.view import Member, PoolView
 
 KEY = "k1"
@@ -273,3 +273,62 @@ def test_a_node_that_has_gone_silent_holds_a_few_and_the_others_ask_storage() ->
     for thread in (*held, tries):
         thread.join()
     assert setup.get() == (200, 0)
+
+
+# --- renditions that are made
+
+NAME = f"{KEY}\0w320"
+
+
+def made(setup: Setup) -> tuple[int, int] | None:
+    answered = setup.router.fetch_made(NAME, {"X-Make": "member"})
+    return None if answered is None else (answered.status, answered.slot)
+
+
+def test_who_makes_a_rendition_is_asked_by_a_path_that_older_nodes_do_not_have() -> None:
+    setup = Setup()
+    setup.nodes.status["data-0:1"] = 503
+    assert made(setup) == (503, 0)
+    sent = {"X-Incarnation": node(0).incarnation, "X-Make": "member"}
+    assert setup.nodes.asked == [("data-0:1", "/renditions/k1%00w320", sent)]
+
+
+@pytest.mark.parametrize("status", [421, 409])
+def test_the_new_owner_makes_what_the_old_one_refuses(status: int) -> None:
+    setup = Setup()
+    setup.nodes.status |= {"data-0:1": status, "data-1:1": 200}
+    setup.newer = view(PoolMap(2, first_map(alternating(2)).partitions), node(0), node(1))
+    assert made(setup) == (200, 1)
+
+
+def test_a_connection_that_breaks_leaves_it_to_storage_and_is_no_failure() -> None:
+    setup = Setup()
+    for _ in range(5):
+        assert made(setup) is None
+    assert setup.failures == 0, "what takes long says nothing about the node"
+    setup.nodes.status["data-0:1"] = 200
+    assert setup.get() == (200, 0)
+
+
+def test_what_takes_longer_than_anybody_waits_is_not_begun_again_elsewhere() -> None:
+    setup = Setup()
+
+    def wait() -> None:
+        setup.now += RENDITION_SECONDS
+
+    setup.nodes.on_ask = wait
+    with pytest.raises(Unavailable, match="It goes on"):
+        made(setup)
+    assert setup.asked() == ["data-0:1"]
+    assert setup.failures == 0
+
+
+def test_a_node_that_was_given_up_meanwhile_leaves_it_to_storage() -> None:
+    setup = Setup()
+
+    def wait() -> None:
+        setup.now += RENDITION_SECONDS
+        setup.view = view(first_map(alternating(1)))
+
+    setup.nodes.on_ask = wait
+    assert made(setup) is None
