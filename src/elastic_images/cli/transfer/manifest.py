@@ -26,7 +26,7 @@ FACTS = (
     "size_bytes", "sha256", "content_type", "format", "width", "height", "frames", "owner", "version", "created_at",
     "updated_at",
 )  # fmt: skip
-"""An image's metadata, without its key and its place in this pool."""
+"""An image's metadata, without its key, its place in this pool, and the details that its bytes tell again."""
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 

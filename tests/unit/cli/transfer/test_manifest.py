@@ -20,7 +20,7 @@ from elastic_images.cli.transfer.manifest import (
     read_manifest,
 )
 from elastic_images.core.errors import Conflict, InvalidRequest
-from elastic_images.core.image_facts import ImageFacts
+from elastic_images.core.image_facts import DETAILS, ImageFacts
 
 IMAGE: dict[str, Any] = {
     "key": "a/ü\u2028.png",
@@ -52,7 +52,7 @@ def line(**changes: Any) -> dict[str, Any]:
 
 
 def test_every_fact_is_in_it() -> None:
-    assert {"key", *FACTS} == set(ImageFacts.__slots__)
+    assert {"key", *FACTS, *DETAILS} == set(ImageFacts.__slots__)
 
 
 def test_what_was_written_is_read(tmp_path: Path) -> None:
