@@ -117,8 +117,8 @@ def test_metadata_is_what_the_contract_says(storage: Storage) -> None:
     assert facts == answered
     assert list(facts) == [
         "key", "size_bytes", "content_type", "format", "width", "height", "stored_width", "stored_height",
-        "orientation", "frames", "has_alpha", "has_location", "location_removed", "colour_profile", "taken_at", "thumbhash",
-        "damaged_tail", "sha256", "etag", "version", "owner", "created_at", "updated_at",
+        "orientation", "frames", "has_alpha", "has_location", "location_removed", "colour_profile", "taken_at",
+        "thumbhash", "damaged_tail", "sha256", "etag", "version", "owner", "created_at", "updated_at",
     ]  # fmt: skip
     digest = hashlib.sha256(body).hexdigest()
     assert (facts["sha256"], facts["etag"], facts["owner"]) == (digest, f'"{digest}"', "ann")
