@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import io
 import mmap
+import os
 import re
 import tempfile
 import time
@@ -114,6 +115,7 @@ def main() -> None:
     options.add_argument("--only", default="", help="cases whose name contains this")
     options.add_argument("files", nargs="*", type=Path)
     chosen = options.parse_args()
+    os.environ["MALLOC_ARENA_MAX"] = "1"  # as the template of the workers has it
     side = int((chosen.megapixels * 1e6) ** 0.5)
     print(f"{'image':24}{'what':10}{'resident':>10}{'space':>10}{'expected':>10}{'ms/MP':>8}")
     with tempfile.TemporaryDirectory() as folder:

@@ -116,7 +116,7 @@ def test_a_worker_has_nothing_but_its_image(broker: RunningBroker, monkeypatch: 
         name for name in found if name.startswith(("socket:", "/memfd:image"))
     ]
     assert sum(name.startswith("socket:") for name in found) == 1
-    assert Path(f"/proc/{worker.pid}/environ").read_bytes() == b""
+    assert Path(f"/proc/{worker.pid}/environ").read_bytes() == b"MALLOC_ARENA_MAX=1\0"
     used = worker.memory_info().vms
     assert worker.rlimit(psutil.RLIMIT_AS)[0] < used + 100 * MEGABYTE
     assert worker.rlimit(psutil.RLIMIT_CPU)[0] <= 21

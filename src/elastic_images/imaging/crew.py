@@ -62,7 +62,7 @@ class Template:
                     "elastic_images.imaging.template",
                     *map(str, (theirs.fileno(), os.getpid(), *astuple(limits))),
                 ],
-                env={},
+                env={"MALLOC_ARENA_MAX": "1"},  # glibc would reserve 128 MB of the limit for a thread of libheif
                 stdin=subprocess.DEVNULL,
                 pass_fds=(theirs.fileno(),),
                 start_new_session=True,

@@ -12,7 +12,6 @@ from elastic_images.imaging.headers.facts import Header, Parts
 _MARK = b"\x89PNG\r\n\x1a\n"
 _PIXELS = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"acTL", b"fcTL", b"fdAT"})
 _COLOUR = frozenset({b"iCCP", b"gAMA", b"cHRM", b"sRGB", b"cICP", b"eXIf"})
-_TEXTS = frozenset({b"tEXt", b"zTXt", b"iTXt"})
 _HARMLESS = frozenset({b"sRGB", b"pHYs", b"bKGD", b"sBIT", b"hIST"})
 _SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
@@ -107,9 +106,9 @@ def check(data: Buffer, header: Header) -> None:
 
 
 def for_decoder(data: Buffer) -> Buffer:
-    """The file as Pillow takes it: without texts, ancillary chunks that are damaged, and with an end.
+    """The file as Pillow takes it: without compressed texts and damaged ancillary chunks, and with an end.
 
-    Pillow refuses files for their text, however small the picture; browsers ignore it. Gives `data` itself where
+    Pillow refuses files whose texts inflate to more than a megabyte; browsers ignore texts. Gives `data` itself where
     nothing needs to go.
     """
     if all(_passes(data, one) for one in chunks(data)):
@@ -125,9 +124,12 @@ def for_decoder(data: Buffer) -> Buffer:
 
 def _passes(data: Buffer, chunk: Chunk) -> bool:
     """Whether Pillow takes a chunk as it is."""
-    if chunk.kind in _TEXTS or not _is_intact(data, chunk):
+    if not _is_intact(data, chunk):
         return False
-    return chunk.kind != b"iCCP" or _is_sane(data[chunk.start : chunk.end])
+    if chunk.kind == b"iTXt":
+        keyword = data.find(b"\0", chunk.start, chunk.end)
+        return keyword > 0 and data[keyword + 1 : keyword + 2] == b"\0"  # it is not compressed
+    return chunk.kind != b"zTXt" and (chunk.kind != b"iCCP" or _is_sane(data[chunk.start : chunk.end]))
 
 
 def _is_intact(data: Buffer, chunk: Chunk) -> bool:
