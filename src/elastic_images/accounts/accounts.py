@@ -9,7 +9,7 @@ from collections.abc import Callable
 from sqlalchemy import Engine, select, update
 
 from elastic_images.accounts.database import Transactions
-from elastic_images.accounts.limits import Attempt, LoginAttempts, LoginLimits
+from elastic_images.accounts.limits import Attempt, LoginAttempts, LoginLimits, source_of
 from elastic_images.accounts.names import fold_name
 from elastic_images.accounts.passwords import Passwords
 from elastic_images.accounts.principal import Principal
@@ -70,7 +70,8 @@ class Accounts:
         self._attempts.begin(attempt)
         with self._transactions.read() as connection:
             row = connection.execute(select(users).where(users.c.folded_name == fold_name(name))).one_or_none()
-        right = self._passwords.verify(row.password_hash if row else None, password, known=browser is not None)
+        stranger = None if browser else source_of(address)
+        right = self._passwords.verify(row.password_hash if row else None, password, stranger=stranger)
         if row is None or not right or row.disabled:
             _log.info("login refused: user %s, from %s", row.id if row else "unknown", address)
             raise Unauthenticated("Wrong name or password.")

@@ -105,7 +105,7 @@ class LoginAttempts:
     def _subjects(self, attempt: Attempt) -> dict[str, int]:
         """What the attempt is counted for, and how many may fail; first what it alone counts for."""
         limits = self._limits
-        account, address = _account(attempt.name), _address(attempt.address)
+        account, address = _account(attempt.name), source_of(attempt.address)
         if attempt.browser is not None:
             return {f"browser:{_hash(account + attempt.browser)}": limits.pair_failures}
         return {
@@ -126,7 +126,7 @@ class LoginAttempts:
             for subject, limit in self._subjects(attempt).items()
             if subject in left and rows[subject].attempts >= limit
         }
-        if _address(attempt.address) not in left:
+        if source_of(attempt.address) not in left:
             full.pop(_account(attempt.name), None)
         if full:
             raise TooManyRequests(
@@ -159,7 +159,8 @@ def _hash(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def _address(text: str) -> str:
+def source_of(text: str) -> str:
+    """The address, or the network, that counts as one client."""
     address = parse_address(text)
     if isinstance(address, IPv6Address):
         return f"address:{ip_network((address, 64), strict=False)}"  # one subscriber owns a whole /64

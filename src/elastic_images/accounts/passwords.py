@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import secrets
-import threading
 import unicodedata
 from base64 import b64encode
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from elastic_images.core.errors import InvalidRequest, Unavailable
+from elastic_images.accounts.hash_places import HashPlaces
+from elastic_images.core.errors import InvalidRequest
 
 MIN_PASSWORD_CHARACTERS = 10
 MAX_PASSWORD_BYTES = 1024
@@ -20,9 +18,6 @@ _MIN_SCORE = 2
 """Of zxcvbn's 0 to 4: it takes more than a million guesses."""
 _JUDGED_CHARACTERS = 24
 """A strong beginning is enough, and judging a long text of replaced letters takes a second."""
-_PARALLEL_HASHES = 2
-_WAITING_HASHES = 32
-_WAIT_SECONDS = 10.0
 
 
 def default_hasher() -> PasswordHasher:
@@ -36,17 +31,11 @@ def new_password() -> str:
 
 
 class Passwords:
-    """Hashes and checks passwords. Thread-safe.
-
-    Each hash takes a core and 19 MiB, so two run at a time; a few others wait, and the rest is refused. A third place
-    is kept for people known by a cookie or session, so that a flood of logins does not keep them out.
-    """
+    """Hashes and checks passwords. Thread-safe."""
 
     def __init__(self, hasher: PasswordHasher | None = None) -> None:
         self._hasher = hasher or default_hasher()
-        self._places = threading.BoundedSemaphore(_PARALLEL_HASHES)
-        self._waiting = threading.BoundedSemaphore(_PARALLEL_HASHES + _WAITING_HASHES)
-        self._known_place = threading.BoundedSemaphore(1)
+        self._places = HashPlaces()
         self._nobody = _hash_of_nothing(self._hasher)
 
     def check(self, password: str, name: str = "") -> None:
@@ -68,16 +57,16 @@ class Passwords:
         prepared = _prepare(password)
         if prepared is None:
             raise InvalidRequest(f"A password may have at most {MAX_PASSWORD_BYTES} bytes of UTF-8.")
-        with self._place(known=True):
+        with self._places.place(None):
             return self._hasher.hash(prepared)
 
-    def verify(self, kept: str | None, password: str, *, known: bool = False) -> bool:
-        """Whether `password` matches the stored hash. `known`: asked by somebody whom a cookie or session shows.
+    def verify(self, kept: str | None, password: str, *, stranger: str | None = None) -> bool:
+        """Whether `password` matches the stored hash. `stranger`: see `HashPlaces.place`.
 
         None (an unknown user) takes as long and returns False. Raises Unavailable when too many are waiting.
         """
         prepared = _prepare(password)
-        with self._place(known=known):
+        with self._places.place(stranger):
             try:
                 matches = self._hasher.verify(kept or self._nobody, prepared or "")
             except (VerificationError, InvalidHashError):
@@ -87,26 +76,6 @@ class Passwords:
     def needs_rehash(self, kept: str) -> bool:
         """Whether the hash was made with outdated parameters."""
         return self._hasher.check_needs_rehash(kept)
-
-    @contextmanager
-    def _place(self, *, known: bool) -> Iterator[None]:
-        waiting, places = (nullcontext(), self._known_place) if known else (self._waits(), self._places)
-        with waiting:
-            if not places.acquire(timeout=_WAIT_SECONDS):
-                raise Unavailable("Too many people are logging in at once.", retry_after_seconds=5)
-            try:
-                yield
-            finally:
-                places.release()
-
-    @contextmanager
-    def _waits(self) -> Iterator[None]:
-        if not self._waiting.acquire(blocking=False):
-            raise Unavailable("Too many people are logging in at once.", retry_after_seconds=5)
-        try:
-            yield
-        finally:
-            self._waiting.release()
 
 
 def _score(password: str, name: str) -> int:

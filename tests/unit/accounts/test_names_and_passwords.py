@@ -108,24 +108,47 @@ class Blocking(PasswordHasher):
         return super().verify(hash, password)
 
 
-def test_a_flood_of_logins_waits_for_a_few_hashes_and_leaves_a_place_for_known_people() -> None:
+def blocking() -> Blocking:
     hasher = Blocking(time_cost=1, memory_cost=8, parallelism=1)
     hasher.begun, hasher.go = threading.Semaphore(0), threading.Event()
+    return hasher
+
+
+def test_a_flood_of_logins_leaves_places_for_other_addresses_and_known_people() -> None:
+    hasher = blocking()
     passwords = Passwords(hasher)
-    flood = 34  # two that hash, and those that may wait
-    with ThreadPoolExecutor(flood + 1) as pool:
-        strangers = [pool.submit(passwords.verify, None, "wrong") for _ in range(flood)]
+    kept = passwords.hash("correct horse")
+    with ThreadPoolExecutor(16) as pool:
+        flood = [pool.submit(passwords.verify, None, "wrong", stranger="flood") for _ in range(4)]
         hasher.begun.acquire()
-        hasher.begun.acquire()
-        wait_for(lambda: not passwords._waiting._value)
+        wait_for(lambda: passwords._places._turns["flood"][1] == 4)
         with pytest.raises(Unavailable):
-            passwords.verify(None, "wrong")
-        known = pool.submit(lambda: passwords.verify(passwords.hash("correct horse"), "correct horse", known=True))
+            passwords.verify(None, "wrong", stranger="flood")
+        other = pool.submit(passwords.verify, kept, "correct horse", stranger="other")
         hasher.begun.acquire()
-        assert not any(one.done() for one in strangers)
+        known = pool.submit(passwords.verify, kept, "correct horse")
+        hasher.begun.acquire()
+        assert not any(one.done() for one in flood)
         hasher.go.set()
+        assert other.result()
         assert known.result()
-        assert not any(one.result() for one in strangers)
+        assert not any(one.result() for one in flood)
+    assert passwords._places._turns == {}
+
+
+def test_no_more_than_two_strangers_compute_at_a_time_and_those_who_wait_are_bounded() -> None:
+    hasher = blocking()
+    passwords = Passwords(hasher)
+    with ThreadPoolExecutor(64) as pool:
+        flood = [pool.submit(passwords.verify, None, "wrong", stranger=f"address {number}") for number in range(24)]
+        hasher.begun.acquire()
+        hasher.begun.acquire()
+        wait_for(lambda: passwords._places._inside == 24)
+        with pytest.raises(Unavailable):
+            passwords.verify(None, "wrong", stranger="another")
+        assert not hasher.begun.acquire(blocking=False)
+        hasher.go.set()
+        assert not any(one.result() for one in flood)
 
 
 def test_a_password_verifies_against_its_hash_alone() -> None:
