@@ -47,7 +47,7 @@ WORKER_IDLE_SECONDS = 30.0
 TEMPLATE_IDLE_SECONDS = 120.0
 _TEMPLATE_SECONDS = 30.0
 """How long a template may take to start a worker."""
-_TICK_SECONDS = 1.0
+_TICK_SECONDS = 0.5
 _CPU_SIGNAL = -24
 _CRASHES = frozenset({-4, -6, -7, -8, -11})
 """SIGILL, SIGABRT, SIGBUS, SIGFPE and SIGSEGV: what a decoder may end in, for lack of memory or by the image."""
@@ -132,6 +132,7 @@ class Broker:
         self._selector.register(self._listener, selectors.EVENT_READ, self._accept)
         self._selector.register(signals, selectors.EVENT_READ, signals.drain)
         draining = False
+        looked_at = 0.0
         try:
             while not signals.count and not (draining and not self._clients):
                 for key, _ in self._selector.select(_TICK_SECONDS):
@@ -143,7 +144,9 @@ class Broker:
                     self._selector.unregister(self._listener)
                 if draining:
                     self._close_idle_clients()
-                self._look_after(self.last_turn)
+                if self.last_turn - looked_at >= _TICK_SECONDS:
+                    looked_at = self.last_turn
+                    self._look_after(looked_at)
         finally:
             for channel in list(self._clients):
                 self._hang_up(channel)

@@ -18,8 +18,9 @@ _LINUX = sys.platform == "linux"
 def memory_file(data: bytes) -> int:
     """The descriptor of a new file of these bytes, which nobody can change (on Linux)."""
     if not _LINUX:
-        with tempfile.TemporaryFile(buffering=0) as file:
+        with tempfile.TemporaryFile() as file:
             file.write(data)
+            file.flush()
             return os.dup(file.fileno())
     descriptor = os.memfd_create("image", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     try:

@@ -33,7 +33,7 @@ from elastic_images.imaging.memory_files import memory_file
 from elastic_images.imaging.messages import Channel, Message
 from elastic_images.imaging.rendering import render
 
-_PR_SET_PDEATHSIG = 1
+_PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38
 _MAX_FILES = 16
 _MAX_FILE_BYTES = 256_000_000
 _NICE = 5
@@ -59,6 +59,8 @@ _ONLY_DESCRIPTOR = 3
 
 def _confine(connection: socket.socket, parent: int) -> None:
     die_with_parent(parent)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     os.environ.clear()
     nothing = os.open(os.devnull, os.O_RDWR)
     for standard in range(3):
@@ -126,11 +128,16 @@ def _limited(memory_bytes: int, cpu_seconds: int) -> Iterator[None]:
     """Bound the address space of this process in the block, and the processor time that it takes."""
     used = math.ceil(time.process_time())
     resource.setrlimit(resource.RLIMIT_CPU, (used + cpu_seconds, resource.RLIM_INFINITY))
-    resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, resource.RLIM_INFINITY))
+    _limit_address_space(memory_bytes)
     try:
         yield
     finally:
-        resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        _limit_address_space(resource.RLIM_INFINITY)
+
+
+def _limit_address_space(memory_bytes: int) -> None:
+    with contextlib.suppress(ValueError, OSError):  # macOS refuses
+        resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, resource.RLIM_INFINITY))
 
 
 def _address_space() -> int:
