@@ -21,7 +21,12 @@ class PretendImaging:
         """Whether the one that came last need not wait for the gate."""
         self.on_render: Callable[[], None] = lambda: None
 
-    def inspect(self, body: Body, *, deadline: float, gone: Callable[[], bool] | None = None) -> Picture:
+    def inspect(
+        self, body: Body, *, deadline: float, gone: Callable[[], bool] | None = None, name: str = ""
+    ) -> Picture:
+        raise NotImplementedError
+
+    def give_up(self, name: str) -> None:
         raise NotImplementedError
 
     def render(self, original: Body, spec: RenditionSpec, *, priority: Priority, deadline: float) -> Rendition:  # noqa: ARG002 - the protocol's

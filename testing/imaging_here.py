@@ -20,12 +20,18 @@ class ImagingHere:
         self.failure: Exception | None = None
         """What inspections end with."""
 
-    def inspect(self, body: Body, *, deadline: float, gone: Callable[[], bool] | None = None) -> Picture:
+    def inspect(
+        self, body: Body, *, deadline: float, gone: Callable[[], bool] | None = None, name: str = ""
+    ) -> Picture:
         assert deadline > 0
+        assert name.isalnum() or not name
         assert gone is None or not gone()
         if self.failure is not None:
             raise self.failure
         return inspect(_data(body), self._limits)
+
+    def give_up(self, name: str) -> None:
+        raise NotImplementedError
 
     def render(self, original: Body, spec: RenditionSpec, *, priority: Priority, deadline: float) -> Rendition:
         assert deadline > 0

@@ -34,6 +34,7 @@ from elastic_images.core.partitions import partition_of
 from elastic_images.core.pool_config import ScalingConfig
 from elastic_images.core.restored_facts import RestoredFacts
 from elastic_images.http.answer import Answer
+from elastic_images.http.gone_callers import Gone
 from elastic_images.http.problems import problem_answer
 from elastic_images.settings import Settings
 from elastic_images.storage.client import Body, StorageClient
@@ -82,6 +83,7 @@ class FakeImages(StorageClient):
         if_match: str | None = None,
         if_none_match: str | None = None,
         kept: RestoredFacts | None = None,
+        gone: Gone | None = None,  # noqa: ARG002 - as the real one's
     ) -> tuple[bool, ImageMetadata]:
         self._enter()
         data = self._read(body, length_bytes)

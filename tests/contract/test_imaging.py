@@ -177,6 +177,19 @@ def test_work_ends_when_nobody_waits_for_it(broker: RunningBroker) -> None:
     assert not [one for one in broker.workers() if one.status() == psutil.STATUS_RUNNING]
 
 
+def test_an_inspection_is_given_up_by_its_name_from_any_process(broker: RunningBroker) -> None:
+    thread, outcome = started(lambda: inspect(broker, slow_image(), name="a1"))
+    busy_worker(broker)
+    other = ImagingClient(broker.path)
+    other.give_up("b2")
+    assert broker.figures()["busy"] == 1
+    other.give_up("a1")
+    other.close()
+    thread.join()
+    assert isinstance(outcome[0], Unavailable)
+    wait_for(broker.is_idle, "the work has ended")
+
+
 # Order
 
 

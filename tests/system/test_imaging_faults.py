@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import itertools
 import os
 import random
 import signal
+import socket
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -15,6 +17,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from PIL import Image
 from testing.photographs import Photograph
 from testing.system import System, running
 from testing.waiting import wait_for
@@ -97,3 +100,28 @@ def test_every_answer_is_right_or_a_clear_error(
                 lambda: all(descriptors(one) <= count + 8 for one, count in before.items()),
                 "they are given back",
             )
+
+
+def computing(broker: psutil.Process) -> psutil.Process | None:
+    with contextlib.suppress(psutil.Error):
+        return next((one for one in broker.children(recursive=True) if one.cpu_times().user > 0.5), None)
+    return None
+
+
+def test_work_on_an_upload_ends_when_its_uploader_leaves(tmp_path: Path) -> None:
+    stream = io.BytesIO()
+    Image.new("P", (1000, 1000)).save(stream, "GIF")
+    start = stream.getvalue().index(b"\x2c\0\0\0\0")
+    slow = stream.getvalue()[:start] + stream.getvalue()[start:-1] * 900 + b"\x3b"
+    with running(tmp_path, nodes=1, near_cache_mb=0) as system:
+        token = (system.data / "cli-token").read_text().strip()
+        head = f"PUT /api/images/slow HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {len(slow)}\r\n"
+        head += f"Authorization: Bearer {token}\r\n\r\n"
+        with socket.create_connection(("127.0.0.1", system.port("web"))) as client:
+            client.sendall(head.encode() + slow)
+            broker = broker_of(system)
+            busy = wait_for(
+                lambda: [one for one in broker.children(recursive=True) if one.cpu_times().user > 0.3], "it works"
+            )
+        wait_for(lambda: not busy[0].is_running(), "its worker was killed")
+        assert system.admin().metadata("slow").status == 404

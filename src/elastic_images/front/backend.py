@@ -32,13 +32,19 @@ class Backend:
     """Sends and receives for its owner. A slow side holds the other back."""
 
     def __init__(
-        self, loop: EventLoop, connection: socket.socket, owner: BackendOwner, on_close: Callable[[], None]
+        self,
+        loop: EventLoop,
+        connection: socket.socket,
+        owner: BackendOwner,
+        on_leave: Callable[[], None],
+        on_close: Callable[[], None],
     ) -> None:
-        """`connection` may still be connecting."""
+        """`connection` may still be connecting. `on_leave` becomes `client_left`."""
         self._loop = loop
         self._socket = connection
         self._fd = connection.fileno()
         self._owner = owner
+        self.client_left = on_leave
         self._on_close = on_close
         self._unsent = memoryview(b"")
         self._broken = False

@@ -8,9 +8,12 @@ requests on the connection.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from ipaddress import IPv4Address
 from itertools import count
 from typing import TYPE_CHECKING
+
+from elastic_images.http.gone_callers import GONE_VARIABLE
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -29,6 +32,7 @@ class BackendClients:
 
     def __init__(self) -> None:
         self._clients: dict[str, str] = {}
+        self._left: set[str] = set()
         self._numbers = count()
 
     def add(self, client: str) -> str:
@@ -39,19 +43,29 @@ class BackendClients:
                 self._clients[address] = client
                 return address
 
+    def leave(self, address: str) -> None:
+        """The client has closed its side while its request is being answered. Most do so when they have left."""
+        self._left.add(address)
+
     def remove(self, address: str) -> None:
         """The connection from this address has closed."""
         self._clients.pop(address, None)
+        self._left.discard(address)
+
+    def _is_gone(self, address: str) -> bool:
+        return address in self._left or address not in self._clients
 
     def in_front_of(self, app: WSGIApplication) -> WSGIApplication:
         """WSGI that gives `app` the client's address. Connections other than ours are refused."""
 
         def named(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-            client = self._clients.get(environ["REMOTE_ADDR"])
+            address = environ["REMOTE_ADDR"]
+            client = self._clients.get(address)
             if client is None:
                 start_response("403 Forbidden", [("Content-Length", "0"), ("Connection", "close")])
                 return []
             environ["REMOTE_ADDR"] = client
+            environ[GONE_VARIABLE] = partial(self._is_gone, address)
             return app(environ, start_response)
 
         return named

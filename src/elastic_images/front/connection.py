@@ -337,6 +337,8 @@ class Connection:
         # No data means that the client has closed its side.
         self._held += data
         self._ended = not data
+        if self._ended and self._passage is not None:
+            self._passage.client_left()
         self._watch()
 
     def _watch(self) -> None:

@@ -150,7 +150,13 @@ class Front:
             _log.warning("a request could not be passed on: %s", error.strerror)
             self._backend_clients.remove(source)
             return None
-        return Backend(self.loop, connection, owner, partial(self._backend_clients.remove, source))
+        return Backend(
+            self.loop,
+            connection,
+            owner,
+            partial(self._backend_clients.leave, source),
+            partial(self._backend_clients.remove, source),
+        )
 
     def input_grew(self, by_bytes: int) -> None:
         """See `connection.FrontContext`."""

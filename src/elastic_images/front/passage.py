@@ -115,6 +115,11 @@ class Passage:
         allowed = self._limits.request_seconds if self._is_form(frame) else self._limits.upload_seconds
         return self.waited_seconds > allowed
 
+    def client_left(self) -> None:
+        """The client has closed its side."""
+        if self._backend is not None:
+            self._backend.client_left()
+
     def resume(self) -> None:
         """The client has room again."""
         if self._backend is not None:

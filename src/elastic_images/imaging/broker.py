@@ -177,6 +177,9 @@ class Broker:
             self._hang_up(channel)
         elif message.fields["kind"] == "figures":
             self._reply(channel, {"figures": self.figures()})
+        elif message.fields["kind"] == "give_up":
+            self._give_up(message.fields["name"])
+            self._reply(channel, {})
         else:
             self._take(channel, message)
 
@@ -190,8 +193,16 @@ class Broker:
         if self._admission.waiting >= MAX_WAITING:
             self._fail(job, Unavailable("Too many images are waiting to be decoded.", retry_after_seconds=2))
             return
+        if now >= job.deadline:
+            self._fail(job, _too_late())
+            return
         self._wait(job)
         self._start_jobs(now)
+
+    def _give_up(self, name: str) -> None:
+        for job in [job for job in self._clients.values() if job is not None]:
+            if name and job.fields.get("name") == name:
+                self._fail(job, Unavailable("Nobody waits for this image any more."))
 
     def _hang_up(self, channel: Channel) -> None:
         """Close a client's connection, and end its job."""
@@ -406,7 +417,7 @@ class Broker:
         for job in [job for job in self._clients.values() if job is not None]:
             waited = now - job.place.since if job.worker is None else 0.0
             if now >= job.deadline:
-                self._fail(job, Unavailable("Decoding this image took too long; try again later."))
+                self._fail(job, _too_late())
             elif waited > MAX_WAIT_SECONDS:
                 self._fail(job, Unavailable("Too many images are being decoded right now.", retry_after_seconds=2))
             elif job.worker is not None and job.worker.is_stopped:
@@ -438,6 +449,10 @@ class Broker:
             "workers": len(workers),
             "busy": sum(worker.job is not None for worker in workers),
         }
+
+
+def _too_late() -> Unavailable:
+    return Unavailable("Decoding this image took too long; try again later.")
 
 
 def _is_same_user(connection: socket.socket) -> bool:

@@ -40,9 +40,11 @@ class ImagingClient:
         self._kept: list[Channel] = []
         self._closed = False
 
-    def inspect(self, body: Body, *, deadline: float, gone: Callable[[], bool] | None = None) -> Picture:
+    def inspect(
+        self, body: Body, *, deadline: float, gone: Callable[[], bool] | None = None, name: str = ""
+    ) -> Picture:
         """See `Imaging`."""
-        message = self._work({"kind": "inspect", "priority": Priority.UPLOAD}, body, deadline, gone)
+        message = self._work({"kind": "inspect", "priority": Priority.UPLOAD, "name": name}, body, deadline, gone)
         try:
             return Picture(**message.fields["picture"])
         except (KeyError, TypeError) as error:
@@ -60,6 +62,10 @@ class ImagingClient:
             raise Unavailable("The process that made this rendition failed; try again.") from error
         finally:
             message.close()
+
+    def give_up(self, name: str) -> None:
+        """See `Imaging`."""
+        self._ask({"kind": "give_up", "name": name}, [], time.monotonic() + 1.0, 0.0, None)
 
     def figures(self, seconds: float = 1.0) -> Mapping[str, Any]:
         """What the broker counts (`Broker.figures`). Raises Unavailable if it does not answer in time."""

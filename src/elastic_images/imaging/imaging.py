@@ -57,8 +57,12 @@ class Rendition:
 class Imaging(Protocol):
     """Inspects images and makes renditions. Safe to share between threads. `deadline` is by `time.monotonic`."""
 
-    def inspect(self, body: Body, *, deadline: float, gone: Callable[[], bool] | None = None) -> Picture:
+    def inspect(
+        self, body: Body, *, deadline: float, gone: Callable[[], bool] | None = None, name: str = ""
+    ) -> Picture:
         """Decode every frame. `gone` says whether nobody waits for the outcome any more: then the work ends.
+
+        `name` is for `give_up`.
 
         Raises:
             EmptyBody: no bytes.
@@ -67,6 +71,9 @@ class Imaging(Protocol):
             TooLarge: it has too many pixels or frames, or decoding takes more memory than IMAGING_MEMORY_MB allows.
             Unavailable: too much to do, the deadline passed, or the worker was killed.
         """
+
+    def give_up(self, name: str) -> None:
+        """End an inspection of this name, which any process of this machine may have asked for. Raises Unavailable."""
 
     def render(self, original: Body, spec: RenditionSpec, *, priority: Priority, deadline: float) -> Rendition:
         """Make a rendition of a stored image. Once begun it is finished. Raises as `inspect`."""

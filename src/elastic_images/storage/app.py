@@ -167,6 +167,11 @@ def _write_routes(app: Flask, writes: WritePath, counters: Counters, refusals: R
         facts, created = writes.settle(check_key(key), write_id=_write_id())
         return jsonify(facts.to_json()), 201 if created else 200
 
+    @app.post("/internal/give_up")
+    def give_up() -> ResponseReturnValue:
+        writes.give_up(_write_id())
+        return Response(status=204)
+
     @app.delete("/internal/images/<path:key>")
     def delete_image(key: str) -> ResponseReturnValue:
         writes.delete(check_key(key), write_id=_write_id(), actor=_actor(), conditions=_conditions())

@@ -29,6 +29,7 @@ from elastic_images.core.keys import check_key, check_new_key, quote_key
 from elastic_images.core.renditions import split_name
 from elastic_images.core.restored_facts import KEEP_FACTS_HEADER, KEEP_OWNER_ID_HEADER, RestoredFacts
 from elastic_images.http.entries import entry_from_answer
+from elastic_images.http.gone_callers import Gone, GoneCallers
 from elastic_images.http.internal_client import WRITE_SECONDS, InternalClient, NoAnswer, decoded
 from elastic_images.http.lean_client import LeanAnswer, NotConnected
 from elastic_images.http.readiness import Readiness
@@ -38,6 +39,7 @@ T = TypeVar("T")
 
 _CHUNK_BYTES = 256 * 1024
 _SETTLE_SECONDS = 15.0
+_GIVE_UP_SECONDS = 2.0
 _MAKING_SECONDS = 30.0
 """How long storage may take to make a rendition."""
 
@@ -70,6 +72,8 @@ class StorageClient:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`timeout_seconds` is for reads."""
+        self.gone_callers = GoneCallers()
+        """Whoever passes `gone` to `put` has it look from time to time."""
         self._http = http
         self._urls = [url.rstrip("/") for url in urls]
         self._timeout_seconds = timeout_seconds
@@ -98,11 +102,13 @@ class StorageClient:
         if_match: str | None = None,
         if_none_match: str | None = None,
         kept: RestoredFacts | None = None,
+        gone: Gone | None = None,
     ) -> tuple[bool, ImageMetadata]:
         """Store the next `length_bytes` of `body` under `key`. Gives whether the key is new, and the metadata.
 
         `kept` restores an image with its old metadata; the actor must be an administrator. If the key already had a
-        version or time as new as that, the image gets newer ones.
+        version or time as new as that, the image gets newer ones. `gone` says whether the uploader has left: storage
+        then stops working on the image, if it is still being decoded.
 
         The body is streamed and cannot be sent twice: another storage app is tried only while nothing was read from
         it. If the answer is lost, another storage app settles the write: it reports the outcome, or cancels it for
@@ -122,7 +128,8 @@ class StorageClient:
         sending = _SendingWhole(body, length_bytes) if length_bytes <= _CHUNK_BYTES else _Sending(body, length_bytes)
 
         def send(url: str) -> tuple[bool, ImageMetadata]:
-            answer = sending.put(self._http, url + path, headers)
+            with self.gone_callers.call(gone, lambda: self._give_up(url, headers["X-Write-Id"])):
+                answer = sending.put(self._http, url + path, headers)
             return answer.status == 201, decoded(answer)
 
         try:
@@ -131,6 +138,11 @@ class StorageClient:
             if not sending.begun:
                 raise
             return self._settle(key, headers["X-Write-Id"])
+
+    def _give_up(self, url: str, write_id: str) -> None:
+        self._http.request(
+            "POST", f"{url}/internal/give_up", headers={"X-Write-Id": write_id}, timeout_seconds=_GIVE_UP_SECONDS
+        )
 
     def _settle(self, key: str, write_id: str) -> tuple[bool, ImageMetadata]:
         """As `put`, after its answer was lost. Without this, the write might still arrive and replace a later one."""

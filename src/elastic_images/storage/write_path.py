@@ -111,6 +111,10 @@ class WritePath:
         self._finish(change)
         return change.facts, change.created
 
+    def give_up(self, write_id: str) -> None:
+        """Nobody waits for this put any more: if its image is being decoded, by any process here, that ends."""
+        self._imaging.give_up(write_id)
+
     def settle(self, key: str, *, write_id: str) -> tuple[ImageFacts, bool]:
         """Finish or cancel a put whose answer was lost, whichever storage app it was sent to.
 
@@ -195,18 +199,19 @@ class WritePath:
             check_may_change(actor, present.owner_id, present.facts.owner)
         conditions.check(present.facts.etag if present else None)
 
-    def _inspect(self, body: Spooled) -> Picture:
-        return self._imaging.inspect(body.file, deadline=time.monotonic() + _INSPECTION_SECONDS)
+    def _inspect(self, body: Spooled, write_id: str) -> Picture:
+        deadline = time.monotonic() + _INSPECTION_SECONDS
+        return self._imaging.inspect(body.file, deadline=deadline, name=write_id)
 
     def _store_checked(
         self, key: str, body: Spooled, write_id: str, actor: Actor, *, restores: bool
     ) -> tuple[NewImage, StoredObject]:
         """Inspect the image and put it into the object store."""
         self._crash_point("received")
-        picture = self._inspect(body)
+        picture = self._inspect(body, write_id)
         if self._strip_location and picture.has_location and not restores:
             body = in_memory(without_location(body.data[:], picture.location_patches))
-            picture = replace(self._inspect(body), location_removed=True)
+            picture = replace(self._inspect(body, write_id), location_removed=True)
             if picture.has_location:
                 raise BrokenImage("Where this picture was taken cannot be removed from the file: remove it first.")
         self._crash_point("checked")

@@ -14,6 +14,7 @@ from elastic_images.http.internal_client import InternalClient
 from elastic_images.http.readiness import ReadyGate
 from elastic_images.metrics.counters import Counters
 from elastic_images.metrics.prometheus import registry_for
+from elastic_images.process.periodic import PeriodicLoop
 from elastic_images.process.server import Bound
 from elastic_images.settings import Settings
 from elastic_images.storage.client import StorageClient
@@ -21,6 +22,9 @@ from elastic_images.web.app import WebServices, create_app
 from elastic_images.web.bulkheads import MAX_FORMS, MAX_UPLOADS, MAX_WAITING
 from elastic_images.web.membership import PoolMembership
 from elastic_images.web.readiness import WebReadiness
+
+_LOOK_SECONDS = 1.0
+_STOP_SECONDS = 1.0
 
 
 class WebService:
@@ -52,6 +56,7 @@ class WebService:
             registry=registry_for("web", counters, version=__version__, source=self._pool.member_id),
             ready=self.ready,
         )
+        self._gone_callers = PeriodicLoop("gone-callers", self._storage.gone_callers.look, _LOOK_SECONDS)
         self.reads = self._pool.reads(self._may_answer)
         self.is_proxy = Proxies(settings.trusted_proxies).is_trusted
         self.wsgi = self._pool.plane.in_front_of(create_app(services, settings).wsgi_app, self._may_answer)
@@ -64,6 +69,7 @@ class WebService:
     def start(self, bound: Bound) -> None:  # noqa: ARG002 - only the control listener's address is told to others
         """See `server.Service`."""
         self._pool.start()
+        self._gone_callers.start()
 
     def leave(self) -> None:
         """See `server.run`."""
@@ -71,6 +77,7 @@ class WebService:
 
     def stop(self) -> None:
         """See `server.Service`."""
+        self._gone_callers.stop(_STOP_SECONDS)
         self._pool.stop()
         self._http.close()
         self._accounts.close()

@@ -10,6 +10,7 @@ from flask import Blueprint, request
 from elastic_images.accounts.guard import current_principal, rule
 from elastic_images.core.errors import EmptyBody, InvalidRequest
 from elastic_images.core.keys import check_key
+from elastic_images.http.gone_callers import gone_of
 from elastic_images.storage.client import StorageClient
 from elastic_images.web.bodies import multipart
 from elastic_images.web.course.answer import success
@@ -35,7 +36,9 @@ def add_image_calls(api: Blueprint, images: StorageClient, plane: Plane, max_ima
             max_parts=_MAX_PARTS,
         ) as form:
             key, file = _key_and_file(list(form))
-            images.put(key, file.stream, file.size_bytes, actor=current_principal().actor())
+            images.put(
+                key, file.stream, file.size_bytes, actor=current_principal().actor(), gone=gone_of(request.environ)
+            )
         return success(key=key)
 
     @api.post("/api/list_keys")

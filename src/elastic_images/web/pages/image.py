@@ -12,6 +12,7 @@ from elastic_images.accounts.guard import current_principal, rule
 from elastic_images.core.errors import Forbidden, InvalidRequest, PreconditionFailed
 from elastic_images.core.image_facts import ImageMetadata
 from elastic_images.core.keys import quote_key
+from elastic_images.http.gone_callers import gone_of
 from elastic_images.storage.client import StorageClient
 from elastic_images.web.bodies import multipart
 from elastic_images.web.pages.listing import Listing
@@ -93,7 +94,8 @@ def image_pages(images: StorageClient, plane: Plane, max_image_bytes: int, width
 
 def _replace(images: StorageClient, key: str, file: multipart.FilePart, etag: str) -> None:
     try:
-        images.put(key, file.stream, file.size_bytes, actor=current_principal().actor(), if_match=etag)
+        actor, gone = current_principal().actor(), gone_of(request.environ)
+        images.put(key, file.stream, file.size_bytes, actor=actor, if_match=etag, gone=gone)
     except PreconditionFailed:
         raise PreconditionFailed(_CHANGED) from None
 

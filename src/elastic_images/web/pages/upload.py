@@ -12,6 +12,7 @@ from werkzeug.wrappers import Response
 from elastic_images.accounts.guard import current_principal, rule
 from elastic_images.core.errors import ElasticImagesError, EmptyBody, InvalidRequest, PreconditionFailed
 from elastic_images.core.keys import check_key, quote_key
+from elastic_images.http.gone_callers import gone_of
 from elastic_images.storage.client import StorageClient
 from elastic_images.web.bodies import multipart
 
@@ -99,6 +100,7 @@ def _store(images: StorageClient, file: multipart.FilePart, fields: dict[str, st
             file.size_bytes,
             actor=current_principal().actor(),
             if_none_match=None if fields.get("replace") else "*",
+            gone=gone_of(request.environ),
         )
     except PreconditionFailed:
         message = "An image with this name already exists. Tick Replace or rename the file, then upload it again."

@@ -9,6 +9,7 @@ from elastic_images.core.errors import EmptyBody, InvalidRequest
 from elastic_images.core.image_facts import VERSION_DIGITS, ImageMetadata, PlacedImage
 from elastic_images.core.keys import MAX_KEY_CHARACTERS, quote_key
 from elastic_images.core.partitions import shown_partition
+from elastic_images.http.gone_callers import gone_of
 from elastic_images.http.public_path import public_path
 from elastic_images.storage.client import StorageClient
 from elastic_images.web.bodies.exact import announced_length, exact_body
@@ -44,6 +45,7 @@ def rest_api(images: StorageClient, plane: Plane, find_user: FindUser, max_image
             if_match=request.headers.get("If-Match"),
             if_none_match=request.headers.get("If-None-Match"),
             kept=kept,
+            gone=gone_of(request.environ),
         )
         answer = _metadata_answer(shown(metadata))
         answer.status_code = 201 if created else 200
