@@ -368,6 +368,8 @@ def test_popular_is_what_is_read_again_before_many_others_came() -> None:
     for other in "bcde":
         assert not popular.count_read(other)
     assert not popular.count_read("a"), "forgotten meanwhile"
+    popular.reject("k")
+    assert not any(popular.count_read("k") for _ in range(500))
     many = PopularKeys(remembered_keys=10)
     for number in range(1000):
         many.count_read(str(number))

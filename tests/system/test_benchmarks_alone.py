@@ -67,3 +67,11 @@ def test_odd_files_are_counted(tmp_path: Path) -> None:
     assert "| answers that are neither stored nor refused | 0 | reached |" in shown
     assert "| objects left behind, damaged or lost | 0 | reached |" in shown
     assert figures["answers"]["refused"] > 50  # type: ignore[index]
+
+
+def test_what_others_notice_of_an_attack_is_measured(tmp_path: Path) -> None:
+    options = ["--only", "slow-bodies", "--seconds", "2"]
+    figures, shown = figures_of("attacks", tmp_path / "report.json", *options, codes=(0, 1))  # 2 s say little of p99
+    assert "| slow-bodies | upload |" in shown
+    others = figures["phases"][0]["others"]  # type: ignore[index]
+    assert all(found["asked"] > 0 == found["failed"] for found in others.values())

@@ -31,7 +31,7 @@ _LINGER_SECONDS = 2.0
 """How long a client may take to close once its connection has ended: it may still be sending."""
 _LAST_SECONDS = 1.0
 """The same while draining, and how long it may take then to finish a head."""
-_EARLY_BYTES = 65_536
+_EARLY_BYTES = 16_384
 """How much of later requests is accepted while one is being answered."""
 
 
@@ -80,6 +80,7 @@ class Connection:
         "_fd",
         "_free",
         "_held",
+        "_is_old",
         "_open",
         "_passage",
         "_socket",
@@ -101,6 +102,7 @@ class Connection:
         self._unsent: list[memoryview] = []
         self._busy = False
         self._close = False
+        self._is_old = False
         self._ended = False
         self._open = True
         self.lingers = False
@@ -115,7 +117,7 @@ class Connection:
     @property
     def is_idle(self) -> bool:
         """Whether nothing is under way but perhaps the head of a request."""
-        return not self._busy and not self._unsent
+        return self._open and not self._busy and not self._unsent
 
     @property
     def input_bytes(self) -> int:
@@ -133,7 +135,9 @@ class Connection:
         return sum(map(len, self._unsent))
 
     def check(self, passed_seconds: float, *, draining: bool) -> None:
-        """End it if it is late. Called about five times a second, `passed_seconds` after the last call."""
+        """End it if it is late. Called now and then, `passed_seconds` after the last call."""
+        if not self._open:
+            return
         context = self._context
         quiet_seconds = context.loop.clock - self.since
         if self.lingers:
@@ -240,7 +244,7 @@ class Connection:
             self._pass_on(data, end)
         else:
             self._held = data[end:]
-            self._close = request.fields.close or context.draining
+            self._close, self._is_old = request.close or context.draining, request.is_old
             self._answer_request(request)
         if self._busy or self._unsent or not self._held:
             return b""
@@ -442,12 +446,17 @@ class Connection:
     # --- answers
 
     def _send_answer(self, answer: Answer, *, without_body: bool) -> None:
-        self._send(parts_of(answer, self._context.loop.date, without_body=without_body, close=self._close))
+        self._send(parts_of(answer, self._context.loop.date, self._connection_line, without_body=without_body))
+
+    @property
+    def _connection_line(self) -> bytes:
+        if self._close:
+            return b"Connection: close\r\n"
+        return b"Connection: keep-alive\r\n" if self._is_old else b""
 
     def _send_whole(self, whole: WholeImage) -> None:
         head, body = whole
-        closing = b"Connection: close\r\n\r\n" if self._close else b"\r\n"
-        self._send((self._context.loop.ok + head + closing, body))
+        self._send((self._context.loop.ok + head + self._connection_line + b"\r\n", body))
 
     def _send(self, parts: Sequence[Part]) -> None:
         self.since = self._context.loop.clock

@@ -18,6 +18,8 @@ from typing import Protocol
 
 READABLE, WRITABLE = getattr(select, "EPOLLIN", 1), getattr(select, "EPOLLOUT", 4)
 TICK_SECONDS = 0.2
+_TURNS_AT_ONCE = 16
+"""How many of those who wait for their next turn have it before the sockets are looked at again."""
 _log = logging.getLogger(__name__)
 
 
@@ -87,7 +89,10 @@ class EventLoop:
                 os.eventfd_write(self._bell, 1)
 
     def in_next_turn(self, call: Callable[[], None]) -> None:
-        """Run `call` after everything that is ready now, and what becomes ready meanwhile, has had its turn."""
+        """Run `call` after everything that is ready now, and what becomes ready meanwhile, has had its turn.
+
+        Calls keep their order. Who has just become ready does not wait for all of them.
+        """
         self._next_turn.append(call)
 
     def on_tick(self, call: Callable[[], None]) -> None:
@@ -104,7 +109,7 @@ class EventLoop:
         while not self._ended:
             ready = poll(0 if next_turn else TICK_SECONDS)
             self._look_at_clocks()
-            waiting = len(next_turn)
+            waiting = min(len(next_turn), _TURNS_AT_ONCE)
             for fd, events in ready:
                 owner = watched.get(fd)
                 if owner is None:

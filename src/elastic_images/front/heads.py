@@ -14,21 +14,9 @@ _REMEMBERED_BYTES = 2048
 PLAIN = re.compile(rb"GET /images/([!$&-;=@-Z_a-z~]{1,255}) HTTP/1\.1\r\n").match
 """The request line of nearly every read: a key without percent-encoding, and no query."""
 
-_LINE = re.compile(rb"(GET|HEAD) (/[!$-;=?-Z_a-z~]*) HTTP/1\.1").fullmatch
-_NAME = re.compile(rb"[!#$%&'*+.^`|~0-9A-Za-z-]+").fullmatch  # no "_": WSGI spells it as "-"
+_LINE = re.compile(rb"(GET|HEAD) (/[!$-;=?-Z_a-z~]*) HTTP/1\.([01])").fullmatch
+_NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+").fullmatch
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]").search
-_FOR_THE_BACKEND = frozenset(
-    {
-        b"content-length",
-        b"transfer-encoding",
-        b"expect",
-        b"upgrade",
-        b"te",
-        b"trailer",
-        b"proxy-connection",
-        b"http2-settings",
-    }
-)
 
 
 class Fields(NamedTuple):
@@ -39,6 +27,8 @@ class Fields(NamedTuple):
     """Whether they ask for the whole image and leave the connection open."""
     close: bool
     """Whether the client asks to close the connection."""
+    keep_alive: bool
+    """Whether it asks to keep it, as clients of HTTP/1.0 must."""
 
 
 def plain_environ(fields: Fields, name: str) -> Environ:
@@ -53,6 +43,13 @@ class Request(NamedTuple):
     name: str | None
     """The name in memory; None if only `Reads.respond` can tell what is asked for."""
     fields: Fields
+    is_old: bool
+    """Whether it is HTTP/1.0."""
+
+    @property
+    def close(self) -> bool:
+        """Whether the connection ends with the answer."""
+        return self.fields.close or (self.is_old and not self.fields.keep_alive)
 
     @property
     def is_head(self) -> bool:
@@ -95,7 +92,7 @@ class Heads:
         fields = self.known.get((address, block)) or self._classified(block, address)
         if fields is None:
             return None
-        method, target = matched.groups()
+        method, target, minor = matched.groups()
         raw, _, query = target.partition(b"?")
         path = unquote_to_bytes(raw)
         environ = {
@@ -104,18 +101,19 @@ class Heads:
             "PATH_INFO": path.decode("latin-1"),
             "QUERY_STRING": query.decode(),
         }
-        return Request(environ, self._reads.name_of(environ), fields)
+        return Request(environ, self._reads.name_of(environ), fields, minor == b"0")
 
     def _classified(self, block: bytes, address: str) -> Fields | None:
         read = _read_fields(block)
         if read is None:
             return None
-        given, close = read
+        given, connection = read
         environ = {"REMOTE_ADDR": address, "wsgi.url_scheme": "http", **given}
         kind = self._reads.classify(environ)
         if kind is RequestKind.BACKEND:
             return None
-        fields = Fields(environ, kind is RequestKind.WHOLE and not close, close)
+        close = "close" in connection
+        fields = Fields(environ, kind is RequestKind.WHOLE and not close, close, "keep-alive" in connection)
         if len(block) <= _REMEMBERED_BYTES:
             if len(self.known) >= _REMEMBERED:
                 self.known.clear()
@@ -123,22 +121,25 @@ class Heads:
         return fields
 
 
-def _read_fields(block: bytes) -> tuple[dict[str, str], bool] | None:
-    """The fields as WSGI spells them, and whether to close the connection; None if there is anything unusual."""
+def _read_fields(block: bytes) -> tuple[dict[str, str], set[str]] | None:
+    """The fields as WSGI spells them, and what `Connection` says; None if there is a body, or anything malformed.
+
+    As in `framing.RequestFrame`, names with an underscore are left out. A repeated field is a list (RFC 9110, section
+    5.2). `Expect`, `Upgrade` and the like ask for nothing that a read without a body would get.
+    """
     environ: dict[str, str] = {}
-    close = False
     for line in block.split(b"\r\n")[:-2]:
         name, colon, value = line.partition(b":")
-        lower = name.lower()
-        if not colon or not _NAME(name) or _CONTROL(value) or lower in _FOR_THE_BACKEND:
+        if not colon or not _NAME(name) or _CONTROL(value):
             return None
-        value = value.strip(b" \t")
-        if lower == b"connection":
-            close = value.lower() == b"close"
-            if not close and value.lower() != b"keep-alive":
-                return None
-        spelled = "HTTP_" + lower.decode().upper().replace("-", "_")
+        if b"_" in name:
+            continue
+        spelled = "HTTP_" + name.decode().upper().replace("-", "_")
+        text = value.strip(b" \t").decode("latin-1")
         if spelled in environ:
-            return None
-        environ[spelled] = value.decode("latin-1")
-    return (environ, close) if environ.get("HTTP_HOST") else None
+            text = environ[spelled] + ("; " if spelled == "HTTP_COOKIE" else ",") + text
+        environ[spelled] = text
+    host = environ.get("HTTP_HOST")
+    if not host or "," in host or "HTTP_TRANSFER_ENCODING" in environ or environ.pop("HTTP_CONTENT_LENGTH", "0") != "0":
+        return None
+    return environ, {token.strip(" \t").lower() for token in environ.get("HTTP_CONNECTION", "").split(",")}

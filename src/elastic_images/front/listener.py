@@ -28,7 +28,9 @@ from elastic_images.front.upstream import Upstreams
 from elastic_images.http.answer import Answer, Later
 from elastic_images.http.problems import problem_answer, public_error
 
-_ACCEPTED_AT_ONCE = 64
+_ACCEPTED_AT_ONCE = 16
+_CHECKED_AT_ONCE = 1024
+_CLOSED_AT_ONCE = 32
 _PAUSE_SECONDS = 0.2
 SLOW_THREADS, URGENT_THREADS = 48, 16
 """How many slow reads may wait at a time, and how many urgent ones. Further ones wait in line, without a thread."""
@@ -75,7 +77,9 @@ class Front:
         self._connections: set[Connection] = set()
         self._clients: Counter[str | None] = Counter()
         """How many connections each client has, by `places.client_of`; those that may have any number are None."""
-        self._checked_at = 0.0
+        self._unchecked: list[Connection] = []
+        self._leaving: list[Connection] = []
+        self._round_began_at = self._round_seconds = 0.0
         self._input_bytes = 0
         self._closed_idle = self._told = 0
         self._told_at = 0.0
@@ -222,19 +226,27 @@ class Front:
             self._on_exit()
 
     def _check(self) -> None:
-        # No longer than the clients had a chance: this process may have been stopped or starved.
-        passed = min(self.loop.clock - self._checked_at, 2 * TICK_SECONDS)
-        self._checked_at = self.loop.clock
-        for connection in list(self._connections):
-            connection.check(passed, draining=self._closes_idle)
-        self._bound_input()
-        self._free_places()
+        if not self._unchecked:
+            self._begin_round()
+        # Not thousands at once: the others would wait.
+        for _ in range(min(len(self._unchecked), _CHECKED_AT_ONCE)):
+            self._unchecked.pop().check(self._round_seconds, draining=self._closes_idle)
+        if len(self._connections) >= self.limits.connections:
+            self._free_places()
         self._tell()
         if self.draining:
             if not self._connections:
                 self._drained.set()
         elif not self._accepting and self.loop.clock >= self._pause_until:
             self._accept()
+
+    def _begin_round(self) -> None:
+        clock, self._unchecked = self.loop.clock, list(self._connections)
+        # No longer than the clients had a chance: this process may have been stopped or starved.
+        usual = TICK_SECONDS * (1 + len(self._unchecked) // _CHECKED_AT_ONCE)
+        self._round_seconds, self._round_began_at = min(clock - self._round_began_at, 2 * usual), clock
+        self._bound_input()
+        self._free_places()
 
     def _bound_input(self) -> None:
         """Count what is held of requests; if it is too much, close those that take longest to come."""
@@ -248,12 +260,21 @@ class Front:
             connection.abort()
 
     def _free_places(self) -> None:
-        if len(self._connections) < self.limits.connections // 2:
+        if len(self._connections) < self.limits.connections // 2 or self._leaving:
             return
         idle = sorted((one for one in self._connections if one.is_idle), key=attrgetter("since"))
-        for connection in to_close(idle, self._clients, self.limits):
-            self._closed_idle += 1
-            connection.abort()
+        self._leaving = to_close(idle, self._clients, self.limits)
+        self._close_some()
+
+    def _close_some(self) -> None:
+        """Close those that have to leave, in turns with everything else: thousands at once would take too long."""
+        now, self._leaving = self._leaving[:_CLOSED_AT_ONCE], self._leaving[_CLOSED_AT_ONCE:]
+        for connection in now:
+            if connection.is_idle:
+                self._closed_idle += 1
+                connection.abort()
+        if self._leaving:
+            self.loop.in_next_turn(self._close_some)
 
     def _tell(self) -> None:
         """Log what the limits did, now and then."""

@@ -11,14 +11,14 @@ from elastic_images.http.answer import Answer
 Part = bytes | memoryview
 
 
-def parts_of(answer: Answer, date: bytes, *, without_body: bool, close: bool) -> list[Part]:
-    """The bytes of an answer. `date` is the line of that header; `without_body` is for HEAD."""
+def parts_of(answer: Answer, date: bytes, connection: bytes, *, without_body: bool) -> list[Part]:
+    """The bytes of an answer. `date` and `connection` are the lines of those headers; `without_body` is for HEAD."""
     lines = head_lines(answer.headers)
     head = b"HTTP/1.1 %b\r\n%b%b%b\r\n" % (
         answer.status.encode("latin-1"),
         date,
         lines,
-        b"Connection: close\r\n" if close else b"",
+        connection,
     )
     return [head] if without_body or not answer.body else [head, answer.body]
 

@@ -20,6 +20,7 @@ _CONNECTIONS = 64
 _IDLE_SECONDS = 60.0
 """Shorter than servers keep a connection (90 s): the side that sends must be the one that closes first."""
 _FIRST_READ_BYTES = 16_384
+_READS_IN_A_TURN = 8
 _LARGE_BYTES = 1_000_000
 """Bodies from this size on take up room while they arrive."""
 
@@ -328,12 +329,16 @@ class _UpstreamConnection:
 
     def _receive_body(self) -> None:
         try:
-            while self._have_bytes < len(self._body):
+            for _ in range(_READS_IN_A_TURN):
                 got = self._socket.recv_into(self._body[self._have_bytes :])
                 if not got:
                     self.abort()
                     return
                 self._have_bytes += got
+                if self._have_bytes == len(self._body):
+                    break
+            else:
+                return  # others have their turn
         except BlockingIOError:
             return
         except OSError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import http.client
 import json
 import logging
@@ -41,6 +42,8 @@ _SERVICE_STOP_SECONDS = 3.0
 DRAIN_SECONDS = 15.0
 """How long a process with a successor goes on answering on its connections."""
 _MAX_FILES = 65_536
+_M_MMAP_THRESHOLD = -3
+_RETURNED_BYTES = 1 << 22
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +116,7 @@ def run(
         ElasticImagesError: the service says why it cannot start.
     """
     _allow_many_files()
+    _return_large_memory()
     listening = inherited(listen_fd) if listen_fd is not None else bind(host, port, shared=shared_port)
     with StopSignals() as stop, contextlib.closing(listening) as listener:
         bound_port = listener.getsockname()[1]
@@ -303,6 +307,16 @@ def _allow_many_files() -> None:
     if soft != resource.RLIM_INFINITY and soft < allowed:
         with contextlib.suppress(OSError, ValueError):  # macOS refuses more than the kernel allows
             resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+
+
+def _return_large_memory() -> None:
+    """Have the memory of large images returned to the system as soon as it is free.
+
+    glibc does so at first, but raises its threshold to the size of what was freed (mallopt(3)), and then keeps it:
+    after 100 reads of 24 MB at once 2.1 GB stayed in the heaps of threads.
+    """
+    with contextlib.suppress(AttributeError, OSError):  # another C library
+        ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, _RETURNED_BYTES)
 
 
 def _tell_ready(ready_fd: int | None, service: Service, port: int) -> None:

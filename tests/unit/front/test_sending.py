@@ -17,6 +17,6 @@ def test_the_rest_is_what_was_not_sent(sent: int) -> None:
 def test_an_answer_as_bytes() -> None:
     answer = Answer("200 OK", [("Content-Length", "2"), ("X-Cache", "HIT")], b"hi")
     head = b"HTTP/1.1 200 OK\r\n" + DATE + b"Content-Length: 2\r\nX-Cache: HIT\r\n"
-    assert parts_of(answer, DATE, without_body=False, close=False) == [head + b"\r\n", b"hi"]
-    assert parts_of(answer, DATE, without_body=True, close=False) == [head + b"\r\n"]
-    assert parts_of(answer, DATE, without_body=True, close=True) == [head + b"Connection: close\r\n\r\n"]
+    assert parts_of(answer, DATE, b"", without_body=False) == [head + b"\r\n", b"hi"]
+    assert parts_of(answer, DATE, b"", without_body=True) == [head + b"\r\n"]
+    assert parts_of(answer, DATE, b"Connection: close\r\n", without_body=True) == [head + b"Connection: close\r\n\r\n"]

@@ -238,3 +238,25 @@ def test_many_threads_share_the_client(client: LeanClient) -> None:
         assert answers == paths
         assert server.connections <= 16
     client.close()
+
+
+def test_few_large_answers_are_received_at_a_time(client: LeanClient) -> None:
+    half, go_on = threading.Semaphore(0), threading.Event()
+    large = ok(b"x" * 5_000_000)
+
+    def script(connection: socket.socket, _number: int) -> None:
+        read_request(connection)
+        connection.sendall(large[:100])
+        half.release()
+        assert go_on.wait(60)
+        connection.sendall(large[100:])
+
+    with RawServer(script) as server, ThreadPoolExecutor(6) as readers:
+        answers = [readers.submit(get, client, server) for _ in range(6)]
+        for _ in answers:
+            assert half.acquire(timeout=60)
+        with RawServer(answer_always(ok(b"small"))) as other:
+            assert get(client, other).body == b"small", "small ones do not wait"
+        assert not client._large.acquire(blocking=False)
+        go_on.set()
+        assert {len(answer.result().body) for answer in answers} == {5_000_000}

@@ -14,6 +14,7 @@ from elastic_images.pool.lease_clock import lease_clock
 
 _REMEMBERED_KEYS = 8192
 _POPULAR_READS = 2
+_REJECTED_READS = 1000
 _LARGEST_SHARE = 8
 
 
@@ -37,6 +38,10 @@ class PopularKeys:
         counts[key] = count
         return count >= self._popular_reads
 
+    def reject(self, key: str) -> None:
+        """Do not call the key popular for a long time."""
+        self._counts[key] = -_REJECTED_READS
+
 
 class NearCache:
     """A coherent cache of all partitions, and what it lets in. Safe to share between threads."""
@@ -49,6 +54,10 @@ class NearCache:
     def wants(self, key: str) -> bool:
         """Count a miss. Gives whether the image should be fetched whole and kept."""
         return self._popular_keys.count_read(key)
+
+    def reject(self, key: str) -> None:
+        """The image is too large. Otherwise each of its reads would begin a fill, for which others wait in vain."""
+        self._popular_keys.reject(key)
 
     def fits(self, body_bytes: int) -> bool:
         """Whether an image of this size is kept: a larger one would push out most others."""
@@ -69,4 +78,5 @@ class NearCache:
         if self.fits(len(entry.body)):
             self.cache.complete_fill(fill, entry)
         else:
+            self.reject(fill.key)
             self.cache.release_fill(fill, entry)

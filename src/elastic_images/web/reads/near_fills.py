@@ -40,7 +40,10 @@ class NearFills:
 
         The fill is abandoned if the image is too large to be kept, or if 64 others wait.
         """
-        if not self._near.fits(len(body)) or self._waiting.qsize() >= _MOST_WAITING:
+        fits = self._near.fits(len(body))
+        if not fits:
+            self._near.reject(fill.key)
+        if not fits or self._waiting.qsize() >= _MOST_WAITING:
             self.abandon(fill)
             return body
         copy = bytes(body)

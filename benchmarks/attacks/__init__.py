@@ -1,0 +1,1 @@
+"""What clients of good will notice while others attack. `python -m benchmarks.attacks --help`."""
