@@ -41,10 +41,11 @@ def place(size: tuple[int, int], orientation: int, spec: RenditionSpec) -> Placi
         fitting = min(across / spec.width, down / spec.height, 1.0)
         width, height = spec.width * fitting, spec.height * fitting
         scale = min(across / width, down / height)
-        box_width, box_height = width * scale, height * scale
+        # Rounding must not lead outside the image: Pillow refuses such a box.
+        box_width, box_height = min(width * scale, across), min(height * scale, down)
         left = (across - box_width) * next((at for name, at in _ACROSS.items() if name in spec.gravity), 0.5)
         top = (down - box_height) * next((at for name, at in _DOWN.items() if name in spec.gravity), 0.5)
-        box = (left, top, left + box_width, top + box_height)
+        box = (left, top, min(left + box_width, across), min(top + box_height, down))
     else:
         wanted = [limit / side for limit, side in ((spec.width, across), (spec.height, down)) if limit]
         scale = min([*wanted, 1.0])

@@ -79,8 +79,8 @@ def test_an_unknown_gravity_is_refused() -> None:
 def test_nothing_is_enlarged_nor_outside(width: int, height: int, orientation: int, spec: RenditionSpec) -> None:
     placing = place((width, height), orientation, spec)
     left, top, right, bottom = placing.box
-    assert 0 <= left < right <= width + 1e-6
-    assert 0 <= top < bottom <= height + 1e-6
+    assert 0 <= left < right <= width
+    assert 0 <= top < bottom <= height
     across, down = placing.stored_size
     assert 1 <= across <= max(round(right - left), 1)
     assert 1 <= down <= max(round(bottom - top), 1)
