@@ -9,6 +9,7 @@ from collections.abc import Callable
 from sqlalchemy import Engine, select, update
 
 from elastic_images.accounts.database import Transactions
+from elastic_images.accounts.hash_places import Place
 from elastic_images.accounts.limits import Attempt, LoginAttempts, LoginLimits, source_of
 from elastic_images.accounts.names import fold_name
 from elastic_images.accounts.passwords import Passwords
@@ -66,12 +67,16 @@ class Accounts:
 
     def check_password(self, name: str, password: str, *, address: str = "", browser: str | None = None) -> int:
         """The id of the user with this name and password. Counts as a login attempt; raises like `log_in`."""
-        attempt = Attempt(name, address, browser)
+        # Admitted before the database is asked, so that a flood does not take all places for forms.
+        with self._passwords.places.admitted(None if browser else source_of(address)) as place:
+            return self._check(Attempt(name, address, browser), password, place)
+
+    def _check(self, attempt: Attempt, password: str, place: Place) -> int:
+        name, address = attempt.name, attempt.address
         self._attempts.begin(attempt)
         with self._transactions.read() as connection:
             row = connection.execute(select(users).where(users.c.folded_name == fold_name(name))).one_or_none()
-        stranger = None if browser else source_of(address)
-        right = self._passwords.verify(row.password_hash if row else None, password, stranger=stranger)
+        right = self._passwords.verify(row.password_hash if row else None, password, place)
         if row is None or not right or row.disabled:
             _log.info("login refused: user %s, from %s", row.id if row else "unknown", address)
             raise Unauthenticated("Wrong name or password.")

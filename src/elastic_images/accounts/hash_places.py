@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 from elastic_images.core.errors import Unavailable
 
+Place = Callable[[], AbstractContextManager[None]]
+"""Takes a place: its block may compute."""
 _PARALLEL = 2
 _OF_ONE_SOURCE = 4
 _OF_ALL_STRANGERS = 24
@@ -30,17 +32,25 @@ class HashPlaces:
         self._inside = 0
 
     @contextmanager
-    def place(self, stranger: str | None) -> Iterator[None]:
-        """Compute while the block runs. `stranger` says from where; None for somebody known.
+    def admitted(self, stranger: str | None) -> Iterator[Place]:
+        """A place may be taken while the block runs. `stranger` says from where; None for somebody known.
 
         Raises:
-            Unavailable: too many wait, or one waited too long.
+            Unavailable: too many are inside, or later, while taking the place, that one waited too long.
         """
         if stranger is None:
-            with _acquired(self._known):
-                yield
+            yield self.known
             return
-        with self._turn(stranger) as turn, _acquired(turn), _acquired(self._strangers):
+        with self._turn(stranger) as turn:
+            yield lambda: self._after(turn)
+
+    def known(self) -> AbstractContextManager[None]:
+        """The place of people who are known."""
+        return _acquired(self._known)
+
+    @contextmanager
+    def _after(self, turn: threading.Semaphore) -> Iterator[None]:
+        with _acquired(turn), _acquired(self._strangers):
             yield
 
     @contextmanager

@@ -9,7 +9,7 @@ from base64 import b64encode
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from elastic_images.accounts.hash_places import HashPlaces
+from elastic_images.accounts.hash_places import HashPlaces, Place
 from elastic_images.core.errors import InvalidRequest
 
 MIN_PASSWORD_CHARACTERS = 10
@@ -35,7 +35,7 @@ class Passwords:
 
     def __init__(self, hasher: PasswordHasher | None = None) -> None:
         self._hasher = hasher or default_hasher()
-        self._places = HashPlaces()
+        self.places = HashPlaces()
         self._nobody = _hash_of_nothing(self._hasher)
 
     def check(self, password: str, name: str = "") -> None:
@@ -57,16 +57,16 @@ class Passwords:
         prepared = _prepare(password)
         if prepared is None:
             raise InvalidRequest(f"A password may have at most {MAX_PASSWORD_BYTES} bytes of UTF-8.")
-        with self._places.place(None):
+        with self.places.known():
             return self._hasher.hash(prepared)
 
-    def verify(self, kept: str | None, password: str, *, stranger: str | None = None) -> bool:
-        """Whether `password` matches the stored hash. `stranger`: see `HashPlaces.place`.
+    def verify(self, kept: str | None, password: str, place: Place | None = None) -> bool:
+        """Whether `password` matches the stored hash. `place`: see `HashPlaces.admitted`.
 
         None (an unknown user) takes as long and returns False. Raises Unavailable when too many are waiting.
         """
         prepared = _prepare(password)
-        with self._places.place(stranger):
+        with (place or self.places.known)():
             try:
                 matches = self._hasher.verify(kept or self._nobody, prepared or "")
             except (VerificationError, InvalidHashError):

@@ -114,17 +114,22 @@ def blocking() -> Blocking:
     return hasher
 
 
+def stranger(passwords: Passwords, kept: str | None, password: str, source: str) -> bool:
+    with passwords.places.admitted(source) as place:
+        return passwords.verify(kept, password, place)
+
+
 def test_a_flood_of_logins_leaves_places_for_other_addresses_and_known_people() -> None:
     hasher = blocking()
     passwords = Passwords(hasher)
     kept = passwords.hash("correct horse")
     with ThreadPoolExecutor(16) as pool:
-        flood = [pool.submit(passwords.verify, None, "wrong", stranger="flood") for _ in range(4)]
+        flood = [pool.submit(stranger, passwords, None, "wrong", "flood") for _ in range(4)]
         hasher.begun.acquire()
-        wait_for(lambda: passwords._places._turns["flood"][1] == 4)
+        wait_for(lambda: passwords.places._turns["flood"][1] == 4)
         with pytest.raises(Unavailable):
-            passwords.verify(None, "wrong", stranger="flood")
-        other = pool.submit(passwords.verify, kept, "correct horse", stranger="other")
+            stranger(passwords, None, "wrong", "flood")
+        other = pool.submit(stranger, passwords, kept, "correct horse", "other")
         hasher.begun.acquire()
         known = pool.submit(passwords.verify, kept, "correct horse")
         hasher.begun.acquire()
@@ -133,19 +138,19 @@ def test_a_flood_of_logins_leaves_places_for_other_addresses_and_known_people() 
         assert other.result()
         assert known.result()
         assert not any(one.result() for one in flood)
-    assert passwords._places._turns == {}
+    assert passwords.places._turns == {}
 
 
 def test_no_more_than_two_strangers_compute_at_a_time_and_those_who_wait_are_bounded() -> None:
     hasher = blocking()
     passwords = Passwords(hasher)
     with ThreadPoolExecutor(64) as pool:
-        flood = [pool.submit(passwords.verify, None, "wrong", stranger=f"address {number}") for number in range(24)]
+        flood = [pool.submit(stranger, passwords, None, "wrong", f"address {number}") for number in range(24)]
         hasher.begun.acquire()
         hasher.begun.acquire()
-        wait_for(lambda: passwords._places._inside == 24)
+        wait_for(lambda: passwords.places._inside == 24)
         with pytest.raises(Unavailable):
-            passwords.verify(None, "wrong", stranger="another")
+            stranger(passwords, None, "wrong", "another")
         assert not hasher.begun.acquire(blocking=False)
         hasher.go.set()
         assert not any(one.result() for one in flood)
