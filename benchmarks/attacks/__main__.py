@@ -19,23 +19,25 @@ from typing import Any
 from testing.system import System, running
 
 from benchmarks.attacks.attack import ATTACKS, HOT, Attack
+from benchmarks.attacks.floods import FLOODS
 from benchmarks.attacks.others import WANTED_RATIO, Others, Seen
 from benchmarks.lib.facts import facts, in_one_line
 from benchmarks.lib.images import jpegs
 from benchmarks.lib.processes import pss_bytes
 from benchmarks.lib.stopping import in_order
 
+_ALL = (*ATTACKS, *FLOODS)
 _WANTED_MB = 300.0
 _SETTLE_SECONDS = 3.0
 
 
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", action="append", choices=[attack.name for attack in ATTACKS], help="these attacks")
+    parser.add_argument("--only", action="append", choices=[attack.name for attack in _ALL], help="these attacks")
     parser.add_argument("--seconds", type=float, default=20.0, help="how long each phase lasts")
     parser.add_argument("--json", type=Path, help="where to write the figures")
     options = parser.parse_args(arguments)
-    chosen = [attack for attack in ATTACKS if not options.only or attack.name in options.only]
+    chosen = [attack for attack in _ALL if not options.only or attack.name in options.only]
     with tempfile.TemporaryDirectory(prefix="attacks-") as name:
         known = facts(Path(name))
         phases = measure(Path(name), chosen, options.seconds)
