@@ -13,17 +13,21 @@ import select
 import signal
 import socket
 import sys
+from collections.abc import Callable
 
-from elastic_images.imaging import worker
 from elastic_images.imaging.limits import Limits
 from elastic_images.imaging.messages import Channel
+from elastic_images.imaging.orphans import die_with_parent
 
 _READ_BYTES = 4096
 
 
 def main(descriptor: int, parent: int, limits: Limits) -> None:
     """Fork workers until the broker closes the connection."""
-    worker.die_with_parent(parent)
+    die_with_parent(parent)
+    # Only now: loading the decoders takes a while, in which the broker may be killed.
+    from elastic_images.imaging.worker import run
+
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     wake_reader, wake_writer = os.pipe()
@@ -46,17 +50,17 @@ def main(descriptor: int, parent: int, limits: Limits) -> None:
             if message is None:
                 return
             with socket.socket(fileno=message.descriptors.pop()) as connection:
-                _fork(channel, connection, limits)
+                _fork(channel, connection, lambda connection, parent: run(connection, parent, limits))
 
 
-def _fork(channel: Channel, connection: socket.socket, limits: Limits) -> None:
+def _fork(channel: Channel, connection: socket.socket, work: Callable[[socket.socket, int], None]) -> None:
     parent = os.getpid()
     pid = os.fork()
     if pid == 0:
         try:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            worker.run(connection, parent, limits)
+            work(connection, parent)
         finally:
             os._exit(0)
     handle = [os.pidfd_open(pid)] if hasattr(os, "pidfd_open") else []

@@ -14,7 +14,6 @@ import mmap
 import os
 import re
 import resource
-import signal
 import socket
 import sys
 import time
@@ -31,9 +30,10 @@ from elastic_images.imaging.inspection import inspect
 from elastic_images.imaging.limits import Limits
 from elastic_images.imaging.memory_files import memory_file
 from elastic_images.imaging.messages import Channel, Message
+from elastic_images.imaging.orphans import die_with_parent
 from elastic_images.imaging.rendering import render
 
-_PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38
+_PR_SET_NO_NEW_PRIVS = 38
 _MAX_FILES = 16
 _MAX_FILE_BYTES = 256_000_000
 _NICE = 5
@@ -71,14 +71,6 @@ def _confine(connection: socket.socket, parent: int) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (_MAX_FILE_BYTES, _MAX_FILE_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
-
-
-def die_with_parent(parent: int) -> None:
-    """Have the kernel kill this process when its parent is gone; elsewhere than on Linux it finds that out itself."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        os._exit(0)
 
 
 def _answer(message: Message, limits: Limits) -> tuple[Mapping[str, Any], list[int]]:
