@@ -144,6 +144,15 @@ def test_what_cannot_be_framed_is_refused(sent: bytes, status: int) -> None:
         assert backend.reached == 0
 
 
+def test_a_put_that_is_too_large_is_refused_before_its_body_comes() -> None:
+    with front(Backend(), put_bytes=100_000) as connect:
+        wire = connect()
+        wire.send(b"PUT /up HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 100001\r\n\r\n")
+        assert wire.answer()[0] == 413
+        assert wire.at_end
+        assert ask(connect(), 300_000) == (200, b"300000 POST None")
+
+
 def test_the_front_invites_a_body_that_waits_for_it() -> None:
     with front(Backend()) as connect:
         for size in (10, 300_000):

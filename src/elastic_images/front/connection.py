@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Protocol
 
-from elastic_images.core.errors import ElasticImagesError, HeadTooLarge, InvalidRequest, RequestTimeout
+from elastic_images.core.errors import ElasticImagesError, HeadTooLarge, InvalidRequest, RequestTimeout, TooLarge
 from elastic_images.front.backend import Backend, BackendOwner
 from elastic_images.front.event_loop import WRITABLE, EventLoop
 from elastic_images.front.framing import MAX_HEAD_BYTES, RequestFrame, is_hopeless
@@ -366,6 +366,9 @@ class Connection:
             if end < 4:
                 raise (HeadTooLarge if len(data) > MAX_HEAD_BYTES else InvalidRequest)("This is no HTTP/1.1 request.")
             frame = RequestFrame(data[:end])
+            most_bytes = context.limits.put_bytes if frame.method == b"PUT" else None
+            if most_bytes is not None and (frame.length_bytes or 0) > most_bytes:
+                raise TooLarge(f"An image may have at most {most_bytes} bytes.")
         except ElasticImagesError as error:
             self._refuse(error)
             return

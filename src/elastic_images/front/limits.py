@@ -28,6 +28,8 @@ class Limits:
     upload_seconds: float = 10.0
     """How far an upload may fall behind its rate."""
     upload_bytes_per_second: float = 16_384.0
+    put_bytes: int | None = None
+    """The largest body of a PUT, which is refused before it comes; None: the backend decides."""
     collected_bytes: int = 262_144
     """How much of a body is collected before the backend sees the request, and a thread waits for it."""
     input_bytes: int = 32_000_000

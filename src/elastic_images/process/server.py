@@ -92,7 +92,8 @@ def run(
     Args:
         service: what to serve. If it has a `control_port`, the ready line names it; if it has `reads`
             (`front.reads.Reads`), there is a front, which answers them; if it has `is_proxy`, strangers may connect,
-            and only addresses for which it is true may have any number of connections; if it has `ready`
+            and only addresses for which it is true may have any number of connections; if it has `max_image_bytes`, a
+            larger PUT is refused before its body comes; if it has `ready`
             (`http.readiness.ReadyGate`), `/readyz` is 503 from the stop signal on; if it has `leave`, that is called
             at SIGUSR1, in a thread, and awaited like the connections: others should rely on this process no longer.
         host: the address to bind to.
@@ -132,6 +133,7 @@ def run(
             threads=threads,
             on_exit=stop.wake,
             is_exempt=getattr(service, "is_proxy", None),
+            limits=Limits(put_bytes=getattr(service, "max_image_bytes", None)),
         )
         if _wait_until_served(host, bound_port, gate, lambda: server.alive and not stop.count):
             if health_fd is not None:

@@ -58,6 +58,7 @@ class WebService:
         )
         self._gone_callers = PeriodicLoop("gone-callers", self._storage.gone_callers.look, _LOOK_SECONDS)
         self.reads = self._pool.reads(self._may_answer)
+        self.max_image_bytes = settings.max_image_bytes
         self.is_proxy = Proxies(settings.trusted_proxies).is_trusted
         self.wsgi = self._pool.plane.in_front_of(create_app(services, settings).wsgi_app, self._may_answer)
 
