@@ -20,7 +20,7 @@ from tests.system.conftest import StartSystem
 
 from elastic_images.core.image_facts import DETAILS
 
-PLACE = ("partition", "node", "url")
+PLACE = ("partition", "node", "url", "immutable_url")
 MANIFEST = "elastic-images-manifest.jsonl"
 ODD_KEYS = ("a", "a/b", "A", "con", "dot.", "space ", "ü/图 😀.png", "x" * 255, "a\\b:c*?", ".hidden/..x")
 
