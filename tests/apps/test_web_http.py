@@ -101,7 +101,10 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         web = WebService(web_settings(data, max_image_bytes=LIMIT, near_cache_mb=0, **urls))
         with serving(web.wsgi, threads=64) as bound:
             web.start(bound)
-            yield Site(bound, (data / CLI_TOKEN_FILE).read_text().strip(), data, web_urls)
+            site = Site(bound, (data / CLI_TOKEN_FILE).read_text().strip(), data, web_urls)
+            # The first upload starts an imaging broker, which no test should be taken to leave behind.
+            assert site.plain("PUT", "/api/images/none", noise(8)[:-20])[0] == 422
+            yield site
         web.stop()
     storage.stop()
 

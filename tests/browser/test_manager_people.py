@@ -263,7 +263,7 @@ def test_the_own_password_and_sessions(admin: Visit, visiting: Visiting) -> None
         other.log_in("owner", first, "/account")
         page = one.page
         for current, new, again, words in (
-            ("wrong password", PASSWORD, PASSWORD, "That is not your current password."),
+            ("wrong password", PASSWORD, PASSWORD, "The current password is wrong."),
             (first, PASSWORD, "another horse", "The new passwords do not match."),
             (first, PASSWORD, PASSWORD, "Your password was changed"),
         ):

@@ -43,7 +43,7 @@ def test_what_a_small_system_weighs_is_measured(tmp_path: Path) -> None:
     assert "| storage |" in shown
     idle, cached = figures["idle_mb"], figures["cached"]
     assert set(idle) == {  # type: ignore[call-overload]
-        "supervisor", "web", "storage", "autoscaler", "manager", "memcache 0", "memcache 1", "total",
+        "supervisor", "imaging", "web", "storage", "autoscaler", "manager", "memcache 0", "memcache 1", "total",
     }  # fmt: skip
     assert cached["node_counts_bytes"] > cached["image_bytes"] > 2_000_000  # type: ignore[index]
 
