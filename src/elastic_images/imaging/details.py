@@ -15,18 +15,17 @@ from PIL import ExifTags, Image, ImageCms
 from elastic_images.core.rendition_spec import RenditionSpec
 from elastic_images.imaging.costs import MAX_PLACEHOLDER_PIXELS
 from elastic_images.imaging.decoding import orientation_of
+from elastic_images.imaging.geometry import SIDEWAYS
 from elastic_images.imaging.headers.facts import Header
+from elastic_images.imaging.location import XMP_POSITION
 from elastic_images.imaging.rendering import draw
 from elastic_images.imaging.thumbhash import MAX_SIDE, thumbhash
 
 _PLACEHOLDER = RenditionSpec(MAX_SIDE, MAX_SIDE)
 _SAMPLED_SIDE = 8 * MAX_SIDE
-_SIDEWAYS = 5
-"""Orientations from this one on swap width and height."""
 _MAX_NAME = 64
 _TAKEN = re.compile(r"(\d{4}):(\d\d):(\d\d)[ T](\d\d):(\d\d):(\d\d)")
 _OFFSET = re.compile(r"[+-]\d\d:\d\d")
-_XMP_LOCATION = re.compile(rb"GPS(Latitude|Longitude)")
 
 
 class Details(TypedDict):
@@ -52,7 +51,7 @@ def details_of(opened: Image.Image, header: Header, *, is_decoded: bool) -> Deta
     # The decoders of TIFF and HEIF turn by themselves.
     stored = opened.info.get("original_orientation") or 1 if header.format == "HEIF" else max(header.orientation, turn)
     size = (header.width, header.height)
-    shown = opened.size if header.format == "HEIF" else size[::-1] if stored >= _SIDEWAYS else size
+    shown = opened.size if header.format == "HEIF" else size[::-1] if stored >= SIDEWAYS else size
     return Details(
         width=shown[0],
         height=shown[1],
@@ -90,7 +89,7 @@ def _has_location(image: Image.Image, exif: Image.Exif) -> bool:
     place = _part(exif, ExifTags.IFD.GPSInfo)
     xmp = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp") or b""
     xmp = xmp.encode() if isinstance(xmp, str) else bytes(xmp)
-    return ExifTags.GPS.GPSLatitude in place or _XMP_LOCATION.search(xmp) is not None
+    return ExifTags.GPS.GPSLatitude in place or XMP_POSITION.search(xmp) is not None
 
 
 def _taken_at(exif: Image.Exif) -> str | None:

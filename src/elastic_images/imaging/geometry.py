@@ -5,15 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from elastic_images.core.errors import InvalidRequest
-from elastic_images.core.rendition_spec import RenditionSpec
+from elastic_images.core.rendition_spec import GRAVITIES, RenditionSpec
 
 Box = tuple[float, float, float, float]
 """Left, top, right, bottom."""
 
 _ACROSS = {"west": 0.0, "east": 1.0}
 _DOWN = {"north": 0.0, "south": 1.0}
-GRAVITIES = frozenset({"center", *_ACROSS, *_DOWN, *(down + across for down in _DOWN for across in _ACROSS)})
-_SIDEWAYS = 5
+SIDEWAYS = 5
 """Orientations from this one on swap width and height (EXIF, tag 274)."""
 
 
@@ -29,14 +28,14 @@ class Placing:
     @property
     def stored_size(self) -> tuple[int, int]:
         """The rendition's size before it is turned upright."""
-        return (self.height, self.width) if self.orientation >= _SIDEWAYS else (self.width, self.height)
+        return (self.height, self.width) if self.orientation >= SIDEWAYS else (self.width, self.height)
 
 
 def place(size: tuple[int, int], orientation: int, spec: RenditionSpec) -> Placing:
     """What `spec` shows of an image stored in this size. Never enlarges. Raises InvalidRequest for a wrong gravity."""
     if spec.gravity not in GRAVITIES:
         raise InvalidRequest(f"No gravity {spec.gravity!r}: use {', '.join(sorted(GRAVITIES))}.")
-    across, down = (size[1], size[0]) if orientation >= _SIDEWAYS else size
+    across, down = (size[1], size[0]) if orientation >= SIDEWAYS else size
     if spec.fit == "cover" and spec.width and spec.height:
         fitting = min(across / spec.width, down / spec.height, 1.0)
         width, height = spec.width * fitting, spec.height * fitting

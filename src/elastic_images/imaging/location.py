@@ -23,7 +23,7 @@ _WEBP_EXIF = re.compile(rb"EXIF.{4}(?=II\*\0|MM\0\*)", re.DOTALL)
 _XMP = re.compile(
     rb"""\sexif:GPS\w+\s*=\s*(?:"[^"<]{0,4000}"|'[^'<]{0,4000}')|<(exif:GPS\w+)>[^<]{0,4000}</\1>""",
 )
-_XMP_POSITION = re.compile(rb"GPS(Latitude|Longitude)")
+XMP_POSITION = re.compile(rb"GPS(Latitude|Longitude)")
 _XMP_KEYWORD = b"XML:com.adobe.xmp\0"
 _MAX_XMP_BYTES = 1_000_000
 _GPS = 0x8825
@@ -64,7 +64,7 @@ def location_patches(kind: str, data: Buffer) -> list[Patch]:
 def is_in_png_text(data: Buffer) -> bool:
     """Whether the XMP of a PNG says it, compressed or not. Decoders are not given these chunks."""
     texts = (data[chunk.start : chunk.end] for chunk in png.chunks(data) if chunk.kind == b"iTXt")
-    return any(_XMP_POSITION.search(_xmp(text)) for text in texts if text.startswith(_XMP_KEYWORD))
+    return any(XMP_POSITION.search(_xmp(text)) for text in texts if text.startswith(_XMP_KEYWORD))
 
 
 def _xmp(text: bytes) -> bytes:

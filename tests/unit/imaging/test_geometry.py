@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from elastic_images.core.errors import InvalidRequest
-from elastic_images.core.rendition_spec import RenditionSpec
-from elastic_images.imaging.geometry import GRAVITIES, place
+from elastic_images.core.rendition_spec import GRAVITIES, RenditionSpec
+from elastic_images.imaging.geometry import place
 
 SIDES = st.integers(1, 9000)
 

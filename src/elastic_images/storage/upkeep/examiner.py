@@ -8,7 +8,7 @@ import time
 import uuid
 from collections.abc import Callable
 
-from elastic_images.core.errors import Conflict, Damaged, ElasticImagesError, Lost, NotFound, StoreAway, Unavailable
+from elastic_images.core.errors import Conflict, Damaged, ElasticImagesError, Lost, NotFound, Unavailable
 from elastic_images.core.image_facts import DETAILS, ImageFacts
 from elastic_images.imaging.imaging import Imaging
 from elastic_images.storage.catalog.unexamined import Unexamined
@@ -89,7 +89,7 @@ class Examiner:
             return
         try:
             picture = self._imaging.inspect(data, deadline=time.monotonic() + _JOB_SECONDS)
-        except (Unavailable, StoreAway):
+        except Unavailable:
             raise
         except ElasticImagesError as error:
             _log.warning("image %r stays as it was examined before: %s", key, error)
