@@ -5,7 +5,7 @@ To those who may not see it, an image does not exist.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, cast, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 from elastic_images.core.errors import InvalidRequest
 
@@ -20,7 +20,7 @@ def parse_visibility(text: object) -> Visibility:
     """Give `text` back if it is one of the three words. Raises InvalidRequest."""
     if text not in VISIBILITIES:
         raise InvalidRequest(f"A visibility is public, members or private, not {text!r:.40}.")
-    return cast(Visibility, text)
+    return text
 
 
 def may_see(actor: Actor | None, visibility: Visibility, owner_id: int | None) -> bool:
