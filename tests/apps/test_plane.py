@@ -20,7 +20,9 @@ from tests.apps.plane_support import KEY, Web, told
 from tests.unit.pool.raw_server import RawServer, Script, answer_always, ok, read_request
 
 from elastic_images.core.assignment import alternating
+from elastic_images.core.errors import ElasticImagesError
 from elastic_images.core.pool_map import close_resize, first_map, open_resize, settle
+from elastic_images.front.reads import Environ
 from elastic_images.http.answer import Answer
 from elastic_images.http.lean_client import LeanClient
 from elastic_images.metrics.counters import Counters
@@ -92,6 +94,19 @@ def test_where_anonymous_reading_is_off_answers_are_private(make: Callable[..., 
     plane = ImagePlane(web.plane._router, web.storage, Counters(), None, web.plane.requested, public=False)
     answer = plane.respond({"REQUEST_METHOD": "GET", "PATH_INFO": "/images/k1"})
     assert told(answer, "Cache-Control") == "private, no-cache"
+
+
+def test_who_refuses_is_told_what_was_asked(make: Callable[..., Web]) -> None:
+    web, asked = make(), []
+
+    def refuse(error: ElasticImagesError, environ: Environ) -> Answer:
+        asked.append((error.slug, environ["PATH_INFO"], environ.get("HTTP_ACCEPT")))
+        return Answer("404 Not Found", [("Content-Length", "0")], b"")
+
+    web.plane.refuse = refuse
+    assert web.get("none", accept="text/html").status == "404 Not Found"
+    assert web.get("none", query="w=320", accept="text/html").status == "404 Not Found"
+    assert asked == [("not-found", "/images/none", "text/html")] * 2
 
 
 @pytest.mark.parametrize(

@@ -35,11 +35,11 @@ from elastic_images.core.pool_config import ScalingConfig
 from elastic_images.core.restored_facts import RestoredFacts
 from elastic_images.http.answer import Answer
 from elastic_images.http.gone_callers import Gone
-from elastic_images.http.problems import problem_answer
 from elastic_images.settings import Settings
 from elastic_images.storage.client import Body, StorageClient
 from elastic_images.web.app import WebServices, create_app
 from elastic_images.web.bulkheads import Bulkheads, default_bulkheads
+from elastic_images.web.refusals import Refuse, refuse_by, refuse_plainly
 from elastic_images.web.request_path import key_in_path
 
 LIMIT = 100_000
@@ -234,11 +234,13 @@ class FakePool(AutoscalerClient):
 
 
 class FakePlane:
-    """A data plane that reads the fake storage; two nodes."""
+    """A data plane that reads the fake storage; two nodes. `refusal`, where set, is what `respond` says."""
 
     def __init__(self, images: FakeImages) -> None:
         self._images = images
         self.reads = 0
+        self.refuse: Refuse = refuse_plainly
+        self.refusal: ElasticImagesError | None = None
 
     def read_whole(self, key: str) -> Answer:
         if self._images.fail is not None:
@@ -252,9 +254,11 @@ class FakePlane:
 
     def respond(self, environ: dict[str, Any]) -> Answer:
         try:
+            if self.refusal is not None:
+                raise self.refusal
             return self.read_whole(key_in_path(environ, "/images/"))
         except ElasticImagesError as error:
-            return problem_answer(error)
+            return self.refuse(error, environ)
 
     def locate(self, key: str) -> tuple[int, int | None]:
         return partition_of(key), partition_of(key) % 2
@@ -311,4 +315,6 @@ def open_web(folder: Path, *, bulkheads: Bulkheads | None = None, **overrides: A
         services = WebServices(
             images=images, pool=pool, plane=plane, guard=guard, bulkheads=bulkheads or default_bulkheads()
         )
-        yield Web(create_app(services, settings), accounts, guard, images, pool, plane)
+        app = create_app(services, settings)
+        plane.refuse = refuse_by(app)
+        yield Web(app, accounts, guard, images, pool, plane)

@@ -23,6 +23,7 @@ from elastic_images.accounts.proxies import Client, Proxies
 from elastic_images.accounts.sessions import NewSession, Session
 from elastic_images.core.errors import CrossSite, Forbidden, InvalidRequest, Unauthenticated
 from elastic_images.http.base_app import OPEN_PATHS
+from elastic_images.http.problems import is_database_error
 from elastic_images.http.public_path import public_path
 from elastic_images.settings import Settings
 
@@ -99,6 +100,14 @@ class Guard:
         Raises Unauthenticated for a token that is not valid.
         """
         return self._identify(environ)[0].via
+
+    def recognise(self) -> None:
+        """Make the caller known to an error's page, where no rule needed to know them. Raises nothing."""
+        try:
+            g.principal, g.session = self._identify(request.environ)
+        except Exception as error:
+            if not (isinstance(error, Unauthenticated) or is_database_error(error)):
+                raise
 
     # For login pages.
 

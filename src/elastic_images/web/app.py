@@ -19,7 +19,7 @@ from elastic_images.storage.client import StorageClient
 from elastic_images.web import pages
 from elastic_images.web.bulkheads import Bulkheads, apply_bulkheads, default_bulkheads
 from elastic_images.web.course.api import course_api
-from elastic_images.web.error_pages import render_error
+from elastic_images.web.error_pages import error_pages
 from elastic_images.web.openapi import openapi_document
 from elastic_images.web.pages.layout import install_layout
 from elastic_images.web.reads.route import images_route
@@ -50,7 +50,7 @@ def create_app(services: WebServices, settings: Settings) -> Flask:
         "elastic_images.web",
         ready=services.ready,
         registry=services.registry,
-        render_error=render_error,
+        render_error=error_pages(services.guard),
         drains=services.bulkheads.drains,
         drain_bytes=_DRAINED_IMAGES * settings.max_image_bytes,
     )

@@ -22,6 +22,7 @@ from elastic_images.web.app import WebServices, create_app
 from elastic_images.web.bulkheads import MAX_FORMS, MAX_UPLOADS, MAX_WAITING
 from elastic_images.web.membership import PoolMembership
 from elastic_images.web.readiness import WebReadiness
+from elastic_images.web.refusals import refuse_by
 
 _LOOK_SECONDS = 1.0
 _STOP_SECONDS = 1.0
@@ -60,7 +61,9 @@ class WebService:
         self.reads = self._pool.reads(self._may_answer)
         self.max_image_bytes = settings.max_image_bytes
         self.is_proxy = Proxies(settings.trusted_proxies).is_trusted
-        self.wsgi = self._pool.plane.in_front_of(create_app(services, settings).wsgi_app, self._may_answer)
+        app = create_app(services, settings)
+        self._pool.plane.refuse = refuse_by(app)
+        self.wsgi = self._pool.plane.in_front_of(app.wsgi_app, self._may_answer)
 
     @property
     def control_port(self) -> int | None:

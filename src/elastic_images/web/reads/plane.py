@@ -21,7 +21,7 @@ from elastic_images.front.reads import Environ
 from elastic_images.http.answer import Answer, Later, answer_now
 from elastic_images.http.entries import entry_from_answer, fact_headers
 from elastic_images.http.lean_client import LeanAnswer
-from elastic_images.http.problems import error_from_answer, problem_answer
+from elastic_images.http.problems import error_from_answer
 from elastic_images.http.read_middleware import reads_in_front_of
 from elastic_images.http.serving import CONDITIONAL_HEADERS, answer, is_conditional, whole
 from elastic_images.metrics.counters import Counters
@@ -29,6 +29,7 @@ from elastic_images.pool.router import RENDITION_SECONDS, NodeAnswer, NodeReques
 from elastic_images.web.reads.near_cache import NearCache
 from elastic_images.web.reads.read_bulkhead import ReadBulkhead
 from elastic_images.web.reads.requested_images import AS_USUAL, IMAGES, RequestedImages
+from elastic_images.web.refusals import Refuse, refuse_plainly
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
@@ -76,6 +77,8 @@ class ImagePlane:
         self._storage = storage
         self._near = near
         self.requested = requested
+        self.refuse: Refuse = refuse_plainly
+        """Answers what is refused; replaced once there is an app that makes pages."""
         self._clock = clock
         self._serve_stale_seconds = serve_stale_seconds
         self._count_hit = counters.counter("hits").increment
@@ -115,7 +118,7 @@ class ImagePlane:
 
         What waits for a rendition to be made is left for later.
         """
-        return self._or_error(lambda: self._read(self.requested.name(environ), environ))
+        return self._or_refusal(lambda: self._read(self.requested.name(environ), environ), lambda: environ)
 
     def read_whole(self, key: str) -> Answer:
         """The whole image, counted as a read. Raises NotFound, Unavailable."""
@@ -125,13 +128,13 @@ class ImagePlane:
         """The key's partition (0 to 15) and its owner's slot, None while no pool is known."""
         return self._router.locate(key)
 
-    def _or_error(self, find: Callable[[], Answer | Later]) -> Answer | Later:
+    def _or_refusal(self, find: Callable[[], Answer | Later], environ: Callable[[], Environ]) -> Answer | Later:
         try:
             return find()
         except ElasticImagesError as error:
             if error.is_ours:
                 self._count_error()
-            return problem_answer(error)
+            return self.refuse(error, environ())
 
     # --- the near cache
 
@@ -219,8 +222,8 @@ class ImagePlane:
         self, request: NodeRequest, answer: LeanAnswer | None, name: str, environ: Callable[[], Environ]
     ) -> Answer | Later:
         """The whole image, errors included, after the front asked the owner and got `answer`."""
-        return self._or_error(
-            lambda: self._relayed_answer(name, self._router.finish_fetch(request, answer, name), environ())
+        return self._or_refusal(
+            lambda: self._relayed_answer(name, self._router.finish_fetch(request, answer, name), environ()), environ
         )
 
     def _relayed_answer(self, name: str, got: NodeAnswer | None, environ: Mapping[str, object]) -> Answer | Later:
@@ -229,8 +232,10 @@ class ImagePlane:
         if is_rendition(name):
             is_member = self.requested.is_member(cast("Environ", environ))
             if got is not None and got.status == _NOT_IN_MEMORY:
-                return self._later(lambda: self._read_made(name, environ, is_member=is_member), urgent=is_member)
-            return self._later(lambda: self._bypass(name, environ), urgent=is_member)
+                return self._later(
+                    lambda: self._read_made(name, environ, is_member=is_member), environ, urgent=is_member
+                )
+            return self._later(lambda: self._bypass(name, environ), environ, urgent=is_member)
         if got is not None and got.status == 404:
             raise NotFound(_NO_IMAGE)
         # A node's other troubles are not the client's (I4).
@@ -241,7 +246,7 @@ class ImagePlane:
 
     # --- renditions that are in no memory
 
-    def _later(self, find: Callable[[], Answer], *, urgent: bool) -> Later:
+    def _later(self, find: Callable[[], Answer], environ: Mapping[str, object], *, urgent: bool) -> Later:
         deadline = time.monotonic() + RENDITION_SECONDS
 
         def found() -> Answer:
@@ -250,7 +255,7 @@ class ImagePlane:
                     raise Unavailable("Too many renditions are being made; ask again.", retry_after_seconds=5)
                 return find()
 
-        return Later(lambda: answer_now(self._or_error(found)), urgent)
+        return Later(lambda: answer_now(self._or_refusal(found, lambda: cast("Environ", environ))), urgent)
 
     def _read_made(self, name: str, environ: Mapping[str, object], *, is_member: bool) -> Answer:
         """Have the owner make it. What it could not make is not tried again elsewhere."""

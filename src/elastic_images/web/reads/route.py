@@ -1,10 +1,11 @@
-"""`/images/<key>` where a session or a token is needed: the data plane lets such a request through to Flask."""
+"""`/images/<key>` where Flask is needed: the data plane lets through what needs credentials, and errors for people."""
 
 from __future__ import annotations
 
 from flask import Blueprint, Response, request
 
 from elastic_images.accounts.guard import rule
+from elastic_images.web.refusals import REFUSAL
 from elastic_images.web.services import Plane
 
 
@@ -15,6 +16,9 @@ def images_route(plane: Plane) -> Blueprint:
     @api.get("/images/<rest:_path>")
     @rule("image")
     def read(_path: str) -> Response:
+        refusal = request.environ.get(REFUSAL)
+        if refusal is not None:
+            raise refusal
         answer = plane.respond(request.environ)
         return Response(answer.body, status=answer.status, headers=answer.headers)
 
