@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from elastic_images.core.rendition_query import RenditionQuery
+from elastic_images.core.rendition_query import RenditionQuery, ratio_height
 
 Ratio = tuple[int, int]
 
@@ -31,7 +31,10 @@ class RenditionBound:
     qualities: tuple[int, ...]
 
     def nearest(self, asked: RenditionQuery) -> RenditionQuery:
-        """The allowed rendition that is most like what is asked for: the same if that is allowed."""
+        """The rendition of this bound that is most like what is asked for.
+
+        With two sides, its height is exactly that of its ratio, so that the pixel of tolerance makes no further ones.
+        """
         quality = None if asked.quality is None else _nearest(asked.quality, self.qualities)
         if asked.preset is not None:
             return replace(asked, quality=quality)
@@ -41,17 +44,27 @@ class RenditionBound:
         else:
             width = _nearest(width, self.widths)
             asked_height = asked.base_height
-            if asked_height is not None and not (width == asked.width and self._has_ratio(width, asked_height)):
+            if asked_height is not None:
                 nearest = self._nearest_ratio(asked.width or 1, asked_height)
-                height = None if ratio else max(1, round(width * nearest[1] / nearest[0]))
+                height = None if ratio else ratio_height(width, nearest)
                 ratio = ratio and nearest
         return replace(asked, width=width, height=height, ratio=ratio, quality=quality)
 
-    def _has_ratio(self, width: int, height: int) -> bool:
-        return any(abs(height - width * high / wide) <= 1 for wide, high in self.ratios)
+    def allows(self, asked: RenditionQuery) -> bool:
+        """Whether what is asked for is its nearest, but for a pixel where a height follows from a ratio."""
+        nearest = self.nearest(asked)
+        if nearest == asked:
+            return True
+        rounded = replace(nearest, height=asked.height, ratio=asked.ratio) == asked
+        off = (asked.base_height or 0) - (nearest.base_height or 0)
+        return rounded and asked.width is not None and abs(off) <= 1
 
     def _nearest_ratio(self, width: int, height: int) -> Ratio:
-        return min(self.ratios, key=lambda ratio: abs(math.log(width * ratio[1] / (height * ratio[0]))))
+        def distance(ratio: Ratio) -> tuple[int, float]:
+            pixels = abs(height - ratio_height(width, ratio))
+            return pixels if pixels <= 1 else 2, abs(math.log(width * ratio[1] / (height * ratio[0])))
+
+        return min(self.ratios, key=distance)
 
 
 def _nearest(number: int, allowed: Iterable[int]) -> int:

@@ -58,7 +58,7 @@ class RenditionQuery:
         """The height before `dpr`."""
         if self.ratio is None or self.width is None:
             return self.height
-        return max(1, round(self.width * self.ratio[1] / self.ratio[0]))
+        return ratio_height(self.width, self.ratio)
 
     def spec(self, accept: str) -> RenditionSpec | None:
         """The rendition, for a client that sends this `Accept`; None for the original itself."""
@@ -100,6 +100,11 @@ class RenditionQuery:
 
 _ORIGINAL, _AS_IT_IS = RenditionQuery(), RenditionSpec()
 _PRESET_NAME = re.compile(r"[a-z0-9_-]{1,64}", re.ASCII).fullmatch
+
+
+def ratio_height(width: int, ratio: tuple[int, int]) -> int:
+    """The height to a width."""
+    return max(1, round(width * ratio[1] / ratio[0]))
 
 
 def parse_preset(text: str) -> tuple[str, RenditionQuery]:

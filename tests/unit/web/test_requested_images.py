@@ -67,6 +67,21 @@ def test_a_name_that_depends_on_the_caller_is_not_found_without_waiting() -> Non
     assert images.name_for_strangers({**environ, "QUERY_STRING": "w=750"}) == "k1\0w750"
 
 
+def test_a_pixel_beside_a_ratio_makes_no_further_rendition_for_strangers() -> None:
+    images = requested()
+    assert {name(images, f"w=400&h={height}") for height in (299, 300, 301)} == {"k1\0w400,h300"}
+    assert images.name_for_strangers({"PATH_INFO": "/images/k1", "QUERY_STRING": "w=400&h=299"}) == "k1\0w400,h300"
+
+
+def test_callers_with_a_token_get_the_size_to_the_pixel() -> None:
+    images = RequestedImages(rendition_rules(make_settings(Path("/nowhere"))), lambda _environ: "token")
+    with_token = {"HTTP_AUTHORIZATION": "Bearer x"}
+    assert name(images, "w=400&h=299", **with_token) == "k1\0w400,h299"
+    assert name(images, "w=401", **with_token) == "k1\0w401"
+    environ = {"PATH_INFO": "/images/k1", "QUERY_STRING": "w=400&h=299", **with_token}
+    assert images.name_for_strangers(environ) is None
+
+
 def test_who_waits_for_a_rendition_is_asked_only_of_callers_with_credentials() -> None:
     def down(_environ: object) -> Any:
         raise Unavailable("the database is away")

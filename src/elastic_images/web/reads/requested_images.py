@@ -34,7 +34,8 @@ AS_USUAL = Presentation()
 class _Judged(NamedTuple):
     asked: RenditionQuery
     nearest: RenditionQuery
-    """What strangers may ask for; the same if that is allowed."""
+    """What strangers get, if it is `open`."""
+    open: bool
     presentation: Presentation
 
 
@@ -53,8 +54,8 @@ class RequestedImages:
 
         Raises:
             InvalidKey, InvalidRequest: the path or the query is wrong.
-            RenditionNotAllowed: only callers with a token may ask for it. A session is not enough: authors should see
-                what visitors will see.
+            RenditionNotAllowed: only callers with a token may ask for it, and they get it to the pixel. A session is
+                not enough: authors should see what visitors will see.
             Unauthenticated: it is asked for with a token that is not valid.
         """
         found = self._name(environ, self._caller)
@@ -83,12 +84,16 @@ class RequestedImages:
         query = environ.get("QUERY_STRING")
         if not query:
             return key
-        asked, nearest, _ = self._judge(query)
+        asked, nearest, is_open, _ = self._judge(query)
         if nearest is not asked:
-            if caller is None:
+            if is_open and "HTTP_AUTHORIZATION" not in environ:
+                asked = nearest
+            elif caller is None:
                 return None
-            if caller(environ) != "token":
-                raise _not_allowed(key, nearest)
+            elif caller(environ) != "token":
+                if not is_open:
+                    raise _not_allowed(key, nearest)
+                asked = nearest
         spec = asked.spec(environ.get("HTTP_ACCEPT", ""))
         return key if spec is None else rendition_name(key, spec)
 
@@ -96,11 +101,13 @@ class RequestedImages:
         judged = self._judged.get(query)
         if judged is None:
             asked = parse_query(query, self._rules.presets)
-            nearest = asked if self._rules.bound is None else self._rules.bound.nearest(asked)
+            bound = self._rules.bound
+            nearest = asked if bound is None else bound.nearest(asked)
             presentation = Presentation(asked.version, asked.auto)
             if presentation == AS_USUAL:
                 presentation = AS_USUAL
-            judged = _Judged(asked, asked if nearest == asked else nearest, presentation)
+            is_open = bound is None or bound.allows(asked)
+            judged = _Judged(asked, asked if nearest == asked else nearest, is_open, presentation)
             if len(self._judged) >= _REMEMBERED_QUERIES:
                 self._judged = {}
             self._judged[query] = judged
