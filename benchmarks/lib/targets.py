@@ -14,6 +14,7 @@ NGINX = "nginx"
 MEMCACHED = "nginx + memcached"
 FLASK = "Flask"
 PLAIN = "plain files"
+SEAWEEDFS = "SeaweedFS"
 
 ALL = (WEB, NODE, NGINX, MEMCACHED, FLASK)
 MEANINGS: Mapping[str, str] = {
@@ -23,6 +24,7 @@ MEANINGS: Mapping[str, str] = {
     MEMCACHED: "nginx, one worker, in front of memcached",
     FLASK: "images in memory, answered by a Flask view, on the server that this system uses",
     PLAIN: "the same files written and flushed (fsync) by as many threads, and nothing else",
+    SEAWEEDFS: "the same files put into a bucket of SeaweedFS's S3 that needs no signature, in the same folder",
 }
 
 
