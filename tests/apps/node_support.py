@@ -20,6 +20,7 @@ from elastic_images.core.entry import Entry
 from elastic_images.core.errors import NotFound, Unavailable
 from elastic_images.core.image_facts import quoted
 from elastic_images.core.pool_map import PoolMap, first_map
+from elastic_images.core.visibility import Visibility
 from elastic_images.http.entries import fact_headers
 from elastic_images.http.internal_client import InternalClient
 from elastic_images.http.readiness import Readiness, ReadyGate
@@ -40,7 +41,13 @@ UPDATED_AT = 1_000_000_000.0
 WAIT_SECONDS = 60.0
 
 
-def entry(key: str, version: int = 1, body: bytes | None = None) -> Entry:
+def entry(
+    key: str,
+    version: int = 1,
+    body: bytes | None = None,
+    visibility: Visibility = "public",
+    owner_id: int | None = None,
+) -> Entry:
     """As storage gives it to a node."""
     body = f"{key} version {version}".encode() if body is None else body
     return Entry(
@@ -50,7 +57,9 @@ def entry(key: str, version: int = 1, body: bytes | None = None) -> Entry:
         etag=quoted(hashlib.sha256(body).hexdigest()),
         version=version,
         updated_at=UPDATED_AT + version,
-        extra_headers=fact_headers(version, UPDATED_AT + version),
+        visibility=visibility,
+        owner_id=owner_id,
+        extra_headers=fact_headers(version, UPDATED_AT + version, visibility, owner_id),
     )
 
 

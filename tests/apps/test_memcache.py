@@ -83,6 +83,49 @@ def test_an_answer_carries_the_facts_that_travel_between_processes(node: Node) -
     assert headers["last-modified"] == "Sun, 09 Sep 2001 01:46:41 GMT"
 
 
+def test_every_answer_about_an_image_says_who_may_see_it(node: Node, storage: Storage) -> None:
+    storage.entries[KEY] = entry(KEY, visibility="private", owner_id=7)
+    asked: list[dict[str, str]] = [
+        {},
+        {"Range": "bytes=3-9"},
+        {"If_None_Match": "*"},
+        {"If_Match": '"other"'},
+        {"Range": "bytes=99-"},
+    ]
+    statuses = []
+    for headers in asked * 2:  # a miss, then from memory
+        got = image(node, X_Elastic_Images_Protocol="3", **headers)
+        statuses.append(got.status)
+        assert (got.headers["x-image-visibility"], got.headers["x-image-owner"]) == ("private", "7")
+    assert statuses == [200, 206, 304, 412, 416] * 2
+
+
+def test_callers_of_an_older_protocol_get_what_is_public(node: Node, storage: Storage) -> None:
+    image(node)
+    storage.entries["other"] = entry("other", visibility="members")
+    assert image(node, "other", X_Elastic_Images_Protocol="3").status == 200
+    for path in ("/images/other", "/peer/other"):
+        assert ask(node, path, X_Elastic_Images_Protocol="3").status == 200
+        older: list[dict[str, str]] = [{}, {"X_Elastic_Images_Protocol": "2"}]
+        for named in older:
+            got = ask(node, path, **named)
+            assert (got.status, got.problem) == (421, "not-mine"), "storage is asked next, and judges"
+            assert "x-image-visibility" not in got.headers
+        assert ask(node, path.replace("other", KEY)).status == 200
+
+
+def test_a_rendition_to_be_made_says_who_may_see_the_original_if_that_is_known(node: Node, storage: Storage) -> None:
+    storage.entries[KEY] = entry(KEY, visibility="private", owner_id=7)
+    path = f"/renditions/{quote_key(rendition_name(KEY, PRESETS['thumb']))}"
+    unknown = ask(node, path)
+    assert (unknown.status, unknown.headers.get("x-image-visibility")) == (202, None)
+    image(node, X_Elastic_Images_Protocol="3")
+    known = ask(node, path)
+    assert (known.status, known.headers["x-image-visibility"], known.headers["x-image-owner"]) == (202, "private", "7")
+    made = ask(node, path, X_Elastic_Images_Protocol="3", X_Make="member")
+    assert (made.status, made.headers["x-image-visibility"], made.headers["x-image-owner"]) == (200, "private", "7")
+
+
 def test_a_key_of_any_spelling_is_found(node: Node, storage: Storage) -> None:
     assert image(node, "caf\u00e9/a b").status == 200
     assert ask(node, "/images/caf%C3%A9%2Fa%20b").headers["x-cache"] == "HIT"

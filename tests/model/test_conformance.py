@@ -37,7 +37,16 @@ HISTORY = _history()
 
 
 def entry(name: str, version: int) -> Entry:
-    return Entry(name, b"", content_type="image/png", etag='"e"', version=version, updated_at=0.0)
+    return Entry(
+        name,
+        b"",
+        content_type="image/png",
+        etag='"e"',
+        version=version,
+        updated_at=0.0,
+        visibility="public",
+        owner_id=None,
+    )
 
 
 class NodeMachine(RuleBasedStateMachine):

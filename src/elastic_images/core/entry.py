@@ -5,6 +5,7 @@ from __future__ import annotations
 from email.utils import formatdate
 
 from elastic_images.core.partitions import partition_of
+from elastic_images.core.visibility import Visibility
 
 OVERHEAD_BYTES = 1024
 """What an entry counts in addition to its key and its bytes: objects, headers and table slots, rounded up."""
@@ -29,6 +30,7 @@ class Entry:
         "headers",
         "key",
         "original",
+        "owner_id",
         "partition",
         "settled_at",
         "settled_head",
@@ -36,6 +38,7 @@ class Entry:
         "size_bytes",
         "updated_at",
         "version",
+        "visibility",
     )
 
     def __init__(
@@ -47,12 +50,15 @@ class Entry:
         etag: str,
         version: int,
         updated_at: float,
+        visibility: Visibility,
+        owner_id: int | None,
         original: str | None = None,
         extra_headers: Headers | None = None,
     ) -> None:
         """`etag` is quoted as in the header; `updated_at` is in seconds since 1970; `extra_headers` are sent too.
 
-        `original` is the SHA-256 of a rendition's original; by default this is one, and has it in its ETag.
+        `original` is the SHA-256 of a rendition's original; by default this is one, and has it in its ETag. A rendition
+        has the visibility and the owner of its original.
         """
         self.key = key
         self.partition = partition_of(key)
@@ -61,6 +67,8 @@ class Entry:
         self.etag = etag
         self.original = original or etag.strip('"')
         self.version = version
+        self.visibility = visibility
+        self.owner_id = owner_id
         self.updated_at = updated_at
         self.size_bytes = len(key.encode()) + len(body) + OVERHEAD_BYTES
         self.settled_at = updated_at + SETTLING_SECONDS

@@ -6,19 +6,44 @@ import hashlib
 from collections.abc import Mapping
 
 from elastic_images.core.entry import Entry, Headers
-from elastic_images.core.errors import Unavailable
+from elastic_images.core.errors import InvalidRequest, Unavailable
 from elastic_images.core.image_facts import quoted
+from elastic_images.core.visibility import Visibility, parse_visibility
 
-_FACTS = frozenset({"x-image-version", "x-image-updated", "content-type", "etag"})
+_FACTS = frozenset({"x-image-version", "x-image-updated", "x-image-visibility", "content-type", "etag"})
 
 
-def fact_headers(version: int, updated_at: float, original: str | None = None) -> Headers:
+def fact_headers(
+    version: int, updated_at: float, visibility: Visibility, owner_id: int | None, original: str | None = None
+) -> Headers:
     """The headers that answers between our processes have in addition to the public ones.
 
     `original` is the SHA-256 of a rendition's original.
     """
-    facts = [("X-Image-Version", str(version)), ("X-Image-Updated", repr(updated_at))]
+    facts = [
+        ("X-Image-Version", str(version)),
+        ("X-Image-Updated", repr(updated_at)),
+        *visibility_headers(visibility, owner_id),
+    ]
     return [*facts, ("X-Image-Original", original)] if original else facts
+
+
+def visibility_headers(visibility: Visibility, owner_id: int | None) -> Headers:
+    """Those of them that say who may see the image."""
+    told = [("X-Image-Visibility", str(visibility))]
+    return told if owner_id is None else [*told, ("X-Image-Owner", str(owner_id))]
+
+
+def told_visibility(headers: Mapping[str, str]) -> tuple[Visibility, int | None] | None:
+    """The visibility and the owner's id that these headers, by lower-case name, tell; None if they do not.
+
+    Processes of protocol 2 tell nothing.
+    """
+    visibility, owner = headers.get("x-image-visibility"), headers.get("x-image-owner")
+    try:
+        return None if visibility is None else (parse_visibility(visibility), int(owner) if owner else None)
+    except (ValueError, InvalidRequest):
+        return None
 
 
 def has_facts(headers: Mapping[str, str]) -> bool:
@@ -36,18 +61,26 @@ def entry_from_answer(
     """
     if headers.get("etag") != quoted(hashlib.sha256(body).hexdigest()):
         raise Unavailable("The image was damaged on its way from another process.")
+    told = told_visibility(headers)
     try:
         version, updated_at = int(headers["x-image-version"]), float(headers["x-image-updated"])
-        original = headers.get("x-image-original")
-        return Entry(
-            key,
-            body,
-            content_type=headers["content-type"],
-            etag=headers["etag"],
-            version=version,
-            updated_at=updated_at,
-            original=original,
-            extra_headers=fact_headers(version, updated_at, original) if public_headers is None else public_headers,
-        )
-    except (KeyError, ValueError) as error:
-        raise Unavailable("Another process answered without the facts of the image.") from error
+        content_type = headers["content-type"]
+    except (KeyError, ValueError):
+        told = None
+    if told is None:
+        raise Unavailable("Another process answered without the facts of the image.")
+    original = headers.get("x-image-original")
+    if public_headers is None:
+        public_headers = fact_headers(version, updated_at, *told, original)
+    return Entry(
+        key,
+        body,
+        content_type=content_type,
+        etag=headers["etag"],
+        version=version,
+        updated_at=updated_at,
+        visibility=told[0],
+        owner_id=told[1],
+        original=original,
+        extra_headers=public_headers,
+    )

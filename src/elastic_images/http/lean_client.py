@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from elastic_images.core.errors import Unavailable
+from elastic_images.core.protocol import PROTOCOL, PROTOCOL_HEADER
 from elastic_images.http.dead_peers import SocketOptions
 from elastic_images.http.response_head import MAX_HEAD_BYTES, parse_response_head
 
@@ -57,7 +58,7 @@ class LeanClient:
         options: SocketOptions | None = None,
     ) -> None:
         """`options` are set on each socket (`dead_peers`)."""
-        self._authorization = "" if token is None else f"Authorization: Bearer {token}\r\n"
+        self._every_call = "" if token is None else call_lines(token)
         self._whole_seconds = answer_seconds if whole_seconds is None else whole_seconds
         self._connect_seconds = connect_seconds
         self._options = options or []
@@ -122,7 +123,7 @@ class LeanClient:
 
     def _request(self, method: str, address: str, path: str, headers: Mapping[str, str]) -> bytes:
         extra = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
-        return f"{method} {path} HTTP/1.1\r\nHost: {address}\r\n{self._authorization}{extra}\r\n".encode("latin-1")
+        return f"{method} {path} HTTP/1.1\r\nHost: {address}\r\n{self._every_call}{extra}\r\n".encode("latin-1")
 
     def _take_idle(self, address: str) -> socket.socket | None:
         with self._lock:
@@ -164,6 +165,11 @@ class LeanClient:
         else:
             connection.close()
         return answer
+
+
+def call_lines(token: str) -> str:
+    """The header lines of every call to a process of ours."""
+    return f"Authorization: Bearer {token}\r\n{PROTOCOL_HEADER}: {PROTOCOL}\r\n"
 
 
 def _host_and_port(address: str) -> tuple[str, int]:

@@ -7,7 +7,7 @@ from elastic_images.front.reads import Environ, RequestKind, WholeImage, WholeRe
 from elastic_images.http.answer import Answer
 from elastic_images.http.serving import is_conditional
 from elastic_images.memcache.node import CacheNode
-from elastic_images.memcache.plane import IMAGES, PEER, RENDITIONS, NodePlane, decoded_path
+from elastic_images.memcache.plane import IMAGES, PEER, RENDITIONS, NodePlane, decoded_path, may_have
 
 _HIT = b"X-Cache: HIT\r\n"
 
@@ -45,7 +45,9 @@ class NodeFrontReads:
         if wanted is not None and wanted != self._cache.incarnation:
             return None
         entry = self._read_from_memory(name)
-        return None if entry is None else (entry.head_at(now) + _HIT, entry.body)
+        if entry is None or not may_have(entry, environ):
+            return None
+        return entry.head_at(now) + _HIT, entry.body
 
     def front_answer(self, name: str, environ: Environ, now: float) -> Answer | None:  # noqa: ARG002
         """See `front.reads.Reads`. Conditions between our own processes are rare."""

@@ -104,7 +104,7 @@ class RenditionMaker:
 
 
 def rendition_entry(name: str, original: Entry, made: Rendition) -> Entry:
-    """The entry of a rendition, with the facts of its original."""
+    """The entry of a rendition, with the facts of its original: who may see it, too."""
     return Entry(
         name,
         made.data,
@@ -112,6 +112,10 @@ def rendition_entry(name: str, original: Entry, made: Rendition) -> Entry:
         etag=quoted(hashlib.sha256(made.data).hexdigest()),
         version=original.version,
         updated_at=original.updated_at,
+        visibility=original.visibility,
+        owner_id=original.owner_id,
         original=original.original,
-        extra_headers=fact_headers(original.version, original.updated_at, original.original),
+        extra_headers=fact_headers(
+            original.version, original.updated_at, original.visibility, original.owner_id, original.original
+        ),
     )

@@ -97,5 +97,5 @@ def _headers(facts: ImageFacts, original: str | None = None) -> Headers:
         ("Content-Length", str(facts.size_bytes)),
         ("ETag", facts.etag),
         ("Last-Modified", formatdate(facts.updated_at, usegmt=True)),
-        *fact_headers(facts.version, facts.updated_at, original),
+        *fact_headers(facts.version, facts.updated_at, "public", None, original),
     ]

@@ -67,7 +67,14 @@ class World:
 
 def entry(version: int, name: str = KEY) -> Entry:
     return Entry(
-        name, b"x" * version, content_type="image/png", etag=f'"{version}"', version=version, updated_at=float(version)
+        name,
+        b"x" * version,
+        content_type="image/png",
+        etag=f'"{version}"',
+        version=version,
+        updated_at=float(version),
+        visibility="public",
+        owner_id=None,
     )
 
 

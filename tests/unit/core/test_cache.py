@@ -18,7 +18,16 @@ UNIT = 1000
 
 
 def entry(key: str, body_bytes: int, version: int = 1) -> Entry:
-    return Entry(key, b"x" * body_bytes, content_type="image/png", etag='"e"', version=version, updated_at=0.0)
+    return Entry(
+        key,
+        b"x" * body_bytes,
+        content_type="image/png",
+        etag='"e"',
+        version=version,
+        updated_at=0.0,
+        visibility="public",
+        owner_id=None,
+    )
 
 
 def size_of(key: str, body_bytes: int) -> int:

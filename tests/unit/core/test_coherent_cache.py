@@ -43,7 +43,16 @@ class Setup:
 
 
 def entry(key: str = KEY, version: int = 1, body_bytes: int = 10) -> Entry:
-    return Entry(key, b"x" * body_bytes, content_type="image/png", etag='"e"', version=version, updated_at=0.0)
+    return Entry(
+        key,
+        b"x" * body_bytes,
+        content_type="image/png",
+        etag='"e"',
+        version=version,
+        updated_at=0.0,
+        visibility="public",
+        owner_id=None,
+    )
 
 
 @pytest.fixture

@@ -10,6 +10,13 @@ from elastic_images.core.image_facts import quoted
 from elastic_images.http.entries import entry_from_answer, fact_headers, has_facts
 
 ETAG = quoted(sha256(b"bytes").hexdigest())
+FACTS = {
+    "x-image-version": "1",
+    "x-image-updated": "1.5",
+    "x-image-visibility": "members",
+    "content-type": "image/png",
+    "etag": ETAG,
+}
 
 
 def make(updated_at: float = 1_000_000_000.9) -> Entry:
@@ -20,6 +27,8 @@ def make(updated_at: float = 1_000_000_000.9) -> Entry:
         etag='"e"',
         version=3,
         updated_at=updated_at,
+        visibility="public",
+        owner_id=None,
         extra_headers=[("X-More", "1")],
     )
 
@@ -45,9 +54,20 @@ def test_last_modified_is_left_out_within_two_seconds_of_the_change(seconds_afte
     assert ("Last-Modified" in dict(entry.headers_at(1e9 + seconds_after))) == shown
 
 
-def test_an_entry_travels_between_processes_unchanged() -> None:
-    sent = Entry("k", b"bytes", content_type="image/gif", etag=ETAG, version=7, updated_at=1e9 + 1 / 3)
-    headers = {name.lower(): value for name, value in [*sent.headers, *fact_headers(sent.version, sent.updated_at)]}
+@pytest.mark.parametrize("owner_id", [12, None])
+def test_an_entry_travels_between_processes_unchanged(owner_id: int | None) -> None:
+    sent = Entry(
+        "k",
+        b"bytes",
+        content_type="image/gif",
+        etag=ETAG,
+        version=7,
+        updated_at=1e9 + 1 / 3,
+        visibility="private",
+        owner_id=owner_id,
+    )
+    facts = fact_headers(sent.version, sent.updated_at, sent.visibility, sent.owner_id)
+    headers = {name.lower(): value for name, value in [*sent.headers, *facts]}
     got = entry_from_answer("k", headers, sent.body)
     assert (got.key, got.body, got.content_type, got.etag, got.version, got.updated_at) == (
         sent.key,
@@ -57,18 +77,18 @@ def test_an_entry_travels_between_processes_unchanged() -> None:
         sent.version,
         sent.updated_at,
     )
+    assert (got.visibility, got.owner_id) == ("private", owner_id)
     assert dict(got.headers)["X-Image-Version"] == "7", "to another process of ours it goes out with its facts"
     public = entry_from_answer("k", headers, sent.body, [("Cache-Control", "no-cache")])
-    assert "X-Image-Version" not in dict(public.headers)
+    assert not [name for name in dict(public.headers) if name.startswith("X-Image-")]
     assert dict(public.headers)["Cache-Control"] == "no-cache"
 
 
-@pytest.mark.parametrize("without", ["x-image-version", "x-image-updated", "content-type", "etag"])
+@pytest.mark.parametrize("without", list(FACTS))
 def test_an_answer_that_lacks_a_fact_is_none(without: str) -> None:
-    facts = {"x-image-version": "1", "x-image-updated": "1.5", "content-type": "image/png", "etag": ETAG}
-    assert has_facts(facts)
-    entry_from_answer("k", facts, b"bytes")
-    lacking = {name: value for name, value in facts.items() if name != without}
+    assert has_facts(FACTS)
+    entry_from_answer("k", FACTS, b"bytes")
+    lacking = {name: value for name, value in FACTS.items() if name != without}
     assert not has_facts(lacking)
     with pytest.raises(Unavailable):
         entry_from_answer("k", lacking, b"bytes")
@@ -76,12 +96,13 @@ def test_an_answer_that_lacks_a_fact_is_none(without: str) -> None:
 
 @pytest.mark.parametrize("arrived", [b"bytez", b"byte", b"bytess", b""])
 def test_bytes_other_than_the_etag_names_are_refused(arrived: bytes) -> None:
-    facts = {"x-image-version": "1", "x-image-updated": "1.5", "content-type": "image/png", "etag": ETAG}
     with pytest.raises(Unavailable, match="damaged on its way"):
-        entry_from_answer("k", facts, arrived)
+        entry_from_answer("k", FACTS, arrived)
 
 
-def test_a_fact_that_cannot_be_read_is_none() -> None:
-    facts = {"x-image-version": "one", "x-image-updated": "1.5", "content-type": "image/png", "etag": ETAG}
+@pytest.mark.parametrize(
+    "unreadable", [{"x-image-version": "one"}, {"x-image-visibility": "secret"}, {"x-image-owner": "ann"}], ids=str
+)
+def test_a_fact_that_cannot_be_read_is_none(unreadable: dict[str, str]) -> None:
     with pytest.raises(Unavailable, match="facts"):
-        entry_from_answer("k", facts, b"bytes")
+        entry_from_answer("k", FACTS | unreadable, b"bytes")

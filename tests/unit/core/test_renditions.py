@@ -97,4 +97,6 @@ def _cache(capacity_bytes: int = 1_000_000) -> CoherentCache:
 
 
 def _entry(name: str) -> Entry:
-    return Entry(name, b"x", content_type="image/png", etag='"e"', version=1, updated_at=0.0)
+    return Entry(
+        name, b"x", content_type="image/png", etag='"e"', version=1, updated_at=0.0, visibility="public", owner_id=None
+    )

@@ -46,6 +46,7 @@ def test_the_request_is_http_with_the_token_and_the_headers(client: LeanClient) 
         b"GET /images/a%20b HTTP/1.1",
         f"Host: {server.address}".encode(),
         b"Authorization: Bearer secret",
+        b"X-Elastic-Images-Protocol: 3",
         b"X-Incarnation: 1234",
         b"",
         b"",

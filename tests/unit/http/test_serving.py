@@ -16,7 +16,9 @@ AT, BEFORE, AFTER = (
 LATER = UPDATED + 1000
 FAR = "Mon, 01 Jan 99999999999999999999 00:00:00 GMT"
 BODY = b"0123456789"
-ENTRY = Entry("k", BODY, content_type="image/png", etag='"abc"', version=1, updated_at=UPDATED)
+ENTRY = Entry(
+    "k", BODY, content_type="image/png", etag='"abc"', version=1, updated_at=UPDATED, visibility="public", owner_id=None
+)
 
 Case = tuple[dict[str, str], int]
 

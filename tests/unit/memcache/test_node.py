@@ -67,7 +67,16 @@ class Setup:
 
 def entry(version: int, name: str = KEY) -> Entry:
     body = b"version %d" % version
-    return Entry(name, body, content_type="image/png", etag=f'"{version}"', version=version, updated_at=0.0)
+    return Entry(
+        name,
+        body,
+        content_type="image/png",
+        etag=f'"{version}"',
+        version=version,
+        updated_at=0.0,
+        visibility="public",
+        owner_id=None,
+    )
 
 
 @pytest.fixture

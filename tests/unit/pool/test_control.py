@@ -38,7 +38,16 @@ class Setup(NamedTuple):
     def keep(self, key: str) -> None:
         begun = self.cache.lookup_or_begin_fill(key)
         assert isinstance(begun, FillTicket)
-        entry = Entry(key, b"bytes", content_type="image/png", etag='"e"', version=1, updated_at=0.0)
+        entry = Entry(
+            key,
+            b"bytes",
+            content_type="image/png",
+            etag='"e"',
+            version=1,
+            updated_at=0.0,
+            visibility="public",
+            owner_id=None,
+        )
         assert self.cache.complete_fill(begun.fill, entry)
 
     def call(self, method: str, path: str, body: bytes = b"", *, token: str | None = TOKEN) -> tuple[int, Any]:

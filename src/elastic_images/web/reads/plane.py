@@ -19,7 +19,7 @@ from elastic_images.core.image_facts import VERSION_DIGITS
 from elastic_images.core.renditions import is_rendition
 from elastic_images.front.reads import Environ
 from elastic_images.http.answer import Answer, Later, answer_now
-from elastic_images.http.entries import entry_from_answer, fact_headers
+from elastic_images.http.entries import entry_from_answer
 from elastic_images.http.lean_client import LeanAnswer
 from elastic_images.http.problems import error_from_answer
 from elastic_images.http.read_middleware import reads_in_front_of
@@ -307,8 +307,7 @@ class ImagePlane:
             return stale
         given = answer(entry, environ, self._clock())
         # Storage also sends facts for our own processes; clients do not get them.
-        facts = fact_headers(entry.version, entry.updated_at, entry.original)
-        headers = [header for header in given.headers if header not in facts]
+        headers = [header for header in given.headers if not header[0].startswith("X-Image-")]
         told = Answer(given.status, [*headers, *self._public_headers, ("X-Cache", "BYPASS")], given.body)
         return self.presented(told, entry.original, query_of(environ))
 

@@ -20,7 +20,7 @@ from elastic_images.core.renditions import is_rendition
 from elastic_images.front.reads import WholeImage, WholeRead
 from elastic_images.http.answer import Answer, Later
 from elastic_images.http.entries import has_facts
-from elastic_images.http.lean_client import LeanAnswer
+from elastic_images.http.lean_client import LeanAnswer, call_lines
 from elastic_images.http.response_head import ResponseHead
 from elastic_images.pool.router import NodeRequest, PoolRouter, path_on_node
 from elastic_images.pool.view import Member
@@ -134,7 +134,7 @@ class Relays:
         host, _, port = node.data_address.rpartition(":")
         with contextlib.suppress(ValueError):
             fields = (
-                f" HTTP/1.1\r\nHost: {node.data_address}\r\nAuthorization: Bearer {self._token}\r\n"
+                f" HTTP/1.1\r\nHost: {node.data_address}\r\n{call_lines(self._token)}"
                 f"X-Incarnation: {node.incarnation}\r\nX-Whole: 1\r\n\r\n"
             )
             return (str(ipaddress.ip_address(host.strip("[]"))), int(port)), fields.encode()

@@ -58,7 +58,7 @@ class Setup:
             return LeanAnswer(200, {}, json.dumps({"keys": listed, "next": None}).encode())
         assert headers["X-Incarnation"] == node(0).incarnation
         self.on_ask()
-        facts = {name.lower(): value for name, value in fact_headers(1, 0.0)}
+        facts = {name.lower(): value for name, value in fact_headers(1, 0.0, "public", None)}
         return LeanAnswer(
             200, {"content-type": "image/png", "etag": quoted(sha256(b"bytes").hexdigest()), **facts}, self.body
         )
