@@ -32,6 +32,7 @@ from elastic_images.memcache.plane import NodePlane
 from elastic_images.memcache.readiness import NodeReadiness
 from elastic_images.memcache.renditions import RenditionMaker
 from elastic_images.metrics.counters import Counters
+from elastic_images.metrics.rendition_figures import RenditionFigures
 from elastic_images.pool.view import Member, PoolView, node_id
 from elastic_images.process.server import serving
 
@@ -152,7 +153,12 @@ def served_node(
     source = PeerThenStorage(slot, lambda: made[0].view, http, storage, peer_seconds=WAIT_SECONDS)
     imaging = PretendImaging()
     core = CacheNode(
-        cache, source, RenditionMaker(cache, source, imaging), counters, places=places, fill_seconds=WAIT_SECONDS
+        cache,
+        source,
+        RenditionMaker(cache, source, imaging, RenditionFigures(counters)),
+        counters,
+        places=places,
+        fill_seconds=WAIT_SECONDS,
     )
     node = Node(slot, cache, core, counters, imaging, now=now)
     made.append(node)

@@ -18,6 +18,7 @@ from elastic_images.core.renditions import split_name
 from elastic_images.http.entries import fact_headers
 from elastic_images.imaging.imaging import Imaging, Priority, Rendition
 from elastic_images.memcache.fill_sources import FillSource, lead
+from elastic_images.metrics.rendition_figures import RenditionFigures
 
 PLACES = 8
 """The most renditions on their way through imaging: each of them holds its original."""
@@ -35,6 +36,7 @@ class RenditionMaker:
         cache: CoherentCache,
         source: FillSource,
         imaging: Imaging,
+        figures: RenditionFigures,
         *,
         places: int = PLACES,
         clock: Callable[[], float] = time.monotonic,
@@ -43,6 +45,7 @@ class RenditionMaker:
         self._cache = cache
         self._source = source
         self._imaging = imaging
+        self._figures = figures
         self._places = threading.BoundedSemaphore(places)
         self._stranger_places = threading.BoundedSemaphore(places - _KEPT_FROM_STRANGERS)
         self._clock = clock
@@ -58,12 +61,13 @@ class RenditionMaker:
             fill.from_previous = True
             return found
         deadline = self._clock() + _SECONDS
-        with self._place(priority):
+        with self._figures.one() as count, self._place(priority):
             if spec is None or not self._cache.capacity_bytes:
                 # Without a cache, storage makes it, so that no original travels for nothing.
                 return self._source.fetch(fill.key, fill.partition)[0]
             original, fill.made = self._original(key, deadline)
             made = self._imaging.render(original.body, spec, priority=priority, deadline=deadline)
+            count(made.content_type)
             return rendition_entry(fill.key, original, made)
 
     @contextlib.contextmanager

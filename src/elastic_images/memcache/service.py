@@ -11,6 +11,7 @@ from elastic_images.http.internal_client import InternalClient
 from elastic_images.http.lean_client import LeanClient
 from elastic_images.http.readiness import ReadyGate
 from elastic_images.imaging.access import open_imaging
+from elastic_images.imaging.broker_figures import BrokerFigures
 from elastic_images.memcache.app import NodeServices, create_app
 from elastic_images.memcache.fill_sources import PeerThenStorage
 from elastic_images.memcache.front_reads import NodeFrontReads
@@ -25,6 +26,7 @@ from elastic_images.metrics.collector import Origin
 from elastic_images.metrics.counters import Counters
 from elastic_images.metrics.prometheus import registry_for
 from elastic_images.metrics.publisher import Publisher
+from elastic_images.metrics.rendition_figures import RenditionFigures
 from elastic_images.pool.control_listener import ControlListener
 from elastic_images.pool.lease_clock import lease_clock
 from elastic_images.pool.life_lock import LifeLock, hold, node_lock_path
@@ -58,7 +60,11 @@ class MemcacheService:
             PeerThenStorage(slot, lambda: self._member.view, self._http, client) for client in (storage, patient)
         )
         self._imaging = open_imaging(settings)
-        maker = RenditionMaker(self._cache, patient_source, self._imaging.client)
+        exposed = Counters()
+        exposed.follow(counters.read)
+        # Not among those that are published each 5 s: a broker that hangs would delay them.
+        exposed.follow(BrokerFigures(self._imaging.figures).others)
+        maker = RenditionMaker(self._cache, patient_source, self._imaging.client, RenditionFigures(exposed))
         node = CacheNode(self._cache, source, maker, counters)
         self._client = LeanClient(settings.internal_token)
         self._pulls = PullThread(
@@ -79,7 +85,7 @@ class MemcacheService:
             plane,
             self._pulls.figures,
             counters.read,
-            registry_for("memcache", counters, version=__version__, source=node_id(slot)),
+            registry_for("memcache", exposed, version=__version__, source=node_id(slot)),
             time.time(),
             self.ready,
         )

@@ -71,6 +71,12 @@ _ALL = (
     _gauge("imaging_waiting", "imaging_waiting", "Jobs that wait for their turn."),
     _gauge("imaging_admitted_bytes", "imaging_admitted_bytes", "Memory that images being decoded may take now."),
     _gauge("imaging_workers", "imaging_workers", "Worker processes."),
+    _counter("renditions", "renditions", "Renditions that this process made, by format.", "format"),
+    _counter(
+        "rendition_seconds", "rendition_seconds", "Time that these took, with their waiting, by format.", "format"
+    ),
+    _counter("refused_renditions", "refused_renditions", "Renditions not made, by the type of the problem.", "reason"),
+    _gauge("renditions_waiting", "renditions_waiting", "Renditions that are being made, or wait for it."),
     _gauge("images_damaged", "damaged", "Images whose stored bytes are known to be damaged."),
     _gauge("images_lost", "lost", "Images whose stored bytes are known to be missing."),
     _gauge("images_unexamined", "unexamined", "Images of older versions that are still to be examined, up to 100,000."),

@@ -23,6 +23,7 @@ from elastic_images.http.problems import is_database_error
 from elastic_images.http.readiness import ReadyGate
 from elastic_images.imaging.imaging import Imaging
 from elastic_images.metrics.counters import Counter, Counters
+from elastic_images.metrics.rendition_figures import RenditionFigures
 from elastic_images.settings import Settings
 from elastic_images.storage.bad_objects import BadObjects
 from elastic_images.storage.catalog.catalog import Catalog
@@ -32,6 +33,7 @@ from elastic_images.storage.conditions import Conditions
 from elastic_images.storage.image_reader import ImageReader
 from elastic_images.storage.read_plane import ReadPlane
 from elastic_images.storage.refusals import Refusals
+from elastic_images.storage.renditions import StoredRenditions
 from elastic_images.storage.spool import DIGEST_CHARACTERS
 from elastic_images.storage.upkeep.scrubber import Scrubber
 from elastic_images.storage.write_path import WritePath
@@ -77,8 +79,9 @@ def create_app(services: StorageServices, settings: Settings) -> Flask:
     _health_routes(app, services)
     _write_routes(app, services.writes, services.counters, services.refusals)
     _trash_routes(app, services.trash, services.writes)
+    renditions = StoredRenditions(services.reader, services.imaging, RenditionFigures(services.counters))
     app.wsgi_app = ReadPlane(  # type: ignore[method-assign]  # Flask documents this for middleware
-        services.reader, services.imaging, settings.internal_token, app.wsgi_app, database_failed
+        services.reader, renditions, settings.internal_token, app.wsgi_app, database_failed
     )
     return app
 

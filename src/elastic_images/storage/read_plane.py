@@ -20,7 +20,6 @@ from elastic_images.core.rendition_spec import RenditionSpec
 from elastic_images.core.renditions import preset
 from elastic_images.http.entries import fact_headers
 from elastic_images.http.problems import is_database_error, problem_answer, public_error
-from elastic_images.imaging.imaging import Imaging
 from elastic_images.storage.image_reader import ImageReader
 from elastic_images.storage.renditions import StoredRenditions
 
@@ -36,13 +35,13 @@ class ReadPlane:
     def __init__(
         self,
         reader: ImageReader,
-        imaging: Imaging,
+        renditions: StoredRenditions,
         token: str,
         behind: WSGIApplication,
         on_database_failure: Callable[[], object],
     ) -> None:
         self._reader = reader
-        self._renditions = StoredRenditions(reader, imaging)
+        self._renditions = renditions
         self._expected = f"Bearer {token}".encode()
         self._behind = behind
         self._on_database_failure = on_database_failure

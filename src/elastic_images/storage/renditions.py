@@ -11,6 +11,7 @@ from elastic_images.core.errors import Unavailable
 from elastic_images.core.image_facts import ImageFacts
 from elastic_images.core.rendition_spec import RenditionSpec
 from elastic_images.imaging.imaging import Imaging, Priority
+from elastic_images.metrics.rendition_figures import RenditionFigures
 from elastic_images.storage.image_reader import ImageReader
 
 _PLACES = 4
@@ -20,9 +21,10 @@ _SECONDS = 30.0
 class StoredRenditions:
     """Makes renditions, four at once at the most. Safe to share between threads."""
 
-    def __init__(self, reader: ImageReader, imaging: Imaging) -> None:
+    def __init__(self, reader: ImageReader, imaging: Imaging, figures: RenditionFigures) -> None:
         self._reader = reader
         self._imaging = imaging
+        self._figures = figures
         self._places = threading.BoundedSemaphore(_PLACES)
 
     def make(self, key: str, spec: RenditionSpec) -> tuple[ImageFacts, str, bytes]:
@@ -31,13 +33,15 @@ class StoredRenditions:
         Raises as `ImageReader.read` and `Imaging.render`, and Unavailable if no place becomes free within 30 s.
         """
         deadline = time.monotonic() + _SECONDS
-        if not self._places.acquire(timeout=_SECONDS):
-            raise Unavailable("Too many renditions are being made without a cache; try again in a moment.")
-        try:
-            facts, data = self._reader.read(key)
-            made = self._imaging.render(data, spec, priority=Priority.MEMBER_RENDITION, deadline=deadline)
-        finally:
-            self._places.release()
+        with self._figures.one() as count:
+            if not self._places.acquire(timeout=_SECONDS):
+                raise Unavailable("Too many renditions are being made without a cache; try again in a moment.")
+            try:
+                facts, data = self._reader.read(key)
+                made = self._imaging.render(data, spec, priority=Priority.MEMBER_RENDITION, deadline=deadline)
+            finally:
+                self._places.release()
+            count(made.content_type)
         digest = hashlib.sha256(made.data).hexdigest()
         told = replace(facts, sha256=digest, size_bytes=len(made.data), content_type=made.content_type)
         return told, facts.sha256, made.data

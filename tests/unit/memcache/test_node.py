@@ -21,6 +21,7 @@ from elastic_images.imaging.imaging import Priority
 from elastic_images.memcache.node import CacheNode
 from elastic_images.memcache.renditions import RenditionMaker
 from elastic_images.metrics.counters import Counters
+from elastic_images.metrics.rendition_figures import RenditionFigures
 
 KEY = "k1"
 SPEC = RenditionSpec(400, format="webp")
@@ -45,7 +46,12 @@ class Setup:
         self.counters = Counters()
         self.imaging = PretendImaging()
         self.peer: dict[str, Entry] = {}
-        self.node = CacheNode(self.cache, self, RenditionMaker(self.cache, self, self.imaging), self.counters)
+        self.node = CacheNode(
+            self.cache,
+            self,
+            RenditionMaker(self.cache, self, self.imaging, RenditionFigures(self.counters)),
+            self.counters,
+        )
 
     def from_previous(self, name: str, partition: int) -> Entry | None:  # noqa: ARG002 - fixed signature
         return self.peer.get(name)

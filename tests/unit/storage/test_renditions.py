@@ -14,6 +14,8 @@ from testing.waiting import wait_for
 from elastic_images.core.errors import NotFound, TooLarge
 from elastic_images.core.image_facts import ImageFacts
 from elastic_images.core.rendition_spec import RenditionSpec
+from elastic_images.metrics.counters import Counters
+from elastic_images.metrics.rendition_figures import RenditionFigures
 from elastic_images.storage.image_reader import ImageReader
 from elastic_images.storage.renditions import StoredRenditions
 
@@ -35,7 +37,9 @@ class Reader:
 
 def test_a_rendition_has_facts_of_its_own_and_its_originals_digest() -> None:
     imaging = PretendImaging()
-    facts, original, data = StoredRenditions(cast(ImageReader, Reader()), imaging).make("k1", SPEC)
+    facts, original, data = StoredRenditions(cast(ImageReader, Reader()), imaging, RenditionFigures(Counters())).make(
+        "k1", SPEC
+    )
     assert data == rendered(b"original", SPEC)
     assert (facts.size_bytes, facts.content_type) == (len(data), "image/webp")
     assert original == facts_of("k1").sha256 != facts.sha256
@@ -44,7 +48,7 @@ def test_a_rendition_has_facts_of_its_own_and_its_originals_digest() -> None:
 
 def test_four_are_made_at_once_at_the_most() -> None:
     imaging, reader = PretendImaging(), Reader()
-    renditions = StoredRenditions(cast(ImageReader, reader), imaging)
+    renditions = StoredRenditions(cast(ImageReader, reader), imaging, RenditionFigures(Counters()))
     imaging.gate.clear()
     with ThreadPoolExecutor(12) as callers:
         answers = [callers.submit(renditions.make, f"k{number}", SPEC) for number in range(12)]
@@ -57,7 +61,7 @@ def test_four_are_made_at_once_at_the_most() -> None:
 
 def test_a_place_is_given_back_whatever_happens() -> None:
     imaging = PretendImaging()
-    renditions = StoredRenditions(cast(ImageReader, Reader()), imaging)
+    renditions = StoredRenditions(cast(ImageReader, Reader()), imaging, RenditionFigures(Counters()))
     imaging.error = TooLarge("IMAGING_MEMORY_MB")
     for key, error in (("none", NotFound), ("k1", TooLarge)) * 5:
         with pytest.raises(error):
