@@ -74,6 +74,14 @@ class RenditionNotAllowed(Forbidden, slug="rendition-not-allowed"):
     """Strangers may ask for a bounded number of renditions, and this is none of them."""
 
 
+class SignatureInvalid(Forbidden, slug="signature-invalid", title="Invalid signature"):
+    """A link's signature is wrong, or its key is unknown or revoked."""
+
+
+class SignatureExpired(Forbidden, slug="signature-expired", title="Expired link"):
+    """A link's signature is right, and its time is over."""
+
+
 class NotFound(ElasticImagesError, status=404, slug="not-found"):
     """There is no such image, user, token or page."""
 

@@ -13,7 +13,10 @@ from elastic_images.core.rendition_spec import FITS, FORMATS, GRAVITIES, MAX_SID
 
 MAX_PARAMETERS = 20
 """In a query, the ignored ones included."""
-_OURS = frozenset({"w", "h", "fit", "gravity", "ar", "dpr", "format", "q", "preset", "rendition", "v"})
+RENDITION_PARAMETERS = frozenset({"w", "h", "fit", "gravity", "ar", "dpr", "format", "q", "preset", "rendition", "v"})
+SIGNATURE_PARAMETERS = ("exp", "kid", "sig")
+"""Those of signed links (`signed_links`): ours too, and no part of what is asked for."""
+_OURS = RENDITION_PARAMETERS.union(SIGNATURE_PARAMETERS)
 _OTHERS = {
     "width": "w",
     "height": "h",
@@ -124,9 +127,13 @@ def parse_query(query: str, presets: Mapping[str, RenditionQuery]) -> RenditionQ
     Raises:
         InvalidRequest: says which parameter is wrong, and what is right.
     """
-    given = _given(query)
+    given = our_parameters(query)
     if not given:
         return _ORIGINAL
+    if "rendition" in given:
+        if "preset" in given:
+            raise InvalidRequest("preset is given twice: rendition is its old name.")
+        given["preset"] = given["rendition"]
     version = given.get("v")
     fit, dpr = given.get("fit"), given.get("dpr")
     if fit is not None and fit not in FITS:
@@ -165,8 +172,12 @@ def best_format(accept: str) -> Format | None:
     return "webp" if "image/webp" in named else None
 
 
-def _given(query: str) -> dict[str, str]:
-    """Our parameters in a query."""
+def our_parameters(query: str) -> dict[str, str]:
+    """Our parameters in a query, decoded.
+
+    Raises:
+        InvalidRequest: one is given twice, is another service's, or there are too many.
+    """
     try:
         pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=MAX_PARAMETERS)
     except ValueError:
@@ -176,10 +187,9 @@ def _given(query: str) -> dict[str, str]:
         if name in _OTHERS:
             raise InvalidRequest(f"There is no parameter {name!r}: use {_OTHERS[name]}.")
         if name in _OURS:
-            ours = "preset" if name == "rendition" else name
-            if ours in given:
-                raise InvalidRequest(f"{ours} is given twice.")
-            given[ours] = value
+            if name in given:
+                raise InvalidRequest(f"{name} is given twice.")
+            given[name] = value
     return given
 
 
