@@ -46,6 +46,9 @@
 # What visitors without an account may do: none, read, write, or admin (everything; for demonstrations only).
 # export ELASTIC_IMAGES_ANONYMOUS="${ELASTIC_IMAGES_ANONYMOUS:-read}"
 
+# Who sees a new image, unless its upload says otherwise: public, members (who is logged in), or private (its owner).
+# export ELASTIC_IMAGES_DEFAULT_VISIBILITY="${ELASTIC_IMAGES_DEFAULT_VISIBILITY:-public}"
+
 # The first administrator's password; if not set, one is generated and printed on first start.
 # export ELASTIC_IMAGES_ADMIN_PASSWORD="${ELASTIC_IMAGES_ADMIN_PASSWORD:-}"
 

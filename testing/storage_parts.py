@@ -46,6 +46,7 @@ CATALOG_TABLES = [
     tables.scrub_progress,
     tables.upkeep_leases,
     tables.unexamined,
+    tables.upload_nonces,
 ]
 ANN = Actor(1, "ann")
 BOB = Actor(2, "bob")

@@ -109,6 +109,31 @@ def test_photographs_go_in_and_come_out_byte_for_byte(storage: Storage) -> None:
     assert storage.client.usage() == NOTHING | {"images": 18, "bytes": sum(len(one.body) for one in chosen)}
 
 
+def test_answers_about_an_image_say_who_may_see_it(storage: Storage) -> None:
+    storage.put("mine", picture(), visibility="private")
+    storage.put("everyones", picture(), Actor(None, "anonymous"))
+
+    def told(key: str, method: str = "GET", query: str = "", **headers: str) -> tuple[int, str | None, str | None]:
+        path = f"{storage.url}/internal/images/{key}{query}"
+        answer = storage.http.request(method, path, headers=headers, accept=range(400, 600))
+        found = answer.headers
+        return answer.status, found.get("X-Image-Visibility"), found.get("X-Image-Owner")
+
+    assert told("mine") == told("mine", "HEAD") == told("mine", query="?spec=w4") == (200, "private", "1")
+    assert told("everyones") == (200, "public", None)
+    assert told("nobodys") == (404, None, None)
+    for older in ({"X-Elastic-Images-Protocol": "2"}, {"X-Elastic-Images-Protocol": ""}):
+        for method, query in (("GET", ""), ("HEAD", ""), ("GET", "?spec=w4")):
+            assert told("mine", method, query, **older) == (404, None, None)
+        assert told("everyones", **older) == (200, "public", None)
+    storage.put("mine", picture(seed=2))
+    assert told("mine") == (200, "private", "1"), "replacing it keeps it private"
+    for file in (storage.settings.data / "objects").glob("??/*"):
+        file.write_bytes(b"x")
+    assert told("mine") == told("mine", query="?spec=w4") == (500, "private", "1")
+    assert told("mine", **{"X-Elastic-Images-Protocol": "2"}) == (404, None, None)
+
+
 def test_metadata_is_what_the_contract_says(storage: Storage) -> None:
     body = picture("GIF", 4)
     created, answered = storage.put("a/ä b.gif", body)
@@ -118,7 +143,7 @@ def test_metadata_is_what_the_contract_says(storage: Storage) -> None:
     assert list(facts) == [
         "key", "size_bytes", "content_type", "format", "width", "height", "stored_width", "stored_height",
         "orientation", "frames", "has_alpha", "has_location", "location_removed", "colour_profile", "taken_at",
-        "thumbhash", "damaged_tail", "sha256", "etag", "version", "owner", "created_at", "updated_at",
+        "thumbhash", "damaged_tail", "sha256", "etag", "version", "owner", "visibility", "created_at", "updated_at",
     ]  # fmt: skip
     digest = hashlib.sha256(body).hexdigest()
     assert (facts["sha256"], facts["etag"], facts["owner"]) == (digest, f'"{digest}"', "ann")

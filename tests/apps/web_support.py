@@ -33,6 +33,7 @@ from elastic_images.core.image_facts import Actor, ImageMetadata, ImagePage, Nei
 from elastic_images.core.partitions import partition_of
 from elastic_images.core.pool_config import ScalingConfig
 from elastic_images.core.restored_facts import RestoredFacts
+from elastic_images.core.visibility import Visibility
 from elastic_images.http.answer import Answer
 from elastic_images.http.gone_callers import Gone
 from elastic_images.settings import Settings
@@ -83,6 +84,7 @@ class FakeImages(StorageClient):
         if_match: str | None = None,
         if_none_match: str | None = None,
         kept: RestoredFacts | None = None,
+        visibility: Visibility | None = None,
         gone: Gone | None = None,  # noqa: ARG002 - as the real one's
     ) -> tuple[bool, ImageMetadata]:
         self._enter()
@@ -100,8 +102,9 @@ class FakeImages(StorageClient):
                 "has_location": False, "location_removed": False, "colour_profile": None,
                 "taken_at": None, "thumbhash": "NxgCBIB3eHeAiIiHeA==",
                 "damaged_tail": False, "sha256": digest, "etag": f'"{digest}"', "version": version,
-                "owner": None if actor.user is None else actor.name, "created_at": 1_790_000_000.5,
-                "updated_at": 1_790_000_000.5 + version,
+                "owner": None if actor.user is None else actor.name,
+                "visibility": visibility or (old.metadata["visibility"] if old else "public"),
+                "created_at": 1_790_000_000.5, "updated_at": 1_790_000_000.5 + version,
             }  # fmt: skip
             self.stored[key] = Stored(facts, data, actor.user)
             if kept is not None:

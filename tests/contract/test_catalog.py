@@ -18,6 +18,7 @@ from testing.storage_parts import ADMIN, ANN, BOB, NOBODY, upload_of, write_id
 from elastic_images.core.errors import Conflict, Forbidden, InvalidRequest, NotFound, PreconditionFailed, Unavailable
 from elastic_images.core.image_facts import Neighbours, Usage
 from elastic_images.core.restored_facts import RestoredFacts
+from elastic_images.core.visibility import Visibility
 from elastic_images.storage.catalog.catalog import (
     DONE,
     MAX_OBJECT_AGE_SECONDS,
@@ -534,3 +535,24 @@ def test_no_statement_reads_a_whole_table(engine: Engine, catalog: Catalog, cloc
     marks = {"sqlite": "'SCAN ", "postgresql": "Seq Scan", "mariadb": "'type': 'ALL'"}
     whole = [plan for plan in plans if marks[engine.dialect.name] in plan and "USING" not in plan]
     assert not whole, "\n".join(whole)
+
+
+def test_visibility_is_what_was_asked_for_else_what_it_was_else_the_default(catalog: Catalog) -> None:
+    def put(asked: Visibility | None = None, kept: RestoredFacts | None = None) -> str:
+        new = upload_of("k", actor=ADMIN)
+        by_setting = replace(new.facts, visibility="members")
+        change = catalog.put(replace(new, facts=by_setting, visibility=asked, kept=kept), ADMIN)
+        found = catalog.find("k")
+        assert found is not None
+        assert found.facts == change.facts
+        return found.facts.visibility
+
+    assert put() == "members"
+    assert put("private") == "private"
+    assert put() == "private"
+    assert put(kept=KEPT) == "private"
+    assert put(kept=replace(KEPT, visibility="public")) == "public"
+    assert put("members", replace(KEPT, visibility="public")) == "members"
+    put("private")
+    catalog.delete("k", write_id(), ADMIN)
+    assert put() == "members", "a new image, not the one that was deleted"

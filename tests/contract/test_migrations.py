@@ -101,7 +101,7 @@ def test_processes_that_migrate_at_once_wait_for_each_other(engine: Engine, data
         assert connection.execute(text("SELECT COUNT(*) FROM alembic_version")).scalar() == 1
 
 
-@pytest.mark.parametrize("revision", ["0001", "0002"])
+@pytest.mark.parametrize("revision", ["0001", "0002", "0003"])
 def test_a_database_of_every_earlier_revision_is_upgraded(engine: Engine, revision: str) -> None:
     """With rows of that time: an image, its key, and a change that took an object out of use."""
     with engine.connect() as connection:
@@ -112,16 +112,26 @@ def test_a_database_of_every_earlier_revision_is_upgraded(engine: Engine, revisi
     with engine.begin() as connection:
         for table, row in rows_of_old():
             connection.execute(insert(schema.tables[table]).values(row))
+        if "trash" in schema.tables:
+            connection.execute(insert(schema.tables["trash"]).values(OLD_TRASH))
     done = migrate(engine)
     assert done is not None
     assert (done.before, done.after) == (revision, newest_revision())
     assert (done.copy is not None) == (engine.dialect.name == "sqlite")
     with engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), import_all()) == []
-        assert connection.execute(text("SELECT object_name, version FROM images")).all() == [("a" * 32, 2)]
+        assert connection.execute(text("SELECT object_name, version, visibility FROM images")).all() == [
+            ("a" * 32, 2, "public")
+        ]
         assert connection.execute(text("SELECT object_name, facts FROM trash")).all() == [("b" * 32, None)]
         assert connection.execute(text("SELECT role FROM users")).scalars().all() == ["user"]
     assert migrate(engine) is None
+
+
+OLD_TRASH = {
+    "key": b"k1", "version": 1, "object_name": "b" * 32, "size_bytes": 3, "deleted_at": 1, "until": 2, "attempts": 0,
+    "next_attempt_at": 2,
+}  # fmt: skip
 
 
 def rows_of_old() -> Iterator[tuple[str, dict[str, object]]]:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
+from elastic_images.core.visibility import Visibility
+
 VERSION_DIGITS = 12
 """How many digits of an original's SHA-256 an immutable address has."""
 
@@ -34,6 +36,7 @@ class ImageMetadata(TypedDict):
     etag: str
     version: int
     owner: str | None
+    visibility: Visibility
     created_at: float
     updated_at: float
 
@@ -172,6 +175,8 @@ class ImageFacts:
     created_at: float
     updated_at: float
     """Grows by at least a second with each change of the key."""
+    visibility: Visibility = "public"
+    """Records from before there was one have none."""
     stored_width: int | None = None
     """None here, and in all of the following but the last three, means that the image was not examined yet."""
     stored_height: int | None = None
@@ -225,6 +230,7 @@ class ImageFacts:
             "etag": self.etag,
             "version": self.version,
             "owner": self.owner,
+            "visibility": self.visibility,
             "created_at": self.created_at,
             "updated_at": self.updated_at,
         }
@@ -232,7 +238,7 @@ class ImageFacts:
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> ImageFacts:
         """Read the output of `to_json`. Raises KeyError if a field is missing."""
-        return cls(**{name: value[name] for name in cls.__slots__ if name in value or name not in DETAILS})
+        return cls(**{name: value[name] for name in cls.__slots__ if name in value or name not in _LATER})
 
 
 DETAILS = (
@@ -248,6 +254,7 @@ DETAILS = (
     "thumbhash",
 )
 """What older versions did not find out about an image."""
+_LATER = frozenset({"visibility", *DETAILS})
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Facts that an image brings along when an administrator restores it: its owner, its times, its version."""
+"""Facts that an image brings along when an administrator restores it: owner, times, version, visibility."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from elastic_images.core.errors import InvalidRequest
+from elastic_images.core.visibility import Visibility, parse_visibility
 
 KEEP_FACTS_HEADER = "X-Keep-Facts"
 """Carries them, as JSON, with a PUT."""
@@ -21,6 +22,7 @@ MAX_AHEAD_SECONDS = 86_400.0
 MAX_OWNER_CHARACTERS = 255
 
 _NAMES = frozenset({"owner", "created_at", "updated_at", "version"})
+_LATER = "visibility"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,25 +35,28 @@ class RestoredFacts:
     version: int
     owner_id: int | None = None
     """The user of that name here. None: there is none, and only administrators may change the image."""
+    visibility: Visibility | None = None
+    """None for images from systems without visibility: it is chosen as for any upload."""
 
     @classmethod
     def parse(cls, text: str, now: float) -> RestoredFacts:
         """Read the header. `now` is the current time.
 
         Raises:
-            InvalidRequest: it is not a JSON object of exactly these four facts, or one of them is invalid.
+            InvalidRequest: it is not a JSON object of exactly these facts (all but `visibility` are required), or one
+                of them is invalid.
         """
         try:
             value = json.loads(text)
         except (ValueError, RecursionError):
             raise _refused("is JSON") from None
-        if not isinstance(value, dict) or value.keys() != _NAMES:
-            raise _refused(f"has {', '.join(sorted(_NAMES))}, and nothing else")
+        if not isinstance(value, dict) or value.keys() - {_LATER} != _NAMES:
+            raise _refused(f"has {', '.join(sorted(_NAMES))}, optionally {_LATER}, and nothing else")
         return cls.of(value, now)
 
     @classmethod
     def of(cls, facts: Mapping[str, Any], now: float) -> RestoredFacts:
-        """The four facts out of `facts`, checked. Raises InvalidRequest, or KeyError if one is missing."""
+        """These facts out of `facts`, checked. Raises InvalidRequest, or KeyError if one is missing."""
         owner, created_at, updated_at = facts["owner"], facts["created_at"], facts["updated_at"]
         if not (owner is None or _is_name(owner)):
             raise _refused(f"has as owner null or a name of 1 to {MAX_OWNER_CHARACTERS} characters")
@@ -60,11 +65,14 @@ class RestoredFacts:
         version = facts["version"]
         if type(version) is not int or not 1 <= version <= MAX_KEPT_VERSION:
             raise _refused(f"has as version a whole number from 1 to {MAX_KEPT_VERSION}")
-        return cls(owner, float(created_at), float(updated_at), version)
+        visibility = facts.get(_LATER)
+        known = None if visibility is None else parse_visibility(visibility)
+        return cls(owner, float(created_at), float(updated_at), version, visibility=known)
 
     def to_header(self) -> str:
         """As ASCII, for `parse`."""
-        return json.dumps({name: getattr(self, name) for name in sorted(_NAMES)})
+        told = {name: getattr(self, name) for name in sorted(_NAMES)}
+        return json.dumps(told if self.visibility is None else told | {_LATER: self.visibility})
 
 
 def _is_name(value: object) -> bool:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from elastic_images.core.image_facts import Actor
 
 Visibility = Literal["public", "members", "private"]
+VISIBILITY_HEADER = "X-Visibility"
+"""With a PUT: who may see the image."""
 VISIBILITIES: tuple[Visibility, ...] = get_args(Visibility)
 
 

@@ -110,6 +110,13 @@ SETTINGS: tuple[Setting, ...] = (
         "`admin` (everything; for demonstrations only).",
     ),
     Setting(
+        "default_visibility",
+        kinds.choice("public", "members", "private"),
+        "public",
+        "Who sees a new image, unless its upload says otherwise: `public` (everyone with its address), `members` (who "
+        "is logged in, or has a token), `private` (its owner and administrators).",
+    ),
+    Setting(
         "admin_password",
         kinds.text,
         None,

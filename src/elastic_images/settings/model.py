@@ -11,6 +11,7 @@ from typing import Any
 
 from elastic_images.core.errors import InvalidRequest
 from elastic_images.core.redact import hide_password
+from elastic_images.core.visibility import Visibility
 from elastic_images.settings import kinds
 from elastic_images.settings.addresses import BASE_PORTS, is_loopback, reachable_host
 from elastic_images.settings.definitions import BY_NAME, PREFIX, SETTINGS
@@ -34,6 +35,7 @@ class Settings:
     node_provider: str
     nodes: int
     anonymous: str
+    default_visibility: Visibility
     admin_password: str | None
     port_offset: int
     host: str

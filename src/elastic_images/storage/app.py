@@ -18,6 +18,7 @@ from elastic_images.core.errors import ElasticImagesError, Forbidden, InvalidReq
 from elastic_images.core.image_facts import Actor
 from elastic_images.core.keys import check_key, check_new_key
 from elastic_images.core.restored_facts import KEEP_FACTS_HEADER, KEEP_OWNER_ID_HEADER, RestoredFacts
+from elastic_images.core.visibility import VISIBILITY_HEADER, Visibility, parse_visibility
 from elastic_images.http.base_app import base_app
 from elastic_images.http.problems import is_database_error
 from elastic_images.http.readiness import ReadyGate
@@ -154,6 +155,7 @@ def _write_routes(app: Flask, writes: WritePath, counters: Counters, refusals: R
                 actor=_actor(),
                 conditions=_conditions(),
                 kept=_kept(),
+                visibility=_visibility(request.headers.get(VISIBILITY_HEADER)),
             )
         except Exception as error:
             if isinstance(error, ElasticImagesError):
@@ -281,6 +283,10 @@ def _kept() -> RestoredFacts | None:
         return None
     kept = RestoredFacts.parse(text, time.time())
     return kept if owner_id is None else replace(kept, owner_id=_number(KEEP_OWNER_ID_HEADER, owner_id))
+
+
+def _visibility(text: str | None) -> Visibility | None:
+    return None if text is None else parse_visibility(text)
 
 
 def _actor() -> Actor:

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 from elastic_images.core.errors import Damaged, ElasticImagesError, Lost, NotFound, Unavailable
-from elastic_images.core.image_facts import ImageFacts
+from elastic_images.core.image_facts import Actor, ImageFacts
+from elastic_images.core.visibility import may_see
 from elastic_images.metrics.counters import Counters
 from elastic_images.storage.bad_objects import BadObjects
 from elastic_images.storage.catalog.catalog import Catalog, CatalogImage
@@ -25,6 +26,7 @@ _ATTEMPTS = 10
 class ImageReader:
     """Reads images, without caching: each call sees the current state.
 
+    To an `actor` who may not see an image there is none; None stands for our own processes, which see all of them.
     Safe to share between threads.
     """
 
@@ -43,29 +45,34 @@ class ImageReader:
         self._bad_objects = bad_objects
         self._verify_store = verify_store
 
-    def facts(self, key: str) -> ImageFacts:
+    def facts(self, key: str, actor: Actor | None = None) -> ImageFacts:
         """The metadata of `key`. Raises NotFound."""
-        return self._find(key).facts
+        return self.find(key, actor).facts
 
-    def read(self, key: str) -> tuple[ImageFacts, bytes]:
-        """The metadata of `key` and its bytes.
+    def find(self, key: str, actor: Actor | None = None) -> CatalogImage:
+        """The metadata of `key`, and whose it is. Raises NotFound."""
+        image = self._catalog.find(key)
+        if image is None or not (actor is None or may_see(actor, image.facts.visibility, image.owner_id)):
+            raise NotFound(f"There is no image {key!r}.")
+        return image
+
+    def read(self, key: str, actor: Actor | None = None) -> tuple[CatalogImage, bytes]:
+        """The image of `key` and its bytes.
 
         Raises:
             NotFound: there is no such image.
             Damaged, Lost: its object is wrong, or missing.
             Unavailable: the object store does not answer, or is not the catalog's.
         """
-        image, data = self._read(key, self._whole)
-        return image.facts, data
+        return self._read(key, actor, self._whole)
 
-    def open(self, key: str) -> tuple[ImageFacts, Iterable[bytes]]:
+    def open(self, key: str, actor: Actor | None = None) -> tuple[CatalogImage, Iterable[bytes]]:
         """As `read`, with the bytes as a WSGI answer.
 
         A large image is streamed. Its last chunk is held back until the digest is right; otherwise the iterator raises
         what `read` raises, and the answer stays incomplete.
         """
-        image, chunks = self._read(key, self._streamed)
-        return image.facts, chunks
+        return self._read(key, actor, self._streamed)
 
     def confirm(self, image: CatalogImage) -> None:
         """Read an image whose object was bad from the start, if the key still has this object. Raises as `read`."""
@@ -73,11 +80,11 @@ class ImageReader:
         if current is not None and current.object_name == image.object_name:
             self.read(image.facts.key)
 
-    def _read(self, key: str, load: Callable[[CatalogImage], T]) -> tuple[CatalogImage, T]:
+    def _read(self, key: str, actor: Actor | None, load: Callable[[CatalogImage], T]) -> tuple[CatalogImage, T]:
         """If an object is missing, the image was replaced after its row was read, so the row is read again."""
         bad_before = None
         for _ in range(_ATTEMPTS):
-            image = self._find(key)
+            image = self.find(key, actor)
             try:
                 found = load(image)
             except BadObject as error:
@@ -88,12 +95,6 @@ class ImageReader:
                 self._count_read()
                 return image, found
         raise Unavailable(f"{key!r} kept changing while it was read; try again.")
-
-    def _find(self, key: str) -> CatalogImage:
-        image = self._catalog.find(key)
-        if image is None:
-            raise NotFound(f"There is no image {key!r}.")
-        return image
 
     def _whole(self, image: CatalogImage) -> bytes:
         facts = image.facts

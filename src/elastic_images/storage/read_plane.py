@@ -5,6 +5,7 @@ Every cache miss comes here, and the dispatch would cost more than the read itse
 
 from __future__ import annotations
 
+import contextlib
 import hmac
 import uuid
 from collections.abc import Callable, Iterable
@@ -13,13 +14,15 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
 from elastic_images.core.entry import Headers
-from elastic_images.core.errors import InvalidKey, Unauthenticated
-from elastic_images.core.image_facts import ImageFacts
+from elastic_images.core.errors import ElasticImagesError, InvalidKey, NotFound, Unauthenticated
+from elastic_images.core.image_facts import Actor
 from elastic_images.core.keys import check_key
+from elastic_images.core.protocol import PROTOCOL_HEADER, knows_visibility
 from elastic_images.core.rendition_spec import RenditionSpec
 from elastic_images.core.renditions import preset
-from elastic_images.http.entries import fact_headers
+from elastic_images.http.entries import fact_headers, visibility_headers
 from elastic_images.http.problems import is_database_error, problem_answer, public_error
+from elastic_images.storage.catalog.catalog import CatalogImage
 from elastic_images.storage.image_reader import ImageReader
 from elastic_images.storage.renditions import StoredRenditions
 
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 IMAGES = "/internal/images/"
+_PROTOCOL = "HTTP_" + PROTOCOL_HEADER.upper().replace("-", "_")
+_VISITOR = Actor(None, "")
 
 
 class ReadPlane:
@@ -52,15 +57,22 @@ class ReadPlane:
         if method not in ("GET", "HEAD") or not path.startswith(IMAGES):
             return self._behind(environ, start_response)
         body: Iterable[bytes]
+        key = None
         try:
             self._check(environ)
             key = check_key(_decoded(path[len(IMAGES) :]))
-            headers, body = self._read(key, environ) if method == "GET" else (_headers(self._reader.facts(key)), [])
+            viewer = None if knows_visibility(environ.get(_PROTOCOL)) else _VISITOR
+            if method == "GET":
+                headers, body = self._read(key, environ, viewer)
+            else:
+                headers, body = _headers(self._reader.find(key, viewer)), []
             status = "200 OK"
         except Exception as error:  # noqa: BLE001 - whatever it is, it is told as the app behind tells it
             if is_database_error(error):
                 self._on_database_failure()
             status, headers, told = problem_answer(public_error(error, uuid.uuid4().hex))
+            if key is not None and isinstance(error, ElasticImagesError) and not isinstance(error, NotFound):
+                headers += self._visibility(key)
             body = [told] if method == "GET" else []
         start_response(status, headers)
         return body
@@ -69,7 +81,14 @@ class ReadPlane:
         if not hmac.compare_digest(environ.get("HTTP_AUTHORIZATION", "").encode(), self._expected):
             raise Unauthenticated("This is an internal service; it needs the internal token.")
 
-    def _read(self, key: str, environ: WSGIEnvironment) -> tuple[Headers, Iterable[bytes]]:
+    def _visibility(self, key: str) -> Headers:
+        """Who may be told of this error. Nothing if nobody knows: then the caller tells nobody."""
+        with contextlib.suppress(Exception):
+            image = self._reader.find(key)
+            return visibility_headers(image.facts.visibility, image.owner_id)
+        return []
+
+    def _read(self, key: str, environ: WSGIEnvironment, viewer: Actor | None) -> tuple[Headers, Iterable[bytes]]:
         query = environ.get("QUERY_STRING")
         asked = dict(parse_qsl(query)) if query else {}
         if "spec" in asked:
@@ -77,10 +96,10 @@ class ReadPlane:
         elif "rendition" in asked:  # what processes of protocol 1 send
             spec = preset(asked["rendition"])
         else:
-            facts, body = self._reader.open(key)
-            return _headers(facts), body
-        facts, original, made = self._renditions.make(key, spec)
-        return _headers(facts, original), [made]
+            image, body = self._reader.open(key, viewer)
+            return _headers(image), body
+        image, original, made = self._renditions.make(key, spec, viewer)
+        return _headers(image, original), [made]
 
 
 def _decoded(path: str) -> str:
@@ -90,11 +109,12 @@ def _decoded(path: str) -> str:
         raise InvalidKey("The key in the path must be percent-encoded UTF-8.") from None
 
 
-def _headers(facts: ImageFacts, original: str | None = None) -> Headers:
+def _headers(image: CatalogImage, original: str | None = None) -> Headers:
+    facts = image.facts
     return [
         ("Content-Type", facts.content_type),
         ("Content-Length", str(facts.size_bytes)),
         ("ETag", facts.etag),
         ("Last-Modified", formatdate(facts.updated_at, usegmt=True)),
-        *fact_headers(facts.version, facts.updated_at, "public", None, original),
+        *fact_headers(facts.version, facts.updated_at, facts.visibility, image.owner_id, original),
     ]

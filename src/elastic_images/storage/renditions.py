@@ -8,10 +8,11 @@ import time
 from dataclasses import replace
 
 from elastic_images.core.errors import Unavailable
-from elastic_images.core.image_facts import ImageFacts
+from elastic_images.core.image_facts import Actor
 from elastic_images.core.rendition_spec import RenditionSpec
 from elastic_images.imaging.imaging import Imaging, Priority
 from elastic_images.metrics.rendition_figures import RenditionFigures
+from elastic_images.storage.catalog.catalog import CatalogImage
 from elastic_images.storage.image_reader import ImageReader
 
 _PLACES = 4
@@ -27,8 +28,8 @@ class StoredRenditions:
         self._figures = figures
         self._places = threading.BoundedSemaphore(_PLACES)
 
-    def make(self, key: str, spec: RenditionSpec) -> tuple[ImageFacts, str, bytes]:
-        """The facts of the rendition (type, length and digest are its own), its original's SHA-256, and its bytes.
+    def make(self, key: str, spec: RenditionSpec, actor: Actor | None) -> tuple[CatalogImage, str, bytes]:
+        """The rendition's facts (type, length and digest are its own), its original's SHA-256, and its bytes.
 
         Raises as `ImageReader.read` and `Imaging.render`, and Unavailable if no place becomes free within 30 s.
         """
@@ -37,11 +38,11 @@ class StoredRenditions:
             if not self._places.acquire(timeout=_SECONDS):
                 raise Unavailable("Too many renditions are being made without a cache; try again in a moment.")
             try:
-                facts, data = self._reader.read(key)
+                image, data = self._reader.read(key, actor)
                 made = self._imaging.render(data, spec, priority=Priority.MEMBER_RENDITION, deadline=deadline)
             finally:
                 self._places.release()
             count(made.content_type)
         digest = hashlib.sha256(made.data).hexdigest()
-        told = replace(facts, sha256=digest, size_bytes=len(made.data), content_type=made.content_type)
-        return told, facts.sha256, made.data
+        facts = replace(image.facts, sha256=digest, size_bytes=len(made.data), content_type=made.content_type)
+        return replace(image, facts=facts), image.facts.sha256, made.data

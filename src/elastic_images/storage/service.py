@@ -77,6 +77,7 @@ class StorageService:
             self._acknowledger,
             max_bytes=settings.max_image_bytes,
             strip_location=settings.strip_location,
+            default_visibility=settings.default_visibility,
             room=room,
             require_store=self._store.require,
             crash_point=crash_point,

@@ -19,6 +19,7 @@ from dataclasses import replace
 from elastic_images.core.errors import BrokenImage, ElasticImagesError, Forbidden, IncompleteBody, NotFound, TooLarge
 from elastic_images.core.image_facts import DETAILS, Actor, ImageFacts
 from elastic_images.core.restored_facts import RestoredFacts
+from elastic_images.core.visibility import Visibility
 from elastic_images.imaging.imaging import Imaging, Picture
 from elastic_images.imaging.location import without_location
 from elastic_images.storage.acknowledger import Acknowledger
@@ -56,6 +57,7 @@ class WritePath:
         *,
         max_bytes: int,
         strip_location: bool = False,
+        default_visibility: Visibility = "public",
         room: Room | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         make_id: Callable[[], str] = new_write_id,
@@ -69,6 +71,7 @@ class WritePath:
         self._acknowledger = acknowledger
         self._max_bytes = max_bytes
         self._strip_location = strip_location
+        self._default_visibility: Visibility = default_visibility
         self._room = room or Room()
         self._monotonic = monotonic
         self._make_id = make_id
@@ -85,11 +88,13 @@ class WritePath:
         actor: Actor,
         conditions: Conditions = NO_CONDITIONS,
         kept: RestoredFacts | None = None,
+        visibility: Visibility | None = None,
     ) -> tuple[ImageFacts, bool]:
         """Store the next `length` bytes of `source` under `key`; 64 hexadecimal digits, their SHA-256, must follow.
 
         `kept` restores an image with the metadata it had elsewhere (`Catalog.put`); only an administrator may do that.
-        Gives the metadata, and whether the key is new. Returns once no older bytes can be read.
+        Without `visibility`, a replaced image keeps its own, and a new one has the default. Gives the metadata, and
+        whether the key is new. Returns once no older bytes can be read.
 
         Raises:
             EmptyBody, IncompleteBody, TooLarge, NotAnImage, BrokenImage, Forbidden, PreconditionFailed, OutOfSpace,
@@ -105,7 +110,7 @@ class WritePath:
             self._check_early(key, length, actor, conditions)
             with self._room.claim(length), self._spool.receive(source, length) as body:
                 upload, stored = self._store_checked(key, body, write_id, actor, restores=kept is not None)
-            change = self._commit(replace(upload, kept=kept), stored, actor, conditions)
+            change = self._commit(replace(upload, kept=kept, visibility=visibility), stored, actor, conditions)
         if change.facts is None:
             raise AssertionError("a committed put has facts")
         self._finish(change)
@@ -218,7 +223,8 @@ class WritePath:
         begun_at = self._monotonic()
         stored = self._store.put(body.chunks())
         self._crash_point("stored")
-        return NewImage(write_id, _facts(key, picture, body, actor), stored.name, begun_at), stored
+        facts = _facts(key, picture, body, actor, self._default_visibility)
+        return NewImage(write_id, facts, stored.name, begun_at), stored
 
     def _commit(self, upload: NewImage, stored: StoredObject, actor: Actor, conditions: Conditions) -> Change:
         try:
@@ -241,7 +247,7 @@ class WritePath:
             self._acknowledger.acknowledge([change.key], [change.id])
 
 
-def _facts(key: str, picture: Picture, body: Spooled, actor: Actor) -> ImageFacts:
+def _facts(key: str, picture: Picture, body: Spooled, actor: Actor, visibility: Visibility) -> ImageFacts:
     return ImageFacts(
         key=key,
         version=0,
@@ -255,5 +261,6 @@ def _facts(key: str, picture: Picture, body: Spooled, actor: Actor) -> ImageFact
         owner=actor.name if actor.user is not None else None,
         created_at=0.0,
         updated_at=0.0,
+        visibility=visibility,
         **{name: getattr(picture, name) for name in DETAILS},
     )

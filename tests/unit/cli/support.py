@@ -163,6 +163,7 @@ class FakeSystem:
             "created_at": 0.0,
             "updated_at": 0.0,
             "owner": None,
+            "visibility": "public",
             "partition": 1,
             "node": 0,
             "url": f"/images/{key}",

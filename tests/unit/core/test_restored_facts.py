@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from elastic_images.core.errors import InvalidRequest
 from elastic_images.core.restored_facts import MAX_AHEAD_SECONDS, MAX_KEPT_VERSION, RestoredFacts
+from elastic_images.core.visibility import VISIBILITIES, Visibility
 
 NOW = 1_800_000_000.0
 GOOD: dict[str, Any] = {"owner": "ann", "created_at": 1.5, "updated_at": 2, "version": 3}
@@ -24,12 +25,21 @@ def parse(**changes: Any) -> RestoredFacts:
 def test_what_is_good_is_read() -> None:
     assert parse() == RestoredFacts("ann", 1.5, 2.0, 3)
     assert parse(owner=None).owner is None
+    assert parse(visibility="private").visibility == "private"
     assert parse(created_at=0, updated_at=NOW + MAX_AHEAD_SECONDS, version=MAX_KEPT_VERSION).created_at == 0
 
 
-@given(TIMES, TIMES, st.integers(1, MAX_KEPT_VERSION), st.none() | st.sampled_from(["ann", "Zoë", "图-1"]))
-def test_a_header_says_what_was_meant_to_the_last_bit(one: float, two: float, version: int, owner: str | None) -> None:
-    facts = RestoredFacts(owner, min(one, two), max(one, two), version)
+@given(
+    TIMES,
+    TIMES,
+    st.integers(1, MAX_KEPT_VERSION),
+    st.none() | st.sampled_from(["ann", "Zoë", "图-1"]),
+    st.none() | st.sampled_from(VISIBILITIES),
+)
+def test_a_header_says_what_was_meant_to_the_last_bit(
+    one: float, two: float, version: int, owner: str | None, visibility: Visibility | None
+) -> None:
+    facts = RestoredFacts(owner, min(one, two), max(one, two), version, visibility=visibility)
     assert facts.to_header().isascii()
     assert RestoredFacts.parse(facts.to_header(), NOW) == facts
 
@@ -62,6 +72,7 @@ def test_a_header_says_what_was_meant_to_the_last_bit(one: float, two: float, ve
         {"version": MAX_KEPT_VERSION + 1},
         {"more": 1},
         {"owner_id": 1},
+        {"visibility": "secret"},
     ],
     ids=str,
 )

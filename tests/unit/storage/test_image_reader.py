@@ -68,16 +68,16 @@ def test_a_bad_object_is_never_given_out_and_is_recorded(
 
 def test_a_stream_holds_its_last_chunk_back_until_the_digest_is_right(parts: Parts) -> None:
     parts.put("k", large_picture())
-    facts, chunks = parts.reader.open("k")
+    _, chunks = parts.reader.open("k")
     assert b"".join(chunks) == large_picture()
     flip(parts.path_of("k"))
-    facts, chunks = parts.reader.open("k")
+    image, chunks = parts.reader.open("k")
     sent = b""
     stream = iter(chunks)
     with pytest.raises(Damaged):  # noqa: PT012 - what came before it counts
         while True:
             sent += next(stream)
-    assert len(sent) <= facts.size_bytes - min(CHUNK_BYTES, facts.size_bytes - CHUNK_BYTES)
+    assert len(sent) <= image.facts.size_bytes - min(CHUNK_BYTES, image.facts.size_bytes - CHUNK_BYTES)
     assert listed(parts) == [("k", "damaged")]
     with pytest.raises(Damaged):
         parts.reader.open("k")

@@ -151,4 +151,4 @@ def _others(candidate: Candidate, image: Mapping[str, Any]) -> tuple[str, ...]:
     if candidate.facts is None:
         return ()
     facts = candidate.facts
-    return tuple(name for name in FACTS if name in facts and facts[name] != image[name])
+    return tuple(name for name in FACTS if name in facts and facts[name] != image.get(name))

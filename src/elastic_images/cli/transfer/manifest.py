@@ -24,9 +24,12 @@ MANIFEST = "elastic-images-manifest.jsonl"
 UNFINISHED = MANIFEST + ".part"
 FACTS = (
     "size_bytes", "sha256", "content_type", "format", "width", "height", "frames", "owner", "version", "created_at",
-    "updated_at",
+    "updated_at", "visibility",
 )  # fmt: skip
-"""An image's metadata, without its key, its place in this pool, and the details that its bytes tell again."""
+"""An image's metadata, without its key, its place in this pool, and the details that its bytes tell again.
+
+Systems and manifests from before there was visibility have none.
+"""
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -77,7 +80,7 @@ class ManifestWriter:
 
     def add(self, file: str, image: Mapping[str, Any]) -> None:
         """Add a line for an image stored in `file`."""
-        line = {"key": image["key"], "file": file, **{name: image[name] for name in FACTS}}
+        line = {"key": image["key"], "file": file, **{name: image[name] for name in FACTS if name in image}}
         self._stream.write(json.dumps(line, ensure_ascii=False).encode() + b"\n")
 
     def finish(self) -> Path:
@@ -139,7 +142,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def _entry(line: Mapping[str, Any], now: float) -> ManifestEntry:
-    facts = {name: line[name] for name in FACTS}
+    facts = {name: line[name] for name in FACTS if name in line or name != "visibility"}
     if not _SHA256.fullmatch(facts["sha256"]):
         raise InvalidRequest("sha256 must be 64 hexadecimal digits.")
     file = str(line["file"])

@@ -28,6 +28,7 @@ from elastic_images.core.errors import Conflict, InvalidRequest, NotFound, Unava
 from elastic_images.core.image_facts import Actor, ImageFacts, Neighbours, Usage
 from elastic_images.core.partitions import partition_of
 from elastic_images.core.restored_facts import RestoredFacts
+from elastic_images.core.visibility import Visibility
 from elastic_images.database.prepared import PreparedQuery
 from elastic_images.storage.catalog.listing import (
     CatalogPage,
@@ -76,6 +77,8 @@ class NewImage:
     """When the object was started, by the catalog's monotonic clock."""
     kept: RestoredFacts | None = None
     """Metadata to restore, except a version or time that would go back."""
+    visibility: Visibility | None = None
+    """As asked for. None: the restored one, else what it was, else, for a new image, what `facts` say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +193,7 @@ class Catalog:
             if self._monotonic() - upload.begun_at > MAX_OBJECT_AGE_SECONDS:
                 raise Unavailable("This upload took more than an hour and was not stored.")
             facts = replace(upload.facts, version=version, updated_at=updated_at, created_at=updated_at)
-            image = _owned(CatalogImage(facts, upload.object_name, actor.user), old, upload.kept)
+            image = _owned(CatalogImage(facts, upload.object_name, actor.user), old, upload)
             facts = image.facts
             self._write_row(connection, image, fresh=old is None)
             return self._record(connection, upload.write_id, key, version, facts=facts, old=old)
@@ -419,15 +422,18 @@ def _check(actor: Actor, conditions: Conditions, old: CatalogImage | None) -> No
     conditions.check(old.facts.etag if old else None)
 
 
-def _owned(image: CatalogImage, old: CatalogImage | None, kept: RestoredFacts | None) -> CatalogImage:
-    """Set owner and creation time: the restored ones, else the old image's, else its own."""
+def _owned(image: CatalogImage, old: CatalogImage | None, upload: NewImage) -> CatalogImage:
+    """Set owner, creation time and visibility: the restored ones, else the old image's, else its own."""
+    kept = upload.kept
+    visibility = upload.visibility or (kept and kept.visibility) or (old or image).facts.visibility
+    facts = replace(image.facts, visibility=visibility)
     if kept is not None:
-        facts = replace(image.facts, created_at=kept.created_at, owner=kept.owner)
+        facts = replace(facts, created_at=kept.created_at, owner=kept.owner)
         return replace(image, facts=facts, owner_id=kept.owner_id)
     if old is None:
-        return image
+        return replace(image, facts=facts)
     # Replacing an image does not change its owner.
-    facts = replace(image.facts, created_at=old.facts.created_at, owner=old.facts.owner)
+    facts = replace(facts, created_at=old.facts.created_at, owner=old.facts.owner)
     return replace(image, facts=facts, owner_id=old.owner_id)
 
 

@@ -36,8 +36,10 @@ images = Table(
     Column("colour_profile", String(64), nullable=True),
     Column("taken_at", String(32), nullable=True),
     Column("thumbhash", String(48), nullable=True),
+    Column("visibility", String(8), nullable=False, server_default="public"),
     Index("ix_images_updated_at_key", "updated_at", "key"),
     Index("ix_images_object_name", "object_name", unique=True),
+    Index("ix_images_sha256_key", "sha256", "key"),
 )
 """The current images. Deleted images have no row, so listings need no filter."""
 
@@ -70,14 +72,24 @@ image_changes = Table(
     Column("state", String(8), nullable=False),
     Column("created_at", Seconds, nullable=False),
     Column("state_at", Seconds, nullable=False),
-    Index("ix_image_changes_write_id", "write_id", unique=True),
+    Index("ix_image_changes_write_id_key", "write_id", "key", unique=True),
     Index("ix_image_changes_state", "state", "state_at"),
     Index("ix_image_changes_old_object", "old_object"),
 )
 """Changes: `pending` until every cache is invalidated, then `done`. (`clean` is an older version's word for done.)
 
-`answer` is the image's metadata (JSON) as of this write, None for a deletion; a repeated write gets it again.
+`answer` is the image's metadata (JSON) as of this write, None for a deletion; a repeated write gets it again. A rename
+has two rows with one write id: first that of the new key, then that of the old one.
 """
+
+upload_nonces = Table(
+    "upload_nonces",
+    metadata,
+    Column("nonce", String(32), primary_key=True),
+    Column("until", Seconds, nullable=False),
+    Index("ix_upload_nonces_until", "until"),
+)
+"""Upload links that were used: each counts once, and is kept at least until the link expires."""
 
 image_usage = Table(
     "image_usage",

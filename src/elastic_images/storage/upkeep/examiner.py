@@ -9,8 +9,9 @@ import uuid
 from collections.abc import Callable
 
 from elastic_images.core.errors import Conflict, Damaged, ElasticImagesError, Lost, NotFound, Unavailable
-from elastic_images.core.image_facts import DETAILS, ImageFacts
+from elastic_images.core.image_facts import DETAILS
 from elastic_images.imaging.imaging import Imaging
+from elastic_images.storage.catalog.catalog import CatalogImage
 from elastic_images.storage.catalog.unexamined import Unexamined
 from elastic_images.storage.upkeep.leases import UpkeepLeases
 
@@ -30,7 +31,7 @@ class Examiner:
         self,
         unexamined: Unexamined,
         leases: UpkeepLeases,
-        read: Callable[[str], tuple[ImageFacts, bytes]],
+        read: Callable[[str], tuple[CatalogImage, bytes]],
         imaging: Imaging,
     ) -> None:
         """`read`: gives an image's metadata and its verified bytes (`ImageReader.read`)."""
@@ -81,7 +82,7 @@ class Examiner:
 
     def _examine(self, key: str) -> None:
         try:
-            facts, data = self._read(key)
+            image, data = self._read(key)
         except NotFound:
             self._unexamined.examined(key, 0, None)
             return
@@ -93,7 +94,7 @@ class Examiner:
             raise
         except ElasticImagesError as error:
             _log.warning("image %r stays as it was examined before: %s", key, error)
-            self._unexamined.examined(key, facts.version, None)
+            self._unexamined.examined(key, image.facts.version, None)
             return
         found = {name: getattr(picture, name) for name in ("width", "height", *DETAILS)}
-        self._unexamined.examined(key, facts.version, found)
+        self._unexamined.examined(key, image.facts.version, found)

@@ -6,6 +6,7 @@ from typing import Any
 
 from elastic_images.core.keys import MAX_KEY_CHARACTERS
 from elastic_images.core.restored_facts import MAX_KEPT_VERSION
+from elastic_images.core.visibility import VISIBILITIES
 from elastic_images.web.openapi.parts import ref
 
 Json = dict[str, Any]
@@ -56,6 +57,7 @@ _METADATA: Json = {
     "etag": {"type": "string", "pattern": '^"[^"]+"$'},
     "version": {"type": "integer", "minimum": 1, "description": "Grows with each change of the key"},
     "owner": {"type": ["string", "null"], "description": "The user who uploaded it"},
+    "visibility": {"enum": list(VISIBILITIES), "description": "Who sees it"},
     "created_at": _TIME,
     "updated_at": _TIME,
     "partition": {"type": "integer", "minimum": 1, "maximum": 16, "description": "The range of the key's hash"},

@@ -175,7 +175,8 @@ def test_an_export_is_restored_fact_for_fact(web: FakeSystem, export: Path) -> N
     assert run_json("import", str(export)) == NOTHING | {"imported": 3}
     assert web.images == {key: picture(seed=number) for number, key in enumerate(("a", "A", "a/b"))}
     facts = {name: web.kept["a"][name] for name in ("owner", "version", "created_at", "updated_at")}
-    assert facts == {"owner": "ann", "version": 7, "created_at": 1.25, "updated_at": 1_700_000_000.123456}
+    kept = {"owner": "ann", "version": 7, "created_at": 1.25, "updated_at": 1_700_000_000.123456}
+    assert facts == kept | {"visibility": "public"}
     assert run_json("import", str(export)) == NOTHING | {"same": 3}
     shutil.rmtree(export / "images")
     (export / MANIFEST).unlink()

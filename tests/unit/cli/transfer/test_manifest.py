@@ -33,6 +33,7 @@ IMAGE: dict[str, Any] = {
     "frames": 1,
     "owner": "ann",
     "version": 3,
+    "visibility": "members",
     "created_at": 1.1,
     "updated_at": 1_700_000_000.123456,
     "etag": "...",
@@ -68,6 +69,16 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
     assert dict(first.facts) == {name: IMAGE[name] for name in FACTS}
     assert (first.kept.owner, first.kept.updated_at, first.kept.version) == ("ann", 1_700_000_000.123456, 3)
     assert second.kept.owner is None
+
+
+def test_an_export_from_before_visibility_is_read(tmp_path: Path) -> None:
+    old = {name: value for name, value in line().items() if name != "visibility"}
+    write(tmp_path, old, line(key="b", visibility="private"))
+    first, second = read_manifest(tmp_path)
+    assert ("visibility" not in first.facts, first.kept.visibility) == (True, None)
+    assert (second.facts["visibility"], second.kept.visibility) == ("private", "private")
+    with ManifestWriter(tmp_path) as manifest:
+        manifest.add("images/ab/x.png", {name: value for name, value in IMAGE.items() if name != "visibility"})
 
 
 def test_an_export_that_is_left_is_no_whole_one(tmp_path: Path) -> None:
@@ -124,7 +135,11 @@ def test_a_file_outside_of_the_folder_is_refused(tmp_path: Path, file: object) -
         "[]",
         "7",
         "[" * 100_000,
-        *[{name: value for name, value in line().items() if name != missing} for missing in line()],
+        *[
+            {name: value for name, value in line().items() if name != missing}
+            for missing in line()
+            if missing != "visibility"
+        ],
         line(key=""),
         line(key="../x"),
         line(key=5),
@@ -135,6 +150,8 @@ def test_a_file_outside_of_the_folder_is_refused(tmp_path: Path, file: object) -
         line(updated_at=float("nan")),
         line(created_at=1e12),
         line(owner=5),
+        line(visibility="secret"),
+        line(visibility=5),
     ],
     ids=lambda bad: str(bad)[:40],
 )
