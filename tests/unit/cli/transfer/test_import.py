@@ -38,7 +38,8 @@ def folder(tmp_path: Path) -> Path:
 def export(web: FakeSystem, tmp_path: Path) -> Path:
     """An export of three images; the system is empty again."""
     web.images = {key: picture(seed=number) for number, key in enumerate(("a", "A", "a/b"))}
-    web.kept = {"a": {"owner": "ann", "version": 7, "created_at": 1.25, "updated_at": 1_700_000_000.123456}}
+    facts = {"owner": "ann", "version": 7, "created_at": 1.25, "updated_at": 1_700_000_000.123456}
+    web.kept = {"a": facts | {"visibility": "private"}}
     run_json("export", str(tmp_path / "export"))
     web.images, web.kept = {}, {}
     return tmp_path / "export"
@@ -174,15 +175,15 @@ def test_names_that_are_no_keys_and_names_that_look_the_same(web: FakeSystem, fo
 def test_an_export_is_restored_fact_for_fact(web: FakeSystem, export: Path) -> None:
     assert run_json("import", str(export)) == NOTHING | {"imported": 3}
     assert web.images == {key: picture(seed=number) for number, key in enumerate(("a", "A", "a/b"))}
-    facts = {name: web.kept["a"][name] for name in ("owner", "version", "created_at", "updated_at")}
     kept = {"owner": "ann", "version": 7, "created_at": 1.25, "updated_at": 1_700_000_000.123456}
-    assert facts == kept | {"visibility": "public"}
+    assert web.kept["a"] == kept | {"visibility": "private"}
     assert run_json("import", str(export)) == NOTHING | {"same": 3}
     shutil.rmtree(export / "images")
     (export / MANIFEST).unlink()
     run_json("export", str(export))
     [line] = [line for line in map(json.loads, (export / MANIFEST).read_text().splitlines()) if line["key"] == "a"]
-    assert {name: line[name] for name in facts} == facts
+    kept = web.kept["a"]
+    assert {name: line[name] for name in kept} == kept
 
 
 def test_an_export_is_restored_below_a_prefix(web: FakeSystem, export: Path) -> None:
@@ -193,7 +194,7 @@ def test_an_export_is_restored_below_a_prefix(web: FakeSystem, export: Path) -> 
 
 def test_facts_that_could_not_be_kept_are_told(web: FakeSystem, export: Path) -> None:
     web.images["a"] = picture(seed=0)
-    web.kept["a"] = {"version": 8, "owner": "ann", "created_at": 1.25, "updated_at": 5.0}
+    web.kept["a"] = {"version": 8, "owner": "ann", "created_at": 1.25, "updated_at": 5.0, "visibility": "private"}
     result = run("import", str(export), "--json")
     assert result.exit_code == 0
     assert json.loads(result.stdout)["other_facts"] == [{"key": "a", "facts": ["version", "updated_at"]}]
