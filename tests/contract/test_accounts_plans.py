@@ -9,7 +9,7 @@ from testing.query_plans import explained, gather_statistics, whole_table_reads
 
 from elastic_images.accounts.accounts import Accounts
 from elastic_images.accounts.passwords import Passwords
-from elastic_images.accounts.tables import login_attempts, sessions, tokens, users
+from elastic_images.accounts.tables import login_attempts, sessions, signing_keys, tokens, users
 
 MANY = 2000
 PASSWORD = "a good long password"
@@ -30,15 +30,17 @@ def fill(engine: Engine, now: float) -> None:
             [session | {"digest": f"{n:064x}", "user_id": 10 + n, "expires_at": now + 1000 + n} for n in numbers],
         )
         connection.execute(insert(tokens), [token | {"digest": f"{n:064x}", "user_id": 10 + n} for n in numbers])
+        key = {"salt": "x" * 32, "name": "backend", "created_at": now}
+        connection.execute(insert(signing_keys), [key | {"kid": f"{n:08x}", "user_id": 10 + n} for n in numbers])
         connection.execute(
             insert(login_attempts), [{"subject": f"s{n}", "attempts": 1, "window_started_at": now} for n in numbers]
         )
-    gather_statistics(engine, "users", "sessions", "tokens", "login_attempts")
+    gather_statistics(engine, "users", "sessions", "tokens", "signing_keys", "login_attempts")
 
 
 def test_what_is_asked_at_each_request_goes_by_an_index(engine: Engine) -> None:
     clock = Clock()
-    accounts = Accounts(engine, session_seconds=3600, clock=clock, passwords=Passwords(FAST))
+    accounts = Accounts(engine, session_seconds=3600, secret_key="x", clock=clock, passwords=Passwords(FAST))
     accounts.users.add("Ann", PASSWORD)
     fill(engine, clock.now)
 
@@ -50,6 +52,11 @@ def test_what_is_asked_at_each_request_goes_by_an_index(engine: Engine) -> None:
         accounts.of_token(secret)
         accounts.tokens.list("Ann")
         accounts.tokens.revoke(token.id)
+        key, _ = accounts.signing_keys.create("Ann", "backend")
+        accounts.signing_keys.note_use(accounts.signing_keys.own("Ann"))
+        accounts.signing_keys.find(key.kid)
+        accounts.signing_keys.list("Ann")
+        accounts.signing_keys.rotate(key.kid)
         accounts.users.get("Ann")
         accounts.sessions.end(session.secret)
 

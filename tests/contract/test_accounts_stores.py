@@ -18,7 +18,8 @@ from elastic_images.accounts.accounts import Accounts
 from elastic_images.accounts.bootstrap import ensure_first_administrator
 from elastic_images.accounts.limits import LoginLimits
 from elastic_images.accounts.passwords import Passwords
-from elastic_images.accounts.tables import login_attempts, sessions, tokens, users
+from elastic_images.accounts.signing_keys import MAX_KEYS, OWN_NAME
+from elastic_images.accounts.tables import login_attempts, sessions, signing_keys, tokens, users
 from elastic_images.core.errors import (
     Conflict,
     ElasticImagesError,
@@ -33,7 +34,7 @@ from elastic_images.database.base import metadata
 from elastic_images.database.engine import open_engine
 
 FAST = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
-TABLES = [login_attempts, tokens, sessions, users]
+TABLES = [login_attempts, signing_keys, tokens, sessions, users]
 PASSWORD = "correct horse"
 HOUR = 3600.0
 
@@ -56,7 +57,14 @@ def clock() -> Clock:
 @pytest.fixture
 def accounts(engine: Engine, clock: Clock) -> Accounts:
     limits = LoginLimits(pair_failures=3, account_failures=6, address_failures=5, window_seconds=900)
-    return Accounts(engine, session_seconds=HOUR, clock=clock, passwords=Passwords(FAST), limits=limits)
+    return Accounts(
+        engine,
+        session_seconds=HOUR,
+        secret_key="the installation's",
+        clock=clock,
+        passwords=Passwords(FAST),
+        limits=limits,
+    )
 
 
 def in_parallel(count: int, work: Callable[[int], object]) -> list[object]:
@@ -444,7 +452,14 @@ def test_limits_hold_over_processes_and_restarts(accounts: Accounts, engine: Eng
         with pytest.raises(Unauthenticated):
             accounts.log_in("ann", "wrong password")
     limits = LoginLimits(pair_failures=3)
-    other = Accounts(engine, session_seconds=HOUR, clock=clock, passwords=Passwords(FAST), limits=limits)
+    other = Accounts(
+        engine,
+        session_seconds=HOUR,
+        secret_key="the installation's",
+        clock=clock,
+        passwords=Passwords(FAST),
+        limits=limits,
+    )
     with pytest.raises(TooManyRequests):
         other.log_in("ann", "wrong password")
 
@@ -516,3 +531,114 @@ def test_a_database_that_does_not_answer_is_unavailable(tmp_path: Path) -> None:
         with pytest.raises(Unavailable):
             call()
     engine.dispose()
+
+
+def test_a_signing_keys_secret_is_shown_once_and_kept_nowhere(accounts: Accounts, engine: Engine) -> None:
+    ann = accounts.users.add("Ann", PASSWORD)
+    key, secret = accounts.signing_keys.create("ann", " backend ")
+    assert (len(key.kid), key.user_name, key.name, key.revoked_at) == (8, "Ann", "backend", None)
+    assert len(secret) == 43
+    found = accounts.signing_keys.find(key.kid)
+    assert found is not None
+    assert (found.kid, found.secret) == (key.kid, secret)
+    assert found.upload_secret not in ("", secret)
+    assert (found.principal.user_id, found.principal.via) == (ann.id, "link")
+    assert found.principal.scopes == {"read", "write"}
+    assert secret not in repr(found)
+    assert found.upload_secret not in repr(found)
+    with engine.begin() as connection:
+        assert secret not in str(connection.execute(select(signing_keys)).all())
+    assert accounts.signing_keys.create("ann", "backend")[1] != secret
+    other = Accounts(engine, session_seconds=HOUR, secret_key="another").signing_keys.find(key.kid)
+    assert other is not None
+    assert other.secret != secret
+    for unknown in ("00000000", "", key.kid.upper() + "x", "\x00"):
+        assert accounts.signing_keys.find(unknown) is None
+
+
+def test_a_signing_key_speaks_for_its_account_as_it_is_now(accounts: Accounts) -> None:
+    for name in ("ann", "root"):
+        accounts.users.add(name, PASSWORD, "admin")
+    kid = accounts.signing_keys.create("ann", "backend")[0].kid
+    found = accounts.signing_keys.find(kid)
+    assert found is not None
+    assert found.principal.is_admin
+    accounts.users.change("ann", role="user")
+    found = accounts.signing_keys.find(kid)
+    assert found is not None
+    assert not found.principal.is_admin
+    accounts.users.change("ann", disabled=True)
+    assert accounts.signing_keys.find(kid) is None
+    for call in (accounts.signing_keys.own, partial(accounts.signing_keys.create, name="more")):
+        with pytest.raises(Conflict):
+            call("ann")
+    accounts.users.change("ann", disabled=False)
+    assert accounts.signing_keys.find(kid) is None
+
+
+def test_signing_keys_are_listed_rotated_and_revoked(accounts: Accounts, clock: Clock) -> None:
+    ann, bob = accounts.users.add("ann", PASSWORD), accounts.users.add("bob", PASSWORD)
+    keys = accounts.signing_keys
+    one, secret = keys.create("ann", "backend")
+    clock.now += 1
+    two, _ = keys.create("bob", "frontend")
+    assert keys.list() == (two, one)
+    assert keys.list("ANN") == (one,)
+    for call in (keys.rotate, keys.revoke):
+        for kid, owner in ((one.kid, bob.id), ("00000000", None)):
+            with pytest.raises(NotFound):
+                call(kid, owner)
+    clock.now += 1
+    new, new_secret = keys.rotate(one.kid, ann.id)
+    assert (new.name, new.user_id, new.created_at) == ("backend", ann.id, clock.now)
+    assert new.kid != one.kid
+    assert new_secret != secret
+    assert keys.find(one.kid) is None
+    assert keys.find(new.kid) is not None
+    assert [key.revoked_at for key in keys.list("ann")] == [None, clock.now]
+    with pytest.raises(NotFound, match="create another"):
+        keys.rotate(one.kid)
+    revoked_at = clock.now
+    assert keys.revoke(new.kid, ann.id).revoked_at == revoked_at
+    clock.now += 1
+    assert keys.revoke(new.kid).revoked_at == revoked_at
+    assert keys.find(new.kid) is None
+    accounts.users.revoke_all("bob")
+    assert keys.find(two.kid) is None
+
+
+def test_the_key_for_links_made_here_is_made_once(accounts: Accounts) -> None:
+    accounts.users.add("ann", PASSWORD)
+    found = {getattr(one, "kid", one) for one in in_parallel(4, lambda _: accounts.signing_keys.own("ann"))}
+    assert len(found) == 1
+    (key,) = accounts.signing_keys.list("ann")
+    assert (key.kid, key.name) == (found.pop(), OWN_NAME)
+    accounts.signing_keys.revoke(key.kid)
+    assert accounts.signing_keys.own("ann").kid != key.kid
+
+
+def test_a_user_has_a_bounded_number_of_signing_keys(accounts: Accounts, clock: Clock) -> None:
+    accounts.users.add("ann", PASSWORD)
+    keys = [accounts.signing_keys.create("ann", f"key {number}")[0] for number in range(MAX_KEYS)]
+    with pytest.raises(Conflict, match="revoke one"):
+        accounts.signing_keys.create("ann", "one more")
+    for _ in range(60):
+        clock.now += 1
+        keys[0] = accounts.signing_keys.rotate(keys[0].kid)[0]
+    kept = accounts.signing_keys.list("ann")
+    assert sum(key.revoked_at is None for key in kept) == MAX_KEYS
+    assert len(kept) <= MAX_KEYS + 51
+    assert {key.kid for key in keys} < {key.kid for key in kept}
+    with pytest.raises(InvalidRequest, match="A key's name"):
+        accounts.signing_keys.create("ann", "a\nb")
+
+
+def test_the_last_use_of_a_signing_key_is_noted_lazily(accounts: Accounts, clock: Clock) -> None:
+    accounts.users.add("ann", PASSWORD)
+    kid, first = accounts.signing_keys.own("ann").kid, clock.now
+    for seconds, noted in ((0, first), (59, first), (1, first + 60)):
+        clock.now += seconds
+        found = accounts.signing_keys.find(kid)
+        assert found is not None
+        accounts.signing_keys.note_use(found)
+        assert accounts.signing_keys.list()[0].last_used_at == noted

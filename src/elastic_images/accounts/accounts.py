@@ -15,6 +15,7 @@ from elastic_images.accounts.names import fold_name
 from elastic_images.accounts.passwords import Passwords
 from elastic_images.accounts.principal import Principal
 from elastic_images.accounts.sessions import NewSession, Session, Sessions
+from elastic_images.accounts.signing_keys import SigningKeys
 from elastic_images.accounts.tables import users
 from elastic_images.accounts.tokens import Tokens
 from elastic_images.accounts.users import Users
@@ -26,12 +27,13 @@ _log = logging.getLogger(__name__)
 
 
 class Accounts:
-    """Users, sessions and tokens in one database. Thread-safe.
+    """Users, sessions, tokens and signing keys in one database. Thread-safe.
 
     Attributes:
         users: create and change users.
         sessions: list and end sessions.
         tokens: create, list and revoke API tokens.
+        signing_keys: create, list, rotate and revoke keys that sign links; they need the installation's `secret_key`.
     """
 
     def __init__(
@@ -39,6 +41,7 @@ class Accounts:
         engine: Engine,
         *,
         session_seconds: float,
+        secret_key: str = "",
         clock: Callable[[], float] = time.time,
         passwords: Passwords | None = None,
         limits: LoginLimits | None = None,
@@ -49,6 +52,7 @@ class Accounts:
         self.users = Users(self._transactions, self._passwords, clock)
         self.sessions = Sessions(self._transactions, clock, session_seconds)
         self.tokens = Tokens(self._transactions, clock)
+        self.signing_keys = SigningKeys(self._transactions, clock, secret_key)
 
     def log_in(
         self, name: str, password: str, *, address: str = "", user_agent: str = "", browser: str | None = None
@@ -112,4 +116,8 @@ class Accounts:
 
 def open_accounts(settings: Settings) -> Accounts:
     """The accounts of an installation. Connects to the database on first use; call `close` when done."""
-    return Accounts(open_engine(settings.database, pool_size=4), session_seconds=settings.session_hours * 3600.0)
+    return Accounts(
+        open_engine(settings.database, pool_size=4),
+        session_seconds=settings.session_hours * 3600.0,
+        secret_key=settings.secret_key,
+    )

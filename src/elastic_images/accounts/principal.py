@@ -8,7 +8,7 @@ from typing import Literal
 
 from elastic_images.core.image_facts import Actor
 
-Via = Literal["session", "token", "anonymous"]
+Via = Literal["session", "token", "link", "anonymous"]
 Role = Literal["admin", "user"]
 
 SCOPES = ("read", "write", "admin")

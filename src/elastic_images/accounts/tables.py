@@ -1,4 +1,4 @@
-"""The tables of users, sessions, tokens and login attempts.
+"""The tables of users, sessions, tokens, signing keys and login attempts.
 
 Secrets are stored only as digests: Argon2id for passwords, SHA-256 for session and token secrets of 256 random bits.
 """
@@ -55,6 +55,20 @@ tokens = Table(
     Column("revoked_at", Seconds, nullable=True),
     Index("ix_tokens_user_id", "user_id"),
 )
+
+signing_keys = Table(
+    "signing_keys",
+    metadata,
+    Column("kid", String(8), primary_key=True),
+    Column("salt", String(32), nullable=False),
+    Column("user_id", ForeignKey("users.id"), nullable=False),
+    Column("name", String(100), nullable=False),
+    Column("created_at", Seconds, nullable=False),
+    Column("last_used_at", Seconds, nullable=True),
+    Column("revoked_at", Seconds, nullable=True),
+    Index("ix_signing_keys_user_id", "user_id"),
+)
+"""Their secrets follow from `salt` and the installation's secret key (`signing_keys`)."""
 
 login_attempts = Table(
     "login_attempts",

@@ -72,11 +72,11 @@ class Tokens:
             Forbidden: the user's role does not allow the scope.
         """
         wanted = _check_scopes(scopes)
-        label = _check_label(label)
+        label = check_label(label, "A token's")
         now, secret = self._clock(), new_token()
         expires_at = None if expires_seconds is None else now + _check_lifetime(expires_seconds)
         with self._transactions.write() as connection:
-            user = _owner(connection, user_name)
+            user = owner_row(connection, user_name)
             if not wanted <= scopes_of_role(user["role"]):
                 raise Forbidden(f"{user['name']!r} is not an administrator, so they cannot have the scope 'admin'.")
             connection.execute(
@@ -151,8 +151,10 @@ def _token(row: Mapping[Any, Any]) -> Token:
     return Token(**values | {"scopes": widen(row["scopes"].split(","))})
 
 
-def _owner(connection: Connection, name: str) -> RowMapping:
-    row = connection.execute(select(users).where(users.c.folded_name == fold_name(name))).mappings().one_or_none()
+def owner_row(connection: Connection, name: str) -> RowMapping:
+    """The user who is to own a token or key, locked. Raises NotFound, and Conflict if they are disabled."""
+    query = select(users).where(users.c.folded_name == fold_name(name)).with_for_update()
+    row = connection.execute(query).mappings().one_or_none()
     if row is None:
         raise NotFound(f"There is no user {name[:64]!r}.")
     if row["disabled"]:
@@ -167,9 +169,10 @@ def _check_scopes(scopes: Iterable[str]) -> frozenset[str]:
     return widen(wanted)
 
 
-def _check_label(label: str) -> str:
+def check_label(label: str, whose: str) -> str:
+    """The name that people give a token or key, trimmed. Raises InvalidRequest."""
     if not 1 <= len(label.strip()) <= _LABEL_CHARACTERS or not label.isprintable():
-        raise InvalidRequest(f"A token's name must have 1 to {_LABEL_CHARACTERS} printable characters.")
+        raise InvalidRequest(f"{whose} name must have 1 to {_LABEL_CHARACTERS} printable characters.")
     return label.strip()
 
 

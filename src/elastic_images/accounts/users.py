@@ -12,7 +12,7 @@ from elastic_images.accounts.database import Transactions
 from elastic_images.accounts.names import check_name, fold_name
 from elastic_images.accounts.passwords import Passwords
 from elastic_images.accounts.principal import ROLES, Role
-from elastic_images.accounts.tables import sessions, tokens, users
+from elastic_images.accounts.tables import sessions, signing_keys, tokens, users
 from elastic_images.core.errors import Conflict, InvalidRequest, NotFound
 
 
@@ -77,8 +77,8 @@ class Users:
     ) -> User:
         """Change any of these, all or nothing; None leaves a value unchanged.
 
-        A new password ends all of the user's sessions; their tokens stay valid. Disabling ends the sessions and revokes
-        the tokens, which stay revoked.
+        A new password ends all of the user's sessions; their tokens and signing keys stay valid. Disabling ends the
+        sessions and revokes the tokens and signing keys, which stay revoked.
 
         Raises:
             InvalidRequest: an invalid role or password.
@@ -102,7 +102,7 @@ class Users:
             return _find(connection, name)
 
     def revoke_all(self, name: str) -> User:
-        """End all of a user's sessions and revoke all their tokens."""
+        """End all of a user's sessions and revoke all their tokens and signing keys."""
         with self._transactions.write() as connection:
             user = _find(connection, name)
             self._revoke(connection, user.id)
@@ -121,11 +121,12 @@ class Users:
 
     def _revoke(self, connection: Connection, user_id: int) -> None:
         connection.execute(delete(sessions).where(sessions.c.user_id == user_id))
-        connection.execute(
-            update(tokens)
-            .where(tokens.c.user_id == user_id, tokens.c.revoked_at.is_(None))
-            .values(revoked_at=self._clock())
-        )
+        for table in (tokens, signing_keys):
+            connection.execute(
+                update(table)
+                .where(table.c.user_id == user_id, table.c.revoked_at.is_(None))
+                .values(revoked_at=self._clock())
+            )
 
 
 def check_role(role: str) -> Role:

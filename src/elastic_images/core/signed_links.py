@@ -24,7 +24,7 @@ MAX_LINK_SECONDS = 365 * 86_400
 _KIND = "v1\nimages\n"
 # The last of 43 characters has two bits that mean nothing: texts are compared, so only one spelling is right.
 _SIGNATURE = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII).fullmatch
-_KEY_ID = re.compile(r"[0-9a-f]{8}", re.ASCII).fullmatch
+is_key_id = re.compile(r"[0-9a-f]{8}", re.ASCII).fullmatch
 _MOMENT = re.compile(r"[0-9]{1,12}", re.ASCII).fullmatch
 
 
@@ -87,7 +87,7 @@ def signature_of(given: Mapping[str, str]) -> Signature | None:
         raise InvalidRequest("exp is the time when the link ends, in whole seconds since 1970: copy all of the link.")
     if not _SIGNATURE(sig):
         raise SignatureInvalid("A signature has 43 characters of base64url, without padding: copy all of the link.")
-    if not _KEY_ID(kid):
+    if not is_key_id(kid):
         raise SignatureInvalid("kid has 8 of the digits 0-9 and a-f: copy all of the link.")
     return Signature(kid, int(moment), sig, canonical(given))
 
