@@ -13,10 +13,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache, cached_property
+from itertools import chain
+from typing import Literal
 
+from tests.model.history import History, Write
 from tests.model.maps import Maps
 from tests.model.state import (
     ASKED,
+    BESIDE,
     COMMITTED,
     CUT,
     DEAD,
@@ -40,12 +44,18 @@ from tests.model.state import (
 
 Step = tuple[str, World]
 Stages = tuple[tuple[int, ...], ...]
+JudgedBy = Literal["own", "asked first", "remembered", "the nodes' copies", "the original", "nothing"]
 
 
 @cache
-def in_order(copies: tuple[int, ...]) -> Stages:
+def in_order(nodes: tuple[int, ...], near: int) -> Stages:
     """One node after another, then the near cache."""
-    return (*((slot,) for slot in copies), (NEAR,))
+    return (*((call,) for call in nodes), (near,))
+
+
+def every_key(write: Write) -> tuple[str, ...]:
+    """A write invalidates all keys that it changes."""
+    return write.keys
 
 
 @dataclass(frozen=True)
@@ -53,8 +63,20 @@ class Rules:
     """The protocol, or with one of these changed a broken one."""
 
     maps: Maps = field(default_factory=Maps)
-    stages: Callable[[tuple[int, ...]], Stages] = in_order
-    """Whom a writer tells, given the copies in the map's order: the members of one stage in any order."""
+    history: History = field(default_factory=History)
+    stages: Callable[[tuple[int, ...], int], Stages] = in_order
+    """A writer's calls, given those to nodes in the map's order and that to the near cache: those of one stage in any
+    order."""
+    tells: Callable[[Write], tuple[str, ...]] = every_key
+    """The keys that a writer invalidates."""
+    waits_for_both: bool = True
+    """A rename is acknowledged when both of its keys are invalidated."""
+    taken_up_whole: bool = True
+    """Whoever takes up a change takes up all of its keys."""
+    judged_by: JudgedBy = "own"
+    """The visibility that a read is judged by: that of the very bytes that it returns. Or one that was asked for before
+    them, or remembered apart from them; at a near cache that of what nodes hold, or none, which counts as public; of
+    renditions that of the original that happens to be there."""
     reads_again: bool = True
     """The map and the members are read again before the acknowledgement."""
     drops_at_close: bool = True
@@ -89,6 +111,9 @@ class Rules:
     """An invalidation finds the renditions of its key."""
     index_has_makings: bool = True
     """An invalidation finds the fills of renditions, too."""
+    _known_calls: dict[tuple[int, int, bool], tuple[Stages, int]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def stale(self, world: World) -> str | None:
         """What a read that starts now could get and must not; None where all is well."""
@@ -101,9 +126,26 @@ class Rules:
                 ("holds a rendition of", member.rendition),
                 ("is making a rendition of", member.making),
             ):
-                if 0 <= version < world.acknowledged:
-                    return f"{NAMES[who]} {held} version {version}, though {world.acknowledged} is acknowledged"
+                if version < 0:
+                    continue
+                for judged in (version,) if self.judged_by == "own" else self._judges(world, who, held, version):
+                    if wrong := self.history.wrong(version, judged, world.acknowledged, world.stored, world.saw):
+                        return f"{NAMES[who]} {held} version {version}, {world.acknowledged} is acknowledged: {wrong}"
         return None
+
+    def _judges(self, world: World, who: int, held: str, version: int) -> tuple[int, ...]:
+        """Under a broken rule: the versions whose visibility a read of what is held may be judged by."""
+        member = world.members[who]
+        if self.judged_by in ("asked first", "remembered") and member.shown != NOTHING:
+            return (member.shown,)
+        if self.judged_by == "the nodes' copies" and who == NEAR:
+            copies = [world.members[node] for node in NODES if self.answers(node, world.members[node])]
+            return tuple(copy.entry for copy in copies if copy.entry >= 0)
+        if self.judged_by == "the original" and held == "holds a rendition of" and member.entry >= 0:
+            return (member.entry,)
+        if self.judged_by == "nothing" and who == NEAR:
+            return (NOTHING,)
+        return (version,)
 
     def answers(self, who: int, member: Member) -> bool:
         """Whether a member answers a read from memory."""
@@ -116,17 +158,24 @@ class Rules:
     def reduced(self, world: World) -> World:
         """The same world without what can never be shown, nor be stale: fewer worlds to see, and no stale one lost.
 
-        What is as new as can be is never stale, and could be evicted at any moment. What a member holds that is dark
+        What can never be wrong, as the newest version, could be evicted at any moment. What a member holds that is dark
         and no longer live will be cleared before it answers again, where the rules say so.
         """
-        newest, members = len(world.writers), world.members
+        harmless, members = self._harmless[len(world.writers)], world.members
         for who, member in enumerate(members):
             # Broken rules alone have something in hand and something spoiled, and may answer without a lease.
-            if newest in _versions(member):
-                members = (*members[:who], _without(member, newest), *members[who + 1 :])
+            if not harmless.isdisjoint(_versions(member)):
+                members = (*members[:who], _without(member, harmless), *members[who + 1 :])
             elif member.row != LIVE and not member.leased and self._clears and member.process != DOWN:
                 members = (*members[:who], _emptied(member), *members[who + 1 :])
         return world if members is world.members else world._replace(members=members)
+
+    @cached_property
+    def _harmless(self) -> list[frozenset[int]]:
+        """By the number of writes, the versions that can never be wrong."""
+        judged = self.judged_by == "own"
+        numbers = range(len(self.history.writes) + 1)
+        return [self.history.harmless(number) if judged else frozenset() for number in numbers]
 
     @cached_property
     def _clears(self) -> bool:
@@ -134,7 +183,7 @@ class Rules:
 
     def steps(self, world: World) -> Iterator[Step]:
         """Every step that somebody can take."""
-        if world.acknowledged == len(world.writers) and not _old_bytes(world):
+        if world.acknowledged == len(world.writers) and self.judged_by == "own" and not _old_bytes(world):
             return  # all is acknowledged and nothing older is left anywhere: nothing can go wrong any more
         for who in (*NODES, NEAR):
             yield from self._memory(world, who)
@@ -153,7 +202,11 @@ class Rules:
             yield f"{name} evicts version {member.entry}", _with(world, who, entry=NOTHING)
         if member.entry == NOTHING and member.fill == NOTHING and self.answers(who, member) and self.registers_first:
             yield f"{name} registers a fill", _with(world, who, fill=ASKED)
-        if member.fill == ASKED:
+        apart = self.judged_by == "remembered" or (self.judged_by == "asked first" and member.fill == ASKED)
+        if apart and member.shown == NOTHING:
+            shown = self._latest(world, world.stored)
+            yield f"{name} asks storage for the visibility of version {shown}", _with(world, who, shown=shown)
+        elif member.fill == ASKED:
             for source, version in self._sources(world, who):
                 yield f"{name}'s fill gets version {version} from {source}", _with(world, who, fill=version)
         if member.fill >= 0:
@@ -185,7 +238,8 @@ class Rules:
                     _with(world, who, making=version),
                 )
         if member.making >= 0:
-            ended = _with(world, who, rendition=member.making, making=NOTHING)
+            kept = member.making if self.history.has_image(member.making, world.saw) else NOTHING
+            ended = _with(world, who, rendition=kept, making=NOTHING)
             yield f"{name}'s rendition of version {member.making} is kept", ended
         if member.loose_rendition != NOTHING:
             inserted = _with(world, who, rendition=member.loose_rendition, loose_rendition=NOTHING)
@@ -216,10 +270,14 @@ class Rules:
                     for version in {other.entry, other.fill} - {NOTHING, ASKED}:
                         yield f"node {NAMES[node]}", version
             return
-        yield "storage", world.stored
+        yield "storage", self._latest(world, world.stored)
         if world.snapshot != NOTHING:
-            yield "an old snapshot", world.snapshot
+            yield "an old snapshot", self._latest(world, world.snapshot)
         yield from self._previous(world, who)
+
+    def _latest(self, world: World, stored: int) -> int:
+        """The watched key's version in the catalog after so many writes."""
+        return self.history.latest(stored, world.saw)
 
     def _previous(self, world: World, who: int) -> Iterator[tuple[str, int]]:
         """What the previous owner, by this node's own map, gives from memory."""
@@ -241,7 +299,7 @@ class Rules:
 
     def _ended(self, world: World, who: int) -> World:
         member = world.members[who]
-        if member.spoiled:
+        if member.spoiled or not self.history.has_image(member.fill, world.saw):
             return _with(world, who, fill=NOTHING, spoiled=False)
         if self.inserts_at_once:
             return _with(world, who, entry=member.fill, fill=NOTHING)
@@ -257,7 +315,8 @@ class Rules:
             for source, version in self._previous(world, who):
                 yield f"{name} pulls version {version} from {source}", _with(world, who, loose=version)
         if self.keeps_bypass and who == NEAR:
-            yield f"{name} bypasses and reads version {world.stored}", _with(world, who, loose=world.stored)
+            version = self._latest(world, world.stored)
+            yield f"{name} bypasses and reads version {version}", _with(world, who, loose=version)
 
     # --- a member's life
 
@@ -321,6 +380,7 @@ class Rules:
             loose=loose,
             rendition=NOTHING if self.index_has_renditions else member.rendition,
             making=NOTHING if self.index_has_makings else member.making,
+            shown=NOTHING if self.judged_by == "asked first" else member.shown,
         )
         if self.spoiled_leave or member.fill == NOTHING:
             return told._replace(fill=NOTHING)
@@ -340,7 +400,7 @@ class Rules:
             yield "the map aborts the resize", world._replace(map=maps.aborted(number))
         if phase == "closing" and all(self._named(world, slot) for slot in place.copies):
             yield "the map settles", world._replace(map=maps.settled(number))
-        gone = tuple(slot for slot in place.readers if world.members[slot].row == DEAD)
+        gone = tuple(slot for slot in maps.readers(number) if world.members[slot].row == DEAD)
         living = [slot for slot in NODES if world.members[slot].row == LIVE]
         if gone and living:
             failed_over = world._replace(map=maps.failed_over(number, gone, living[0]))
@@ -356,32 +416,46 @@ class Rules:
 
     def _write(self, world: World, number: int) -> Iterator[Step]:
         writer, version = world.writers[number], number + 1
-        if writer.at == IDLE and world.stored == number:
-            yield f"write {version} commits", _by(world._replace(stored=version), number, Writer(COMMITTED))
-            if self.old_snapshots and world.snapshot == NOTHING:
-                yield "a transaction of the database begins", world._replace(snapshot=world.stored)
+        if writer.at == IDLE:
+            yield from self._commit(world, number, version)
         elif writer.at == COMMITTED:
-            yield f"write {version} reads the pool", _by(world, number, Writer(TELLING, world.view()))
+            telling = writer._replace(at=TELLING, view=world.view())
+            yield f"write {version} reads the pool", _by(world, number, telling)
         elif writer.at == TELLING:
             yield from self._tell(world, number, version)
             if world.faults_left:
                 fewer = world._replace(faults_left=world.faults_left - 1)
+                taken_up = Writer(COMMITTED, whole=self.taken_up_whole)
                 yield (
                     f"FAULT: write {version}'s process is killed; another takes up its change",
-                    _by(fewer, number, Writer(COMMITTED)),
+                    _by(fewer, number, taken_up),
                 )
+
+    def _commit(self, world: World, number: int, version: int) -> Iterator[Step]:
+        """One transaction: rows are locked, in byte order, before they are looked at."""
+        kind, looks = self.history.writes[number].kind, self.history.looks_first
+        if kind == "move" and looks and world.saw == NOTHING:
+            yield f"write {version} looks at a row without locking it", world._replace(saw=world.stored)
+        elif world.stored == number:
+            yield f"write {version} ({kind}) commits", _by(world._replace(stored=version), number, Writer(COMMITTED))
+            if self.old_snapshots and world.snapshot == NOTHING:
+                yield "a transaction of the database begins", world._replace(snapshot=world.stored)
 
     def _tell(self, world: World, number: int, version: int) -> Iterator[Step]:
         writer = world.writers[number]
         view = writer.view
         assert view is not None
-        for stage in self.stages(self.maps.order(view.map)):
+        stages, enough = self._calls(number, view.map, writer.whole)
+        for at, stage in enumerate(stages):
+            if at == enough and world.acknowledged < version:
+                yield f"write {version} is ACKNOWLEDGED", world._replace(acknowledged=version)
             if writer.told.issuperset(stage):
                 continue
-            for who in stage:
-                if who in writer.told:
+            for call in stage:
+                if call in writer.told:
                     continue
-                told = _by(world, number, Writer(TELLING, view, writer.told | {who}))
+                who, watched = call % BESIDE, call < BESIDE
+                told = _by(world, number, writer._replace(told=writer.told | {call}))
                 member = world.members[who]
                 if (
                     member.row == DEAD
@@ -390,13 +464,27 @@ class Rules:
                 ):
                     yield f"write {version} passes over {NAMES[who]}, which is dead", told
                 elif member.process in (UP, LEAVING):
-                    yield f"write {version} invalidates at {NAMES[who]}", _put(told, who, self._told(member))
+                    label = f"write {version} invalidates {'' if watched else 'the other key '}at {NAMES[who]}"
+                    yield label, _put(told, who, self._told(member)) if watched else told
             return
         if view == world.view() or not self.reads_again:
             acknowledged = world._replace(acknowledged=max(world.acknowledged, version))
             yield f"write {version} is ACKNOWLEDGED", _by(acknowledged, number, Writer(DONE))
         else:
-            yield f"write {version} sees that the pool has changed", _by(world, number, Writer(TELLING, world.view()))
+            again = Writer(TELLING, world.view(), whole=writer.whole)
+            yield f"write {version} sees that the pool has changed", _by(world, number, again)
+
+    def _calls(self, number: int, on_map: int, whole: bool) -> tuple[Stages, int]:
+        """The calls of a write, and how many stages of them come before its acknowledgement."""
+        found = self._known_calls.get((number, on_map, whole))
+        if found is None:
+            keys = self.tells(self.history.writes[number])
+            keys = keys if whole else keys[:1]
+            parts = [keys] if self.waits_for_both else [(key,) for key in keys]
+            calls = [self.stages(self.maps.order(on_map, part), self.maps.call(NEAR, part)) for part in parts if part]
+            found = tuple(chain.from_iterable(calls)), len(calls[0]) if len(calls) > 1 else -1
+            self._known_calls[number, on_map, whole] = found
+        return found
 
 
 def _old_bytes(world: World) -> bool:
@@ -406,17 +494,17 @@ def _old_bytes(world: World) -> bool:
 
 
 def _versions(member: Member) -> tuple[int, ...]:
-    """What it holds, brings, makes or has in hand."""
-    return member.entry, member.fill, member.loose, member.rendition, member.making, member.loose_rendition
+    """What it holds, brings, makes or has in hand: the fields from `entry` to `loose_rendition`."""
+    return member[5:11]
 
 
-def _without(member: Member, version: int) -> Member:
-    left = [NOTHING if held == version else held for held in _versions(member)]
+def _without(member: Member, harmless: frozenset[int]) -> Member:
+    left = [NOTHING if held in harmless else held for held in _versions(member)]
     entry, fill, loose, rendition, making, loose_rendition = left
     return member._replace(
         entry=entry,
         fill=fill,
-        spoiled=member.spoiled and member.fill != version,
+        spoiled=member.spoiled and member.fill not in harmless,
         loose=loose,
         rendition=rendition,
         making=making,

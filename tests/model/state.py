@@ -1,8 +1,9 @@
-"""What the model sees of the system at one moment: one key, two nodes, a near cache, storage, the pool's rows.
+"""What the model sees of the system at one moment: a watched key, two nodes, a near cache, storage, the pool's rows.
 
 The key has two names in caches: its original's, and that of one rendition. More of them would behave as that one.
-Versions are numbers, 0 for the bytes that are there at the start; each write adds one. Time is left out: what may
-happen at some time may happen at any time, but for the one thing that leases promise (see `rules`).
+Versions are numbers, 0 for what is there at the start; each write adds one. A version is an image and its visibility
+(see `history`). Time is left out: what may happen at some time may happen at any time, but for the one thing that
+leases promise (see `rules`).
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ LIVE, FENCED, DEAD = "live", "fenced", "dead"
 
 NO_MAP = -1
 
+BESIDE = 3
+"""Added to the number of a member: a call that tells it of other keys than the watched one."""
+
 
 class Member(NamedTuple):
     """A node or the near cache: its process, and the row about it in the database."""
@@ -39,8 +43,6 @@ class Member(NamedTuple):
     """The version that it holds."""
     fill: int = NOTHING
     """The fill in its table: `NOTHING`, `ASKED`, or the version that came."""
-    spoiled: bool = False
-    """Only where a broken rule leaves a spoiled fill in the table."""
     loose: int = NOTHING
     """Only under broken rules: bytes in hand that will be inserted, whatever happens meanwhile."""
     rendition: int = NOTHING
@@ -49,6 +51,10 @@ class Member(NamedTuple):
     """The rendition's fill, as `fill`: `ASKED` until it has its original, or the rendition from another cache."""
     loose_rendition: int = NOTHING
     """As `loose`."""
+    spoiled: bool = False
+    """Only where a broken rule leaves a spoiled fill in the table."""
+    shown: int = NOTHING
+    """Only under broken rules: the version whose visibility was looked up by itself."""
 
 
 class View(NamedTuple):
@@ -67,6 +73,9 @@ class Writer(NamedTuple):
     at: str = IDLE
     view: View | None = None
     told: frozenset[int] = frozenset()
+    """The calls that were answered."""
+    whole: bool = True
+    """Only under a broken rule: not all keys of the change are known to who took it up."""
 
 
 class World(NamedTuple):
@@ -83,6 +92,8 @@ class World(NamedTuple):
     faults_left: int = 0
     snapshot: int = NOTHING
     """Only under a broken rule: what an old transaction of the database still shows."""
+    saw: int = NOTHING
+    """Only under a broken rule: the version in which a rename saw a row that it did not lock."""
 
     def view(self) -> View:
         """What somebody who reads the pool now sees."""

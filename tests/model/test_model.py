@@ -11,7 +11,7 @@ from tests.model.variants import SAFE, UNSAFE, Variant
 def test_no_interleaving_shows_old_bytes(variant: Variant) -> None:
     explored = explore(variant.rules, variant.start)
     assert explored.stale is None, f"\n{explored}"
-    assert explored.worlds > 1_000
+    assert explored.worlds > 300
 
 
 @pytest.mark.parametrize("variant", UNSAFE.values(), ids=UNSAFE.keys())
@@ -19,4 +19,4 @@ def test_each_broken_rule_is_found_out(variant: Variant) -> None:
     explored = explore(variant.rules, variant.start)
     assert explored.stale is not None
     print(explored)  # noqa: T201 - the shortest interleaving: pytest -s, or python -m tests.model
-    assert "ACKNOWLEDGED" in " ".join(explored.trace)
+    assert variant.early or "ACKNOWLEDGED" in " ".join(explored.trace)
