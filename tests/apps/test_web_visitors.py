@@ -39,8 +39,8 @@ def test_the_first_page(web: Web) -> None:
     assert ("/login" in page.all("form", "action")) == (not is_open)
     words = {
         "none": "visible only to logged-in users",
-        "read": "Anyone with an image's link can view it",
-        "write": "Visitors can browse and upload",
+        "read": "Anyone with its link can view a public image",
+        "write": "Visitors can browse public images and upload",
         "admin": "has full access",
     }
     assert words[web.guard.mode] in page.words

@@ -6,6 +6,7 @@ from typing import Any
 
 from elastic_images.core.rendition_spec import FITS, FORMATS, GRAVITIES, MAX_SIDE
 from elastic_images.core.renditions import PRESETS
+from elastic_images.core.visibility import VISIBILITY_HEADER
 from elastic_images.web.openapi.parts import PAGE_PARAMETERS, header, json_content, ok, operation, parameter, ref
 
 Json = dict[str, Any]
@@ -109,6 +110,12 @@ def _put() -> Json:
             _IF_MATCH,
             parameter("If-None-Match", "header", {"const": "*"}, "Only if there is no such image yet, otherwise 412"),
             _KEEP_FACTS,
+            parameter(
+                VISIBILITY_HEADER,
+                "header",
+                ref("Visibility"),
+                "By default the replaced image's, or the setting's",
+            ),
         ],
         requestBody={"required": True, "content": {"application/octet-stream": {}, "image/*": {}}},
     )

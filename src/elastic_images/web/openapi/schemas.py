@@ -57,9 +57,9 @@ _METADATA: Json = {
     "etag": {"type": "string", "pattern": '^"[^"]+"$'},
     "version": {"type": "integer", "minimum": 1, "description": "Grows with each change of the key"},
     "owner": {"type": ["string", "null"], "description": "The user who uploaded it"},
-    "visibility": {"enum": list(VISIBILITIES), "description": "Who sees it"},
     "created_at": _TIME,
     "updated_at": _TIME,
+    "visibility": ref("Visibility"),
     "partition": {"type": "integer", "minimum": 1, "maximum": 16, "description": "The range of the key's hash"},
     "node": {
         "type": ["integer", "null"],
@@ -79,6 +79,7 @@ SCHEMAS: Json = {
         "description": "Unicode in normal form C; no control characters; no empty, `.` or `..` segment between its "
         "slashes; no slash at either end",
     },
+    "Visibility": {"enum": list(VISIBILITIES), "description": "Who sees the image"},
     "RestoredFacts": _object(
         {
             "owner": {
@@ -88,7 +89,9 @@ SCHEMAS: Json = {
             "created_at": _TIME,
             "updated_at": _TIME,
             "version": {"type": "integer", "minimum": 1, "maximum": MAX_KEPT_VERSION},
+            "visibility": ref("Visibility"),
         },
+        optional=("visibility",),
         description="An image's history from another system",
     ),
     "Image": _object(_METADATA, description="An image's metadata"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint, render_template, request
 
-from elastic_images.accounts.guard import rule
+from elastic_images.accounts.guard import current_principal, rule
 from elastic_images.core.errors import InvalidRequest
 from elastic_images.core.image_facts import ImageMetadata
 from elastic_images.storage.client import StorageClient
@@ -23,7 +23,7 @@ def gallery_pages(images: StorageClient, max_image_bytes: int) -> Blueprint:
     @pages.get("/")
     @rule("read")
     def gallery() -> str:
-        listing = Listing.of(request.args)
+        listing, me = Listing.of(request.args), current_principal()
         cursor = request.args.get("cursor") or None
         page = images.page(
             prefix=listing.prefix,
@@ -36,7 +36,8 @@ def gallery_pages(images: StorageClient, max_image_bytes: int) -> Blueprint:
             page=page,
             listing=listing,
             is_first=cursor is None,
-            usage=images.usage(),
+            # For everybody else it would tell of images that they may not see.
+            usage=images.usage() if me.is_admin else None,
             shows_whole=shows_whole,
             max_image_bytes=max_image_bytes,
         )

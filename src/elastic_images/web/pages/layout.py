@@ -13,6 +13,7 @@ from elastic_images.accounts.guard import Guard
 from elastic_images.core.keys import quote_key
 from elastic_images.settings import Settings
 from elastic_images.ui.neighbours import neighbour_url
+from elastic_images.web.pages.visibility_words import visibility_words
 
 _STATIC = Path(__file__).parent.parent / "static"
 _NOTICES = {
@@ -35,6 +36,7 @@ def install_layout(app: Flask, guard: Guard, settings: Settings) -> None:
     # Behind a proxy, the manager's public address is unknown.
     manager_port = None if settings.trusted_proxies or settings.advertise else settings.port("manager")
 
+    visibilities = visibility_words(guard.mode)
     days = settings.retention_days
     trash_time = "5 minutes" if days == 0 else "a day" if days == 1 else f"{days} days"
 
@@ -53,6 +55,10 @@ def install_layout(app: Flask, guard: Guard, settings: Settings) -> None:
             "anonymous": guard.mode,
             "may_read": me is not None and "read" in me.scopes,
             "may_upload": me is not None and "write" in me.scopes,
+            # Visitors who hid an image could not see it themselves.
+            "may_hide": me is not None and (me.user_id is not None or me.is_admin),
+            "visibilities": visibilities,
+            "visibility_choices": [(words.value, words.label) for words in visibilities.values()],
             "open_to_all": sorted(scopes_for_everybody(guard.mode)),
             "manager_url": manager_url,
         }

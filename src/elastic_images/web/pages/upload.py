@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from flask import Blueprint, redirect, render_template, request
 from werkzeug.wrappers import Response
@@ -12,6 +13,7 @@ from werkzeug.wrappers import Response
 from elastic_images.accounts.guard import current_principal, rule
 from elastic_images.core.errors import ElasticImagesError, EmptyBody, InvalidRequest, PreconditionFailed
 from elastic_images.core.keys import check_key, quote_key
+from elastic_images.core.visibility import Visibility, may_see, parse_visibility
 from elastic_images.http.gone_callers import gone_of
 from elastic_images.storage.client import StorageClient
 from elastic_images.web.bodies import multipart
@@ -28,12 +30,18 @@ class FileResult:
     error: ElasticImagesError | None
 
 
-def upload_pages(images: StorageClient, max_image_bytes: int) -> Blueprint:
-    """The routes."""
+def upload_pages(images: StorageClient, max_image_bytes: int, default_visibility: Visibility) -> Blueprint:
+    """The routes. `default_visibility` is chosen at first."""
     pages = Blueprint("upload", __name__)
 
-    def page(uploads: list[FileResult], folder: str) -> str:
-        return render_template("upload.html", uploads=uploads, folder=folder, max_image_bytes=max_image_bytes)
+    def page(uploads: list[FileResult], folder: str, visibility: str = "") -> str:
+        return render_template(
+            "upload.html",
+            uploads=uploads,
+            folder=folder,
+            visibility=visibility or default_visibility,
+            max_image_bytes=max_image_bytes,
+        )
 
     @pages.get("/upload")
     @rule("write")
@@ -55,8 +63,9 @@ def upload_pages(images: StorageClient, max_image_bytes: int) -> Blueprint:
             raise InvalidRequest("Choose a file.")
         errors = [upload.error for upload in uploads if upload.error]
         if errors:
-            return page(uploads, fields.get("folder", "")), errors[0].status
-        if len(uploads) == 1:
+            return page(uploads, fields.get("folder", ""), fields.get("visibility", "")), errors[0].status
+        me, visibility = current_principal().actor(), parse_visibility(fields.get("visibility") or default_visibility)
+        if len(uploads) == 1 and may_see(me, visibility, me.user):
             return redirect(f"/view/{quote_key(uploads[0].key)}?done=stored", 303)
         return redirect("/?done=uploaded", 303)
 
@@ -94,14 +103,17 @@ def _store(images: StorageClient, file: multipart.FilePart, fields: dict[str, st
         key = key_for(file.filename, fields.get("folder", ""))
         if file.size_bytes == 0:
             raise EmptyBody("The file is empty.")
-        images.put(
-            key,
-            file.stream,
-            file.size_bytes,
-            actor=current_principal().actor(),
-            if_none_match=None if fields.get("replace") else "*",
-            gone=gone_of(request.environ),
-        )
+        actor, gone = current_principal().actor(), gone_of(request.environ)
+        visibility = parse_visibility(fields["visibility"]) if fields.get("visibility") else None
+        put = partial(images.put, key, file.stream, file.size_bytes, actor=actor, gone=gone)
+        try:
+            put(visibility=visibility, if_none_match="*")
+        except PreconditionFailed:
+            if not fields.get("replace"):
+                raise
+            # What is replaced keeps its visibility: the form's is not about an image that nobody has seen.
+            file.stream.seek(0)
+            put()
     except PreconditionFailed:
         message = "An image with this name already exists. Tick Replace or rename the file, then upload it again."
         return FileResult(file.filename, key, PreconditionFailed(message))

@@ -9,6 +9,7 @@ from elastic_images.core.errors import EmptyBody, InvalidRequest
 from elastic_images.core.image_facts import VERSION_DIGITS, ImageMetadata, PlacedImage
 from elastic_images.core.keys import MAX_KEY_CHARACTERS, quote_key
 from elastic_images.core.partitions import shown_partition
+from elastic_images.core.visibility import VISIBILITY_HEADER, Visibility, parse_visibility
 from elastic_images.http.gone_callers import gone_of
 from elastic_images.http.public_path import public_path
 from elastic_images.storage.client import StorageClient
@@ -34,6 +35,7 @@ def rest_api(images: StorageClient, plane: Plane, find_user: FindUser, max_image
     def put(_path: str) -> Response:
         key = key_in_path(request.environ, PREFIX)
         kept = restored_facts(request, find_user)
+        visibility = given_visibility(request.headers.get(VISIBILITY_HEADER))
         length = announced_length(request, max_image_bytes)
         if length == 0:
             raise EmptyBody("The upload is empty.")
@@ -45,6 +47,7 @@ def rest_api(images: StorageClient, plane: Plane, find_user: FindUser, max_image
             if_match=request.headers.get("If-Match"),
             if_none_match=request.headers.get("If-None-Match"),
             kept=kept,
+            visibility=visibility,
             gone=gone_of(request.environ),
         )
         answer = _metadata_answer(shown(metadata))
@@ -55,7 +58,8 @@ def rest_api(images: StorageClient, plane: Plane, find_user: FindUser, max_image
     @api.get("/api/images/<rest:_path>")
     @rule("read")
     def get(_path: str) -> Response:
-        return _metadata_answer(shown(images.metadata(key_in_path(request.environ, PREFIX))))
+        key = key_in_path(request.environ, PREFIX)
+        return _metadata_answer(shown(images.metadata(key)))
 
     @api.delete("/api/images/<rest:_path>")
     @rule("write")
@@ -94,6 +98,11 @@ def with_place(metadata: ImageMetadata, plane: Plane) -> PlacedImage:
         "url": url,
         "immutable_url": immutable_url,
     }
+
+
+def given_visibility(text: object) -> Visibility | None:
+    """The visibility that a request names; None if it names none. Raises InvalidRequest."""
+    return None if text is None else parse_visibility(text)
 
 
 def checked_prefix(text: str | None) -> str:

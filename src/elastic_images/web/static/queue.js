@@ -19,8 +19,9 @@ export class Queue {
     this.running = 0;
   }
 
-  add(file, key) {
-    const item = { file, key, state: "waiting", part: 0, message: "", existing: null, condition: ["If-None-Match", "*"], copies: 1 };
+  /** `visibility` is that of a new image; an existing one keeps its own. */
+  add(file, key, visibility = null) {
+    const item = { file, key, visibility, state: "waiting", part: 0, message: "", existing: null, condition: ["If-None-Match", "*"], copies: 1 };
     this.items.push(item);
     this.changed(item);
     queueMicrotask(() => this.#next());
@@ -82,6 +83,7 @@ export class Queue {
     try {
       item.upload = this.send(item.file, item.key, {
         condition: item.condition,
+        visibility: item.condition[0] === "If-None-Match" ? item.visibility : null,
         onProgress: (sent, total) => item.state === "sending" && this.#set(item, "sending", { part: total ? sent / total : 1 }),
         onSent: () => this.#set(item, "storing", { part: 1 }),
       });

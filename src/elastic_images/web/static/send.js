@@ -23,10 +23,11 @@ export class UploadError extends Error {
 }
 
 /**
- * Upload `file` as `key`. `condition` is a header name and value that guards against replacing an unseen image.
+ * Upload `file` as `key`. `condition` is a header name and value that guards against replacing an unseen image; without
+ * a `visibility`, a new image gets the default and a replaced one keeps its own.
  * Returns `{ done, abort }`: `done` resolves to the metadata, or rejects with an UploadError or AbortError.
  */
-export function send(file, key, { condition, formToken, onProgress, onSent }) {
+export function send(file, key, { condition, visibility, formToken, onProgress, onSent }) {
   const request = new XMLHttpRequest();
   const done = new Promise((resolve, reject) => {
     request.upload.addEventListener("progress", (event) => onProgress?.(event.loaded, event.total));
@@ -44,6 +45,7 @@ export function send(file, key, { condition, formToken, onProgress, onSent }) {
   request.responseType = "json";
   request.setRequestHeader("Accept", "application/json");
   request.setRequestHeader(...condition);
+  if (visibility) request.setRequestHeader("X-Visibility", visibility);
   if (formToken) request.setRequestHeader("X-Form-Token", formToken);
   request.send(file);
   return { done, abort: () => request.abort() };

@@ -6,7 +6,7 @@ import { startUploads } from "./uploads.js";
 const form = document.getElementById("upload-form");
 const folder = () => form.elements.folder.value.trim().replace(/^\/+|\/+$/g, "");
 const take = startUploads();
-const takeAll = (files) => take(files, folder());
+const takeAll = (files) => take(files, folder(), form.elements.visibility?.value);
 
 takeDrops(takeAll, folder);
 takePastes(takeAll);

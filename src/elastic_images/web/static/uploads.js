@@ -45,9 +45,9 @@ class Panel {
     addEventListener("beforeunload", (event) => this.queue.count(...UNDER_WAY) && event.preventDefault());
   }
 
-  take(files, folder) {
+  take(files, folder, visibility) {
     if (!files.length) return toast("None of these files is an image.", "bad");
-    for (const { file, path } of files) this.queue.add(file, keyFor(path, folder));
+    for (const { file, path } of files) this.queue.add(file, keyFor(path, folder), visibility);
     this.element.hidden = false;
     this.element.scrollIntoView({ block: "nearest" });
   }
@@ -123,8 +123,10 @@ class Panel {
   }
 
   #question(item) {
-    if (this.mayReplace(item)) return "An image with this name already exists:";
-    return `An image with this name already exists and belongs to ${item.existing.owner ?? "no one"}:`;
+    const { visibility, owner } = item.existing;
+    const kind = visibility === "public" ? "An" : `A ${visibility === "members" ? "members-only" : visibility}`;
+    if (this.mayReplace(item)) return `${kind} image with this name already exists:`;
+    return `${kind} image with this name already exists and belongs to ${owner ?? "no one"}:`;
   }
 
   #showQuestion(item, row) {
@@ -185,8 +187,8 @@ function showPicture(place, file) {
   icon.replaceWith(picture);
 }
 
-/** Start the panel and return `take(files, folder)`. `onStored` is called when the queue is idle after new uploads. */
+/** Start the panel and return `take(files, folder, visibility)`. `onStored` is called when the queue is idle after new uploads. */
 export function startUploads(onStored) {
   const panel = new Panel(document.getElementById("uploads"), onStored);
-  return (files, folder) => panel.take(files, folder);
+  return (files, folder, visibility) => panel.take(files, folder, visibility);
 }
