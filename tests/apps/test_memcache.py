@@ -263,7 +263,7 @@ def test_keys_are_listed_in_pages_hottest_first(node: Node, storage: Storage) ->
 def test_keys_are_listed_by_partition(node: Node) -> None:
     image(node)
     assert [item["key"] for item in json.loads(ask(node, "/keys?partitions=3,11").body)["keys"]] == [KEY]
-    assert json.loads(ask(node, "/keys?partitions=3").body) == {"keys": [], "next": None}
+    assert json.loads(ask(node, "/keys?partitions=3").body) == {"keys": [], "next": None, "policy": "LRU"}
 
 
 def test_only_nodes_that_ask_for_them_are_told_of_renditions(node: Node) -> None:

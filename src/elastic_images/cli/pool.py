@@ -10,6 +10,7 @@ from elastic_images.cli.api_client import ApiClient, api_options
 from elastic_images.cli.options import json_option
 from elastic_images.cli.output import amount, print_json, print_table
 from elastic_images.core.assignment import ASSIGNMENTS, MAX_NODES, MIN_NODES
+from elastic_images.core.pool_config import CACHE_POLICIES
 
 
 @click.group()
@@ -66,7 +67,7 @@ def mode(mode: str, as_json: bool, api: ApiClient) -> None:
 
 @pool.command()
 @click.option("--cache-mb", type=int, help="Capacity of each node, in megabytes.")
-@click.option("--policy", type=click.Choice(["LRU", "RR"]), help="Eviction policy: LRU, or RR (random).")
+@click.option("--policy", type=click.Choice(CACHE_POLICIES), help="Eviction policy; RR is random replacement.")
 @click.option("--expand-ratio", type=float, help="Multiplies the size when the miss rate is too high; above 1.")
 @click.option("--shrink-ratio", type=float, help="Multiplies the size when the miss rate is low; below 1.")
 @click.option("--max-miss", type=float, help="Miss rate, 0 to 1, above which the pool grows.")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import chain, takewhile
+from operator import itemgetter
 from random import Random
 
 from elastic_images.core.entry import Entry
 from elastic_images.core.errors import InvalidRequest
-from elastic_images.core.eviction import eviction_order
+from elastic_images.core.evictions.order import UNKNOWN, EvictionOrder
+from elastic_images.core.evictions.policies import eviction_order
 from elastic_images.core.renditions import NamesByKey
 
 
@@ -21,7 +23,9 @@ class ByteCache:
     def __init__(self, capacity_bytes: int, policy: str = "LRU", random: Random | None = None) -> None:
         self._random = random or Random()  # noqa: S311 - the choice of entry to evict needs no cryptography
         self._entries: dict[str, Entry] = {}
-        self._order = eviction_order(policy, self._random)
+        self.order: EvictionOrder = eviction_order(policy, self._random)
+        """To be asked about ranks only."""
+        self.order.set_capacity(capacity_bytes)
         self._demoted: dict[str, None] = {}
         self._names = NamesByKey()
         self.policy = policy
@@ -37,7 +41,7 @@ class ByteCache:
         """The entry; counts as a use at the time `now`."""
         entry = self._entries.get(key)
         if entry is not None:
-            self._order.touch(key, now)
+            self.order.touch(key, now)
             if self._demoted:
                 self._demoted.pop(key, None)
         return entry
@@ -53,28 +57,30 @@ class ByteCache:
             self.oversized += 1
             return False
         self._make_room(entry.size_bytes)
-        self._insert(entry, now)
+        self._insert(entry)
+        self.order.add(entry.key, entry.size_bytes, entry.cost_seconds, now)
         return True
 
-    def put_older(self, entry: Entry, used_at: float) -> bool:
-        """Keep an entry that was last used at `used_at`, evicting only colder ones. False: too few are colder."""
+    def put_ranked(self, entry: Entry, rank: float) -> bool:
+        """Keep an entry that has this rank (`EvictionOrder`), evicting only colder ones. False: too few are colder."""
         self.remove(entry.key)
-        victims = self._colder(entry.size_bytes, used_at)
+        victims = self._colder(entry.size_bytes, rank)
         if victims is None:
             return False
         for key in victims:
             self.remove(key)
             self.evictions += 1
-        self._insert(entry, used_at)
+        self._insert(entry)
+        self.order.add_ranked(entry.key, entry.size_bytes, entry.cost_seconds, rank)
         return True
 
-    def has_room(self, size_bytes: int, used_at: float) -> bool:
-        """Whether `put_older` would keep an entry of that size."""
-        return self._colder(size_bytes, used_at) is not None
+    def has_room(self, size_bytes: int, rank: float) -> bool:
+        """Whether `put_ranked` would keep an entry of that size."""
+        return self._colder(size_bytes, rank) is not None
 
-    def _colder(self, size_bytes: int, used_at: float) -> list[str] | None:
-        """Demoted entries, then ones used before `used_at`, whose eviction makes enough room; None if it cannot."""
-        colder = takewhile(lambda item: item[1] < used_at, self._order.coldest_first())
+    def _colder(self, size_bytes: int, rank: float) -> list[str] | None:
+        """Demoted entries, then ones of a lower rank, whose eviction makes enough room; None if it cannot."""
+        colder = takewhile(lambda item: item[1] < rank, self.order.coldest_first())
         candidates = chain(self._demoted, (key for key, _ in colder if key not in self._demoted))
         room, victims = self.capacity_bytes - self.used_bytes, []
         while room < size_bytes:
@@ -104,7 +110,7 @@ class ByteCache:
         if entry is None:
             return False
         self._names.discard(key)
-        self._order.remove(key)
+        self.order.remove(key)
         self._demoted.pop(key, None)
         self.used_bytes -= entry.size_bytes
         return True
@@ -126,23 +132,26 @@ class ByteCache:
             raise InvalidRequest("The capacity must not be negative.")
         if policy != self.policy:
             order = eviction_order(policy, self._random)
-            for key, used_at in reversed(list(self._order.hottest_first())):
-                order.add(key, used_at)
-            self._order, self.policy = order, policy
+            coldest_first = self.order.ranked()[::-1]
+            coldest_first.sort(key=itemgetter(1))
+            for key, _ in coldest_first:
+                entry = self._entries[key]
+                order.add_ranked(key, entry.size_bytes, entry.cost_seconds, UNKNOWN)
+            self.order, self.policy = order, policy
         self.capacity_bytes = capacity_bytes
+        self.order.set_capacity(capacity_bytes)
         self._make_room(0)
 
-    def hottest_first(self) -> Iterator[tuple[Entry, float]]:
-        """The entries, most valuable first, and when each was last used. Do not change the cache while iterating."""
-        return ((self._entries[key], used_at) for key, used_at in self._order.hottest_first())
+    def ranked(self) -> list[tuple[Entry, float]]:
+        """All entries with their ranks; of equal ranks the hottest first."""
+        return [(self._entries[key], rank) for key, rank in self.order.ranked()]
 
-    def _insert(self, entry: Entry, used_at: float) -> None:
+    def _insert(self, entry: Entry) -> None:
         self._entries[entry.key] = entry
         self._names.add(entry.key)
-        self._order.add(entry.key, used_at)
         self.used_bytes += entry.size_bytes
 
     def _make_room(self, size_bytes: int) -> None:
         while self.used_bytes + size_bytes > self.capacity_bytes:
-            self.remove(next(iter(self._demoted)) if self._demoted else self._order.victim())
+            self.remove(next(iter(self._demoted)) if self._demoted else self.order.victim())
             self.evictions += 1

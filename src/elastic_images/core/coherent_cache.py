@@ -17,11 +17,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable
 from enum import Enum, auto
-from itertools import islice
+from operator import itemgetter
 
 from elastic_images.core.cache import ByteCache
 from elastic_images.core.entry import Entry
 from elastic_images.core.errors import Conflict
+from elastic_images.core.evictions.order import UNKNOWN
 from elastic_images.core.fills import Fill, FillAbandoned, FillTicket
 from elastic_images.core.partitions import ALL_PARTITIONS, partition_of
 from elastic_images.core.pool_map import PoolMap
@@ -176,18 +177,38 @@ class CoherentCache:
                 return None
             return self._register(key, partition)
 
-    def complete_pull_fill(self, fill: Fill, entry: Entry, age_seconds: float) -> bool:
-        """As `complete_fill`, for an entry last used `age_seconds` ago: it evicts only colder ones."""
+    def complete_pull_fill(self, fill: Fill, entry: Entry, rank: float) -> bool:
+        """As `complete_fill`, for an entry of this rank (`EvictionOrder`): it evicts only colder ones."""
         with self._lock:
-            kept = not fill.spoiled and self._cache.put_older(entry, self._clock() - age_seconds)
+            kept = not fill.spoiled and self._cache.put_ranked(entry, rank)
             self._unregister(fill)
         fill.resolve(entry)
         return kept
 
-    def would_keep(self, size_bytes: int, age_seconds: float) -> bool:
+    def would_keep(self, size_bytes: int, rank: float) -> bool:
         """Whether `complete_pull_fill` would keep such an entry now; checked before fetching it."""
         with self._lock:
-            return self._cache.has_room(size_bytes, self._clock() - age_seconds)
+            return self._cache.has_room(size_bytes, rank)
+
+    def local_rank(self, shared: float, policy: str) -> float:
+        """The rank here of what another cache with that policy lists with that rank now."""
+        with self._lock:
+            return self._cache.order.local_rank(shared, self._clock()) if policy == self._cache.policy else UNKNOWN
+
+    def shared_rank(self, rank: float) -> float:
+        """A rank as another cache understands it now."""
+        with self._lock:
+            return self._cache.order.shared_rank(rank, self._clock())
+
+    @property
+    def policy(self) -> str:
+        """The eviction policy."""
+        return self._cache.policy
+
+    @property
+    def ranks(self) -> bool:
+        """Whether some entries are worth more than others."""
+        return self._cache.order.ranks
 
     def has_free_room(self, size_bytes: int) -> bool:
         """Whether such an entry fits by evicting demoted entries at most."""
@@ -324,14 +345,14 @@ class CoherentCache:
         states = enumerate(pool_map.partitions)
         return frozenset(index for index, state in states if state.previous == self._slot != state.owner)
 
-    def entries(self, partitions: frozenset[int], limit: int | None = None) -> list[tuple[Entry, float]]:
-        """The entries of `partitions`, at most `limit`, hottest first, each with the seconds since its last use."""
+    def entries(self, partitions: frozenset[int]) -> list[tuple[Entry, float]]:
+        """The entries of `partitions`, hottest first, each with its rank here."""
         with self._lock:
-            now = self._clock()
-            everything = list(self._cache.hottest_first())
-        # Filtering takes longer than copying the list, so it happens outside the lock.
-        mine = ((entry, used_at) for entry, used_at in everything if entry.partition in partitions)
-        return [(entry, max(0.0, now - used_at)) for entry, used_at in islice(mine, limit)]
+            everything = self._cache.ranked()
+        # Filtering and sorting take longer than copying the list, so they happen outside the lock.
+        mine = [(entry, rank) for entry, rank in everything if entry.partition in partitions]
+        mine.sort(key=itemgetter(1), reverse=True)
+        return mine
 
     # --- under the lock
 

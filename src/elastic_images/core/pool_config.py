@@ -11,18 +11,18 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from types import MappingProxyType
-from typing import Any, Literal, cast
+from typing import Any, Literal, cast, get_args
 
 from elastic_images.core.assignment import ASSIGNMENTS, MAX_NODES, MIN_NODES
 from elastic_images.core.errors import InvalidRequest
 from elastic_images.core.pool_document import ConfigDocument
 
 Mode = Literal["manual", "auto"]
-CachePolicy = Literal["LRU", "RR"]
+CachePolicy = Literal["LRU", "RR", "GDSF", "S3FIFO"]
 AssignmentName = Literal["alternating", "minimal"]
 
 MODES: tuple[Mode, ...] = ("manual", "auto")
-CACHE_POLICIES: tuple[CachePolicy, ...] = ("LRU", "RR")
+CACHE_POLICIES: tuple[CachePolicy, ...] = get_args(CachePolicy)
 MEGABYTE = 1_000_000
 MIN_CACHE_MB = 1
 MAX_CACHE_MB = 1_000_000
@@ -48,7 +48,7 @@ class ScalingConfig:
     cache_mb: int = 64
     """Capacity of each node, in megabytes of 1,000,000 bytes."""
     policy: CachePolicy = "LRU"
-    """What a node evicts: the least recently used entry, or a random one (RR)."""
+    """What a node evicts first (`core.evictions`)."""
     expand_ratio: float = 2.0
     shrink_ratio: float = 0.5
     max_miss: float = 0.3
@@ -144,7 +144,8 @@ def check_config(config: ScalingConfig, names: Mapping[str, str] = OWN_NAMES) ->
 
 def _check_choice(label: str, value: object, choices: tuple[str, ...]) -> None:
     if value not in choices:
-        raise InvalidRequest(f"{label} must be {' or '.join(choices)}, not {_shown(value)}.")
+        *others, last = choices
+        raise InvalidRequest(f"{label} must be {', '.join(others)} or {last}, not {_shown(value)}.")
 
 
 def _check_whole(label: str, value: int, least: int, most: int) -> None:

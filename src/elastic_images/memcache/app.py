@@ -60,17 +60,20 @@ def create_app(services: NodeServices, settings: Settings, slot: int) -> Flask:
     @app.get("/keys")
     def keys() -> ResponseReturnValue:
         limit, cursor = _number("limit", 1000, 1, MAX_KEYS), _number("cursor", 0, 0, 1 << 62)
-        found = cache.entries(_partitions(), cursor + limit)[cursor:]
+        found = cache.entries(_partitions())[cursor : cursor + limit]
         more = len(found) == limit
         # Not to nodes of protocol 1: they would keep renditions that they do not find at an invalidation.
         renditions = "renditions" in request.args
         return jsonify(
             {
                 "keys": [
-                    {"key": entry.key, "size_bytes": entry.size_bytes, "age_seconds": age}
-                    for entry, age in found
+                    # Before protocol 3 nodes look for the age, which only LRU has.
+                    {"key": entry.key, "size_bytes": entry.size_bytes, "rank": rank, "age_seconds": max(0.0, -rank)}
+                    for entry, local in found
                     if renditions or not is_rendition(entry.key)
+                    for rank in (cache.shared_rank(local),)
                 ],
+                "policy": cache.policy,
                 "next": cursor + limit if more else None,
             }
         )
@@ -80,12 +83,15 @@ def create_app(services: NodeServices, settings: Settings, slot: int) -> Flask:
         body = request.get_json(silent=True)
         if not isinstance(body, dict) or not isinstance(body.get("older_than_seconds"), int | float):
             raise InvalidRequest("older_than_seconds must be a number.")
+        cut = body.get("cut", -body["older_than_seconds"])  # before protocol 3
+        if not isinstance(cut, int | float):
+            raise InvalidRequest("cut must be a number.")
         partitions = body.get("partitions")
         if not isinstance(partitions, list) or not all(isinstance(number, int) for number in partitions):
             raise InvalidRequest("partitions must be a list of numbers.")
         if body.get("incarnation") != cache.incarnation:
             raise Conflict("This is another incarnation.")
-        return jsonify({"let_go": services.node.demote_leaving(frozenset(partitions), body["older_than_seconds"])})
+        return jsonify({"let_go": services.node.demote_leaving(frozenset(partitions), cut, body.get("policy", "LRU"))})
 
     # Flask documents this for middleware.
     app.wsgi_app = services.plane.in_front_of(app.wsgi_app)  # type: ignore[method-assign, assignment]

@@ -99,13 +99,16 @@ class CacheNode:
             self._count_handed_over_bytes(len(found.body))
         return found
 
-    def demote_leaving(self, partitions: frozenset[int], older_than_seconds: float) -> int:
+    def demote_leaving(self, partitions: frozenset[int], cut: float, policy: str) -> int:
         """Demote entries of `partitions` that leave and that their new owner declined; gives how many.
 
-        It declined those last used `older_than_seconds` ago or earlier.
+        It declined those of the shared rank `cut` or less, by its policy. With another policy here, none are demoted.
         """
+        if policy != self.cache.policy:
+            return 0
+        cut = self.cache.local_rank(cut, policy)
         leaving = self.cache.entries(partitions & self.cache.leaving)
-        declined = [entry.key for entry, age in reversed(leaving) if age >= older_than_seconds]
+        declined = [entry.key for entry, rank in reversed(leaving) if rank <= cut]
         self.cache.demote(declined)
         return len(declined)
 

@@ -12,9 +12,14 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from elastic_images.core.cache import ByteCache
 from elastic_images.core.entry import OVERHEAD_BYTES, Entry
 from elastic_images.core.errors import InvalidRequest
+from elastic_images.core.evictions.policies import POLICIES
 
 KEYS = st.sampled_from(["a", "b", "c", "d", "\u00e9", "longer/key"])
 UNIT = 1000
+
+
+def hottest_first(cache: ByteCache) -> list[tuple[Entry, float]]:
+    return sorted(cache.ranked(), key=lambda ranked: -ranked[1])
 
 
 def entry(key: str, body_bytes: int, version: int = 1) -> Entry:
@@ -42,7 +47,7 @@ class CacheMachine(RuleBasedStateMachine):
         self.now = 0.0
         self.version = 0
 
-    @initialize(capacity=st.integers(0, 8), policy=st.sampled_from(["LRU", "RR"]))
+    @initialize(capacity=st.integers(0, 8), policy=st.sampled_from(list(POLICIES)))
     def start(self, capacity: int, policy: str) -> None:
         self.cache = ByteCache(capacity * UNIT, policy, Random(1))
         self.capacity_bytes, self.policy = capacity * UNIT, policy
@@ -55,7 +60,7 @@ class CacheMachine(RuleBasedStateMachine):
         return sum(size_of(one.key, len(one.body)) for one in self.model)
 
     def follow_evictions(self) -> None:
-        """Take out of the model what random replacement took; LRU must have taken the oldest that were needed."""
+        """Take out of the model what the others took; LRU must have taken the oldest that were needed."""
         if self.policy == "LRU":
             while self.used_bytes() > self.capacity_bytes:
                 del self.model[0]
@@ -113,14 +118,16 @@ class CacheMachine(RuleBasedStateMachine):
         self.capacity_bytes = capacity * UNIT
         self.follow_evictions()
 
-    @rule()
-    def change_policy(self) -> None:
-        self.policy = "RR" if self.policy == "LRU" else "LRU"
-        order = [one.key for one, _ in self.cache.hottest_first()]
+    @rule(policy=st.sampled_from(list(POLICIES)))
+    def change_policy(self, policy: str) -> None:
+        if policy == self.policy:
+            return
+        self.policy = policy
+        order = [one.key for one, _ in hottest_first(self.cache)]
         self.cache.configure(self.capacity_bytes, self.policy)
-        assert {one.key for one, _ in self.cache.hottest_first()} == set(order), "nothing is evicted that fits"
+        assert {one.key for one, _ in hottest_first(self.cache)} == set(order), "nothing is evicted that fits"
         if self.policy == "LRU":
-            # Random replacement knew no order; the one it gave is as good as any from now on.
+            # The order that the other policy gave counts from now on.
             self.model.sort(key=lambda one: -order.index(one.key))
 
     @rule(capacity=st.sampled_from([-1, -1000]), policy=st.sampled_from(["LRU", "RR", "FIFO", ""]))
@@ -137,7 +144,7 @@ class CacheMachine(RuleBasedStateMachine):
         assert self.cache.used_bytes <= self.cache.capacity_bytes, "I6"
         assert self.cache.capacity_bytes == self.capacity_bytes
         assert len(self.cache) == len(self.model)
-        order = [one for one, _ in self.cache.hottest_first()]
+        order = [one for one, _ in hottest_first(self.cache)]
         if self.policy == "LRU":
             assert order == list(reversed(self.model))
         else:
@@ -161,11 +168,11 @@ def test_random_replacement_evicts_any_as_likely_as_any_other() -> None:
 
 
 def test_an_unknown_policy_is_refused() -> None:
-    with pytest.raises(InvalidRequest, match="use LRU or RR"):
+    with pytest.raises(InvalidRequest, match="use one of LRU, RR, GDSF, S3FIFO"):
         ByteCache(1000, "FIFO")
 
 
-# --- entries that come in with their age, as a pull brings them
+# --- entries that come in with their rank, as a pull brings them
 
 
 def lru_of(*ages: tuple[str, float], capacity_units: int = 3) -> ByteCache:
@@ -176,19 +183,19 @@ def lru_of(*ages: tuple[str, float], capacity_units: int = 3) -> ByteCache:
 
 
 def keys_of(cache: ByteCache) -> list[str]:
-    return [one.key for one, _ in cache.hottest_first()]
+    return [one.key for one, _ in hottest_first(cache)]
 
 
 def test_an_older_entry_comes_in_where_there_is_room_and_stands_in_its_place() -> None:
     cache = lru_of(("a", 10.0), ("b", 30.0))
     assert cache.has_room(size_of("c", UNIT), 20.0)
-    assert cache.put_older(entry("c", UNIT), 20.0)
+    assert cache.put_ranked(entry("c", UNIT), 20.0)
     assert keys_of(cache) == ["b", "c", "a"]
 
 
 def test_an_older_entry_evicts_colder_ones_only() -> None:
     cache = lru_of(("a", 10.0), ("b", 20.0), ("c", 30.0))
-    assert cache.put_older(entry("d", UNIT), 15.0)
+    assert cache.put_ranked(entry("d", UNIT), 15.0)
     assert keys_of(cache) == ["c", "b", "d"]
     assert cache.evictions == 1
 
@@ -197,28 +204,28 @@ def test_an_older_entry_evicts_colder_ones_only() -> None:
 def test_an_entry_that_is_colder_than_all_stays_out(used_at: float) -> None:
     cache = lru_of(("a", 10.0), ("b", 20.0), ("c", 30.0))
     assert not cache.has_room(size_of("d", UNIT), used_at)
-    assert not cache.put_older(entry("d", UNIT), used_at)
+    assert not cache.put_ranked(entry("d", UNIT), used_at)
     assert keys_of(cache) == ["c", "b", "a"]
     assert cache.evictions == 0
 
 
 def test_an_older_entry_that_takes_hotter_ones_evicts_nothing_at_all() -> None:
     cache = lru_of(("a", 10.0), ("b", 20.0), ("c", 30.0))
-    assert not cache.put_older(entry("d", 4 * UNIT), 25.0)
+    assert not cache.put_ranked(entry("d", 4 * UNIT), 25.0)
     assert keys_of(cache) == ["c", "b", "a"]
 
 
 def test_an_older_entry_larger_than_the_cache_stays_out() -> None:
     cache = lru_of()
-    assert not cache.put_older(entry("d", 9 * UNIT), 25.0)
+    assert not cache.put_ranked(entry("d", 9 * UNIT), 25.0)
     assert cache.used_bytes == 0
 
 
 def test_random_replacement_takes_an_older_entry_only_where_there_is_room() -> None:
     cache = ByteCache(2 * size_of("a", UNIT), "RR", Random(1))
     cache.put(entry("a", UNIT))
-    assert cache.put_older(entry("b", UNIT), 5.0)
-    assert not cache.put_older(entry("c", UNIT), 50.0)
+    assert cache.put_ranked(entry("b", UNIT), 5.0)
+    assert not cache.put_ranked(entry("c", UNIT), 50.0)
     assert sorted(keys_of(cache)) == ["a", "b"]
 
 
@@ -236,7 +243,7 @@ def test_what_came_in_out_of_turn_leaves_in_its_turn() -> None:
             age = chance.choice([5.25, 50.5, 400.75])  # no two uses at the same moment
             colder = sorted((when, name) for name, when in used_at.items() if when < now - age and name != key)
             full = len(used_at.keys() - {key}) == 40
-            kept = cache.put_older(entry(key, UNIT), now - age)
+            kept = cache.put_ranked(entry(key, UNIT), now - age)
             used_at.pop(key, None)
             assert kept == (not full or bool(colder))
             if kept and full:
@@ -257,7 +264,7 @@ def test_what_came_in_out_of_turn_leaves_in_its_turn() -> None:
             cache.put(entry(key, UNIT), now)
             used_at[key] = now
         assert sorted(keys_of(cache)) == sorted(used_at)
-        hottest = [when for _, when in cache.hottest_first()]
+        hottest = [when for _, when in hottest_first(cache)]
         assert hottest == sorted(used_at.values(), reverse=True)
 
 
@@ -274,7 +281,7 @@ def test_demoted_entries_leave_first_whatever_the_policy(policy: str) -> None:
     cache.put(entry("d", UNIT), 10.0)
     assert sorted(keys_of(cache)) == ["a", "b", "d"]
     cache.demote("b")
-    assert cache.put_older(entry("e", UNIT), -5.0)
+    assert cache.put_ranked(entry("e", UNIT), -5.0)
     assert sorted(keys_of(cache)) == ["a", "d", "e"]
 
 

@@ -57,7 +57,7 @@ def test_merge_reads_the_course_apis_texts() -> None:
         ({"cacheSize": "-1"}, "cacheSize must be from 1 to 1000000, not -1."),
         ({"cacheSize": 0}, "cacheSize must be from 1 to 1000000, not 0."),
         ({"cacheSize": "1000001"}, "cacheSize must be from 1 to 1000000, not 1000001."),
-        ({"policy": "FIFO"}, "policy must be LRU or RR, not 'FIFO'."),
+        ({"policy": "FIFO"}, "policy must be LRU, RR, GDSF or S3FIFO, not 'FIFO'."),
         ({"policy": ["LRU"]}, "policy must be a word, not ['LRU']."),
         ({"mode": "automatic"}, "mode must be manual or auto, not 'automatic'."),
         ({"expRatio": "1"}, "expRatio must be above 1, not 1."),

@@ -13,12 +13,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True)
 class Listed:
     """An entry that some node has."""
 
-    age_seconds: float
-    """Since its last use, when the pull began."""
+    rank: float
+    """By the rules of the cache that pulls (`EvictionOrder`); hotter is greater."""
     key: str
     size_bytes: int
     source: int
@@ -33,25 +33,29 @@ class PullPlan:
     """What to pull, hottest first."""
     demoted: tuple[str, ...]
     """Keys of its own that are colder than everything it wants, coldest first."""
-    cut_age_seconds: float | None
-    """Entries of this age or more are not wanted; None: all are."""
+    cut: float | None
+    """Entries of this rank or less are not wanted; None: all are."""
 
 
 def plan_pull(own: Iterable[Listed], offered: Iterable[Listed], capacity_bytes: int) -> PullPlan:
-    """Choose the hottest of `own` and `offered` that fit together. At equal age, `own` comes first."""
-    own = sorted(own)
+    """Choose the hottest of `own` and `offered` that fit together. At equal rank, `own` comes first."""
+    own = sorted(own, key=_hottest_first)
     room, cut = capacity_bytes, None
     wanted: list[Listed] = []
     for listed, is_own in heapq.merge(
         ((entry, True) for entry in own),
-        ((entry, False) for entry in sorted(offered)),
-        key=lambda pair: (pair[0].age_seconds, not pair[1]),
+        ((entry, False) for entry in sorted(offered, key=_hottest_first)),
+        key=lambda pair: (-pair[0].rank, not pair[1]),
     ):
         if listed.size_bytes > room:
-            cut = listed.age_seconds
+            cut = listed.rank
             break
         room -= listed.size_bytes
         if not is_own:
             wanted.append(listed)
-    demoted = () if cut is None else tuple(entry.key for entry in reversed(own) if entry.age_seconds >= cut)
+    demoted = () if cut is None else tuple(entry.key for entry in reversed(own) if entry.rank <= cut)
     return PullPlan(tuple(wanted), demoted, cut)
+
+
+def _hottest_first(listed: Listed) -> tuple[float, str]:
+    return -listed.rank, listed.key

@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
+from math import inf
 
 from elastic_images.core.coherent_cache import CoherentCache
 from elastic_images.memcache.warm.plan import Listed, PullPlan, plan_pull
@@ -43,8 +44,6 @@ class Pull:
         self._bytes_per_second = bytes_per_second
         self._stopping = stopping
         self._clock = clock
-        self._began = cache.now()
-        self._ranks = cache.statistics()["policy"] == "LRU"
         self._waited_in_vain_at = -1
         """`handed_over` when a wait for room last timed out; -1 if none has."""
 
@@ -78,16 +77,16 @@ class Pull:
 
     def _plan(self) -> PullPlan:
         own = [
-            # Random replacement does not rank entries, so the node keeps its own.
-            Listed(age if self._ranks else 0.0, entry.key, entry.size_bytes, self._slot)
-            for entry, age in self._cache.entries(self._cache.owned)
+            # Where entries are not ranked, the node keeps its own.
+            Listed(rank if self._cache.ranks else inf, entry.key, entry.size_bytes, self._slot)
+            for entry, rank in self._cache.entries(self._cache.owned)
         ]
         present = {listed.key for listed in own}
         # By key, because pages of a changing list may name a key twice.
         offered = {
             listed.key: listed
             for source in self._sources.values()
-            for listed in source.list_entries()
+            for listed in source.list_entries(self._cache.local_rank)
             if listed.key not in present
         }
         return plan_pull(own, offered.values(), self._cache.capacity_bytes)
@@ -95,12 +94,9 @@ class Pull:
     def _make_room(self, plan: PullPlan) -> None:
         """Demote, here and at the sources, what is colder than everything that is wanted."""
         self._cache.demote(plan.demoted)
-        if plan.cut_age_seconds is not None and self._ranks:
+        if plan.cut is not None and self._cache.ranks:
             for source in self._sources.values():
-                source.decline(self._age_now(plan.cut_age_seconds))
-
-    def _age_now(self, age_seconds: float) -> float:
-        return age_seconds + self._cache.now() - self._began
+                source.decline(self._cache.shared_rank(plan.cut), self._cache.policy)
 
     def _is_over(self) -> bool:
         """Whether it was stopped, or the map has moved on and the previous owners no longer serve the rest."""
@@ -120,7 +116,7 @@ class Pull:
 
     def _pull_one(self, listed: Listed) -> int | None:
         """Pull one entry. Gives its bytes, 0 if it is already here or gone from the source, None if it does not fit."""
-        if not self._cache.would_keep(listed.size_bytes, self._age_now(listed.age_seconds)):
+        if not self._cache.would_keep(listed.size_bytes, listed.rank):
             return None
         fill = self._cache.begin_pull_fill(listed.key, self._epoch)
         if fill is None:
@@ -134,7 +130,7 @@ class Pull:
         if entry is None:
             return 0
         fill.from_previous = True
-        kept = self._cache.complete_pull_fill(fill, entry, self._age_now(listed.age_seconds))
+        kept = self._cache.complete_pull_fill(fill, entry, listed.rank)
         return len(entry.body) if kept else None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from elastic_images.core.entry import Entry
@@ -31,8 +31,8 @@ class PullSource:
     client: LeanClient
     http: InternalClient
 
-    def list_entries(self) -> Iterator[Listed]:
-        """Its entries, hottest first; stops early if it no longer responds."""
+    def list_entries(self, local_rank: Callable[[float, str], float]) -> Iterator[Listed]:
+        """Its entries, hottest first; stops early if it no longer responds. `local_rank`: the rank here of theirs."""
         cursor: int | None = 0
         wanted = ",".join(map(str, self.partitions))
         while cursor is not None:
@@ -44,9 +44,11 @@ class PullSource:
             if answer.status != 200:
                 return
             page = json.loads(answer.body)
+            policy = page.get("policy", "LRU")
             for item in page["keys"]:
                 if is_name(item["key"]):  # nodes of protocol 1 name renditions otherwise
-                    yield Listed(item["age_seconds"], item["key"], item["size_bytes"], self.slot)
+                    rank = item["rank"] if "rank" in item else -item["age_seconds"]  # before protocol 3
+                    yield Listed(local_rank(rank, policy), item["key"], item["size_bytes"], self.slot)
             cursor = page["next"]
 
     def fetch(self, key: str) -> Entry | None:
@@ -59,12 +61,14 @@ class PullSource:
         except ElasticImagesError:
             return None
 
-    def decline(self, older_than_seconds: float) -> None:
-        """Say that entries last used that long ago are not wanted. A source that misses this just keeps them longer."""
+    def decline(self, cut: float, policy: str) -> None:
+        """Say that entries of this shared rank or less are not wanted. A source that misses this keeps them longer."""
         body = {
             "incarnation": self.member.incarnation,
             "partitions": list(self.partitions),
-            "older_than_seconds": older_than_seconds,
+            "cut": cut,
+            "policy": policy,
+            "older_than_seconds": max(0.0, -cut),  # before protocol 3
         }
         try:
             self.http.post_json(f"http://{self.member.data_address}/decline", body, timeout_seconds=_DECLINE_SECONDS)

@@ -17,7 +17,7 @@ _SETTINGS: Json = {
     "mode": {"enum": ["manual", "auto"]},
     "numNodes": {"type": "integer", "minimum": 1, "maximum": 8, "description": "The wanted size"},
     "cacheSize": {"type": "integer", "minimum": 1, "description": "MB per node"},
-    "policy": {"enum": ["RR", "LRU"], "description": "RR is random replacement"},
+    "policy": {"enum": ["RR", "LRU", "GDSF", "S3FIFO"], "description": "RR is random replacement"},
     "expRatio": {"type": "number", "exclusiveMinimum": 1},
     "shrinkRatio": {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
     "maxMiss": {"type": "number", "minimum": 0, "maximum": 1},

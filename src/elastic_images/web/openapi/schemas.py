@@ -163,7 +163,7 @@ SCHEMAS: Json = {
         mode={"enum": ["manual", "auto"]},
         numNodes={"type": "integer", "minimum": 1, "maximum": 8},
         cacheSize={"type": "integer", "minimum": 1},
-        policy={"enum": ["RR", "LRU"]},
+        policy={"enum": ["RR", "LRU", "GDSF", "S3FIFO"]},
     ),
     "CourseNumNodes": _course_answer(numNodes={"type": "integer", "minimum": 1, "maximum": 8}),
     "CourseRate": _course_answer(

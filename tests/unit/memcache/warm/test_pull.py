@@ -54,7 +54,7 @@ class Setup:
         self.asked.append(path)
         if path.startswith("/keys"):
             self.on_list()
-            listed = [{"key": name, "size_bytes": 2000, "age_seconds": 1.0} for name in self.listed]
+            listed = [{"key": name, "size_bytes": 2000, "rank": -1.0} for name in self.listed]
             return LeanAnswer(200, {}, json.dumps({"keys": listed, "next": None}).encode())
         assert headers["X-Incarnation"] == node(0).incarnation
         self.on_ask()
@@ -130,9 +130,9 @@ def test_the_map_may_move_on_at_the_last_moment(setup: Setup) -> None:
     """Between the look whether the pull is over, and the registration."""
     would_keep = setup.cache.would_keep
 
-    def moved_on(size_bytes: int, age_seconds: float) -> bool:
+    def moved_on(size_bytes: int, rank: float) -> bool:
         setup.cache.take_map(close_resize(OPEN))
-        return would_keep(size_bytes, age_seconds)
+        return would_keep(size_bytes, rank)
 
     setup.cache.would_keep = moved_on  # type: ignore[method-assign]
     setup.pull()
