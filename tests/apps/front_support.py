@@ -40,6 +40,7 @@ class Plane:
     """In memory: `images`. `slow/...` waits for `gate`; `broken/...` raises; `asked/...` is asked of `other`."""
 
     prefixes = (b"/images/",)
+    judges_each = True
 
     def __init__(self) -> None:
         self.images = {"a": b"A" * 10, "b": b"B" * 20, "big": bytes(range(256)) * 16_000}

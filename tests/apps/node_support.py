@@ -18,9 +18,9 @@ from elastic_images.core.cache import ByteCache
 from elastic_images.core.coherent_cache import CoherentCache
 from elastic_images.core.entry import Entry
 from elastic_images.core.errors import NotFound, Unavailable
-from elastic_images.core.image_facts import quoted
+from elastic_images.core.image_facts import Actor, quoted
 from elastic_images.core.pool_map import PoolMap, first_map
-from elastic_images.core.visibility import Visibility
+from elastic_images.core.visibility import Visibility, may_see
 from elastic_images.http.entries import fact_headers
 from elastic_images.http.internal_client import InternalClient
 from elastic_images.http.readiness import Readiness, ReadyGate
@@ -76,9 +76,9 @@ class Storage:
         self.gate.set()
         self._changed = threading.Condition()
 
-    def get_entry(self, key: str) -> Entry:
+    def get_entry(self, name: str, *, actor: Actor | None = None) -> Entry:
         with self._changed:
-            self.asked.append(key)
+            self.asked.append(name)
             self.inside += 1
             self.most_inside = max(self.most_inside, self.inside)
             self._changed.notify_all()
@@ -86,12 +86,22 @@ class Storage:
             self.gate.wait(WAIT_SECONDS)
             if self.down:
                 raise Unavailable("storage is down")
-            if key not in self.entries:
-                raise NotFound("no such image")
-            return self.entries[key]
+            return self._found(name, actor)
         finally:
             with self._changed:
                 self.inside -= 1
+
+    def metadata(self, key: str, *, actor: Actor | None = None) -> object:
+        """Not counted."""
+        if self.down:
+            raise Unavailable("storage is down")
+        return self._found(key, actor)
+
+    def _found(self, key: str, actor: Actor | None) -> Entry:
+        found = self.entries.get(key)
+        if found is None or (actor is not None and not may_see(actor, found.visibility, found.owner_id)):
+            raise NotFound("There is no image with this key.")
+        return found
 
     def wait_until_asked(self, times: int) -> None:
         """Return when so many calls have come since the start."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -12,7 +13,8 @@ from urllib.parse import quote
 from testing.settings import make_settings
 from tests.apps.node_support import LEASE_SECONDS, TOKEN, Node, Storage
 
-from elastic_images.accounts.principal import Via
+from elastic_images.accounts.access import Anonymous, effective
+from elastic_images.accounts.principal import ANONYMOUS, Principal, Role, scopes_of_role
 from elastic_images.core.assignment import alternating
 from elastic_images.core.cache import ByteCache
 from elastic_images.core.coherent_cache import CoherentCache
@@ -29,6 +31,7 @@ from elastic_images.web.reads.near_cache import NearCache
 from elastic_images.web.reads.plane import ImagePlane
 from elastic_images.web.reads.relay import Relays
 from elastic_images.web.reads.requested_images import RequestedImages, rendition_rules
+from elastic_images.web.reads.viewers import Viewers
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -44,9 +47,21 @@ class Web:
 
     kind: type[ImagePlane] = ImagePlane
 
-    def __init__(self, storage: Storage, *nodes: Node, near_bytes: int = 0, serve_stale: float = 0.0) -> None:
+    def __init__(
+        self,
+        storage: Storage,
+        *nodes: Node,
+        near_bytes: int = 0,
+        serve_stale: float = 0.0,
+        mode: Anonymous = "read",
+    ) -> None:
         self.storage, self.nodes = storage, list(nodes)
         self.now = 0.0
+        self.mode = mode
+        self.people = {"ann": person(1, "ann"), "bob": person(2, "bob"), "root": person(3, "root", "admin")}
+        """Who has a session or a token, whose secret is the name."""
+        self.identified: list[str] = []
+        self.viewers = Viewers(mode, self._identify, clock=lambda: self.now)
         self.counters = Counters()
         self.near = self._near(near_bytes) if near_bytes else None
         self.client = LeanClient(TOKEN, answer_seconds=60.0, connect_seconds=60.0)
@@ -68,8 +83,8 @@ class Web:
             storage,
             self.counters,
             self.near,
-            RequestedImages(RULES, self._caller),
-            public=True,
+            RequestedImages(RULES, lambda environ: self.viewers.find(environ).via),
+            self.viewers,
             serve_stale_seconds=serve_stale,
             clock=lambda: LATER,
         )
@@ -87,13 +102,15 @@ class Web:
         if relays.fills is not None:
             relays.fills.stop()
 
-    def _caller(self, environ: Mapping[str, str]) -> Via:
-        sent = environ.get("HTTP_AUTHORIZATION")
-        if sent is None:
-            return "session" if "HTTP_COOKIE" in environ else "anonymous"
-        if sent != "Bearer good":
+    def _identify(self, environ: Mapping[str, str]) -> Principal:
+        sent, cookie = environ.get("HTTP_AUTHORIZATION"), environ.get("HTTP_COOKIE")
+        name = (sent or cookie or "").removeprefix("Bearer ").removeprefix("session=")
+        self.identified.append(name)
+        found = self.people.get(name)
+        if found is None and sent is not None:
             raise Unauthenticated("Invalid, expired or revoked token.")
-        return "token"
+        found = replace(found, via="session" if sent is None else "token") if found else ANONYMOUS
+        return effective(self.mode, found)
 
     def _near(self, near_bytes: int) -> NearCache:
         near = NearCache(near_bytes)
@@ -115,7 +132,9 @@ class Web:
             "QUERY_STRING": query,
         }
         environ |= {f"HTTP_{name.upper()}": value for name, value in headers.items()}
-        return self.plane.respond(environ) if self.port is None else self._fetch(method, key, query, headers)
+        if self.port is not None:
+            return self._fetch(method, key, query, headers)
+        return self.plane.respond(environ) or BACKEND
 
     def _fetch(self, method: str, key: str, query: str, fields: Mapping[str, str]) -> Answer:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
@@ -132,9 +151,17 @@ class Web:
         self.view = PoolView(first_map(alternating(1)), (Member("0" * 32, node_id(0), "node", "", address),))
 
 
+BACKEND = Answer("418 I'm A Teapot", [("Content-Length", "0")], b"")
+
+
 def nobody(_environ: WSGIEnvironment, start_response: StartResponse) -> list[bytes]:
-    start_response("404 Not Found", [("Content-Length", "0")])
+    """The backend, which knows nothing."""
+    start_response(BACKEND.status, BACKEND.headers)
     return []
+
+
+def person(user_id: int, name: str, role: Role = "user") -> Principal:
+    return Principal(user_id, name, scopes_of_role(role), "token")
 
 
 def told(answer: Answer, name: str = "X-Cache") -> str | None:

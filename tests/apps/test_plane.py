@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import http.client
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -21,15 +21,16 @@ from tests.unit.pool.raw_server import RawServer, Script, answer_always, ok, rea
 
 from elastic_images.core.assignment import alternating
 from elastic_images.core.errors import ElasticImagesError
+from elastic_images.core.image_facts import Actor
 from elastic_images.core.pool_map import close_resize, first_map, open_resize, settle
 from elastic_images.front.reads import Environ
 from elastic_images.http.answer import Answer
 from elastic_images.http.lean_client import LeanClient
-from elastic_images.metrics.counters import Counters
 from elastic_images.pool.view import PoolView
 from elastic_images.process.server import serving
 from elastic_images.web.reads.near_cache import PopularKeys
 from elastic_images.web.reads.plane import ImagePlane
+from elastic_images.web.reads.viewers import ImageRead
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -90,10 +91,11 @@ def test_an_answer_has_the_public_headers_and_none_of_the_internal_ones(make: Ca
 
 
 def test_where_anonymous_reading_is_off_answers_are_private(make: Callable[..., Web]) -> None:
-    web = make()
-    plane = ImagePlane(web.plane._router, web.storage, Counters(), None, web.plane.requested, public=False)
-    answer = plane.respond({"REQUEST_METHOD": "GET", "PATH_INFO": "/images/k1"})
-    assert told(answer, "Cache-Control") == "private, no-cache"
+    web = make(mode="none", near_bytes=NEAR)
+    for _ in range(4):
+        answer = web.get(authorization="Bearer ann")
+        assert told(answer, "Cache-Control") == "private, no-cache"
+        assert told(answer, "Access-Control-Allow-Origin") is None
 
 
 def test_who_refuses_is_told_what_was_asked(make: Callable[..., Web]) -> None:
@@ -222,10 +224,10 @@ def test_a_node_in_trouble_costs_a_bypass_and_never_an_error(
 class KeepsBypassBytes(ImagePlane):
     """Breaks the rule that nothing but a fill inserts."""
 
-    def _bypass(self, key: str, environ: Mapping[str, object]) -> Answer:
-        answer = super()._bypass(key, environ)
+    def _bypass(self, name: str, read: ImageRead) -> Answer:
+        answer = super()._bypass(name, read)
         assert self._near is not None
-        self._near.cache._cache.put(self._storage.get_entry(key))
+        self._near.cache._cache.put(self._storage.get_entry(name))
         return answer
 
 
@@ -460,5 +462,5 @@ def fetch(port: int, method: str, path: str, **headers: str) -> tuple[int, bytes
 
 def test_the_whole_image_can_be_read_by_other_parts_of_web(make: Callable[..., Web]) -> None:
     web = make()
-    assert web.plane.read_whole(KEY).body == b"k1 version 1"
+    assert web.plane.read_whole(KEY, Actor(None, "anonymous")).body == b"k1 version 1"
     assert web.plane.locate(KEY) == (11, 0)

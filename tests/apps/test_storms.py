@@ -13,6 +13,7 @@ from testing.waiting import wait_for
 from tests.apps.node_support import TOKEN, Node, Storage, served_node
 from tests.apps.plane_support import RULES
 
+from elastic_images.accounts.principal import ANONYMOUS
 from elastic_images.core.assignment import alternating
 from elastic_images.core.pool_map import PoolMap, first_map
 from elastic_images.http.answer import Answer
@@ -23,6 +24,7 @@ from elastic_images.pool.router import PoolRouter
 from elastic_images.pool.view import PoolView
 from elastic_images.web.reads.plane import BYPASS_PLACES, ImagePlane
 from elastic_images.web.reads.requested_images import RequestedImages
+from elastic_images.web.reads.viewers import Viewers
 
 KEYS = [f"key-{number}" for number in range(240)]
 READERS = 160
@@ -37,7 +39,7 @@ def plane(storage: Storage, client: LeanClient, view: PoolView) -> ImagePlane:
         Counters(),
         None,
         RequestedImages(RULES, lambda _: "anonymous"),
-        public=True,
+        Viewers("read", lambda _: ANONYMOUS),
     )
 
 
@@ -58,6 +60,7 @@ def read(web: ImagePlane, key: str) -> Answer:
     deadline = time.monotonic() + WAIT_SECONDS
     while True:
         answer = web.respond({"REQUEST_METHOD": "GET", "PATH_INFO": f"/images/{key}", "QUERY_STRING": ""})
+        assert answer is not None
         if not answer.status.startswith("503") or time.monotonic() > deadline:
             return answer
         time.sleep(0.05)

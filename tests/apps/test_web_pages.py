@@ -16,7 +16,7 @@ from tests.apps.web_support import BROWSER, LIMIT, Web, open_web, picture, web_s
 from werkzeug.test import TestResponse
 
 from elastic_images.core.errors import Unavailable
-from elastic_images.core.image_facts import ImageMetadata
+from elastic_images.core.image_facts import Actor, ImageMetadata
 from elastic_images.core.keys import quote_key
 from elastic_images.http.answer import Answer
 from elastic_images.web.pages.gallery import shows_whole
@@ -219,17 +219,19 @@ def test_whether_an_image_is_cached(web: Web) -> None:
 @pytest.mark.parametrize("word", ["HIT", "HIT-NEAR", "MISS", "BYPASS", "STALE", "", "?"])
 def test_every_answer_of_the_cache_has_words(word: str) -> None:
     class Plane:
-        def read_whole(self, key: str) -> Answer:
+        def read_whole(self, key: str, actor: Actor) -> Answer:
             raise NotImplementedError
 
         def locate(self, key: str) -> tuple[int, int | None]:
             raise NotImplementedError
 
-        def respond(self, environ: dict[str, Any]) -> Answer:
+        def respond(self, environ: dict[str, Any], actor: Actor | None = None) -> Answer:
             assert environ["REQUEST_METHOD"] == "HEAD"
+            assert actor == ann
             return Answer("200 OK", [("X-Cache", word), ("X-Cache-Node", "3")], b"")
 
-    answer = cache_answer(Plane(), "k1")
+    ann = Actor(1, "ann")
+    answer = cache_answer(Plane(), "k1", ann)
     assert (answer.word, answer.node) == (word, "3")
     assert answer.title
     assert answer.words

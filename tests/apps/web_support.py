@@ -122,7 +122,7 @@ class FakeImages(StorageClient):
             self._check(old, actor, if_match, None)
             del self.stored[key]
 
-    def metadata(self, key: str) -> ImageMetadata:
+    def metadata(self, key: str, *, actor: Actor | None = None) -> ImageMetadata:  # noqa: ARG002
         self._enter()
         if key not in self.stored:
             raise NotFound("There is no image with this key.")
@@ -245,7 +245,7 @@ class FakePlane:
         self.refuse: Refuse = refuse_plainly
         self.refusal: ElasticImagesError | None = None
 
-    def read_whole(self, key: str) -> Answer:
+    def read_whole(self, key: str, actor: Actor) -> Answer:  # noqa: ARG002
         if self._images.fail is not None:
             raise self._images.fail
         if key not in self._images.stored:
@@ -255,11 +255,11 @@ class FakePlane:
         headers = [("Content-Type", "image/png"), ("ETag", found.metadata["etag"]), ("X-Cache", "HIT")]
         return Answer("200 OK", headers, found.body)
 
-    def respond(self, environ: dict[str, Any]) -> Answer:
+    def respond(self, environ: dict[str, Any], actor: Actor | None = None) -> Answer:
         try:
             if self.refusal is not None:
                 raise self.refusal
-            return self.read_whole(key_in_path(environ, "/images/"))
+            return self.read_whole(key_in_path(environ, "/images/"), actor or Actor(None, "anonymous"))
         except ElasticImagesError as error:
             return self.refuse(error, environ)
 

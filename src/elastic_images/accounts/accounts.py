@@ -97,6 +97,10 @@ class Accounts:
         """The owner of an API token, or None."""
         return self.tokens.find(secret)
 
+    def when_revoked(self, call: Callable[[], object]) -> None:
+        """Have `call` called whenever this process has ended sessions, revoked tokens, or changed users."""
+        self._transactions.after_revocation = call
+
     def check_database(self) -> None:
         """Raises Unavailable if the database is not responding."""
         with self._transactions.read() as connection:

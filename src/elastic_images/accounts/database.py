@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -25,6 +25,7 @@ class Transactions:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        self.after_revocation: Callable[[], object] = lambda: None
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -50,3 +51,12 @@ class Transactions:
                 yield connection
         except _TROUBLE as error:
             raise Unavailable("The database is not responding.") from error
+
+    @contextmanager
+    def revocation(self) -> Iterator[Connection]:
+        """As `write`, for what takes rights away; `after_revocation` is called when that holds."""
+        try:
+            with self.write() as connection:
+                yield connection
+        finally:
+            self.after_revocation()

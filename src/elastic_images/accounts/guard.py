@@ -18,7 +18,7 @@ from elastic_images.accounts.accounts import Accounts
 from elastic_images.accounts.cross_site import check_cross_site, needs_form_token
 from elastic_images.accounts.hosts import host_rules
 from elastic_images.accounts.known_browsers import LIFETIME_SECONDS, KnownBrowsers
-from elastic_images.accounts.principal import ANONYMOUS, Principal, Via
+from elastic_images.accounts.principal import ANONYMOUS, Principal
 from elastic_images.accounts.proxies import Client, Proxies
 from elastic_images.accounts.sessions import NewSession, Session
 from elastic_images.core.errors import CrossSite, Forbidden, InvalidRequest, Unauthenticated
@@ -94,12 +94,12 @@ class Guard:
         """Whether the request's `Host` is ours. Fast for hosts seen before."""
         return self._allows(self._proxies.client(environ).host)
 
-    def caller(self, environ: Mapping[str, Any]) -> Via:
-        """How the caller of a request is known. Asks the database if it has credentials.
+    def principal_of(self, environ: Mapping[str, Any]) -> Principal:
+        """The caller of a request. Asks the database if it has credentials.
 
         Raises Unauthenticated for a token that is not valid.
         """
-        return self._identify(environ)[0].via
+        return self._identify(environ)[0]
 
     def recognise(self) -> None:
         """Make the caller known to an error's page, where no rule needed to know them. Raises nothing."""

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
-from sqlalchemy import RowMapping, delete, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 
 from elastic_images.accounts.database import Transactions
 from elastic_images.accounts.digests import digest, new_secret
 from elastic_images.accounts.principal import Principal, scopes_of_role
 from elastic_images.accounts.tables import sessions, users
 from elastic_images.core.errors import NotFound, Unavailable
+from elastic_images.database.prepared import PreparedQuery
 
 _SEEN_EVERY_SECONDS = 60.0
 _AGENT_CHARACTERS = 255
@@ -52,6 +54,7 @@ class Sessions:
 
     def __init__(self, transactions: Transactions, clock: Callable[[], float], lifetime_seconds: float) -> None:
         self._transactions = transactions
+        self._by_digest = PreparedQuery(transactions.engine, _BY_DIGEST)
         self._clock = clock
         self._lifetime_seconds = lifetime_seconds
 
@@ -81,13 +84,10 @@ class Sessions:
     def find(self, secret: str) -> tuple[Session, Principal] | None:
         """The session of a cookie and its user; None if it expired or was revoked, or the user is disabled."""
         now = self._clock()
-        query = _SESSIONS.add_columns(users.c.role).where(
-            sessions.c.digest == digest(secret), sessions.c.expires_at > now, users.c.disabled.is_(False)
-        )
-        with self._transactions.read() as connection:
-            row = connection.execute(query).mappings().one_or_none()
-        if row is None:
+        found = self._transactions.first(self._by_digest, digest=digest(secret), now=now)
+        if found is None:
             return None
+        row = dict(zip(_BY_DIGEST_NAMES, found, strict=True))
         if now - row["last_seen_at"] >= _SEEN_EVERY_SECONDS:
             # For display only: never fail a request over it.
             with contextlib.suppress(Unavailable), self._transactions.write() as connection:
@@ -103,7 +103,7 @@ class Sessions:
 
     def revoke(self, session_id: int, user_id: int) -> None:
         """End one of a user's sessions. Raises NotFound if they have none with this id."""
-        with self._transactions.write() as connection:
+        with self._transactions.revocation() as connection:
             ended = connection.execute(
                 delete(sessions).where(sessions.c.id == session_id, sessions.c.user_id == user_id)
             )
@@ -112,14 +112,19 @@ class Sessions:
 
     def end(self, secret: str) -> None:
         """End the session of a cookie, if there is one."""
-        with self._transactions.write() as connection:
+        with self._transactions.revocation() as connection:
             connection.execute(delete(sessions).where(sessions.c.digest == digest(secret)))
 
 
 _SESSIONS = select(sessions, users.c.name.label("user_name")).join(users, users.c.id == sessions.c.user_id)
 
+_BY_DIGEST = _SESSIONS.add_columns(users.c.role).where(
+    sessions.c.digest == bindparam("digest"), sessions.c.expires_at > bindparam("now"), users.c.disabled.is_(False)
+)
+_BY_DIGEST_NAMES = _BY_DIGEST.selected_columns.keys()
 
-def _session(row: RowMapping) -> Session:
+
+def _session(row: Mapping[Any, Any]) -> Session:
     return Session(**{name: row[name] for name in Session.__dataclass_fields__})
 
 

@@ -127,7 +127,7 @@ class Tokens:
         query = _TOKENS.where(tokens.c.id == token_id)
         if user_id is not None:
             query = query.where(tokens.c.user_id == user_id)
-        with self._transactions.write() as connection:
+        with self._transactions.revocation() as connection:
             if connection.execute(query).first() is None:
                 raise NotFound(f"There is no token {token_id}.")
             connection.execute(

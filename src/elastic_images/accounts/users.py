@@ -89,7 +89,7 @@ class Users:
             "disabled": disabled,
             "password_hash": None if password is None else self._new_hash(name, password),
         }
-        with self._transactions.write() as connection:
+        with self._transactions.revocation() as connection:
             self._keep_an_administrator(connection, name, loses=bool(disabled) or role == "user")
             user = _find(connection, name)
             given = {column: value for column, value in values.items() if value is not None}
@@ -103,7 +103,7 @@ class Users:
 
     def revoke_all(self, name: str) -> User:
         """End all of a user's sessions and revoke all their tokens and signing keys."""
-        with self._transactions.write() as connection:
+        with self._transactions.revocation() as connection:
             user = _find(connection, name)
             self._revoke(connection, user.id)
             return user

@@ -17,10 +17,10 @@ from elastic_images.front.heads import PLAIN, Heads, Request, plain_environ
 from elastic_images.front.held import HeldAnswers
 from elastic_images.front.limits import Limits
 from elastic_images.front.passage import Passage
-from elastic_images.front.reads import Reads, UpstreamRequest, WholeImage, WholeRead
+from elastic_images.front.reads import Find, Reads, UpstreamRequest, WholeImage, WholeRead
 from elastic_images.front.sending import Part, parts_of, send, unsent
 from elastic_images.front.upstream import OnReply
-from elastic_images.http.answer import Answer, Later
+from elastic_images.http.answer import Answer
 from elastic_images.http.problems import problem_answer
 from elastic_images.http.response_head import ResponseHead
 
@@ -48,7 +48,7 @@ class FrontContext(Protocol):
     def ask_upstream(self, request: UpstreamRequest, on_reply: OnReply) -> None:
         """Send a request to another server; `on_reply` is called on the loop's thread."""
 
-    def run_in_thread(self, find: Callable[[], Answer | Later], done: Callable[[Answer], None]) -> None:
+    def run_in_thread(self, find: Find, done: Callable[[Answer | None], None]) -> None:
         """Call `find` on a thread that may block, and `done` with its result on the loop's thread.
 
         What it leaves for later is called on a thread for slow reads.
@@ -79,6 +79,7 @@ class Connection:
         "_ended",
         "_fd",
         "_free",
+        "_head",
         "_held",
         "_is_old",
         "_open",
@@ -99,6 +100,8 @@ class Connection:
         self._address = address
         self.client = client
         self._held = b""
+        self._head = b""
+        """The head of the request that is being answered, in case the backend has to do that."""
         self._unsent: list[memoryview] = []
         self._busy = False
         self._close = False
@@ -203,13 +206,15 @@ class Connection:
             # The fast path: a plain request line, known header fields, an image in memory.
             plain = PLAIN(data)
             if plain is not None:
-                fields = context.heads.known.get((self._address, data[plain.end() :]))
+                block = data[plain.end() :]
+                fields = context.heads.known.get((self._address, block)) or context.heads.of_one(block, self._address)
                 if fields is not None and fields.whole and not context.draining:
                     name = plain[1].decode()
                     found = context.reads.front_hit(name, fields.environ, context.loop.now)
                     if found is not None:
                         self._send((context.loop.ok + found[0] + b"\r\n", found[1]))
                     else:
+                        self._head = data
                         self._fetch_whole(WholeRead(name, "", partial(plain_environ, fields, name)))
                     return
             data = self._serve_any(data)
@@ -243,7 +248,7 @@ class Connection:
         if request is None:
             self._pass_on(data, end)
         else:
-            self._held = data[end:]
+            self._head, self._held = data[:end], data[end:]
             self._close, self._is_old = request.close or context.draining, request.is_old
             self._answer_request(request)
         if self._busy or self._unsent or not self._held:
@@ -294,10 +299,13 @@ class Connection:
         self._busy = True
         self._context.ask_upstream(request, on_reply)
 
-    def _answer_in_thread(self, find: Callable[[], Answer | Later], *, without_body: bool) -> None:
-        def done(answer: Answer) -> None:
+    def _answer_in_thread(self, find: Find, *, without_body: bool) -> None:
+        def done(answer: Answer | None) -> None:
             self._busy = False
             try:
+                if answer is None:
+                    self._pass_on(self._head, len(self._head))
+                    return
                 self._send_answer(answer, without_body=without_body)
                 self._next_request()
             except Exception:  # noqa: BLE001 - as above

@@ -23,7 +23,7 @@ from elastic_images.front.heads import Heads
 from elastic_images.front.held import HeldAnswers
 from elastic_images.front.limits import Limits
 from elastic_images.front.places import client_of, to_close
-from elastic_images.front.reads import Reads
+from elastic_images.front.reads import Find, Reads
 from elastic_images.front.upstream import Upstreams
 from elastic_images.http.answer import Answer, Later
 from elastic_images.http.problems import problem_answer, public_error
@@ -128,15 +128,15 @@ class Front:
 
     # --- connection.FrontContext
 
-    def run_in_thread(self, find: Callable[[], Answer | Later], done: Callable[[Answer], None]) -> None:
+    def run_in_thread(self, find: Find, done: Callable[[Answer | None], None]) -> None:
         """See `connection.FrontContext`."""
 
-        def run(find: Callable[[], Answer | Later]) -> None:
+        def run(find: Find) -> None:
             try:
                 answer = find()
             except Exception as error:  # noqa: BLE001 - logged, and the client gets an answer
                 answer = problem_answer(public_error(error, uuid.uuid4().hex))
-            if isinstance(answer, Answer):
+            if not isinstance(answer, Later):
                 self.loop.post(partial(done, answer))
             else:
                 workers = self._urgent_workers if answer.urgent else self._slow_workers

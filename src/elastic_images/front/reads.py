@@ -28,6 +28,10 @@ WholeImage = tuple[bytes, bytes | memoryview]
 """A whole image: the header lines of the answer, each with its line end, and the bytes."""
 
 
+Find = Callable[[], Answer | Later | None]
+"""Finds an answer, as `Reads.respond` does."""
+
+
 class WholeRead(NamedTuple):
     """A read of a whole image that is not in memory."""
 
@@ -49,7 +53,7 @@ class UpstreamRequest(Protocol):
     def request(self) -> bytes:
         """The whole request, a GET of HTTP/1.1."""
 
-    def on_reply(self, head: ResponseHead | None, body: memoryview) -> WholeImage | Callable[[], Answer | Later]:
+    def on_reply(self, head: ResponseHead | None, body: memoryview) -> WholeImage | Find:
         """Called once with the reply, or with None if none came in time. Must not block.
 
         `body` is valid until the answer was sent. Returns what the client gets, or a function that finds it on a
@@ -64,6 +68,10 @@ class Reads(Protocol):
     def prefixes(self) -> tuple[bytes, ...]:
         """The prefixes of the paths that the data plane answers."""
 
+    @property
+    def judges_each(self) -> bool:
+        """Whether credentials are judged at each read: then `classify` does not look at them."""
+
     def classify(self, environ: Environ) -> RequestKind:
         """The kind of requests with these header fields and this `REMOTE_ADDR`. The front remembers it."""
 
@@ -74,7 +82,7 @@ class Reads(Protocol):
         """
 
     def front_hit(self, name: str, environ: Environ, now: float) -> WholeImage | None:
-        """The whole image with this name if it is in memory. For kind WHOLE only."""
+        """The whole image with this name if it is in memory, and the client is known to see it. For kind WHOLE only."""
 
     def front_answer(self, name: str, environ: Environ, now: float) -> Answer | None:
         """As `front_hit`, for requests of any kind; HEAD is answered as GET."""
@@ -82,10 +90,11 @@ class Reads(Protocol):
     def upstream_request(self, read: WholeRead) -> UpstreamRequest | None:
         """What to ask another server for the whole image; None if `respond` is to be called instead."""
 
-    def respond(self, environ: Environ) -> Answer | Later:
+    def respond(self, environ: Environ) -> Answer | Later | None:
         """The answer to a GET or HEAD, errors included. May block: it is called on a worker thread.
 
-        What may take many seconds is left for later, when it is called on a thread for slow reads.
+        What may take many seconds is left for later, when it is called on a thread for slow reads. None: the backend
+        is to answer.
         """
 
 
@@ -93,6 +102,7 @@ class NoReads:
     """The `Reads` of an app whose backend answers everything."""
 
     prefixes: tuple[bytes, ...] = ()
+    judges_each = False
 
     def classify(self, environ: Environ) -> RequestKind:  # noqa: ARG002 - the protocol's signature
         """See `Reads`."""

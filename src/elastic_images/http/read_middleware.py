@@ -12,15 +12,21 @@ if TYPE_CHECKING:
 
 
 def reads_in_front_of(
-    app: WSGIApplication, respond: Callable[[dict[str, Any]], Answer], is_read: Callable[[WSGIEnvironment], bool]
+    app: WSGIApplication, respond: Callable[[dict[str, Any]], Answer | None], is_read: Callable[[WSGIEnvironment], bool]
 ) -> WSGIApplication:
-    """WSGI that answers GET and HEAD requests by `respond` if `is_read` says so, and leaves all others to `app`."""
+    """WSGI that answers GET and HEAD requests by `respond` if `is_read` says so.
+
+    All others, and those for which it gives None, are left to `app`.
+    """
 
     def answer_reads(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         method = environ["REQUEST_METHOD"]
         if method not in ("GET", "HEAD") or not is_read(environ):
             return app(environ, start_response)
-        status, headers, body = respond(environ)
+        answer = respond(environ)
+        if answer is None:
+            return app(environ, start_response)
+        status, headers, body = answer
         start_response(status, headers)
         return [] if method == "HEAD" else [body]
 

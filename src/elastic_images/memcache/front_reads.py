@@ -16,6 +16,7 @@ class NodeFrontReads:
     """Serves hits at once and leaves everything else to the data plane."""
 
     prefixes = (IMAGES.encode(), PEER.encode(), RENDITIONS.encode())
+    judges_each = False
 
     def __init__(self, plane: NodePlane, node: CacheNode) -> None:
         self._plane = plane

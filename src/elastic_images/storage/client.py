@@ -81,14 +81,17 @@ class StorageClient:
         self._make_id = make_id
         self._breakers = CircuitBreakers(clock, failures=1, open_seconds=_SKIP_SECONDS)
 
-    def get_entry(self, name: str) -> Entry:
-        """The image or rendition (`core.renditions`) of that name, read in a fresh transaction. Raises NotFound."""
+    def get_entry(self, name: str, *, actor: Actor | None = None) -> Entry:
+        """The image or rendition (`core.renditions`) of that name, read in a fresh transaction.
+
+        Raises NotFound, also if `actor` may not see it; without one, the caller judges that.
+        """
         key, spec = split_name(name)
         seconds = max(_MAKING_SECONDS, self._timeout_seconds) if spec else self._timeout_seconds
         path = f"/internal/images/{quote_key(check_key(key))}" + (f"?spec={spec.canonical}" if spec else "")
 
         def fetch(url: str) -> Entry:
-            answer = self._http.fetch(url + path, timeout_seconds=seconds)
+            answer = self._http.fetch(url + path, headers=_actor_headers(actor), timeout_seconds=seconds)
             return entry_from_answer(name, answer.headers, answer.body)
 
         return self._first(fetch)
@@ -171,9 +174,11 @@ class StorageClient:
         path = f"/internal/images/{quote_key(check_key(key))}"
         self._first(lambda url: self._http.request("DELETE", url + path, headers=headers, timeout_seconds=30.0))
 
-    def metadata(self, key: str) -> ImageMetadata:
-        """The metadata of an image. Raises NotFound."""
-        return cast(ImageMetadata, self._get(f"/internal/metadata/{quote_key(check_key(key))}"))
+    def metadata(self, key: str, *, actor: Actor | None = None) -> ImageMetadata:
+        """The metadata of an image. Raises NotFound, also if `actor` may not see it."""
+        path = f"/internal/metadata/{quote_key(check_key(key))}"
+        found = self._asked("GET", path, _actor_headers(actor), timeout_seconds=self._timeout_seconds)
+        return cast(ImageMetadata, found)
 
     def page(self, *, prefix: str = "", limit: int = 100, cursor: str | None = None, order: str = "key") -> ImagePage:
         """One page of the listing; `order` is `key` or `newest`.
@@ -281,7 +286,7 @@ class StorageClient:
             lambda url: self._http.request(
                 "POST",
                 f"{url}/internal/delete_all",
-                headers={"X-Actor": json_module.dumps(actor.to_json())},
+                headers=_actor_headers(actor),
                 timeout_seconds=WRITE_SECONDS,
                 stream=True,
             )
@@ -301,8 +306,9 @@ class StorageClient:
         return self._first(lambda url: self._http.get_json(url + path, timeout_seconds=self._timeout_seconds))
 
     def _for_actor(self, method: str, path: str, actor: Actor, *, timeout_seconds: float | None = None) -> object:
-        headers = {"X-Actor": json_module.dumps(actor.to_json())}
-        return self._asked(method, path, headers, timeout_seconds=timeout_seconds or self._timeout_seconds)
+        return self._asked(
+            method, path, _actor_headers(actor), timeout_seconds=timeout_seconds or self._timeout_seconds
+        )
 
     def _asked(self, method: str, path: str, headers: dict[str, str], *, timeout_seconds: float) -> object:
         return self._first(
@@ -344,7 +350,7 @@ class StorageClient:
         yield from skipped
 
     def _write_headers(self, actor: Actor, if_match: str | None, if_none_match: str | None) -> dict[str, str]:
-        headers = {"X-Write-Id": self._make_id(), "X-Actor": json_module.dumps(actor.to_json())}
+        headers = {"X-Write-Id": self._make_id(), **_actor_headers(actor)}
         if if_match is not None:
             headers["If-Match"] = if_match
         if if_none_match is not None:
@@ -394,6 +400,10 @@ class _SendingWhole:
         except NotConnected:
             self.begun = False
             raise
+
+
+def _actor_headers(actor: Actor | None) -> dict[str, str]:
+    return {} if actor is None else {"X-Actor": json_module.dumps(actor.to_json())}
 
 
 def _kept_headers(kept: RestoredFacts | None) -> dict[str, str]:

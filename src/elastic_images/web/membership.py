@@ -10,7 +10,6 @@ from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 
-from elastic_images.accounts.principal import Via
 from elastic_images.core.errors import Conflict, Unavailable
 from elastic_images.front.reads import Environ
 from elastic_images.http.internal_client import InternalClient
@@ -31,6 +30,7 @@ from elastic_images.web.reads.near_cache import NearCache
 from elastic_images.web.reads.plane import EntryReader, ImagePlane
 from elastic_images.web.reads.relay import Relays
 from elastic_images.web.reads.requested_images import RequestedImages, rendition_rules
+from elastic_images.web.reads.viewers import Viewers
 
 MEGABYTE = 1_000_000
 _MOST_PROCESSES = 256
@@ -45,9 +45,8 @@ class PoolMembership:
         http: InternalClient,
         storage: EntryReader,
         counters: Counters,
-        caller: Callable[[Environ], Via],
+        viewers: Viewers,
     ) -> None:
-        """`caller`: as `RequestedImages` needs it."""
         self.member_id, self._lock = _take_id(settings.data)
         near = NearCache(settings.near_cache_mb * MEGABYTE) if settings.near_cache_mb else None
         self._control: ControlListener | None = None
@@ -78,8 +77,8 @@ class PoolMembership:
             storage,
             counters,
             near,
-            RequestedImages(rendition_rules(settings), caller),
-            public=settings.anonymous != "none",
+            RequestedImages(rendition_rules(settings), lambda environ: viewers.find(environ).via),
+            viewers,
             serve_stale_seconds=settings.serve_stale,
         )
         self._relays = Relays(self.plane, router, near, settings.internal_token)
@@ -106,7 +105,7 @@ class PoolMembership:
         return self._member.has_ended
 
     def reads(self, may_answer: Callable[[Environ], bool]) -> WebFrontReads:
-        """The data plane for the front. `may_answer`: whether anyone may read, and the Host is allowed."""
+        """The data plane for the front. `may_answer`: whether the Host is allowed."""
         return WebFrontReads(self.plane, self._near, self._relays, self._counters, may_answer)
 
     def start(self) -> None:

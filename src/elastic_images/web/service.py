@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from elastic_images import __version__
 from elastic_images.accounts.accounts import open_accounts
 from elastic_images.accounts.guard import Guard
@@ -22,6 +19,7 @@ from elastic_images.web.app import WebServices, create_app
 from elastic_images.web.bulkheads import MAX_FORMS, MAX_UPLOADS, MAX_WAITING
 from elastic_images.web.membership import PoolMembership
 from elastic_images.web.readiness import WebReadiness
+from elastic_images.web.reads.viewers import Viewers
 from elastic_images.web.refusals import refuse_by
 
 _LOOK_SECONDS = 1.0
@@ -36,8 +34,10 @@ class WebService:
         self._accounts = open_accounts(settings)
         self._guard = Guard(self._accounts, settings)
         self._storage = StorageClient(self._http, settings.storage_urls)
+        viewers = Viewers(self._guard.mode, self._guard.principal_of)
+        self._accounts.when_revoked(viewers.forget)
         counters = Counters()
-        self._pool = PoolMembership(settings, self._http, self._storage, counters, self._guard.caller)
+        self._pool = PoolMembership(settings, self._http, self._storage, counters, viewers)
         readiness = WebReadiness(
             self._storage,
             self._accounts.check_database,
@@ -58,12 +58,12 @@ class WebService:
             ready=self.ready,
         )
         self._gone_callers = PeriodicLoop("gone-callers", self._storage.gone_callers.look, _LOOK_SECONDS)
-        self.reads = self._pool.reads(self._may_answer)
+        self.reads = self._pool.reads(self._guard.host_allowed)
         self.max_image_bytes = settings.max_image_bytes
         self.is_proxy = Proxies(settings.trusted_proxies).is_trusted
         app = create_app(services, settings)
         self._pool.plane.refuse = refuse_by(app)
-        self.wsgi = self._pool.plane.in_front_of(app.wsgi_app, self._may_answer)
+        self.wsgi = self._pool.plane.in_front_of(app.wsgi_app, self._guard.host_allowed)
 
     @property
     def control_port(self) -> int | None:
@@ -85,10 +85,6 @@ class WebService:
         self._pool.stop()
         self._http.close()
         self._accounts.close()
-
-    def _may_answer(self, environ: Mapping[str, Any]) -> bool:
-        """Whether the data plane may answer a read: it needs no credentials, and the Host is ours."""
-        return self._guard.images_are_open and self._guard.host_allowed(environ)
 
 
 def build(settings: Settings) -> WebService:

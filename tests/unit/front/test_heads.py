@@ -16,6 +16,7 @@ class Reads:
     """Classifies by the Host, and counts the calls."""
 
     prefixes = (b"/images/", b"/peer/")
+    judges_each = True
 
     def __init__(self) -> None:
         self.judged: list[Environ] = []

@@ -51,7 +51,9 @@ def add_image_calls(api: Blueprint, images: StorageClient, plane: Plane, max_ima
     @rule("read")
     def key(_path: str) -> dict[str, Any]:
         wanted = key_in_path(request.environ, "/api/key/", trailing_slash=True)
-        return success(key=wanted, content=b64encode(plane.read_whole(wanted).body).decode())
+        return success(
+            key=wanted, content=b64encode(plane.read_whole(wanted, current_principal().actor()).body).decode()
+        )
 
     @api.post("/api/delete_all")
     @api.post("/api/delete_all/")

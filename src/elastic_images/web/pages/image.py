@@ -44,7 +44,7 @@ def image_pages(images: StorageClient, plane: Plane, max_image_bytes: int, width
             listing=listing,
             beside=images.neighbours(key, prefix=listing.prefix, order=listing.order),
             may_change=_may_change(image),
-            cached=cache_answer(plane, key) if "ask" in request.args else None,
+            cached=cache_answer(plane, key, current_principal().actor()) if "ask" in request.args else None,
             share=share_texts(image, choice),
             choice=choice,
             share_formats=SHARE_FORMATS,

@@ -10,7 +10,7 @@ from flask import g
 from markupsafe import escape
 
 from elastic_images.core.errors import InvalidRequest
-from elastic_images.core.image_facts import PlacedImage
+from elastic_images.core.image_facts import Actor, PlacedImage
 from elastic_images.web.services import Plane
 
 _WORDS = {
@@ -44,10 +44,11 @@ class CacheAnswer:
     words: str
 
 
-def cache_answer(plane: Plane, key: str) -> CacheAnswer:
-    """Send a HEAD request as any client would, and describe where the answer came from."""
+def cache_answer(plane: Plane, key: str, actor: Actor) -> CacheAnswer:
+    """Send a HEAD request as `actor` would, and describe where the answer came from."""
     path = f"/images/{key}".encode().decode("latin-1")
-    headers = dict(plane.respond({"REQUEST_METHOD": "HEAD", "PATH_INFO": path}).headers)
+    answer = plane.respond({"REQUEST_METHOD": "HEAD", "PATH_INFO": path}, actor)
+    headers = dict(answer.headers) if answer is not None else {}
     word = headers.get("X-Cache", "")
     return CacheAnswer(word, headers.get("X-Cache-Node"), *_WORDS.get(word, _UNKNOWN))
 

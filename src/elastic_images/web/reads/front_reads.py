@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from elastic_images.core.entry import Entry
 from elastic_images.core.errors import ElasticImagesError
 from elastic_images.front.reads import Environ, RequestKind, UpstreamRequest, WholeImage, WholeRead
 from elastic_images.http.answer import Answer
 from elastic_images.http.serving import answer, is_conditional
 from elastic_images.metrics.counters import Counters
 from elastic_images.web.reads.near_cache import NearCache
-from elastic_images.web.reads.plane import ImagePlane, query_of
+from elastic_images.web.reads.plane import ImagePlane
 from elastic_images.web.reads.relay import Relays
 from elastic_images.web.reads.requested_images import IMAGES
 
@@ -19,6 +20,7 @@ class WebFrontReads:
     """Serves near hits at once, relays to the owner node, and leaves whatever may wait to the data plane."""
 
     prefixes = (IMAGES.encode(),)
+    judges_each = True
 
     def __init__(
         self,
@@ -28,12 +30,14 @@ class WebFrontReads:
         counters: Counters,
         may_answer: Callable[[Environ], bool],
     ) -> None:
-        """`may_answer`: whether anyone may read, and the Host is allowed."""
+        """`may_answer`: whether the Host is allowed."""
         self._lookup = near.cache.lookup if near is not None else lambda _name: None
         self._count_hit = counters.counter("hits").increment
         self._may_answer = may_answer
         self.upstream_request: Callable[[WholeRead], UpstreamRequest | None] = relays.begin_relay
         self._plane = plane
+        self._free = plane.viewers.free
+        self._known = plane.viewers.known
         self.respond = plane.begin_response
 
     def classify(self, environ: Environ) -> RequestKind:
@@ -52,18 +56,25 @@ class WebFrontReads:
     def front_hit(self, name: str, environ: Environ, now: float) -> WholeImage | None:
         """See `front.reads.Reads`. A name found in memory is a valid key and needs no check."""
         entry = self._lookup(name)
-        if entry is None:
+        if entry is None or not (entry.visibility == self._free or self._is_seen(entry, environ)):
             return None
         self._count_hit()
         query = environ.get("QUERY_STRING")
         if query:
-            return self._plane.presented_head(entry, query, now), entry.body
+            return self._plane.headers.presented_head(entry, query, now), entry.body
         return entry.head_at(now), entry.body
 
     def front_answer(self, name: str, environ: Environ, now: float) -> Answer | None:
         """See `front.reads.Reads`."""
         entry = self._lookup(name)
-        if entry is None:
+        if entry is None or not (entry.visibility == self._free or self._is_seen(entry, environ)):
             return None
         self._count_hit()
-        return self._plane.presented(answer(entry, environ, now), entry.original, query_of(environ))
+        given = answer(entry, environ, now)
+        query = environ.get("QUERY_STRING", "")
+        return self._plane.headers.presented(given, entry.original, entry.visibility, query)
+
+    def _is_seen(self, entry: Entry, environ: Environ) -> bool:
+        """Whether the client is known to see it; `respond` finds out about others, and refuses."""
+        viewer = self._known(environ)
+        return viewer is not None and viewer.sees(entry.visibility, entry.owner_id)

@@ -10,25 +10,29 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Protocol
 
-from elastic_images.core.entry import Entry, Headers, head_lines
+from elastic_images.core.entry import Entry, Headers
 from elastic_images.core.errors import ElasticImagesError, NotFound, Unavailable
 from elastic_images.core.fills import Fill, FillAbandoned
-from elastic_images.core.image_facts import VERSION_DIGITS
-from elastic_images.core.renditions import is_rendition
+from elastic_images.core.image_facts import Actor
+from elastic_images.core.protocol import PROTOCOL_HEADER, knows_visibility
+from elastic_images.core.renditions import is_rendition, split_name
+from elastic_images.core.visibility import Visibility
 from elastic_images.front.reads import Environ
 from elastic_images.http.answer import Answer, Later, answer_now
-from elastic_images.http.entries import entry_from_answer
+from elastic_images.http.entries import entry_from_answer, told_visibility
 from elastic_images.http.lean_client import LeanAnswer
 from elastic_images.http.problems import error_from_answer
 from elastic_images.http.read_middleware import reads_in_front_of
 from elastic_images.http.serving import CONDITIONAL_HEADERS, answer, is_conditional, whole
 from elastic_images.metrics.counters import Counters
 from elastic_images.pool.router import RENDITION_SECONDS, NodeAnswer, NodeRequest, PoolRouter
+from elastic_images.web.reads.client_headers import ClientHeaders
 from elastic_images.web.reads.near_cache import NearCache
 from elastic_images.web.reads.read_bulkhead import ReadBulkhead
-from elastic_images.web.reads.requested_images import AS_USUAL, IMAGES, RequestedImages
+from elastic_images.web.reads.requested_images import IMAGES, RequestedImages
+from elastic_images.web.reads.viewers import NO_IMAGE, ImageRead, Viewers
 from elastic_images.web.refusals import Refuse, refuse_plainly
 
 if TYPE_CHECKING:
@@ -53,8 +57,14 @@ BYPASS_PLACES = 40
 class EntryReader(Protocol):
     """The part of the storage client that a bypass needs."""
 
-    def get_entry(self, key: str) -> Entry:
-        """The image, read in a fresh transaction. Raises NotFound, Unavailable."""
+    def get_entry(self, name: str, *, actor: Actor | None = None) -> Entry:
+        """The image or rendition, read in a fresh transaction.
+
+        Raises NotFound, also if `actor` may not see it, and Unavailable.
+        """
+
+    def metadata(self, key: str, *, actor: Actor | None = None) -> object:
+        """As `get_entry`, without the image."""
 
 
 class ImagePlane:
@@ -67,16 +77,17 @@ class ImagePlane:
         counters: Counters,
         near: NearCache | None,
         requested: RequestedImages,
+        viewers: Viewers,
         *,
-        public: bool,
         serve_stale_seconds: float = 0.0,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """`public`: whether shared caches may keep answers, because anyone may read."""
         self._router = router
         self._storage = storage
         self._near = near
         self.requested = requested
+        self.viewers = viewers
+        self.headers = ClientHeaders(requested, viewers.free)
         self.refuse: Refuse = refuse_plainly
         """Answers what is refused; replaced once there is an app that makes pages."""
         self._clock = clock
@@ -91,93 +102,70 @@ class ImagePlane:
         self._bypass_places = ReadBulkhead(BYPASS_PLACES)
         # For strangers, and for callers with a session or a token, whom strangers should not keep waiting.
         self._rendition_places = [ReadBulkhead(count, place_seconds=RENDITION_SECONDS) for count in _RENDITION_PLACES]
-        self._public_headers: Headers = [
-            # A max-age would let clients show replaced images (I2).
-            ("Cache-Control", f"{'public' if public else 'private'}, no-cache"),
-            ("X-Content-Type-Options", "nosniff"),
-            ("Content-Security-Policy", "default-src 'none'; sandbox"),
-        ]
-        self._near_headers: Headers = [*self._public_headers, ("X-Cache", "HIT-NEAR")]
-        self._is_public = public
-        self._usual_line = head_lines(self._public_headers[:1])
 
     def in_front_of(self, behind: WSGIApplication, may_answer: Callable[[WSGIEnvironment], bool]) -> WSGIApplication:
-        """WSGI that serves images if `may_answer`, and leaves everything else to `behind`."""
+        """WSGI that serves images if `may_answer`, and leaves everything else to `behind`, also who must log in."""
 
         def is_mine(environ: WSGIEnvironment) -> bool:
             return bool(environ["PATH_INFO"].startswith(IMAGES)) and may_answer(environ)
 
         return reads_in_front_of(behind, self.respond, is_mine)
 
-    def respond(self, environ: Environ) -> Answer:
-        """As `begin_response`, waiting for what takes long."""
-        return answer_now(self.begin_response(environ))
+    def respond(self, environ: Environ, actor: Actor | None = None) -> Answer | None:
+        """As `begin_response`, waiting for what takes long. `actor`: who asks, if that is known already."""
+        found = self._begin(ImageRead(self.viewers, environ, actor))
+        return None if found is None else answer_now(found)
 
-    def begin_response(self, environ: Environ) -> Answer | Later:
+    def begin_response(self, environ: Environ) -> Answer | Later | None:
         """Answer a GET or HEAD of `/images/<key>`, errors included; the caller leaves out the body of a HEAD.
 
-        What waits for a rendition to be made is left for later.
+        What waits for a rendition to be made is left for later. None: the caller must log in, which Flask tells them.
         """
-        return self._or_refusal(lambda: self._read(self.requested.name(environ), environ), lambda: environ)
+        return self._begin(ImageRead(self.viewers, environ))
 
-    def read_whole(self, key: str) -> Answer:
-        """The whole image, counted as a read. Raises NotFound, Unavailable."""
-        return answer_now(self._read(key, _PLAIN_GET))
+    def _begin(self, read: ImageRead) -> Answer | Later | None:
+        return self._or_refusal(lambda: self._read(self.requested.name(read.environ), read), read)
+
+    def read_whole(self, key: str, actor: Actor) -> Answer:
+        """The whole image, counted as a read. Raises NotFound, also if `actor` may not see it, and Unavailable."""
+        return answer_now(self._read(key, ImageRead(self.viewers, _PLAIN_GET, actor)))
 
     def locate(self, key: str) -> tuple[int, int | None]:
         """The key's partition (0 to 15) and its owner's slot, None while no pool is known."""
         return self._router.locate(key)
 
-    def _or_refusal(self, find: Callable[[], Answer | Later], environ: Callable[[], Environ]) -> Answer | Later:
+    def _or_refusal(self, find: Callable[[], Answer | Later], read: ImageRead) -> Answer | Later | None:
         try:
+            if not read.may_read:
+                return None
             return find()
         except ElasticImagesError as error:
             if error.is_ours:
                 self._count_error()
-            return self.refuse(error, environ())
+            return self.refuse(error, read.environ)
 
     # --- the near cache
 
-    def _read(self, name: str, environ: Mapping[str, object]) -> Answer | Later:
+    def _read(self, name: str, read: ImageRead) -> Answer | Later:
         near = self._near
         if near is None:
-            return self._relay(name, environ)
+            return self._relay(name, read)
         found = near.cache.lookup(name) or near.begin_fill(name)
         if found is None:
-            return self._relay(name, environ)
+            return self._relay(name, read)
         if not isinstance(found, Entry):
-            fill = found.fill
-            return self._fill_near(near, fill, environ) if found.leader else self._join(fill, environ)
+            return self._fill_near(near, found.fill, read) if found.leader else self._join(found.fill, read)
+        given = self._of_entry(found, read)
         self._count_hit()
-        return self._of_entry(found, environ)
+        return given
 
-    def _of_entry(self, entry: Entry, environ: Mapping[str, object]) -> Answer:
-        return self.presented(answer(entry, environ, self._clock()), entry.original, query_of(environ))
+    def _of_entry(self, entry: Entry, read: ImageRead) -> Answer:
+        # Before any condition is looked at: who may not see the image learns nothing of it.
+        read.check(entry.visibility, entry.owner_id)
+        given = answer(entry, read.environ, self._clock())
+        return self.headers.presented(given, entry.original, entry.visibility, read.query)
 
-    def presented(self, given: Answer, original: str, query: str) -> Answer:
-        """An answer with the headers that the query of its request demands. `original`: the original's SHA-256."""
-        if not query:
-            return given
-        version, varies = self.requested.presentation(query)
-        headers = [*given.headers, _VARIES] if varies else given.headers
-        if self._is_immutable(version, original):
-            headers = [_IMMUTABLE if name == _IMMUTABLE[0] else (name, value) for name, value in headers]
-        return Answer(given.status, headers, given.body)
-
-    def presented_head(self, entry: Entry, query: str, now: float) -> bytes:
-        """The same for the head of a near entry, without taking it apart."""
-        head = entry.head_at(now)
-        presentation = self.requested.presentation(query)
-        if presentation is AS_USUAL:
-            return head
-        if self._is_immutable(presentation.version, entry.original):
-            head = head.replace(self._usual_line, _IMMUTABLE_LINE)
-        return head + _VARIES_LINE if presentation.varies else head
-
-    def _is_immutable(self, version: str | None, original: str) -> bool:
-        return version is not None and version == original[:VERSION_DIGITS] and self._is_public
-
-    def _fill_near(self, near: NearCache, fill: Fill, environ: Mapping[str, object]) -> Answer | Later:
+    def _fill_near(self, near: NearCache, fill: Fill, read: ImageRead) -> Answer | Later:
         """Fetch the whole image from its owner and keep it. The fill was registered before the owner is asked."""
         got = entry = None
         try:
@@ -189,64 +177,83 @@ class ImagePlane:
         finally:
             near.cache.abandon_fill(fill)  # unless it was kept
         if got is None or entry is None:
-            return self._relayed_answer(fill.key, got, environ)
+            return self._relayed_answer(fill.key, got, read)
+        given = self._of_entry(entry, read)
         self._count_relayed(got.headers)
-        given = self._of_entry(entry, environ)
         return _marked(given, ("X-Cache", got.headers.get("x-cache", "")), ("X-Cache-Node", str(got.slot)))
 
     def keep(self, near: NearCache, fill: Fill, told: Mapping[str, str], body: bytes) -> Entry | None:
         """Complete a near fill with a node's whole answer; None if the answer lacks facts, and the fill goes on."""
-        try:
-            entry = entry_from_answer(fill.key, told, body, self._near_headers)
-        except Unavailable:
-            return None
-        near.complete_fill(fill, entry)
+        entry = self._entry_of(fill.key, told, body)
+        if entry is not None:
+            near.complete_fill(fill, entry)
         return entry
 
-    def _join(self, fill: Fill, environ: Mapping[str, object]) -> Answer | Later:
+    def _entry_of(self, name: str, told: Mapping[str, str], body: bytes) -> Entry | None:
+        seen_by = told_visibility(told)
+        try:
+            return seen_by and entry_from_answer(name, told, body, self.headers.near(seen_by[0]))
+        except Unavailable:
+            return None
+
+    def _join(self, fill: Fill, read: ImageRead) -> Answer | Later:
         try:
             entry = fill.wait(_FILL_SECONDS)
         except FillAbandoned:
-            return self._relay(fill.key, environ)
+            return self._relay(fill.key, read)
+        given = self._of_entry(entry, read)
         self._count_hit()
-        return self._of_entry(entry, environ)
+        return given
 
     # --- the owner node
 
-    def _relay(self, name: str, environ: Mapping[str, object]) -> Answer | Later:
+    def _relay(self, name: str, read: ImageRead) -> Answer | Later:
         with self._relay_places:
-            got = self._router.fetch(name, _conditions(environ), head=environ["REQUEST_METHOD"] == "HEAD")
-        return self._relayed_answer(name, got, environ)
+            got = self._router.fetch(name, _conditions(read.environ), head=read.is_head)
+        return self._relayed_answer(name, got, read)
 
     def finish_relay(
         self, request: NodeRequest, answer: LeanAnswer | None, name: str, environ: Callable[[], Environ]
-    ) -> Answer | Later:
+    ) -> Answer | Later | None:
         """The whole image, errors included, after the front asked the owner and got `answer`."""
+        read = ImageRead(self.viewers, environ())
         return self._or_refusal(
-            lambda: self._relayed_answer(name, self._router.finish_fetch(request, answer, name), environ()), environ
+            lambda: self._relayed_answer(name, self._router.finish_fetch(request, answer, name), read), read
         )
 
-    def _relayed_answer(self, name: str, got: NodeAnswer | None, environ: Mapping[str, object]) -> Answer | Later:
-        if got is not None and got.status in _STATUS:
-            return self._relayed(got, environ)
+    def _relayed_answer(self, name: str, got: NodeAnswer | None, read: ImageRead) -> Answer | Later:
+        if got is not None and (given := self._relayed(got, read)) is not None:
+            return given
         if is_rendition(name):
-            is_member = self.requested.is_member(cast("Environ", environ))
+            is_member = self.requested.is_member(read.environ)
             if got is not None and got.status == _NOT_IN_MEMORY:
+                seen_by = told_visibility(got.headers)
+                if seen_by is not None:
+                    read.check(*seen_by)
                 return self._later(
-                    lambda: self._read_made(name, environ, is_member=is_member), environ, urgent=is_member
+                    lambda: self._read_made(name, read, is_member=is_member, is_checked=seen_by is not None),
+                    read,
+                    urgent=is_member,
                 )
-            return self._later(lambda: self._bypass(name, environ), environ, urgent=is_member)
-        if got is not None and got.status == 404:
-            raise NotFound(_NO_IMAGE)
+            return self._later(lambda: self._bypass(name, read), read, urgent=is_member)
+        if got is not None and got.status == 404 and _knows_all(got):
+            raise NotFound(NO_IMAGE)
         # A node's other troubles are not the client's (I4).
-        return self._bypass(name, environ)
+        return self._bypass(name, read)
 
-    def _relayed(self, got: NodeAnswer, environ: Mapping[str, object]) -> Answer:
-        return Answer(_STATUS[got.status], self.relayed_headers(got.headers, got.slot, query_of(environ)), got.body)
+    def _relayed(self, got: NodeAnswer, read: ImageRead) -> Answer | None:
+        """A node's answer about an image; None if it is none, or does not say who may see it."""
+        seen_by = told_visibility(got.headers) if got.status in _STATUS else None
+        if seen_by is None:
+            return None
+        read.check(*seen_by)
+        return Answer(
+            _STATUS[got.status], self.relayed_headers(got.headers, got.slot, seen_by[0], read.query), got.body
+        )
 
     # --- renditions that are in no memory
 
-    def _later(self, find: Callable[[], Answer], environ: Mapping[str, object], *, urgent: bool) -> Later:
+    def _later(self, find: Callable[[], Answer], read: ImageRead, *, urgent: bool) -> Later:
         deadline = time.monotonic() + RENDITION_SECONDS
 
         def found() -> Answer:
@@ -255,36 +262,48 @@ class ImagePlane:
                     raise Unavailable("Too many renditions are being made; ask again.", retry_after_seconds=5)
                 return find()
 
-        return Later(lambda: answer_now(self._or_refusal(found, lambda: cast("Environ", environ))), urgent)
+        def answered() -> Answer:
+            given = self._or_refusal(found, read)
+            assert isinstance(given, Answer)  # noqa: S101 - who may read is known by now
+            return given
 
-    def _read_made(self, name: str, environ: Mapping[str, object], *, is_member: bool) -> Answer:
-        """Have the owner make it. What it could not make is not tried again elsewhere."""
-        headers = {"X-Make": "member" if is_member else "stranger", **_conditions(environ)}
-        got = self._router.fetch_made(name, headers, head=environ["REQUEST_METHOD"] == "HEAD")
-        if got is not None and got.status in _STATUS:
-            return self._relayed(got, environ)
-        if got is not None and got.status == _GONE:
-            raise NotFound(_NO_IMAGE)
+        return Later(answered, urgent)
+
+    def _read_made(self, name: str, read: ImageRead, *, is_member: bool, is_checked: bool) -> Answer:
+        """Have the owner make it. What it could not make is not tried again elsewhere.
+
+        Nothing is made for those who may not see the image: `is_checked` says that they may.
+        """
+        try:
+            if not is_checked:
+                self._storage.metadata(split_name(name)[0], actor=read.viewer.actor)
+        except Unavailable as error:
+            return self._stale_or(error, name)
+        headers = {"X-Make": "member" if is_member else "stranger", **_conditions(read.environ)}
+        got = self._router.fetch_made(name, headers, head=read.is_head)
+        if got is not None and (given := self._relayed(got, read)) is not None:
+            return given
+        if got is not None and got.status == _GONE and _knows_all(got):
+            raise NotFound(NO_IMAGE)
         if got is None or got.status not in _FINAL:
-            return self._bypass(name, environ)
-        error = error_from_answer(got.status, got.headers, got.body)
-        stale = self._read_stale(name) if isinstance(error, Unavailable) and self._serve_stale_seconds else None
-        if stale is None:
-            raise error
-        return stale
+            return self._bypass(name, read)
+        failed = error_from_answer(got.status, got.headers, got.body)
+        if isinstance(failed, Unavailable):
+            return self._stale_or(failed, name)
+        raise failed
 
-    def relayed_headers(self, told: Mapping[str, str], slot: int, query: str) -> Headers:
+    def relayed_headers(self, told: Mapping[str, str], slot: int, visibility: Visibility, query: str) -> Headers:
         """The client's headers for an answer of the node in `slot` with these headers (lower-case). Counts the read.
 
         `query` is that of the client's request.
         """
         self._count_relayed(told)
         headers = [(proper, told[name]) for name, proper in _RELAYED if name in told]
-        headers += [*self._public_headers, ("X-Cache", told.get("x-cache", "")), ("X-Cache-Node", str(slot))]
+        headers += [*self.headers.of(visibility), ("X-Cache", told.get("x-cache", "")), ("X-Cache-Node", str(slot))]
         if not query:
             return headers
         original = told.get("x-image-original") or told.get("etag", "").strip('"')
-        return self.presented(Answer("", headers, b""), original, query).headers
+        return self.headers.presented(Answer("", headers, b""), original, visibility, query).headers
 
     def _count_relayed(self, told: Mapping[str, str]) -> None:
         # For our own /metrics; the pool's figures come from the node, which counted the read.
@@ -295,42 +314,48 @@ class ImagePlane:
 
     # --- storage
 
-    def _bypass(self, name: str, environ: Mapping[str, object]) -> Answer:
+    def _bypass(self, name: str, read: ImageRead) -> Answer:
         self._count_bypass()
         try:
             with _NO_LIMIT if is_rendition(name) else self._bypass_places:
-                entry = self._storage.get_entry(name)
-        except Unavailable:
-            stale = self._read_stale(name) if self._serve_stale_seconds else None
-            if stale is None:
-                raise
-            return stale
-        given = answer(entry, environ, self._clock())
+                entry = self._storage.get_entry(name, actor=read.viewer.actor)
+        except Unavailable as error:
+            return self._stale_or(error, name)
+        read.check(entry.visibility, entry.owner_id)
+        given = answer(entry, read.environ, self._clock())
         # Storage also sends facts for our own processes; clients do not get them.
         headers = [header for header in given.headers if not header[0].startswith("X-Image-")]
-        told = Answer(given.status, [*headers, *self._public_headers, ("X-Cache", "BYPASS")], given.body)
-        return self.presented(told, entry.original, query_of(environ))
+        told = Answer(given.status, [*headers, *self.headers.of(entry.visibility), ("X-Cache", "BYPASS")], given.body)
+        return self.headers.presented(told, entry.original, entry.visibility, read.query)
+
+    def _stale_or(self, error: Unavailable, name: str) -> Answer:
+        stale = self._read_stale(name) if self._serve_stale_seconds else None
+        if stale is None:
+            raise error
+        return stale
 
     def _read_stale(self, name: str) -> Answer | None:
-        """What a cache without a lease still has, marked stale: the last resort if SERVE_STALE allows it."""
+        """What a cache without a lease still has, marked stale: the last resort if SERVE_STALE allows it.
+
+        It may be older than the lease, and so may its visibility: that is why only what was public is shown.
+        """
         entry = self._near.cache.peek_stale(name, self._serve_stale_seconds) if self._near else None
-        if entry is None:
-            got = self._router.fetch_stale(name)
-            if got is None:
-                return None
-            entry = entry_from_answer(name, got.headers, got.body, self._public_headers)
+        if entry is None and (got := self._router.fetch_stale(name)) is not None:
+            entry = self._entry_of(name, got.headers, got.body)
+        if entry is None or entry.visibility != "public":
+            return None
         self._count_stale()
         return _marked(whole(entry, self._clock()), ("X-Cache", "STALE"))
+
+
+def _knows_all(got: NodeAnswer) -> bool:
+    """Whether a node finds all that there is; storage shows those of protocol 2 only what is public."""
+    return knows_visibility(got.headers.get(PROTOCOL_HEADER.lower()))
 
 
 def _marked(given: Answer, *marks: tuple[str, str]) -> Answer:
     headers = [header for header in given.headers if header[0] != "X-Cache"]
     return Answer(given.status, [*headers, *marks], given.body)
-
-
-def query_of(environ: Mapping[str, object]) -> str:
-    """The query of a request."""
-    return str(environ.get("QUERY_STRING") or "")
 
 
 def _conditions(environ: Mapping[str, object]) -> dict[str, str]:
@@ -340,9 +365,6 @@ def _conditions(environ: Mapping[str, object]) -> dict[str, str]:
     return {proper: str(environ[name]) for name, proper in _CONDITIONS.items() if name in environ}
 
 
-_IMMUTABLE, _VARIES = ("Cache-Control", "public, max-age=31536000, immutable"), ("Vary", "Accept")
-_IMMUTABLE_LINE, _VARIES_LINE = head_lines([_IMMUTABLE]), head_lines([_VARIES])
-_NO_IMAGE = "There is no image with this key."
 _NO_LIMIT = contextlib.nullcontext()
 """Who waits for a rendition has a place already."""
 _NOT_IN_MEMORY, _GONE = 202, 410

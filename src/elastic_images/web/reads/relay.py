@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
-from collections.abc import Callable
 from functools import partial
 
 from elastic_images.core.entry import Entry, head_lines
@@ -17,9 +16,9 @@ from elastic_images.core.errors import InvalidKey
 from elastic_images.core.fills import Fill
 from elastic_images.core.keys import check_key
 from elastic_images.core.renditions import is_rendition
-from elastic_images.front.reads import WholeImage, WholeRead
-from elastic_images.http.answer import Answer, Later
-from elastic_images.http.entries import has_facts
+from elastic_images.core.visibility import Visibility
+from elastic_images.front.reads import Find, WholeImage, WholeRead
+from elastic_images.http.entries import has_facts, told_visibility
 from elastic_images.http.lean_client import LeanAnswer, call_lines
 from elastic_images.http.response_head import ResponseHead
 from elastic_images.pool.router import NodeRequest, PoolRouter, path_on_node
@@ -61,22 +60,34 @@ class Relay:
         self.address = address
         self.request = request
 
-    def on_reply(self, head: ResponseHead | None, body: memoryview) -> WholeImage | Callable[[], Answer | Later]:
+    def on_reply(self, head: ResponseHead | None, body: memoryview) -> WholeImage | Find:
         """See `front.reads.UpstreamRequest`. A registered fill is ended, whatever the answer."""
         fill, fills = self._fill, self._fills
         self._router.end_request(self._asked, answered=head is not None)
+        answer = None
         if head is not None and head.status == 200 and (fill is None or has_facts(head.headers)):
             whole: bytes | memoryview = body
             if fill is not None and fills is not None:
                 # The node has checked these bytes; the copy that is kept here is checked again, elsewhere.
                 whole = fills.complete(fill, head.headers, body)
-            return head_lines(self._plane.relayed_headers(head.headers, self._asked.slot, self._read.query)), whole
-        if fill is not None and fills is not None:
+            seen_by = told_visibility(head.headers)
+            if seen_by is not None and self._is_seen(*seen_by):
+                told = self._plane.relayed_headers(head.headers, self._asked.slot, seen_by[0], self._read.query)
+                return head_lines(told), whole
+            answer = LeanAnswer(200, head.headers, bytes(whole))
+        elif fill is not None and fills is not None:
             fills.abandon(fill)
-        answer = None
         if head is not None and head.status != 200:
             answer = LeanAnswer(head.status, head.headers, bytes(body))
         return partial(self._plane.finish_relay, self._asked, answer, self._read.name, self._read.environ)
+
+    def _is_seen(self, visibility: Visibility, owner_id: int | None) -> bool:
+        """Whether the client is known to see it."""
+        viewers = self._plane.viewers
+        if visibility == viewers.free:
+            return True
+        viewer = viewers.known(self._read.environ())
+        return viewer is not None and viewer.sees(visibility, owner_id)
 
 
 class Relays:
@@ -95,7 +106,11 @@ class Relays:
 
         If the near cache wants the image, its fill is registered before the relay is made.
         """
-        name = read.name
+        name, viewers = read.name, self.plane.viewers
+        if viewers.free is None:
+            viewer = viewers.known(read.environ())
+            if viewer is None or not viewer.may_read:
+                return None
         if not is_rendition(name):
             try:
                 check_key(name)

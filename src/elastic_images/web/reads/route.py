@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, Response, request
 
 from elastic_images.accounts.guard import rule
+from elastic_images.core.errors import Unauthenticated
 from elastic_images.web.refusals import REFUSAL
 from elastic_images.web.services import Plane
 
@@ -20,6 +21,8 @@ def images_route(plane: Plane) -> Blueprint:
         if refusal is not None:
             raise refusal
         answer = plane.respond(request.environ)
+        if answer is None:  # their session or token has ended since the guard looked
+            raise Unauthenticated("Log in, or send an API token as 'Authorization: Bearer ...'.")
         return Response(answer.body, status=answer.status, headers=answer.headers)
 
     return api
