@@ -143,7 +143,7 @@ class SigningKeys:
             NotFound: there is no such key, or it is revoked already.
             Conflict: its user is disabled.
         """
-        with self._transactions.write() as connection:
+        with self._transactions.revocation() as connection:
             old = _found(connection, kid, user_id)
             if old.revoked_at is not None:
                 raise NotFound(f"The signing key {kid!r} is revoked: create another one.")
@@ -157,7 +157,7 @@ class SigningKeys:
         Raises:
             NotFound: there is no such key.
         """
-        with self._transactions.write() as connection:
+        with self._transactions.revocation() as connection:
             _found(connection, kid, user_id)
             self._revoke(connection, kid)
             return _found(connection, kid, user_id)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
+from elastic_images.core.errors import InvalidRequest
 from elastic_images.core.visibility import Visibility
 
 VERSION_DIGITS = 12
@@ -268,6 +270,19 @@ class Actor:
     def to_json(self) -> dict[str, int | str | bool | None]:
         """The value of `X-Actor`."""
         return {"user": self.user, "name": self.name, "admin": self.admin}
+
+    @classmethod
+    def from_header(cls, text: str) -> Actor:
+        """Read a value of `X-Actor`. Raises InvalidRequest."""
+        try:
+            value = json.loads(text)
+            user, name, admin = value["user"], value["name"], value["admin"]
+            fits = type(user) in (int, type(None)) and isinstance(name, str) and isinstance(admin, bool)
+        except (ValueError, KeyError, TypeError):
+            fits = False
+        if not fits:
+            raise InvalidRequest('X-Actor must be JSON: {"user": id or null, "name": text, "admin": bool}.')
+        return cls(user, name, admin)
 
 
 def quoted(sha256: str) -> str:

@@ -290,12 +290,4 @@ def _visibility(text: str | None) -> Visibility | None:
 
 
 def _actor() -> Actor:
-    try:
-        value = json.loads(request.headers.get("X-Actor", ""))
-        user, name, admin = value["user"], value["name"], value["admin"]
-        fits = type(user) in (int, type(None)) and isinstance(name, str) and isinstance(admin, bool)
-    except (ValueError, KeyError, TypeError):
-        fits = False
-    if not fits:
-        raise InvalidRequest('X-Actor must be JSON: {"user": id or null, "name": text, "admin": bool}.')
-    return Actor(user, name, admin)
+    return Actor.from_header(request.headers.get("X-Actor", ""))

@@ -5,7 +5,6 @@ Every cache miss comes here, and the dispatch would cost more than the read itse
 
 from __future__ import annotations
 
-import contextlib
 import hmac
 import uuid
 from collections.abc import Callable, Iterable
@@ -14,13 +13,13 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
 from elastic_images.core.entry import Headers
-from elastic_images.core.errors import ElasticImagesError, InvalidKey, NotFound, Unauthenticated
+from elastic_images.core.errors import InvalidKey, Unauthenticated
 from elastic_images.core.image_facts import Actor
 from elastic_images.core.keys import check_key
 from elastic_images.core.protocol import PROTOCOL_HEADER, knows_visibility
 from elastic_images.core.rendition_spec import RenditionSpec
 from elastic_images.core.renditions import preset
-from elastic_images.http.entries import fact_headers, visibility_headers
+from elastic_images.http.entries import fact_headers
 from elastic_images.http.problems import is_database_error, problem_answer, public_error
 from elastic_images.storage.catalog.catalog import CatalogImage
 from elastic_images.storage.image_reader import ImageReader
@@ -57,11 +56,10 @@ class ReadPlane:
         if method not in ("GET", "HEAD") or not path.startswith(IMAGES):
             return self._behind(environ, start_response)
         body: Iterable[bytes]
-        key = None
         try:
             self._check(environ)
             key = check_key(_decoded(path[len(IMAGES) :]))
-            viewer = None if knows_visibility(environ.get(_PROTOCOL)) else _VISITOR
+            viewer = _viewer(environ)
             if method == "GET":
                 headers, body = self._read(key, environ, viewer)
             else:
@@ -71,8 +69,6 @@ class ReadPlane:
             if is_database_error(error):
                 self._on_database_failure()
             status, headers, told = problem_answer(public_error(error, uuid.uuid4().hex))
-            if key is not None and isinstance(error, ElasticImagesError) and not isinstance(error, NotFound):
-                headers += self._visibility(key)
             body = [told] if method == "GET" else []
         start_response(status, headers)
         return body
@@ -80,13 +76,6 @@ class ReadPlane:
     def _check(self, environ: WSGIEnvironment) -> None:
         if not hmac.compare_digest(environ.get("HTTP_AUTHORIZATION", "").encode(), self._expected):
             raise Unauthenticated("This is an internal service; it needs the internal token.")
-
-    def _visibility(self, key: str) -> Headers:
-        """Who may be told of this error. Nothing if nobody knows: then the caller tells nobody."""
-        with contextlib.suppress(Exception):
-            image = self._reader.find(key)
-            return visibility_headers(image.facts.visibility, image.owner_id)
-        return []
 
     def _read(self, key: str, environ: WSGIEnvironment, viewer: Actor | None) -> tuple[Headers, Iterable[bytes]]:
         query = environ.get("QUERY_STRING")
@@ -100,6 +89,14 @@ class ReadPlane:
             return _headers(image), body
         image, original, made = self._renditions.make(key, spec, viewer)
         return _headers(image, original), [made]
+
+
+def _viewer(environ: WSGIEnvironment) -> Actor | None:
+    """For whom the caller asks. None: the caller judges who sees it, which those of protocol 2 do not."""
+    told = environ.get("HTTP_X_ACTOR")
+    if told is not None:
+        return Actor.from_header(told)
+    return None if knows_visibility(environ.get(_PROTOCOL)) else _VISITOR
 
 
 def _decoded(path: str) -> str:
