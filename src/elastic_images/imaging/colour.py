@@ -23,8 +23,14 @@ def to_8_bits(image: Image.Image) -> Image.Image:
     """
     mode = image.mode
     if mode in _WIDE:
-        scaled = image.point(lambda value: value * (_MAX_8 / _MAX_16) + 0.5)
-        return scaled.convert("L")
+        # Pillow computes with the machine's own order of bytes only.
+        own = image if mode == "I;16" else image.convert("I")
+        scaled = own.point(lambda value: value * (_MAX_8 / _MAX_16) + 0.5).convert("L")
+        see_through = image.info.get("transparency")
+        if isinstance(see_through, int):
+            solid = [value != see_through and _MAX_8 for value in range(_MAX_16 + 1)]
+            scaled.putalpha(image.convert("I").point(solid, "L"))
+        return scaled
     if mode in ("I", "F"):
         return _scaled(image)
     if mode in ("RGBa", "La"):

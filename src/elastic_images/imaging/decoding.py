@@ -28,6 +28,7 @@ from PIL import (
 )
 
 from elastic_images.core.errors import ElasticImagesError
+from elastic_images.imaging.colour import to_8_bits
 from elastic_images.imaging.formats import Buffer, damaged, not_supported
 from elastic_images.imaging.headers import png
 from elastic_images.imaging.headers.facts import Header
@@ -83,7 +84,7 @@ def open_image(header: Header, data: Buffer) -> Image.Image:
     if kind == "JPEG" and not header.whole:
         return _without_end(data)
     if kind == "PNG":
-        data = png.for_decoder(data)
+        return _opened_png(header, data)
     return _PLUGINS[kind](_stream(data))
 
 
@@ -161,6 +162,17 @@ def _decode_in_place(image: Any, look: Callable[[Image.Image], object]) -> int:
 def _decoded_heif(data: Buffer) -> Image.Image:
     found = pi_heif.open_heif(_stream(data), convert_hdr_to_8bit=True)
     return cast("Image.Image", found[found.primary_index].to_pillow())
+
+
+def _opened_png(header: Header, data: Buffer) -> Image.Image:
+    file, corner = png.for_decoder(data)
+    image = PngImagePlugin.PngImageFile(_stream(file))
+    if corner is None or image.size == (header.width, header.height):
+        return image
+    canvas = Image.new("RGBA", (header.width, header.height))
+    canvas.paste(to_8_bits(image).convert("RGBA"), corner)
+    canvas.info, canvas.format = image.info, "PNG"
+    return canvas
 
 
 def _without_end(data: Buffer) -> Image.Image:

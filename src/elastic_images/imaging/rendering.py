@@ -38,7 +38,8 @@ def render(data: Buffer, spec: RenditionSpec) -> Rendition:
     header = read_header(data)
     with decoder_errors(header.format), open_image(header, data) as opened:
         upright, placing, has_palette = draw(opened, header, spec)
-    kind = spec.format or _KEPT.get(header.format) or ("png" if upright.mode in ("LA", "RGBA") else "jpeg")
+    # What browsers do not show, or nobody sends, becomes a PNG where a JPEG would blur it or lose its transparency.
+    kind = spec.format or _KEPT.get(header.format) or ("png" if has_palette or upright.mode[-1] == "A" else "jpeg")
     if kind == "png" and has_palette:
         upright = _with_palette(upright)
     made = encode(upright, kind, spec.quality)
@@ -68,7 +69,7 @@ def _scaled(image: Image.Image, placing: Placing) -> tuple[Image.Image, bool]:
         left, top, right, bottom = placing.box
         image.draft(None, (int(across * stored[0] / (right - left)), int(down * stored[1] / (bottom - top))))
     decoded = loaded(image)
-    has_palette = decoded.mode in ("P", "1")
+    has_palette = decoded.mode == "P"
     pixels = to_8_bits(decoded)
     fx, fy = pixels.width / stored[0], pixels.height / stored[1]
     left, top, right, bottom = placing.box

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import io
+import struct
+import zlib
 
 import pytest
 from PIL import Image, ImageDraw
 from testing.icc_profiles import P3, rgb_profile, srgb_curve
 from testing.image_samples import HEIC, SAMPLES, encoded, exif
-from testing.odd_images import chunk, segment, with_chunks
+from testing.odd_images import chunk, grey16_png, png_header, png_of, segment, with_chunks
 
 from elastic_images.core.errors import BrokenImage, NotAnImage
 from elastic_images.core.rendition_spec import Format, RenditionSpec
 from elastic_images.imaging.imaging import Rendition
+from elastic_images.imaging.inspection import inspect
 from elastic_images.imaging.rendering import render
 
 THUMB = RenditionSpec(320, 320)
@@ -68,6 +71,71 @@ def test_every_kind_in_every_format(kind: str, mode: str, own: str) -> None:
         assert (image.format, image.size) == (wanted.upper(), (320, 213))
         if wanted != "jpeg":
             assert (image.mode in ("RGBA", "LA")) == (mode in ("RGBA", "LA"))
+
+
+def test_an_animation_is_shown_and_not_the_image_for_viewers_without_animations() -> None:
+    for more in ([], [control(1, (3, 2), (5, 4))]):  # one without pixels is ignored
+        body = animation_apart(*more, control(0, (8, 6), (0, 0)), lime(8, 6))
+        assert colours(render(body, THUMB), (0, 0), (7, 5)) == [(0, 255, 0, 255)] * 2
+    part = animation_apart(control(0, (3, 2), (5, 4)), lime(3, 2), control(2, (8, 6), (0, 0)))
+    assert colours(render(part, THUMB), (4, 4), (5, 4)) == [(0, 0, 0, 0), (0, 255, 0, 255)]
+    assert inspect(part).width == 8
+
+
+@pytest.mark.parametrize("frames", [0, 0x8000_0000])
+def test_an_animation_without_a_possible_number_of_frames_is_none(frames: int) -> None:
+    body = animation_apart(control(0, (8, 6), (0, 0)), lime(8, 6), frames=frames)
+    assert colours(render(body, THUMB), (0, 0)) == [(255, 0, 0, 255)]
+    assert inspect(body).frames == 1
+
+
+def test_a_wrong_number_of_frames_costs_nothing_where_the_file_is_whole() -> None:
+    body = animation_apart(control(0, (8, 6), (0, 0)), lime(8, 6), frames=3)
+    assert inspect(body).frames == 1
+    with pytest.raises(BrokenImage):
+        inspect(animation_apart(control(0, (8, 6), (0, 0)), lime(8, 6), frames=2)[:-12])
+
+
+def animation_apart(*parts: bytes, frames: int = 1) -> bytes:
+    """A red PNG of 8 x 6, followed by an animation."""
+    still = png_of(
+        png_header(8, 6), (b"\0" + b"\xff\0\0" * 8) * 6, before=[chunk(b"acTL", struct.pack(">II", frames, 0))]
+    )
+    return still[:-12] + b"".join(parts) + still[-12:]
+
+
+def control(number: int, size: tuple[int, int], corner: tuple[int, int]) -> bytes:
+    return chunk(b"fcTL", struct.pack(">IIIIIHHBB", number, *size, *corner, 1, 10, 0, 0))
+
+
+def lime(width: int, height: int) -> bytes:
+    return chunk(b"fdAT", struct.pack(">I", 1) + zlib.compress((b"\0" + b"\0\xff\0" * width) * height))
+
+
+def colours(made: Rendition, *places: tuple[int, int]) -> list[object]:
+    image = opened(made).convert("RGBA")
+    return [image.getpixel(place) for place in places]
+
+
+def test_a_transparent_grey_of_16_bits_stays_transparent() -> None:
+    body = with_chunks(grey16_png([0, 1000, 60_000], (6, 2)), chunk(b"tRNS", struct.pack(">H", 1000)))
+    black, clear, light = (0, 0, 0, 255), (4, 4, 4, 0), (233, 233, 233, 255)
+    assert colours(render(body, THUMB), (0, 0), (2, 0), (5, 0)) == [black, clear, light]
+
+
+@pytest.mark.parametrize("mode", ["I;16", "I;16B"])
+def test_16_bits_in_either_order_of_bytes_look_the_same(mode: str) -> None:
+    image = Image.new("I;16", (6, 2), 40_000)
+    stream = io.BytesIO()
+    (image if mode == "I;16" else image.convert("I").convert(mode)).save(stream, "TIFF")
+    assert stream.getvalue()[:2] == (b"II" if mode == "I;16" else b"MM")
+    assert inspect(stream.getvalue()).thumbhash
+    assert colours(render(stream.getvalue(), RenditionSpec(6, format="png")), (0, 0)) == [(156, 156, 156, 255)]
+
+
+@pytest.mark.parametrize("kind", ["BMP", "TIFF"])
+def test_an_image_with_a_palette_becomes_a_png(kind: str) -> None:
+    assert opened(render(picture(kind, "P"), THUMB)).format == "PNG"
 
 
 @pytest.mark.parametrize("name", SAMPLES)

@@ -10,14 +10,17 @@ from elastic_images.imaging.formats import Buffer, damaged
 from elastic_images.imaging.headers.facts import Header, Parts
 
 _MARK = b"\x89PNG\r\n\x1a\n"
+_STILL = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT"})
 _PIXELS = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"acTL", b"fcTL", b"fdAT"})
 _COLOUR = frozenset({b"iCCP", b"gAMA", b"cHRM", b"sRGB", b"cICP", b"eXIf"})
 _HARMLESS = frozenset({b"sRGB", b"pHYs", b"bKGD", b"sBIT", b"hIST"})
 _SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
+_MAX_NUMBER = 0x7FFF_FFFF
 _STEP_BYTES = 65_536
 _FILTERS = 5
 _MAX_PROFILE_BYTES = 1_000_000
+_END = b"\0\0\0\0IEND\xaeB`\x82"
 
 
 class Chunk(NamedTuple):
@@ -46,11 +49,13 @@ def read(data: Buffer) -> Header:
     """The header of a PNG; see `read_header`."""
     if data[12:16] != b"IHDR":
         raise damaged("PNG", "its header is missing")
-    frames, whole, extras, end, pixels = 1, False, False, 0, False
+    declared, frames, whole, extras, end, pixels = 0, 0, False, False, 0, False
     coding: tuple[int, int] | None = None
     for chunk in chunks(data):
         if chunk.kind == b"acTL" and not pixels:
-            frames = max(int.from_bytes(data[chunk.start : chunk.start + 4], "big"), 1)
+            declared = declared or _declared_frames(data, chunk)
+        elif chunk.kind == b"fcTL":
+            frames += 1
         elif chunk.kind == b"IEND":
             whole, end = not chunk.cut, chunk.end + 4
         elif chunk.kind == b"IDAT":
@@ -61,11 +66,15 @@ def read(data: Buffer) -> Header:
                 coding = data[chunk.start], data[chunk.start + 1]
     if not pixels:
         raise damaged("PNG", "its end is missing")
+    if not declared:
+        frames = 1
+    elif not whole:
+        frames = declared  # so that missing ones are missed
     return Header(
         "PNG",
         int.from_bytes(data[16:20], "big"),
         int.from_bytes(data[20:24], "big"),
-        frames,
+        max(frames, 1),
         samples=_SAMPLES[data[25]],
         bits=data[24],
         progressive=data[28] != 0,
@@ -101,30 +110,81 @@ def check(data: Buffer, header: Header) -> None:
             inflater.add(data, chunk.start + 4 * (kind == b"fdAT"), chunk.end)
     if inflater:
         inflater.finish()
-    if header.frames > 1 and (found != header.frames or frames < header.frames):
+    if header.frames > 1 and min(found, frames) < header.frames:
         raise damaged("PNG", f"{min(found, frames)} of {header.frames} frames are there")
 
 
-def for_decoder(data: Buffer) -> Buffer:
-    """The file as Pillow takes it: without compressed texts and damaged ancillary chunks, and with an end.
+def for_decoder(data: Buffer) -> tuple[Buffer, tuple[int, int] | None]:
+    """The first frame as Pillow takes it: without compressed texts and damaged ancillary chunks, and with an end.
 
-    Pillow refuses files whose texts inflate to more than a megabyte; browsers ignore texts. Gives `data` itself where
-    nothing needs to go.
+    Pillow refuses files whose texts inflate to more than a megabyte, and warns of odd animations; browsers ignore both.
+    Gives `data` itself where nothing needs to go, and where the frame begins if it may be smaller than the image.
     """
+    control = _control_apart(data)
+    if control is not None:
+        x, y = (int.from_bytes(data[control.start + at : control.start + at + 4], "big") for at in (12, 16))
+        return _frame_apart(data, control), (x, y)
     if all(_passes(data, one) for one in chunks(data)):
-        return data
-    kept = [_MARK]
+        return data, None
+    return b"".join([_MARK, *(_chunk(data, one) for one in chunks(data) if _is_kept(data, one)), _END]), None
+
+
+def _control_apart(data: Buffer) -> Chunk | None:
+    """The fcTL of an animation's first frame, if the image that other viewers show is not that frame."""
+    declared, pixels, control = 0, False, None
     for one in chunks(data):
-        if one.kind in _PIXELS or (one.kind in _COLOUR and _passes(data, one)):
-            payload = data[one.start : one.end]
-            checksum = zlib.crc32(payload, zlib.crc32(one.kind)).to_bytes(4, "big")
-            kept += [len(payload).to_bytes(4, "big"), one.kind, payload, checksum]
-    return b"".join([*kept, b"\0\0\0\0IEND\xaeB`\x82"])
+        if one.kind == b"acTL":
+            declared = declared or _declared_frames(data, one)
+        elif one.kind == b"IDAT":
+            pixels = True
+            if not declared:
+                return None
+        elif one.kind == b"fcTL":
+            control = one
+            if not pixels:
+                return None
+        elif one.kind == b"fdAT":
+            return control
+    return None
+
+
+def _frame_apart(data: Buffer, control: Chunk) -> bytes:
+    """A file of the frame that `control` begins. Its pixels follow in chunks with a number in front."""
+    head, pixels = [_MARK], []
+    for one in chunks(data):
+        if one.kind == b"fcTL" and one.start > control.start:
+            break
+        if one.kind == b"IHDR":
+            head.append(_made(b"IHDR", data[control.start + 4 : control.start + 12] + data[one.start + 8 : one.end]))
+        elif one.kind == b"fdAT":
+            pixels.append(data[one.start + 4 : one.end])
+        elif one.kind in (b"PLTE", b"tRNS") or (one.kind in _COLOUR and _passes(data, one)):
+            head.append(_chunk(data, one))
+    return b"".join([*head, _made(b"IDAT", b"".join(pixels)), _END])
+
+
+def _declared_frames(data: Buffer, control: Chunk) -> int:
+    """What an acTL says; 0 where decoders ignore it."""
+    found = int.from_bytes(data[control.start : control.start + 4], "big")
+    return found if found <= _MAX_NUMBER else 0
+
+
+def _is_kept(data: Buffer, chunk: Chunk) -> bool:
+    return chunk.kind in _STILL or (chunk.kind in _COLOUR and _passes(data, chunk))
+
+
+def _chunk(data: Buffer, chunk: Chunk) -> bytes:
+    return _made(chunk.kind, data[chunk.start : chunk.end])
+
+
+def _made(kind: bytes, payload: bytes) -> bytes:
+    checksum = zlib.crc32(payload, zlib.crc32(kind)).to_bytes(4, "big")
+    return b"".join([len(payload).to_bytes(4, "big"), kind, payload, checksum])
 
 
 def _passes(data: Buffer, chunk: Chunk) -> bool:
     """Whether Pillow takes a chunk as it is."""
-    if not _is_intact(data, chunk):
+    if chunk.kind == b"acTL" or not _is_intact(data, chunk):
         return False
     if chunk.kind == b"iTXt":
         keyword = data.find(b"\0", chunk.start, chunk.end)
