@@ -354,6 +354,27 @@ def test_waiting_requests_leave_room_for_others(crowded: tuple[Web, Site]) -> No
     assert site.ask("GET", "/api/images").status == 200
 
 
+def test_one_user_leaves_places_for_the_uploads_of_others(tmp_path: Path) -> None:
+    with open_web(tmp_path, bulkheads=default_bulkheads(uploads=10)) as web, serving(web.app, threads=12) as bound:
+        ann, bob = (
+            Site(bound, web.auth(name)["Authorization"].removeprefix("Bearer "), tmp_path) for name in ("ann", "bob")
+        )
+        web.images.gate = threading.Event()
+        uploading = [in_background(ann, "PUT", f"/api/images/{number}", picture()) for number in range(5)]
+        for _ in uploading:
+            assert web.images.waiting.acquire(timeout=60)
+        refused = ann.ask("PUT", "/api/images/x", picture())
+        assert slug(refused) == (503, "unavailable")
+        assert refused.headers["Retry-After"] == "1"
+        uploading.append(in_background(bob, "PUT", "/api/images/y", picture()))
+        assert web.images.waiting.acquire(timeout=60)
+        web.images.gate.set()
+        for thread, statuses in uploading:
+            thread.join(60)
+            assert statuses == [201]
+        assert ann.ask("PUT", "/api/images/x", picture()).status == 201
+
+
 def test_slow_uploads_leave_room_for_others(crowded: tuple[Web, Site]) -> None:
     web, site = crowded
     assert web.images.gate is not None

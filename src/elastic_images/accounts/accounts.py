@@ -82,12 +82,21 @@ class Accounts:
             row = connection.execute(select(users).where(users.c.folded_name == fold_name(name))).one_or_none()
         right = self._passwords.verify(row.password_hash if row else None, password, place)
         if row is None or not right or row.disabled:
+            if attempt.browser is None:
+                self._passwords.places.failed(source_of(address))
             _log.info("login refused: user %s, from %s", row.id if row else "unknown", address)
             raise Unauthenticated("Wrong name or password.")
         self._attempts.succeeded(attempt)
         if self._passwords.needs_rehash(row.password_hash):
             self._keep_hash(row.id, row.password_hash, self._passwords.hash(password))
         return int(row.id)
+
+    def login_retry_after(self, name: str, *, address: str, browser: str | None) -> int | None:
+        """After how many seconds to try again, if such a login was refused just now for being one too many.
+
+        Asks no database. None says nothing.
+        """
+        return self._attempts.retry_after(Attempt(name, address, browser))
 
     def of_session(self, secret: str) -> tuple[Session, Principal] | None:
         """The session of a cookie and its user, or None."""

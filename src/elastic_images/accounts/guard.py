@@ -18,6 +18,8 @@ from elastic_images.accounts.accounts import Accounts
 from elastic_images.accounts.cross_site import check_cross_site, needs_form_token
 from elastic_images.accounts.hosts import host_rules
 from elastic_images.accounts.known_browsers import LIFETIME_SECONDS, KnownBrowsers
+from elastic_images.accounts.limits import source_of
+from elastic_images.accounts.login_refusals import LoginRefusals
 from elastic_images.accounts.principal import ANONYMOUS, Principal
 from elastic_images.accounts.proxies import Client, Proxies
 from elastic_images.accounts.sessions import NewSession, Session
@@ -49,6 +51,12 @@ def current_principal() -> Principal:
     return cast("Principal", g.principal)
 
 
+def current_client() -> str:
+    """Whose the current request is: a user, or else an address."""
+    user_id = current_principal().user_id
+    return source_of(_client().address) if user_id is None else f"user:{user_id}"
+
+
 class Guard:
     """One per app. Thread-safe; call `install` once, before the first request."""
 
@@ -72,6 +80,7 @@ class Guard:
         self._proxies = Proxies(settings.trusted_proxies)
         self._known_browsers = KnownBrowsers(settings.secret_key)
         self._login_path = login_path
+        self.login_refusals = LoginRefusals(self._login_retry_after, self._prefix_of)
 
     def install(self, app: Flask, *, default: Rule | None = None) -> None:
         """Check every request to `app`, and give its templates `form_token()` and `principal()`.
@@ -117,7 +126,7 @@ class Guard:
         Raises:
             Unauthenticated, TooManyRequests, Unavailable: see `Accounts.log_in`.
         """
-        known = f"{self.cookie_name}_{self._known_browsers.cookie_suffix(name)}"
+        known = self._browser_cookie(name)
         browser = self._known_browsers.recognise(name, request.cookies.get(known, ""))
         new = self.accounts.log_in(name, password, address=_client().address, user_agent=_user_agent(), browser=browser)
         self._end_session()
@@ -153,6 +162,18 @@ class Guard:
         """End the request's session, if any, and delete its cookie."""
         self._end_session()
         set_cookie(response, self.cookie_name, "", max_age=0)
+
+    def _browser_cookie(self, name: str) -> str:
+        return f"{self.cookie_name}_{self._known_browsers.cookie_suffix(name)}"
+
+    def _login_retry_after(self, environ: Mapping[str, Any], name: str) -> int | None:
+        cookies = parse_cookie(str(environ.get("HTTP_COOKIE") or ""))
+        browser = self._known_browsers.recognise(name, cookies.get(self._browser_cookie(name)) or "")
+        return self.accounts.login_retry_after(name, address=self._proxies.address_of(environ), browser=browser)
+
+    def _prefix_of(self, environ: Mapping[str, Any]) -> str | None:
+        client = self._proxies.client(environ)
+        return client.prefix if self._allows(client.host) else None
 
     def form_token(self) -> str:
         """The value of a form's hidden field `form_token`; empty without a session."""

@@ -19,6 +19,7 @@ from sqlalchemy.exc import IntegrityError
 from elastic_images.accounts.database import Transactions
 from elastic_images.accounts.hosts import parse_address
 from elastic_images.accounts.names import fold_name
+from elastic_images.accounts.refused_logins import RefusedLogins
 from elastic_images.accounts.tables import login_attempts
 from elastic_images.core.errors import TooManyRequests, Unavailable
 
@@ -63,6 +64,11 @@ class LoginAttempts:
         self._transactions = transactions
         self._clock = clock
         self._limits = limits or LoginLimits()
+        self._refused = RefusedLogins(clock)
+
+    def retry_after(self, attempt: Attempt) -> int | None:
+        """After how many seconds to try again, if one like it was refused just now. Asks no database."""
+        return self._refused.retry_after(self._subjects(attempt))
 
     def begin(self, attempt: Attempt) -> None:
         """Count an attempt as failed until `succeeded` is called.
@@ -72,6 +78,8 @@ class LoginAttempts:
             Unavailable: the database is not responding.
         """
         subjects = self._subjects(attempt)
+        if (seconds := self._refused.retry_after(subjects)) is not None:
+            raise _too_many(seconds)
         # Most of a flood is refused here, without waiting for SQLite's one writer.
         with self._transactions.read() as connection:
             self._refuse_too_many(attempt, _rows(connection, subjects))
@@ -101,6 +109,7 @@ class LoginAttempts:
                     .where(login_attempts.c.subject == subject, login_attempts.c.attempts > 0)
                     .values(attempts=login_attempts.c.attempts - 1)
                 )
+        self._refused.forget(self._subjects(attempt))
 
     def _subjects(self, attempt: Attempt) -> dict[str, int]:
         """What the attempt is counted for, and how many may fail; first what it alone counts for."""
@@ -129,10 +138,10 @@ class LoginAttempts:
         if source_of(attempt.address) not in left:
             full.pop(_account(attempt.name), None)
         if full:
-            raise TooManyRequests(
-                "Too many failed logins. Try again later.",
-                retry_after_seconds=max(1, math.ceil(max(full.values()))),
-            )
+            seconds = max(full.values())
+            address, own = source_of(attempt.address), next(iter(self._subjects(attempt)))
+            self._refused.note(address if address in full else own, seconds)
+            raise _too_many(max(1, math.ceil(seconds)))
 
     def _count(self, connection: Connection, subject: str, row: Row[Any] | None) -> None:
         now = self._clock()
@@ -142,6 +151,10 @@ class LoginAttempts:
         over = row.window_started_at + self._limits.window_seconds <= now
         values = {"attempts": 1, "window_started_at": now} if over else {"attempts": row.attempts + 1}
         connection.execute(update(login_attempts).where(login_attempts.c.subject == subject).values(values))
+
+
+def _too_many(seconds: int) -> TooManyRequests:
+    return TooManyRequests("Too many failed logins. Try again later.", retry_after_seconds=seconds)
 
 
 def _rows(connection: Connection, subjects: Iterable[str], *, lock: bool = False) -> dict[str, Row[Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from flask import Blueprint, redirect, render_template, request
 from werkzeug.wrappers import Response
@@ -11,6 +12,7 @@ from elastic_images.accounts.access import safe_next
 from elastic_images.accounts.guard import Guard, current_principal, rule
 from elastic_images.accounts.principal import Principal
 from elastic_images.core.errors import TooManyRequests, Unauthenticated
+from elastic_images.http.public_path import root
 
 
 def login_pages(guard: Guard, *, skip_if: Callable[[Principal], bool], after_logout: str = "/login") -> Blueprint:
@@ -30,15 +32,17 @@ def login_pages(guard: Guard, *, skip_if: Callable[[Principal], bool], after_log
 
     @pages.post("/login")
     @rule("login")
-    def log_in() -> Response | tuple[str, int, dict[str, str]]:
+    def log_in() -> Response | tuple[str, int]:
         name, target = request.form.get("name", ""), safe_next(request.form.get("next"))
         response = redirect(target, 303)
         try:
             guard.log_in(response, name, request.form.get("password", ""))
-        except (Unauthenticated, TooManyRequests) as error:
-            page = render_template("login.html", next=target, name=name, error=error)
-            seconds = error.retry_after_seconds
-            return page, error.status, {"Retry-After": str(seconds)} if seconds else {}
+        except Unauthenticated as error:
+            return render_template("login.html", next=target, name=name, error=error), error.status
+        except TooManyRequests as error:
+            response = guard.login_refusals.make(partial(_refusal, error), name, target, root())
+            response.status_code = error.status
+            response.headers["Retry-After"] = str(error.retry_after_seconds)
         return response
 
     @pages.post("/logout")
@@ -49,3 +53,7 @@ def login_pages(guard: Guard, *, skip_if: Callable[[Principal], bool], after_log
         return response
 
     return pages
+
+
+def _refusal(error: TooManyRequests, name: str, target: str) -> str:
+    return render_template("login.html", next=target, name=name, error=error)

@@ -11,6 +11,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 from elastic_images.accounts.hash_places import HashPlaces, Place
 from elastic_images.core.errors import InvalidRequest
+from elastic_images.process.politeness import politely
 
 MIN_PASSWORD_CHARACTERS = 10
 MAX_PASSWORD_BYTES = 1024
@@ -33,9 +34,9 @@ def new_password() -> str:
 class Passwords:
     """Hashes and checks passwords. Thread-safe."""
 
-    def __init__(self, hasher: PasswordHasher | None = None) -> None:
+    def __init__(self, hasher: PasswordHasher | None = None, places: HashPlaces | None = None) -> None:
         self._hasher = hasher or default_hasher()
-        self.places = HashPlaces()
+        self.places = places or HashPlaces()
         self._nobody = _hash_of_nothing(self._hasher)
 
     def check(self, password: str, name: str = "") -> None:
@@ -58,7 +59,7 @@ class Passwords:
         if prepared is None:
             raise InvalidRequest(f"A password may have at most {MAX_PASSWORD_BYTES} bytes of UTF-8.")
         with self.places.known():
-            return self._hasher.hash(prepared)
+            return politely(lambda: self._hasher.hash(prepared))
 
     def verify(self, kept: str | None, password: str, place: Place | None = None) -> bool:
         """Whether `password` matches the stored hash. `place`: see `HashPlaces.admitted`.
@@ -68,7 +69,7 @@ class Passwords:
         prepared = _prepare(password)
         with (place or self.places.known)():
             try:
-                matches = self._hasher.verify(kept or self._nobody, prepared or "")
+                matches = politely(lambda: self._hasher.verify(kept or self._nobody, prepared or ""))
             except (VerificationError, InvalidHashError):
                 return False
         return matches and kept is not None and prepared is not None

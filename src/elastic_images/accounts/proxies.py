@@ -57,6 +57,10 @@ class Proxies:
             _prefix(_last(environ.get("HTTP_X_FORWARDED_PREFIX")) or ""),
         )
 
+    def address_of(self, environ: Mapping[str, Any]) -> str:
+        """The address of the client."""
+        return self.client(environ).address
+
     def is_trusted(self, text: str) -> bool:
         """Whether the address is a trusted proxy's."""
         address = parse_address(text)

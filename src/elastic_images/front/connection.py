@@ -9,8 +9,17 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Protocol
 
-from elastic_images.core.errors import ElasticImagesError, HeadTooLarge, InvalidRequest, RequestTimeout, TooLarge
+from elastic_images.core.errors import (
+    ElasticImagesError,
+    HeadTooLarge,
+    InvalidRequest,
+    RequestTimeout,
+    TooLarge,
+    Unavailable,
+)
+from elastic_images.front.admission import Admission, Answered
 from elastic_images.front.backend import Backend, BackendOwner
+from elastic_images.front.backend_places import Place
 from elastic_images.front.event_loop import WRITABLE, EventLoop
 from elastic_images.front.framing import MAX_HEAD_BYTES, RequestFrame, is_hopeless
 from elastic_images.front.heads import PLAIN, Heads, Request, plain_environ
@@ -39,6 +48,7 @@ class FrontContext(Protocol):
     """What the connections of one front share."""
 
     loop: EventLoop
+    admission: Admission
     reads: Reads
     heads: Heads
     held: HeldAnswers
@@ -56,6 +66,9 @@ class FrontContext(Protocol):
 
     def open_backend(self, address: str, owner: BackendOwner) -> Backend | None:
         """Connect to the backend for a client with this address; None if that fails."""
+
+    def answer_early(self, answer: Callable[[], None]) -> None:
+        """Call `answer` in a while."""
 
     def input_grew(self, by_bytes: int) -> None:
         """A connection holds more of a request. This may abort connections."""
@@ -133,6 +146,11 @@ class Connection:
         return self._passage.waited_seconds if self._busy and self._passage is not None else self._waited_seconds
 
     @property
+    def waits_for_place(self) -> bool:
+        """Whether it waits because its client has many other requests under way."""
+        return self._busy and self._passage is not None and self._passage.waits_for_place
+
+    @property
     def unsent_bytes(self) -> int:
         """How much of an answer is to be sent."""
         return sum(map(len, self._unsent))
@@ -150,8 +168,9 @@ class Connection:
             if quiet_seconds > context.limits.idle_seconds:
                 self.abort()
         elif self._busy:
-            if self._passage is not None and self._passage.is_late(passed_seconds):
-                self._refuse(RequestTimeout("The body of the request came too slowly."))
+            error = self._passage.overdue(passed_seconds) if self._passage is not None else None
+            if error is not None:
+                self._refuse(error)
         elif self._held:
             self._waited_seconds += passed_seconds
             if draining and quiet_seconds > _LAST_SECONDS:
@@ -197,6 +216,13 @@ class Connection:
         if self._passage is not None:
             self._passage.close()
         self._release()
+
+    def make_room(self) -> None:
+        """Give up the request that is held."""
+        if self.waits_for_place:
+            self._refuse(Unavailable("Too many requests of yours are under way; try again later."))
+        else:
+            self.abort()
 
     # --- requests
 
@@ -351,7 +377,8 @@ class Connection:
         self._ended = not data
         if self._ended and self._passage is not None:
             self._passage.client_left()
-        self._watch()
+        if self._open:
+            self._watch()
 
     def _watch(self) -> None:
         """Watch for what can be handled while a request is under way, or epoll would keep reporting the socket."""
@@ -401,6 +428,11 @@ class Connection:
         except ElasticImagesError as error:
             self._refuse(error)
             return
+        except Answered as answered:
+            passage.close()
+            self._context.loop.forget(self._fd)
+            self._context.answer_early(partial(self._end_with, answered.answer))
+            return
         self._held += rest
         self._context.input_grew(len(data or b""))
         if not self._busy:
@@ -410,14 +442,19 @@ class Connection:
 
     def _refuse(self, error: ElasticImagesError) -> None:
         """Answer that the request cannot be taken, and end the connection."""
+        self._end_with(problem_answer(error))
+
+    def _end_with(self, answer: Answer) -> None:
         passage = self._passage
+        if not self._open:
+            return
         if passage is not None and passage.has_begun_answer:
             self.abort()
             return
         if passage is not None:
             passage.close()
         self._held, self._busy, self._close = b"", False, True
-        self._send_answer(problem_answer(error), without_body=False)
+        self._send_answer(answer, without_body=False)
 
     # --- passage.PassageClient
 
@@ -430,6 +467,11 @@ class Connection:
         """See `passage.PassageClient`."""
         if self._open and self._busy:
             self._watch()
+
+    def admit(self, frame: RequestFrame, body: bytes | bytearray, begin: Callable[[], None]) -> Place | None:
+        """See `passage.PassageClient`."""
+        later = partial(self._context.loop.in_next_turn, begin)
+        return self._context.admission.admit(frame, body, self._address, self.client, later)
 
     def give(self, data: bytes, left_bytes: int) -> None:
         """See `passage.PassageClient`."""

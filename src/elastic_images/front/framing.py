@@ -137,6 +137,9 @@ class RequestFrame:
         if len(hosts) > 1 or (not hosts and absolute is None and matched[3] == b"1"):
             raise InvalidRequest("A request needs exactly one Host.")
         self.head = b"\r\n".join([b"%b %b HTTP/1.%b" % (self.method, target, matched[3]), *kept, b"", b""])
+        self.path = target.partition(b"?")[0]
+        """Percent-encoded, as it came."""
+        self._fields = kept
         self.awaits_continue = expected == [b"100-continue"] and matched[3] == b"1"
         self.length_bytes: int | None
         """The length of the body; None for a chunked one."""
@@ -148,6 +151,22 @@ class RequestFrame:
         else:
             self.length_bytes = _one_length(lengths)
             self.body = Length(self.length_bytes)
+
+    def environ(self, address: str) -> dict[str, str]:
+        """The header fields as WSGI spells them, for those who judge a request before the backend sees it."""
+        environ = {"REMOTE_ADDR": address, "wsgi.url_scheme": "http"}
+        for field in self._fields:
+            name, _, value = field.decode("latin-1").partition(":")
+            add_field(environ, name, value)
+        return environ
+
+
+def add_field(environ: dict[str, str], name: str, value: str) -> None:
+    """Add a header field as WSGI spells it. A repeated one is a list (RFC 9110, section 5.2)."""
+    spelled, text = "HTTP_" + name.upper().replace("-", "_"), value.strip(" \t")
+    if spelled in environ:
+        text = environ[spelled] + ("; " if spelled == "HTTP_COOKIE" else ",") + text
+    environ[spelled] = text
 
 
 class AnswerFrame:

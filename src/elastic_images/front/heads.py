@@ -6,6 +6,7 @@ import re
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
+from elastic_images.front.framing import add_field
 from elastic_images.front.reads import Environ, Reads, RequestKind
 
 _REMEMBERED = 1024
@@ -158,8 +159,8 @@ def _without_credentials(block: bytes) -> tuple[bytes, dict[str, str]] | None:
 def _read_fields(block: bytes) -> tuple[dict[str, str], set[str]] | None:
     """The fields as WSGI spells them, and what `Connection` says; None if there is a body, or anything malformed.
 
-    As in `framing.RequestFrame`, names with an underscore are left out. A repeated field is a list (RFC 9110, section
-    5.2). `Expect`, `Upgrade` and the like ask for nothing that a read without a body would get.
+    As in `framing.RequestFrame`, names with an underscore are left out. `Expect`, `Upgrade` and the like ask for
+    nothing that a read without a body would get.
     """
     environ: dict[str, str] = {}
     for line in block.split(b"\r\n")[:-2]:
@@ -168,11 +169,7 @@ def _read_fields(block: bytes) -> tuple[dict[str, str], set[str]] | None:
             return None
         if b"_" in name:
             continue
-        spelled = "HTTP_" + name.decode().upper().replace("-", "_")
-        text = value.strip(b" \t").decode("latin-1")
-        if spelled in environ:
-            text = environ[spelled] + ("; " if spelled == "HTTP_COOKIE" else ",") + text
-        environ[spelled] = text
+        add_field(environ, name.decode(), value.decode("latin-1"))
     host = environ.get("HTTP_HOST")
     if not host or "," in host or "HTTP_TRANSFER_ENCODING" in environ or environ.pop("HTTP_CONTENT_LENGTH", "0") != "0":
         return None

@@ -32,8 +32,24 @@ class Limits:
     """The largest body of a PUT, which is refused before it comes; None: the backend decides."""
     collected_bytes: int = 262_144
     """How much of a body is collected before the backend sees the request, and a thread waits for it."""
+    requests_for_all: int = 8
+    """How many requests with small bodies the backend may work on at a time before it depends on whose they are."""
+    requests_of_a_client: int = 4
+    """How many a client may have under way then; more of its requests wait."""
+    uploads_for_all: int = 16
+    """The same for uploads."""
+    uploads_of_a_client: int = 4
+    waiting_of_a_client: int = 64
+    """How many of a client's requests may wait for the backend, of each kind; further ones are refused."""
+    waiting_seconds: float = 20.0
+    """How long each may wait."""
+    early_answer_seconds: float = 1.0
+    """How long after their request early answers are sent, or a flood would ask again at once."""
+    early_answers: int = 256
+    """How many wait for that; further ones are sent at once."""
     input_bytes: int = 32_000_000
-    """For all heads and bodies that are being collected. Beyond it, those that take longest are cut off."""
+    """For all heads and bodies that are being collected, or wait for the backend. Beyond it, those that wait because
+    their client has others under way are refused, then those that take longest to come are cut off."""
     slow_bytes: int = 96_000_000
     """For all answers that wait for slow readers. Beyond it, the slowest are cut off."""
     arriving_bytes: int = 48_000_000

@@ -8,12 +8,13 @@ import logging
 import socket
 import threading
 import uuid
-from collections import Counter
-from collections.abc import Callable
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from operator import attrgetter
 
+from elastic_images.front.admission import Admission, EarlyAnswer
 from elastic_images.front.backend import Backend, BackendOwner
 from elastic_images.front.backend_clients import LOOPBACK, BackendClients
 from elastic_images.front.connect import begin_connect
@@ -23,7 +24,7 @@ from elastic_images.front.heads import Heads
 from elastic_images.front.held import HeldAnswers
 from elastic_images.front.limits import Limits
 from elastic_images.front.places import client_of, to_close
-from elastic_images.front.reads import Find, Reads
+from elastic_images.front.reads import Environ, Find, Reads
 from elastic_images.front.upstream import Upstreams
 from elastic_images.http.answer import Answer, Later
 from elastic_images.http.problems import problem_answer, public_error
@@ -54,12 +55,16 @@ class Front:
         threads: int,
         limits: Limits | None = None,
         is_exempt: Callable[[str], bool] | None = None,
+        forwarded_address: Callable[[Environ], str] | None = None,
+        early_answers: Mapping[bytes, EarlyAnswer] | None = None,
         on_exit: Callable[[], None] = lambda: None,
     ) -> None:
         """The socket becomes the front's. `threads` is how many reads may block at a time; further ones queue.
 
         `is_exempt`: whether a client with this address may have any number of connections. None: all clients are
         processes of ours, which are never cut off for being many or slow.
+        `forwarded_address`: the address of the client of a request that comes from such an address.
+        `early_answers`: for forms that are sent to these paths.
         `on_exit` is called when its thread has ended, for whatever reason.
         """
         self._listener = listener
@@ -72,11 +77,14 @@ class Front:
         self.loop = EventLoop()
         self.reads = reads
         self.heads = Heads(reads)
+        self.admission = Admission(self.limits, reads.prefixes, forwarded_address, early_answers)
         self.draining = False
         self._closes_idle = False
         self._connections: set[Connection] = set()
         self._clients: Counter[str | None] = Counter()
         """How many connections each client has, by `places.client_of`; those that may have any number are None."""
+        self._early = deque[tuple[float, Callable[[], None]]]()
+        """When to send which early answers."""
         self._unchecked: list[Connection] = []
         self._leaving: list[Connection] = []
         self._round_began_at = self._round_seconds = 0.0
@@ -162,6 +170,13 @@ class Front:
             partial(self._backend_clients.remove, source),
         )
 
+    def answer_early(self, answer: Callable[[], None]) -> None:
+        """See `connection.FrontContext`."""
+        if len(self._early) < self.limits.early_answers:
+            self._early.append((self.loop.clock + self.limits.early_answer_seconds, answer))
+        else:
+            answer()
+
     def input_grew(self, by_bytes: int) -> None:
         """See `connection.FrontContext`."""
         self._input_bytes += by_bytes
@@ -226,6 +241,8 @@ class Front:
             self._on_exit()
 
     def _check(self) -> None:
+        while self._early and self._early[0][0] <= self.loop.clock:
+            self.loop.in_next_turn(self._early.popleft()[1])
         if not self._unchecked:
             self._begin_round()
         # Not thousands at once: the others would wait.
@@ -249,15 +266,19 @@ class Front:
         self._free_places()
 
     def _bound_input(self) -> None:
-        """Count what is held of requests; if it is too much, close those that take longest to come."""
+        """Count what is held of requests, and give up some if it is too much.
+
+        First those of clients that have many, then those that take longest to come.
+        """
         self._input_bytes = sum(connection.input_bytes for connection in self._connections)
         if self._input_bytes <= self.limits.input_bytes:
             return
-        for connection in sorted(self._connections, key=attrgetter("waited_seconds", "input_bytes"), reverse=True):
+        first = attrgetter("waits_for_place", "waited_seconds", "input_bytes")
+        for connection in sorted(self._connections, key=first, reverse=True):
             if self._input_bytes <= self.limits.input_bytes * 3 // 4:
                 return
             self._input_bytes -= connection.input_bytes
-            connection.abort()
+            connection.make_room()
 
     def _free_places(self) -> None:
         if len(self._connections) < self.limits.connections // 2 or self._leaving:

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from elastic_images.core.errors import LengthRequired
+from elastic_images.core.errors import ElasticImagesError, LengthRequired, RequestTimeout, Unavailable
 from elastic_images.front.backend import Backend, BackendOwner
+from elastic_images.front.backend_places import Place
 from elastic_images.front.framing import AnswerFrame, RequestFrame
 from elastic_images.front.limits import Limits
 
@@ -34,6 +35,9 @@ class PassageClient(Protocol):
     def passage_over(self, *, close: bool) -> None:
         """The request was answered; `close` says whether to end the connection."""
 
+    def admit(self, frame: RequestFrame, body: bytes | bytearray, begin: Callable[[], None]) -> Place | None:
+        """See `admission.Admission.admit`; `begin` is called in a later turn."""
+
     def abort(self) -> None:
         """Close the connection: no right answer can be given."""
 
@@ -55,8 +59,15 @@ class Passage:
         self._frame: RequestFrame | None = None
         self._answer: AnswerFrame | None = None
         self._collected = bytearray()
+        self._place: Place | None = None
         self.waited_seconds = 0.0
-        """How long the client let us wait for the body; every byte of an upload shortens it."""
+        """How long the client let us wait for the body; every byte of an upload shortens it. Or how long it has waited
+        for a place."""
+
+    @property
+    def waits_for_place(self) -> bool:
+        """Whether its client has so many requests under way that this one has to wait."""
+        return self._place is not None and self._place.waits
 
     @property
     def collected_bytes(self) -> int:
@@ -71,6 +82,8 @@ class Passage:
     @property
     def accepts(self) -> bool:
         """Whether more of the body can be taken now."""
+        if self.waits_for_place:
+            return False
         return self._answer is None or self._backend is None or self._backend.accepts
 
     @property
@@ -86,7 +99,7 @@ class Passage:
     def take(self, data: bytes) -> bytes:
         """Take what the client sent; the return value is what follows the request.
 
-        Raises InvalidRequest or LengthRequired; then call `close`.
+        Raises InvalidRequest, LengthRequired, Unavailable or Answered; then call `close`.
         """
         frame = self._frame
         assert frame is not None  # noqa: S101 - `begin` was called
@@ -97,7 +110,11 @@ class Passage:
         if self._answer is None:
             self._collected += mine
             if frame.body.done or len(self._collected) >= self._limits.collected_bytes:
-                self._pass_on(frame)
+                self._place = self._client.admit(frame, self._collected, self._pass_on_late)
+                if self.waits_for_place:
+                    self.waited_seconds = 0.0
+                else:
+                    self._pass_on(frame)
             elif frame.length_bytes is None and len(self._collected) > self._limits.form_bytes:
                 raise LengthRequired(f"A body of more than {self._limits.form_bytes} bytes needs a Content-Length.")
         elif mine and self._backend is not None:
@@ -106,18 +123,24 @@ class Passage:
             self._finish(close=self._answer.closes)
         return rest
 
-    def is_late(self, seconds: float) -> bool:
-        """Whether the client is too slow, after another `seconds`."""
+    def overdue(self, seconds: float) -> ElasticImagesError | None:
+        """Why it cannot go on, after another `seconds`: the client is too slow, or there was no place in time."""
         frame = self._frame
-        if frame is None or frame.body.done or not self.accepts:
-            return False
+        if frame is None or (not self.waits_for_place and (frame.body.done or not self.accepts)):
+            return None
         self.waited_seconds += seconds
+        if self.waits_for_place:
+            late = self.waited_seconds > self._limits.waiting_seconds
+            return Unavailable("Too many requests of yours are under way; try again later.") if late else None
         allowed = self._limits.request_seconds if self._is_form(frame) else self._limits.upload_seconds
-        return self.waited_seconds > allowed
+        late = self.waited_seconds > allowed
+        return RequestTimeout("The body of the request came too slowly.") if late else None
 
     def client_left(self) -> None:
-        """The client has closed its side."""
-        if self._backend is not None:
+        """The client has closed its side. Most do so when they have left."""
+        if self.waits_for_place:
+            self._client.abort()
+        elif self._backend is not None:
             self._backend.client_left()
 
     def resume(self) -> None:
@@ -129,10 +152,19 @@ class Passage:
         """Give up what is under way."""
         self._frame = self._answer = None
         self._collected = bytearray()
+        self._leave_place()
         self._drop_backend()
 
     def _is_form(self, frame: RequestFrame) -> bool:
         return frame.length_bytes is None or frame.length_bytes <= self._limits.form_bytes
+
+    def _pass_on_late(self) -> None:
+        """There is a place now."""
+        if self._place is None or self._place.waits or self._frame is None or self._answer is not None:
+            return  # it has been closed meanwhile
+        self.waited_seconds = 0.0
+        self._pass_on(self._frame)
+        self._client.body_wanted()
 
     def _pass_on(self, frame: RequestFrame) -> None:
         self._answer = AnswerFrame(frame.method)
@@ -149,9 +181,15 @@ class Passage:
     def _finish(self, *, close: bool) -> None:
         self._frame = self._answer = None
         self.waited_seconds = 0.0
+        self._leave_place()
         if close:
             self._drop_backend()
         self._client.passage_over(close=close)
+
+    def _leave_place(self) -> None:
+        place, self._place = self._place, None
+        if place is not None:
+            place.leave()
 
     def _drop_backend(self) -> None:
         backend, self._backend = self._backend, None

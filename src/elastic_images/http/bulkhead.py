@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 
 from elastic_images.core.errors import Unavailable
 
@@ -30,3 +31,29 @@ class Bulkhead:
     def release(self) -> None:
         """Give back a place."""
         self._free.release()
+
+
+class Shares:
+    """Whose the places of a bulkhead are: a client may have half of them, and a few beyond that. Thread-safe."""
+
+    def __init__(self, count: int, of_a_client: int, what: str) -> None:
+        """As `Bulkhead`. `of_a_client`: how many a client may have once half of the places are taken."""
+        self._half = count // 2
+        self._of_a_client = of_a_client
+        self._what = what
+        self._lock = threading.Lock()
+        self._taken = Counter[str]()
+
+    def join(self, client: str) -> None:
+        """Count a place as this client's. Raises Unavailable if it has its share."""
+        with self._lock:
+            if self._taken.total() >= self._half and self._taken[client] >= self._of_a_client:
+                raise Unavailable(f"Too many {self._what} of yours are under way; try again in a moment.")
+            self._taken[client] += 1
+
+    def leave(self, client: str) -> None:
+        """Give it back."""
+        with self._lock:
+            self._taken[client] -= 1
+            if not self._taken[client]:
+                del self._taken[client]

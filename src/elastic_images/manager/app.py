@@ -42,7 +42,7 @@ class ManagerServices:
         return gather(self.pool, self.images, self.accounts.check_database)
 
 
-def create_app(services: ManagerServices, settings: Settings) -> Flask:
+def create_app(services: ManagerServices, settings: Settings, guard: Guard | None = None) -> Flask:
     """The app. Its routes are for administrators, unless they declare another rule."""
     app = base_app(
         "elastic_images.manager",
@@ -51,7 +51,7 @@ def create_app(services: ManagerServices, settings: Settings) -> Flask:
         render_error=pages.render_error,
     )
     app.config.update(MAX_CONTENT_LENGTH=FORM_BYTES)
-    guard = Guard(services.accounts, settings)
+    guard = guard or Guard(services.accounts, settings)
     guard.install(app, default="admin")
     answers = pages.Answers(FlashMessages())
     pages.install_layout(app, answers, settings)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from elastic_images import __version__
 from elastic_images.accounts.accounts import open_accounts
+from elastic_images.accounts.guard import Guard
 from elastic_images.accounts.proxies import Proxies
 from elastic_images.autoscaler.client import AutoscalerClient
 from elastic_images.front.reads import NoReads
@@ -41,9 +42,12 @@ class ManagerService:
             deletion=self._deletion,
             registry=registry_for("manager", Counters(), version=__version__),
         )
-        self.wsgi = create_app(services, settings)
+        guard = Guard(self._accounts, settings)
+        self.early_answers = {b"/login": guard.login_refusals.answer}
+        self.wsgi = create_app(services, settings, guard)
         self.reads = NoReads()
-        self.is_proxy = Proxies(settings.trusted_proxies).is_trusted
+        proxies = Proxies(settings.trusted_proxies)
+        self.is_proxy, self.forwarded_address = proxies.is_trusted, proxies.address_of
 
     def start(self, bound: Bound) -> None:
         """See `server.Service`."""

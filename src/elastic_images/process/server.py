@@ -33,8 +33,9 @@ from elastic_images.settings.addresses import reachable_host
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
+    from elastic_images.front.admission import EarlyAnswer
     from elastic_images.front.listener import Front
-    from elastic_images.front.reads import Reads
+    from elastic_images.front.reads import Environ, Reads
 
 _log = logging.getLogger(__name__)
 GRACE_SECONDS = 3.0
@@ -92,8 +93,9 @@ def run(
     Args:
         service: what to serve. If it has a `control_port`, the ready line names it; if it has `reads`
             (`front.reads.Reads`), there is a front, which answers them; if it has `is_proxy`, strangers may connect,
-            and only addresses for which it is true may have any number of connections; if it has `max_image_bytes`, a
-            larger PUT is refused before its body comes; if it has `ready`
+            and only addresses for which it is true may have any number of connections, and `forwarded_address` tells
+            whose their requests are; if it has `early_answers`, they answer forms before a thread is needed; if it has
+            `max_image_bytes`, a larger PUT is refused before its body comes; if it has `ready`
             (`http.readiness.ReadyGate`), `/readyz` is 503 from the stop signal on; if it has `leave`, that is called
             at SIGUSR1, in a thread, and awaited like the connections: others should rely on this process no longer.
         host: the address to bind to.
@@ -133,6 +135,8 @@ def run(
             threads=threads,
             on_exit=stop.wake,
             is_exempt=getattr(service, "is_proxy", None),
+            forwarded_address=getattr(service, "forwarded_address", None),
+            early_answers=getattr(service, "early_answers", None),
             limits=Limits(put_bytes=getattr(service, "max_image_bytes", None)),
         )
         if _wait_until_served(host, bound_port, gate, lambda: server.alive and not stop.count):
@@ -172,16 +176,26 @@ def serving(
     threads: int = 16,
     limits: Limits | None = None,
     is_exempt: Callable[[str], bool] | None = lambda _address: False,
+    forwarded_address: Callable[[Environ], str] | None = None,
+    early_answers: Mapping[bytes, EarlyAnswer] | None = None,
 ) -> Iterator[Bound]:
     """Serve an app on a free port of this process while the block runs: for tests and tools.
 
-    `limits` and `is_exempt` are those of the front (`front.listener.Front`).
+    `limits` and all that follow are those of the front (`front.listener.Front`).
     """
     with contextlib.closing(bind(host, 0)) as listener:
         port = listener.getsockname()[1]
         gate = Gate(wsgi)
         server = _serve(
-            gate, reads, listener, threads=threads, on_exit=lambda: None, limits=limits, is_exempt=is_exempt
+            gate,
+            reads,
+            listener,
+            threads=threads,
+            on_exit=lambda: None,
+            is_exempt=is_exempt,
+            forwarded_address=forwarded_address,
+            early_answers=early_answers,
+            limits=limits,
         )
         try:
             _wait_until_served(host, port, gate, lambda: server.alive)
@@ -215,6 +229,8 @@ def _serve(
     threads: int,
     on_exit: Callable[[], None],
     is_exempt: Callable[[str], bool] | None,
+    forwarded_address: Callable[[Environ], str] | None = None,
+    early_answers: Mapping[bytes, EarlyAnswer] | None = None,
     limits: Limits | None = None,
 ) -> GranianWorker | _FrontedWorker:
     limits = limits or Limits()
@@ -241,6 +257,8 @@ def _serve(
         threads=threads,
         limits=limits,
         is_exempt=is_exempt,
+        forwarded_address=forwarded_address,
+        early_answers=early_answers,
         on_exit=on_exit,
     )
     made.start()

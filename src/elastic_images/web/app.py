@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from flask import Flask, Response, jsonify
 from prometheus_client import CollectorRegistry
 
-from elastic_images.accounts.guard import Guard, rule
+from elastic_images.accounts.guard import Guard, current_client, rule
 from elastic_images.accounts.login_pages import login_pages
 from elastic_images.autoscaler.client import AutoscalerClient
 from elastic_images.front.limits import FORM_BYTES
@@ -17,7 +17,7 @@ from elastic_images.http.readiness import ReadyGate
 from elastic_images.settings import Settings
 from elastic_images.storage.client import StorageClient
 from elastic_images.web import pages
-from elastic_images.web.bulkheads import Bulkheads, apply_bulkheads, default_bulkheads
+from elastic_images.web.bulkheads import Bulkheads, apply_bulkheads, apply_shares, default_bulkheads
 from elastic_images.web.course.api import course_api
 from elastic_images.web.error_pages import error_pages
 from elastic_images.web.openapi import openapi_document
@@ -62,6 +62,7 @@ def create_app(services: WebServices, settings: Settings) -> Flask:
     app.config.update(MAX_CONTENT_LENGTH=FORM_BYTES, MAX_FORM_PARTS=100)
     apply_bulkheads(app, services.bulkheads)
     services.guard.install(app)
+    apply_shares(app, services.bulkheads, current_client)
     install_layout(app, services.guard, settings)
     _register(app, services, settings)
     return app

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from flask import Flask, g, request
 
-from elastic_images.http.bulkhead import Bulkhead
+from elastic_images.http.bulkhead import Bulkhead, Shares
 
 MAX_UPLOADS = 32
+UPLOADS_OF_A_CLIENT = 4
+"""Once half of the places are taken."""
 MAX_FORMS = 32
 MAX_WAITING = 64
 MAX_DRAINS = 8
@@ -26,6 +29,8 @@ class Bulkheads:
 
     uploads: Bulkhead
     """Images that are being uploaded."""
+    upload_shares: Shares
+    """And by whom."""
     forms: Bulkhead
     """Other requests with a body."""
     waiting: Bulkhead
@@ -40,6 +45,7 @@ def default_bulkheads(
     """The bulkheads of one process."""
     return Bulkheads(
         uploads=Bulkhead(uploads, "uploads"),
+        upload_shares=Shares(uploads, UPLOADS_OF_A_CLIENT, "uploads"),
         forms=Bulkhead(forms, "forms"),
         waiting=Bulkhead(waiting, "requests"),
         drains=Bulkhead(drains, "refused uploads"),
@@ -64,3 +70,23 @@ def apply_bulkheads(app: Flask, bulkheads: Bulkheads) -> None:
         bulkhead = g.pop("bulkhead", None)
         if bulkhead is not None:
             bulkhead.release()
+
+
+def apply_shares(app: Flask, bulkheads: Bulkheads, client: Callable[[], str]) -> None:
+    """Answer 503 with Retry-After when a client has its share. Call this when it is known whose the request is.
+
+    The front has bounds by address; this is for users who upload from many.
+    """
+
+    @app.before_request
+    def join() -> None:
+        if g.get("bulkhead") is bulkheads.uploads:
+            name = client()
+            bulkheads.upload_shares.join(name)
+            g.share = name
+
+    @app.teardown_request
+    def leave(_error: BaseException | None) -> None:
+        name = g.pop("share", None)
+        if name is not None:
+            bulkheads.upload_shares.leave(name)

@@ -60,7 +60,9 @@ class WebService:
         self._gone_callers = PeriodicLoop("gone-callers", self._storage.gone_callers.look, _LOOK_SECONDS)
         self.reads = self._pool.reads(self._guard.host_allowed)
         self.max_image_bytes = settings.max_image_bytes
-        self.is_proxy = Proxies(settings.trusted_proxies).is_trusted
+        proxies = Proxies(settings.trusted_proxies)
+        self.is_proxy, self.forwarded_address = proxies.is_trusted, proxies.address_of
+        self.early_answers = {b"/login": self._guard.login_refusals.answer}
         app = create_app(services, settings)
         self._pool.plane.refuse = refuse_by(app)
         self.wsgi = self._pool.plane.in_front_of(app.wsgi_app, self._guard.host_allowed)

@@ -12,6 +12,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import VerifyMismatchError
 from testing.waiting import wait_for
 
+from elastic_images.accounts.hash_places import HashPlaces
 from elastic_images.accounts.names import check_name, fold_name
 from elastic_images.accounts.passwords import Passwords, default_hasher, new_password
 from elastic_images.core.errors import InvalidRequest, Unavailable
@@ -121,7 +122,7 @@ def stranger(passwords: Passwords, kept: str | None, password: str, source: str)
 
 def test_a_flood_of_logins_leaves_places_for_other_addresses_and_known_people() -> None:
     hasher = blocking()
-    passwords = Passwords(hasher)
+    passwords = Passwords(hasher, HashPlaces(2))
     kept = passwords.hash("correct horse")
     with ThreadPoolExecutor(16) as pool:
         flood = [pool.submit(stranger, passwords, None, "wrong", "flood") for _ in range(4)]
@@ -143,7 +144,7 @@ def test_a_flood_of_logins_leaves_places_for_other_addresses_and_known_people() 
 
 def test_no_more_than_two_strangers_compute_at_a_time_and_those_who_wait_are_bounded() -> None:
     hasher = blocking()
-    passwords = Passwords(hasher)
+    passwords = Passwords(hasher, HashPlaces(2))
     with ThreadPoolExecutor(64) as pool:
         flood = [pool.submit(stranger, passwords, None, "wrong", f"address {number}") for number in range(24)]
         hasher.begun.acquire()
@@ -154,6 +155,25 @@ def test_no_more_than_two_strangers_compute_at_a_time_and_those_who_wait_are_bou
         assert not hasher.begun.acquire(blocking=False)
         hasher.go.set()
         assert not any(one.result() for one in flood)
+
+
+def test_an_address_without_failures_goes_first() -> None:
+    places, order = HashPlaces(1), list[str]()
+    for source, failures in (("worst", 3), ("bad", 1)):
+        for _ in range(failures):
+            places.failed(source)
+
+    def log_in(source: str) -> None:
+        with places.admitted(source):
+            order.append(source)
+
+    with ThreadPoolExecutor(8) as pool:
+        with places.admitted("first"):
+            for waiting, source in enumerate(["worst", "bad", "good"], 1):
+                pool.submit(log_in, source)
+                wait_for(lambda waiting=waiting: len(places._line._waiting) == waiting)  # type: ignore[misc]
+        pool.shutdown()
+    assert order == ["good", "bad", "worst"]
 
 
 def test_a_password_verifies_against_its_hash_alone() -> None:
