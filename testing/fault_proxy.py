@@ -7,7 +7,7 @@ import http.client
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -73,11 +73,11 @@ class FaultProxy:
         return None
 
 
-def answering(status: int, body: bytes = SLOW_DOWN) -> Fault:
+def answering(status: int, body: bytes = SLOW_DOWN, headers: Sequence[tuple[str, str]] = ()) -> Fault:
     """The service answers with an error and does nothing."""
 
     def fault(handler: _Handler, _body: bytes) -> None:
-        handler.reply(status, [("Content-Type", "application/xml")], body)
+        handler.reply(status, [("Content-Type", "application/xml"), *headers], body)
 
     return fault
 
@@ -177,7 +177,7 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             fault(self, body)
 
-    do_GET = do_PUT = do_HEAD = do_POST = do_DELETE = _serve  # noqa: N815 - the base class's names
+    do_GET = do_PUT = do_HEAD = do_POST = do_PATCH = do_DELETE = _serve  # noqa: N815 - the base class's names
 
     @property
     def _proxy(self) -> FaultProxy:

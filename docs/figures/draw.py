@@ -262,6 +262,7 @@ ROOMS = {
     "http": "apps, problems, clients, entries",
     "aws": "what the AWS adapters share",
     "settings": "the only reader of the environment",
+    "client": "images, from Python",
     "core": "the rules, pure: partitions, pool map, cache, fill rule, scaling",
 }
 

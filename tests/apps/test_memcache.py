@@ -16,8 +16,8 @@ from tests.apps.node_support import TOKEN, Node, Storage, entry, served_node
 from elastic_images.core.assignment import alternating
 from elastic_images.core.keys import quote_key
 from elastic_images.core.pool_map import close_resize, first_map, open_resize
+from elastic_images.core.problems import PROBLEM_TYPE_PREFIX
 from elastic_images.core.renditions import PRESETS, rendition_name
-from elastic_images.http.problems import PROBLEM_TYPE_PREFIX
 from elastic_images.imaging.imaging import Priority
 
 KEY = "k1"

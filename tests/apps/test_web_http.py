@@ -19,13 +19,13 @@ from urllib.parse import quote
 import pytest
 import urllib3
 from PIL import Image
+from tests.apps.real_site import real_site
 from tests.apps.web_support import Web, open_web, picture, web_settings
 
 from elastic_images.accounts.bootstrap import CLI_TOKEN_FILE, ensure_first_administrator
 from elastic_images.database.engine import open_engine
 from elastic_images.database.migrate import migrate
 from elastic_images.process.server import Bound, serving
-from elastic_images.storage.service import StorageService
 from elastic_images.web.bulkheads import default_bulkheads
 from elastic_images.web.service import WebService
 
@@ -86,27 +86,8 @@ def _close_connections() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    data = tmp_path_factory.mktemp("site")
-    settings = web_settings(data, max_image_bytes=LIMIT, admin_password="a password for tests")
-    engine = open_engine(settings.database)
-    migrate(engine)
-    ensure_first_administrator(engine, settings)
-    engine.dispose()
-    storage = StorageService(settings)
-    with serving(storage.wsgi, threads=32) as storage_bound:
-        storage.start(storage_bound)
-        web_urls = (f"http://{storage_bound.address}",)
-        urls = {"storage_urls": web_urls, "autoscaler_url": "http://127.0.0.1:9"}
-        # No near cache: here web is a guest of the pool, and no thread comes and goes with invalidations.
-        web = WebService(web_settings(data, max_image_bytes=LIMIT, near_cache_mb=0, **urls))
-        with serving(web.wsgi, threads=64) as bound:
-            web.start(bound)
-            site = Site(bound, (data / CLI_TOKEN_FILE).read_text().strip(), data, web_urls)
-            # The first upload starts an imaging broker, which no test should be taken to leave behind.
-            assert site.plain("PUT", "/api/images/none", noise(8)[:-20])[0] == 422
-            yield site
-        web.stop()
-    storage.stop()
+    with real_site(tmp_path_factory.mktemp("site"), max_image_bytes=LIMIT) as real:
+        yield Site(real.bound, real.token, real.data, real.storage_urls)
 
 
 def noise(side: int = 400, format_: str = "PNG") -> bytes:

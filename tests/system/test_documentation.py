@@ -59,12 +59,12 @@ def test_the_first_steps_of_the_readme(system: System, folder: Path) -> None:
     assert system.wait_settled()["mode"] == "auto"
 
 
-def test_the_python_of_the_readme(system: System, folder: Path) -> None:
-    (script,) = blocks("README.md", "python")
-    token = system.admin().token
-    assert token is not None
-    script = script.replace('"http://127.0.0.1:5000", "..."', f'"{system.url()}", "{token}"')
-    subprocess.run([sys.executable, "-c", script], cwd=folder, timeout=60, check=True)
+@pytest.mark.parametrize("page", ["README.md", "docs/python-client.md"])
+def test_the_examples_in_python(system: System, folder: Path, page: str) -> None:
+    script = "\n".join(blocks(page, "python"))
+    assert '"http://127.0.0.1:5000", token="..."' in script
+    known = script.replace('"http://127.0.0.1:5000", token="..."', f'"{system.url()}", token="{system.admin().token}"')
+    subprocess.run([sys.executable, "-c", known], cwd=folder, timeout=60, check=True)
 
 
 @needs_curl

@@ -11,6 +11,7 @@ import click
 from elastic_images.cli.accounts import token, user
 from elastic_images.cli.aws import aws
 from elastic_images.cli.backup import backup, restore
+from elastic_images.cli.changes import mv, visibility
 from elastic_images.cli.doctor import doctor
 from elastic_images.cli.errors import Program
 from elastic_images.cli.fsck import fsck
@@ -61,6 +62,8 @@ for _command in (
     upload,
     get,
     ls,
+    mv,
+    visibility,
     rm,
     trash,
     import_,

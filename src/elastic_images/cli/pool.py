@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from elastic_images.cli.api_client import ApiClient, api_options
+from elastic_images.cli.connecting import manager_options
 from elastic_images.cli.options import json_option
 from elastic_images.cli.output import amount, print_json, print_table
 from elastic_images.core.assignment import ASSIGNMENTS, MAX_NODES, MIN_NODES
 from elastic_images.core.pool_config import CACHE_POLICIES
+
+if TYPE_CHECKING:
+    from elastic_images.client.api import Api
 
 
 @click.group()
@@ -20,8 +23,8 @@ def pool() -> None:
 
 @pool.command()
 @json_option
-@api_options("manager")
-def status(as_json: bool, api: ApiClient) -> None:
+@manager_options
+def status(as_json: bool, api: Api) -> None:
     """Show the pool: its mode, its size, and each node with its partitions (1 to 16).
 
     JSON: the response of GET /api/pool.
@@ -42,27 +45,27 @@ def status(as_json: bool, api: ApiClient) -> None:
 @pool.command()
 @click.argument("n", type=click.IntRange(MIN_NODES, MAX_NODES))
 @json_option
-@api_options("manager")
-def scale(n: int, as_json: bool, api: ApiClient) -> None:
+@manager_options
+def scale(n: int, as_json: bool, api: Api) -> None:
     """Request a pool of N nodes, 1 to 8. Returns at once; the resize follows. A newer request replaces this one.
 
     In automatic mode, the scaling policy continues from there; `pool mode manual` keeps the size.
 
     JSON: the new configuration.
     """
-    _print_config(api.patch("/api/config", {"num_nodes": n}), as_json)
+    _print_config(api.json("PATCH", "/api/config", {"num_nodes": n}), as_json)
 
 
 @pool.command()
 @click.argument("mode", type=click.Choice(["auto", "manual"]))
 @json_option
-@api_options("manager")
-def mode(mode: str, as_json: bool, api: ApiClient) -> None:
+@manager_options
+def mode(mode: str, as_json: bool, api: Api) -> None:
     """Choose who sets the pool's size: the scaling policy (auto) or you (manual).
 
     JSON: the new configuration.
     """
-    _print_config(api.patch("/api/config", {"mode": mode}), as_json)
+    _print_config(api.json("PATCH", "/api/config", {"mode": mode}), as_json)
 
 
 @pool.command()
@@ -74,8 +77,8 @@ def mode(mode: str, as_json: bool, api: ApiClient) -> None:
 @click.option("--min-miss", type=float, help="Miss rate, 0 to 1, below which the pool shrinks.")
 @click.option("--assignment", type=click.Choice(ASSIGNMENTS), help="How partitions are assigned to nodes.")
 @json_option
-@api_options("manager")
-def config(as_json: bool, api: ApiClient, **given: Any) -> None:
+@manager_options
+def config(as_json: bool, api: Api, **given: Any) -> None:
     """Show the pool's configuration. Options change it, all of them or none.
 
     Alternating: partition i belongs to node i mod N. Minimal: a resize moves as few partitions as possible.
@@ -83,7 +86,7 @@ def config(as_json: bool, api: ApiClient, **given: Any) -> None:
     JSON: the resulting configuration.
     """
     changes = {name: value for name, value in given.items() if value is not None}
-    _print_config(api.patch("/api/config", changes) if changes else api.get("/api/config"), as_json)
+    _print_config(api.json("PATCH", "/api/config", changes) if changes else api.get("/api/config"), as_json)
 
 
 def _print_config(found: dict[str, Any], as_json: bool) -> None:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from elastic_images.cli.api_client import ApiClient, api_options
+from elastic_images.cli.connecting import manager_options
 from elastic_images.cli.errors import FAILED
 from elastic_images.cli.options import json_option
 from elastic_images.cli.output import amount, print_json, printable
 from elastic_images.cli.progress import progress
 from elastic_images.core.errors import InvalidRequest
+
+if TYPE_CHECKING:
+    from elastic_images.client.api import Api
 
 _LOOK_SECONDS = 1.0
 
@@ -25,8 +28,8 @@ _LOOK_SECONDS = 1.0
 )
 @click.option("--wait", is_flag=True, help="Wait until the round has ended; the exit code is 1 if an image is bad.")
 @json_option
-@api_options("manager")
-def scrub(action: str | None, now: bool, wait: bool, as_json: bool, api: ApiClient) -> None:
+@manager_options
+def scrub(action: str | None, now: bool, wait: bool, as_json: bool, api: Api) -> None:
     """Verify the SHA-256 of every stored object. Storage also does this by itself, within SCRUB_DAYS.
 
     `scrub status` shows how far it is, `scrub --now` starts over at once. Images found damaged or lost are listed here
@@ -37,10 +40,10 @@ def scrub(action: str | None, now: bool, wait: bool, as_json: bool, api: ApiClie
     """
     if now == (action is not None) or (wait and not now):
         raise InvalidRequest("Use `scrub status`, or `scrub --now` with or without --wait.")
-    status = api.post("/api/scrub") if now else api.get("/api/scrub")
+    status = api.json("POST", "/api/scrub") if now else api.get("/api/scrub")
     if wait:
         status = _wait(api, status)
-    status["bad_images"] = list(api.listed("/api/bad_images", "images"))
+    status["bad_images"] = [image for page in api.pages("/api/bad_images") for image in page["images"]]
     if as_json:
         print_json(status)
     else:
@@ -49,7 +52,7 @@ def scrub(action: str | None, now: bool, wait: bool, as_json: bool, api: ApiClie
         sys.exit(FAILED)
 
 
-def _wait(api: ApiClient, status: dict[str, Any]) -> dict[str, Any]:
+def _wait(api: Api, status: dict[str, Any]) -> dict[str, Any]:
     mine, done = status["requested_at"], 0
     with progress("verified") as advance:
         while status["requested_at"] is not None and status["requested_at"] <= mine:

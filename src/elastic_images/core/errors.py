@@ -35,6 +35,13 @@ class ElasticImagesError(Exception):
     def __init__(self, message: str, *, retry_after_seconds: int | None = None) -> None:
         super().__init__(message)
         self.retry_after_seconds = retry_after_seconds
+        self.request_id: str | None = None
+        """What the log of the system calls the request, if a client was told."""
+
+    @property
+    def detail(self) -> str:
+        """What is wrong, then what to do."""
+        return str(self)
 
     @property
     def is_ours(self) -> bool:

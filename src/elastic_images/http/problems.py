@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import TYPE_CHECKING, TypedDict
 
-from elastic_images.core import errors
 from elastic_images.core.entry import Headers
 from elastic_images.core.errors import ElasticImagesError, OutOfSpace, Unauthenticated, Unavailable
+from elastic_images.core.problems import KINDS, PROBLEM_TYPE_PREFIX, REQUEST_ID_PREFIX, Problem, retry_after
 from elastic_images.http.answer import Answer
 
 if TYPE_CHECKING:
@@ -21,12 +21,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 CONTENT_TYPE = "application/problem+json"
-PROBLEM_TYPE_PREFIX = "https://elastic-images.example/problems/"
-"""A document's `type` is this plus the error's slug: a name, not an address to fetch (RFC 9457, section 3.1.1)."""
-
-_BY_SLUG: dict[str, type[ElasticImagesError]] = {
-    kind.slug: kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, ElasticImagesError)
-}
 _DATABASE_ERRORS = {"sqlalchemy.exc.OperationalError", "sqlalchemy.exc.InterfaceError", "sqlalchemy.exc.TimeoutError"}
 _UNSPECIFIC_ERROR = "sqlalchemy.exc.DatabaseError"
 """What SQLite's errors about a damaged file become. Its subclasses include our own mistakes, such as a wrong query."""
@@ -54,7 +48,7 @@ def problem_document(error: ElasticImagesError, *, request_id: str | None = None
         "detail": str(error),
     }
     if request_id is not None:
-        document["instance"] = f"urn:request:{request_id}"
+        document["instance"] = REQUEST_ID_PREFIX + request_id
     return document
 
 
@@ -90,15 +84,11 @@ def error_from_answer(status: int, headers: Mapping[str, str], body: bytes) -> E
 
     `headers` must find lower-case names.
     """
-    retry_after = headers.get("retry-after", "")
-    seconds = int(retry_after) if retry_after.isdecimal() else None
-    try:
-        document = json.loads(body)
-        kind = _BY_SLUG[str(document["type"]).removeprefix(PROBLEM_TYPE_PREFIX)]
-        message = str(document["detail"])
-    except (ValueError, KeyError, TypeError):
+    problem = Problem.parse(body)
+    kind = None if problem is None else KINDS.get(problem.slug)
+    if problem is None or kind is None:
         return Unavailable(f"Another process answered {status}.")
-    return kind(message, retry_after_seconds=seconds)
+    return kind(problem.detail, retry_after_seconds=retry_after(headers.get("retry-after")))
 
 
 def public_error(error: Exception, request_id: str) -> ElasticImagesError:
@@ -120,7 +110,7 @@ def public_error(error: Exception, request_id: str) -> ElasticImagesError:
 
 def is_ours(slug: str) -> bool:
     """Whether the system is to blame for errors with this slug, rather than the caller."""
-    kind = _BY_SLUG.get(slug)
+    kind = KINDS.get(slug)
     return kind is None or kind.status >= HTTPStatus.INTERNAL_SERVER_ERROR
 
 

@@ -87,7 +87,8 @@ class FakeSystem:
             with self._lock:
                 self._at_a_time -= 1
         length = len(body) + (10 if self.cut_off else 0)
-        start_response(f"{status} x", [("Content-Length", str(length))])
+        etag = [("ETag", self._etag(body))] if environ["PATH_INFO"].startswith("/images/") and status == 200 else []
+        start_response(f"{status} x", [("Content-Length", str(length)), *etag])
         return iter([body]) if self.cut_off else [body]
 
     def _answer(self, environ: dict[str, Any]) -> Reply:
@@ -104,6 +105,9 @@ class FakeSystem:
             return 200, json.dumps(self.config).encode()
         if path == "/api/images":
             return 200, json.dumps(self._list(query.get("prefix", ""), query.get("cursor", ""))).encode()
+        if path == "/api/images/batch" and method == "POST":
+            results = self._batch(json.loads(environ["wsgi.input"].read())["operations"])
+            return 200, json.dumps({"results": results}).encode()
         self.on_image(method, path)
         key = path.removeprefix("/api").removeprefix("/images/")
         if method == "GET" and path.startswith("/api/"):
@@ -124,11 +128,40 @@ class FakeSystem:
             created = key not in self.images
             self.images[key] = body
             self.kept[key] = json.loads(environ.get("HTTP_X_KEEP_FACTS", "{}"))
+            if visibility := environ.get("HTTP_X_VISIBILITY"):
+                self.kept[key]["visibility"] = visibility
             return 201 if created else 200, json.dumps(self._metadata(key)).encode()
         if method == "DELETE":
             del self.images[self._there(key)]
             return 204, b""
+        if method == "PATCH":
+            return 200, json.dumps(self._metadata(self._change(key, json.loads(environ["wsgi.input"].read())))).encode()
+        self._check_conditions(self._there(key), environ)
         return 200, self.images[self._there(key)]
+
+    def _batch(self, operations: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        results = []
+        for operation in operations:
+            key, result = operation["key"], {"key": operation["key"], "status": 200}
+            changes = {"key": operation.get("to"), "visibility": operation.get("visibility")}
+            try:
+                self._change(key, {name: value for name, value in changes.items() if value is not None})
+            except ElasticImagesError as error:
+                result |= {"status": error.status, "detail": str(error)}
+            results.append(result)
+        return results
+
+    def _change(self, key: str, changes: dict[str, str]) -> str:
+        if key in self.refuse:
+            raise self.refuse[key]
+        kept = self.kept.setdefault(self._there(key), {})
+        if "visibility" in changes:
+            kept["visibility"] = changes["visibility"]
+        if (to := changes.get("key", key)) != key:
+            if to in self.images:
+                raise errors.Conflict(f"There is an image {to!r} already.")
+            self.images[to], self.kept[to] = self.images.pop(key), self.kept.pop(key)
+        return to
 
     def _there(self, key: str) -> str:
         if key not in self.images:
@@ -145,6 +178,9 @@ class FakeSystem:
         keys = sorted(key for key in self.images if key.startswith(prefix) and key > cursor)
         found = [self._metadata(key) for key in keys[: self.page]]
         return {"images": found, "next": keys[self.page - 1] if len(keys) > self.page else None}
+
+    def _etag(self, body: bytes) -> str:
+        return f'"{hashlib.sha256(body).hexdigest()}"'
 
     def _metadata(self, key: str) -> dict[str, Any]:
         body = self.images[key]

@@ -55,6 +55,8 @@ def test_the_commands_are_those_that_were_promised() -> None:
             "get",
             "ls",
             "rm",
+            "mv",
+            "visibility",
             "import",
             "export",
             "fsck",

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from tests.unit.cli.support import TOKEN, FakeSystem, fake_system, run, run_json
 
+from elastic_images.cli import connecting
 from elastic_images.core import errors
 
 
@@ -49,6 +50,13 @@ def test_a_key_of_ones_own(web: FakeSystem, files: list[str]) -> None:
     result = run("upload", files[0], files[1], "--key", "x")
     assert result.exit_code == 2
     assert "single file" in result.stderr
+
+
+def test_who_may_see_what_is_uploaded(web: FakeSystem, files: list[str]) -> None:
+    (uploaded,) = run_json("upload", files[0], "--visibility", "members")["uploaded"]
+    assert uploaded["image"]["visibility"] == web.kept["photo 0.png"]["visibility"] == "members"
+    assert "members" in run("ls", "--long").stdout
+    assert run("upload", files[0], "--visibility", "secret").exit_code == 2
 
 
 def test_a_name_in_another_normal_form_becomes_a_key(web: FakeSystem, tmp_path: Path) -> None:
@@ -104,7 +112,7 @@ def test_the_token_in_the_data_folder_is_found_and_stays_on_this_machine(files: 
     (data / "cli-token").write_text(TOKEN + "\n")
     known = {"ELASTIC_IMAGES_TOKEN": "", "ELASTIC_IMAGES_DATA": str(data)}
     assert run("upload", files[0], **known).exit_code == 0
-    from elastic_images.cli.api_client import _kept_token
+    from elastic_images.cli.connecting import _kept_token
     from elastic_images.settings import Settings
 
     settings = Settings.load({"data": str(data)}, {})
@@ -130,7 +138,10 @@ def test_get_writes_a_file_or_standard_output(web: FakeSystem, tmp_path: Path) -
     assert done.stdout == web.images["a/b ü"]
 
 
-def test_get_replaces_a_file_only_by_a_whole_image(web: FakeSystem, tmp_path: Path) -> None:
+def test_get_replaces_a_file_only_by_a_whole_image(
+    web: FakeSystem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connecting, "SHORT_SECONDS", 0.3)
     web.images["k"] = b"new"
     file = tmp_path / "out"
     file.write_bytes(b"old")
@@ -151,7 +162,7 @@ def test_ls_follows_every_page(web: FakeSystem) -> None:
     assert [image["key"] for image in run_json("ls", "a/")["images"]] == [f"a/{number}" for number in range(5)]
     heading, first, *_ = run("ls", "--long").stdout.splitlines()
     assert heading.split()[:3] == ["KEY", "SIZE", "FORMAT"]
-    assert first.split() == ["a/0", "1", "B", "PNG", "3x2", "1970-01-01", "00:00"]
+    assert first.split() == ["a/0", "1", "B", "PNG", "3x2", "1970-01-01", "00:00", "public"]
 
 
 ODD_KEYS = [

@@ -1,4 +1,4 @@
-"""Working in parallel, in order; stopping; patience."""
+"""Working in parallel, in order; stopping."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from elastic_images.cli.parallel import in_parallel
-from elastic_images.cli.transfer.retries import NO_ANSWER_PAUSES, PAUSES_SECONDS, with_retries
-from elastic_images.core.errors import NotFound, Unavailable
-from elastic_images.http.internal_client import NoAnswer
+from elastic_images.core.errors import NotFound
 
 
 def test_results_come_in_order_from_several_at_a_time() -> None:
@@ -74,37 +72,3 @@ def test_an_error_of_the_items_comes_through() -> None:
 
     with pytest.raises(NotFound, match="items"):
         list(in_parallel(lambda number: number, items(), 2))
-
-
-def test_patience_has_an_end() -> None:
-    slept: list[float] = []
-    fails = 2
-
-    def ask() -> str:
-        if len(slept) < fails:
-            raise Unavailable("not now")
-        return "here"
-
-    assert with_retries(ask, sleep=slept.append) == "here"
-    slept.clear()
-    fails = 1000
-    with pytest.raises(Unavailable):
-        with_retries(ask, sleep=slept.append)
-    assert tuple(slept) == PAUSES_SECONDS
-    assert sum(slept) > 60, "longer than a part takes to start on a busy machine"
-    slept.clear()
-
-    def silent() -> None:
-        raise NoAnswer("no connection")
-
-    with pytest.raises(NoAnswer):
-        with_retries(silent, sleep=slept.append)
-    assert tuple(slept) == PAUSES_SECONDS[:NO_ANSWER_PAUSES]
-    slept.clear()
-
-    def refuse() -> None:
-        raise NotFound("never")
-
-    with pytest.raises(NotFound):
-        with_retries(refuse, sleep=slept.append)
-    assert slept == []

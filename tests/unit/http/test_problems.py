@@ -14,8 +14,8 @@ from sqlalchemy.exc import DatabaseError, IntegrityError, OperationalError
 
 from elastic_images.core import errors
 from elastic_images.core.errors import ElasticImagesError, OutOfSpace, Unavailable
+from elastic_images.core.problems import PROBLEM_TYPE_PREFIX
 from elastic_images.http.problems import (
-    PROBLEM_TYPE_PREFIX,
     error_from_answer,
     is_database_error,
     problem_answer,

@@ -70,10 +70,10 @@ def ok(body: bytes, *headers: str, status: str = "200 OK") -> bytes:
 
 
 def answer_always(answer: bytes) -> Script:
-    """Keeps the connection alive and gives the same answer to each request."""
+    """Keeps the connection alive and gives the same answer to each request; closes it if there is none."""
 
     def script(connection: socket.socket, _number: int) -> None:
-        while read_request(connection):
+        while read_request(connection) and answer:
             connection.sendall(answer)
 
     return script

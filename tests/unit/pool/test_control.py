@@ -18,8 +18,8 @@ from elastic_images.core.entry import Entry
 from elastic_images.core.errors import Conflict, Unauthenticated, Unavailable
 from elastic_images.core.fills import FillTicket
 from elastic_images.core.pool_map import first_map
+from elastic_images.core.problems import PROBLEM_TYPE_PREFIX
 from elastic_images.http.internal_client import InternalClient
-from elastic_images.http.problems import PROBLEM_TYPE_PREFIX
 from elastic_images.pool.control_listener import ControlListener
 from elastic_images.pool.invalidation import HttpInvalidationChannel
 from elastic_images.pool.view import Member

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from elastic_images.cli.api_client import ApiClient, api_options
+from elastic_images.cli.connecting import web_options
 from elastic_images.cli.errors import FAILED, Failure, end_with, exit_code_of
 from elastic_images.cli.options import json_option
 from elastic_images.cli.output import amount, print_json, printable
@@ -17,7 +17,9 @@ from elastic_images.cli.parallel import in_parallel
 from elastic_images.cli.progress import counted
 from elastic_images.cli.transfer.exporter import Exported, Exporter, remove_leftovers
 from elastic_images.cli.transfer.manifest import ManifestWriter
-from elastic_images.cli.transfer.retries import all_images
+
+if TYPE_CHECKING:
+    from elastic_images.client import Client
 
 
 class ExportSummary:
@@ -32,7 +34,7 @@ class ExportSummary:
         """Add the result for one image."""
         if one.image is not None:
             self.counts["exported" if one.fetched else "same"] += 1
-            self.size_bytes += one.image["size_bytes"]
+            self.size_bytes += one.image.size_bytes
         elif one.error is None:
             self.counts["gone"] += 1
         else:
@@ -52,8 +54,8 @@ class ExportSummary:
 @click.option("--prefix", default="", help="Only images whose key starts with this.")
 @click.option("--jobs", type=click.IntRange(1, 32), default=4, show_default=True, help="Parallel downloads.")
 @json_option
-@api_options("web")
-def export(folder: Path, prefix: str, jobs: int, as_json: bool, api: ApiClient) -> None:
+@web_options(patient=True)
+def export(folder: Path, prefix: str, jobs: int, as_json: bool, client: Client) -> None:
     """Export every image and its metadata to FOLDER. `import` restores both.
 
     Images go to FOLDER/images, under file names that are safe on every file system. The manifest,
@@ -68,7 +70,7 @@ def export(folder: Path, prefix: str, jobs: int, as_json: bool, api: ApiClient) 
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        manifest, summary = _export(api, folder.resolve(), prefix, jobs)
+        manifest, summary = _export(client, folder.resolve(), prefix, jobs)
     except OSError as error:
         raise Failure(f"{error.filename or folder} cannot be written: {error.strerror}.", FAILED) from error
     if as_json:
@@ -84,14 +86,14 @@ def export(folder: Path, prefix: str, jobs: int, as_json: bool, api: ApiClient) 
     end_with(exit_code_of(one.error) for one in summary.failed if one.error)
 
 
-def _export(api: ApiClient, folder: Path, prefix: str, jobs: int) -> tuple[Path, ExportSummary]:
+def _export(client: Client, folder: Path, prefix: str, jobs: int) -> tuple[Path, ExportSummary]:
     summary = ExportSummary()
     with ManifestWriter(folder) as manifest:
-        exporter, images = Exporter(api, folder), all_images(api, prefix)
-        with closing(in_parallel(exporter.export, images, jobs)) as results:
-            for one in counted(results, "Exporting", lambda: sum(1 for _ in all_images(api, prefix))):
+        exporter = Exporter(client, folder)
+        with closing(in_parallel(exporter.export, client.iterate(prefix), jobs)) as results:
+            for one in counted(results, "Exporting", lambda: sum(1 for _ in client.iterate(prefix))):
                 summary.add(one)
                 if one.image is not None:
-                    manifest.add(one.file, one.image)
+                    manifest.add(one.file, one.image.to_json())
         remove_leftovers(folder)
         return manifest.finish(), summary

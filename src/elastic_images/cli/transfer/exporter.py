@@ -4,28 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from elastic_images.cli.api_client import ApiClient
 from elastic_images.cli.errors import FAILED, Failure
 from elastic_images.cli.transfer.file_names import IMAGES_FOLDER, file_name
-from elastic_images.cli.transfer.retries import with_retries
 from elastic_images.core.errors import (
     Conflict,
     ElasticImagesError,
     Forbidden,
     NotFound,
+    PreconditionFailed,
     Unauthenticated,
     Unavailable,
 )
 
-Json = Mapping[str, Any]
+if TYPE_CHECKING:
+    from elastic_images.client import Client, Image
 
-_CHUNK_BYTES = 1 << 20
 _ATTEMPTS = 5
 
 
@@ -34,7 +31,7 @@ class Exported:
     """The result for one image."""
 
     key: str
-    image: Json | None = None
+    image: Image | None = None
     """Its metadata, matching the bytes in the file; None if there is no file."""
     file: str = ""
     fetched: bool = False
@@ -46,11 +43,11 @@ class Exported:
 class Exporter:
     """Exports images to a folder. Safe to share between threads that work on different keys."""
 
-    def __init__(self, api: ApiClient, folder: Path) -> None:
-        self._api = api
+    def __init__(self, client: Client, folder: Path) -> None:
+        self._client = client
         self._folder = folder
 
-    def export(self, image: Json) -> Exported:
+    def export(self, image: Image) -> Exported:
         """Write the image to its file, whole or not at all. A file that already has its bytes is kept.
 
         Raises:
@@ -58,7 +55,7 @@ class Exporter:
             Unauthenticated, Forbidden: the system refuses.
             Failure: the file cannot be written.
         """
-        key = str(image["key"])
+        key = image.key
         try:
             return self._exported(key, image)
         except NotFound:
@@ -68,52 +65,27 @@ class Exporter:
         except Unavailable as error:
             # If only this image's bytes are lost, the others can go on. Otherwise this call raises too.
             with contextlib.suppress(NotFound):
-                self._api.metadata(key)
+                self._client.info(key)
             return Exported(key, error=error)
         except ElasticImagesError as error:
             return Exported(key, error=error)
         except OSError as error:
             raise Failure(f"{error.filename or self._folder} cannot be written: {error.strerror}.", FAILED) from error
 
-    def _exported(self, key: str, image: Json) -> Exported:
+    def _exported(self, key: str, image: Image) -> Exported:
         for _ in range(_ATTEMPTS):
-            name = file_name(key, image["format"])
+            name = file_name(key, image.format)
             path = self._folder / name
             self._make_shard(path.parent)
-            if has_bytes(path, image["size_bytes"], image["sha256"]):
+            if has_bytes(path, image.size_bytes, image.sha256):
                 return Exported(key, image, name)
-            if self._fetch(key, path, image["sha256"]):
-                return Exported(key, image, name, fetched=True)
-            image = with_retries(lambda: self._api.metadata(key))  # it has been replaced since it was listed
-        raise Conflict("The image kept changing during the export; export it again.")
-
-    def _fetch(self, key: str, path: Path, sha256: str) -> bool:
-        """Download the image. It becomes the file if it has this digest."""
-        temporary = path.with_name(f".{path.name}.part")
-        try:
-            fits = with_retries(lambda: self._download(key, temporary)) == sha256
-            if fits:
-                temporary.replace(path)
-            return fits
-        finally:
-            temporary.unlink(missing_ok=True)
-
-    def _download(self, key: str, file: Path) -> str:
-        """Download the image to a new file. Returns its SHA-256."""
-        from urllib3.exceptions import HTTPError
-
-        digest = hashlib.sha256()
-        file.unlink(missing_ok=True)  # left by an export that was killed
-        with contextlib.closing(self._api.fetch(key)) as answer, file.open("xb") as target:
             try:
-                for chunk in answer.stream(_CHUNK_BYTES):
-                    digest.update(chunk)
-                    target.write(chunk)
-            except HTTPError as error:
-                raise Unavailable("The download was interrupted.") from error
-            target.flush()
-            os.fsync(target.fileno())
-        return digest.hexdigest()
+                self._client.download(key, path, if_match=image.etag)
+            except PreconditionFailed:
+                image = self._client.info(key)  # it has been replaced since it was listed
+            else:
+                return Exported(key, image, name, fetched=True)
+        raise Conflict("The image kept changing during the export; export it again.")
 
     def _make_shard(self, shard: Path) -> None:
         """Create the folder of a file, and refuse links, which could lead outside the export."""

@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from elastic_images.cli.api_client import ApiClient, api_options
+from elastic_images.cli.connecting import web_options
 from elastic_images.cli.errors import CONFLICT, FAILED, Failure, end_with, exit_code_of
 from elastic_images.cli.options import json_option
 from elastic_images.cli.output import print_json, printable
@@ -21,6 +21,9 @@ from elastic_images.cli.transfer.importer import Candidate, Imported, Importer, 
 from elastic_images.cli.transfer.manifest import check_manifest, has_manifest, read_manifest
 from elastic_images.core.errors import Conflict, ElasticImagesError, NotFound
 from elastic_images.core.keys import check_key
+
+if TYPE_CHECKING:
+    from elastic_images.client import Client
 
 _SHOWN_OTHER_FACTS = 10
 
@@ -100,7 +103,7 @@ class ImportSummary:
 @click.option("--without-facts", is_flag=True, help="Import an export's images as new ones, owned by you.")
 @click.option("--jobs", type=click.IntRange(1, 32), default=4, show_default=True, help="Parallel uploads.")
 @json_option
-@api_options("web")
+@web_options(patient=True)
 def import_(
     folder: Path,
     prefix: str,
@@ -108,7 +111,7 @@ def import_(
     without_facts: bool,
     jobs: int,
     as_json: bool,
-    api: ApiClient,
+    client: Client,
 ) -> None:
     """Import all images in FOLDER and its subfolders.
 
@@ -129,7 +132,7 @@ def import_(
     check_key(f"{prefix}x")
     try:
         candidates, count, summary = _candidates(folder, prefix, with_facts=not without_facts)
-        _import(Importer(api, on_conflict), candidates, count, summary, jobs)
+        _import(Importer(client, on_conflict), candidates, count, summary, jobs)
     except OSError as error:
         raise Failure(f"{error.filename or folder} cannot be read: {error.strerror}.", FAILED) from error
     if as_json:

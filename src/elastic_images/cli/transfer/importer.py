@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, TYPE_CHECKING, Any, Literal
 
-from elastic_images.cli.api_client import ApiClient
 from elastic_images.cli.errors import CONFLICT, REFUSED, Failure
 from elastic_images.cli.transfer.folder_scan import is_image
 from elastic_images.cli.transfer.manifest import FACTS
-from elastic_images.cli.transfer.retries import with_retries
 from elastic_images.core.errors import (
     Conflict,
     ElasticImagesError,
@@ -24,7 +21,10 @@ from elastic_images.core.errors import (
     Unauthenticated,
     Unavailable,
 )
-from elastic_images.core.restored_facts import KEEP_FACTS_HEADER, RestoredFacts
+from elastic_images.core.restored_facts import RestoredFacts
+
+if TYPE_CHECKING:
+    from elastic_images.client import Client, Image
 
 OnConflict = Literal["skip", "replace", "fail"]
 Kind = Literal["imported", "replaced", "same", "conflict", "not_image", "failed"]
@@ -64,8 +64,8 @@ class Imported:
 class Importer:
     """Imports files. Safe to share between threads that work on different keys."""
 
-    def __init__(self, api: ApiClient, on_conflict: OnConflict) -> None:
-        self._api = api
+    def __init__(self, client: Client, on_conflict: OnConflict) -> None:
+        self._client = client
         self._on_conflict = on_conflict
 
     def import_(self, candidate: Candidate) -> Imported:
@@ -98,8 +98,8 @@ class Importer:
     def _settled(self, candidate: Candidate, stream: IO[bytes], digest: str) -> Imported:
         """Store the file depending on what its key holds. Starts over if that changes meanwhile."""
         for _ in range(_ATTEMPTS):
-            present = with_retries(lambda: self._present(candidate.key))
-            if present is not None and present["sha256"] == digest:
+            present = self._present(candidate.key)
+            if present is not None and present.sha256 == digest:
                 return Imported(candidate, "same", other_facts=_others(candidate, present))
             if present is not None and self._on_conflict != "replace":
                 if self._on_conflict == "fail":
@@ -107,26 +107,29 @@ class Importer:
                 return Imported(candidate, "conflict")
             try:
                 stored = self._store(candidate, stream, present)
-            except (PreconditionFailed, Unavailable):
-                continue  # someone else stored it, or our write was stored but not acknowledged
-            if stored["sha256"] != digest:
+            except PreconditionFailed:
+                continue  # someone else stored it
+            if stored.sha256 != digest and not stored.location_removed:
                 raise Conflict("The file changed while it was read; import it again.")
             return Imported(candidate, "replaced" if present else "imported", other_facts=_others(candidate, stored))
         raise Unavailable(f"{candidate.key!r} could not be stored. What was imported is safe; run the import again.")
 
-    def _present(self, key: str) -> dict[str, Any] | None:
+    def _present(self, key: str) -> Image | None:
         try:
-            return self._api.metadata(key)
+            return self._client.info(key)
         except NotFound:
             return None
 
-    def _store(self, candidate: Candidate, stream: IO[bytes], present: Mapping[str, Any] | None) -> dict[str, Any]:
-        headers = {"If-Match": str(present["etag"])} if present else {"If-None-Match": "*"}
-        if candidate.kept is not None:
-            headers[KEEP_FACTS_HEADER] = candidate.kept.to_header()
+    def _store(self, candidate: Candidate, stream: IO[bytes], present: Image | None) -> Image:
         stream.seek(0)
         try:
-            return self._api.upload(candidate.key, stream, os.fstat(stream.fileno()).st_size, headers)[1]
+            return self._client.upload(
+                candidate.key,
+                stream,
+                if_match=present.etag if present else None,
+                if_none_match=None if present else "*",
+                keep=candidate.kept,
+            )
         except Forbidden as error:
             if present is not None:
                 raise
@@ -147,8 +150,8 @@ class UnreadableFile(ElasticImagesError):
     slug, title = "unreadable-file", "Unreadable file"
 
 
-def _others(candidate: Candidate, image: Mapping[str, Any]) -> tuple[str, ...]:
+def _others(candidate: Candidate, image: Image) -> tuple[str, ...]:
     if candidate.facts is None:
         return ()
     facts = candidate.facts
-    return tuple(name for name in FACTS if name in facts and facts[name] != image.get(name))
+    return tuple(name for name in FACTS if name in facts and facts[name] != getattr(image, name))

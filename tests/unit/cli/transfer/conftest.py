@@ -7,13 +7,13 @@ from collections.abc import Iterator
 import pytest
 from tests.unit.cli.support import TOKEN, FakeSystem, fake_system
 
-from elastic_images.cli.transfer import retries
+from elastic_images.cli import connecting
 
 
 @pytest.fixture
 def web(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeSystem]:
-    """An empty system, which commands find by the environment; they do not pause before they ask it again."""
-    monkeypatch.setattr(retries, "PAUSES_SECONDS", (0.0, 0.0))
+    """An empty system, which commands find by the environment; they do not ask for long if it is busy."""
+    monkeypatch.setattr(connecting, "PATIENT_SECONDS", 0.5)
     with fake_system() as system:
         monkeypatch.setenv("ELASTIC_IMAGES_URL", system.url)
         monkeypatch.setenv("ELASTIC_IMAGES_TOKEN", TOKEN)

@@ -186,6 +186,17 @@ def test_an_export_is_restored_fact_for_fact(web: FakeSystem, export: Path) -> N
     assert {name: line[name] for name in kept} == kept
 
 
+def test_who_may_see_an_image_is_restored(web: FakeSystem, tmp_path: Path) -> None:
+    web.images, web.kept = {"a": picture(seed=0)}, {"a": {"visibility": "private"}}
+    run_json("export", str(tmp_path))
+    web.images, web.kept = {}, {}
+    assert run_json("import", str(tmp_path)) == NOTHING | {"imported": 1}
+    assert web.kept["a"]["visibility"] == "private"
+    (web.images, web.kept) = {}, {}
+    run_json("import", str(tmp_path), "--without-facts")
+    assert "visibility" not in web.kept["a"]
+
+
 def test_an_export_is_restored_below_a_prefix(web: FakeSystem, export: Path) -> None:
     assert run_json("import", str(export), "--prefix", "old/")["imported"] == 3
     assert sorted(web.images) == ["old/A", "old/a", "old/a/b"]
