@@ -19,6 +19,7 @@ from elastic_images.core.coherent_cache import CoherentCache, Refusal
 from elastic_images.core.entry import Entry
 from elastic_images.core.fills import Fill, FillTicket
 from elastic_images.core.renditions import PRESETS, rendition_name, split_name
+from elastic_images.core.visibility import VISIBILITIES, Visibility
 from elastic_images.pool.view import LEASE_SECONDS
 
 KEYS = (KEY, NEIGHBOUR, STRANGER)
@@ -46,6 +47,11 @@ def _history(maps: Maps) -> list[int]:
 HISTORY, *_ = [_history(maps) for maps in MAPS.values()]  # all have the same maps, by the same numbers
 
 
+def visibility_of(version: int) -> Visibility:
+    """Another one for each version, so that what an entry is judged by is seen to come with its bytes."""
+    return VISIBILITIES[version % len(VISIBILITIES)]
+
+
 def entry(name: str, version: int) -> Entry:
     return Entry(
         name,
@@ -54,8 +60,8 @@ def entry(name: str, version: int) -> Entry:
         etag='"e"',
         version=version,
         updated_at=0.0,
-        visibility="public",
-        owner_id=None,
+        visibility=visibility_of(version),
+        owner_id=version,
     )
 
 
@@ -219,6 +225,8 @@ class NodeMachine(RuleBasedStateMachine):
             assert (held.version if held else NOTHING) == member.entry
             made = self.cache._cache.peek(name)
             assert (made.version if made else NOTHING) == member.rendition
+            for one in (held, made):
+                assert one is None or (one.visibility, one.owner_id) == (visibility_of(one.version), one.version)
             assert (key in self.cache._fills) == (member.fill != NOTHING)
             assert (name in self.cache._fills) == (member.making != NOTHING)
             taken = 0 if member.taken == NO_MAP else MAPS[key].epoch(member.taken)
