@@ -73,6 +73,7 @@ def test_every_format_is_inspected_and_made_smaller(broker: RunningBroker, kind:
     found = inspect(broker, body)
     assert (found.format, found.width, found.height, found.frames) == (kind, 600, 400, 1)
     made = broker.client.render(body, PRESETS["thumb"], priority=Priority.STRANGER_RENDITION, deadline=soon())
+    assert 0 < made.processor_seconds < 60
     with Image.open(io.BytesIO(made.data)) as image:
         assert image.size == (made.width, made.height) == (320, 213)
         assert image.get_format_mimetype() == made.content_type

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 
-from elastic_images.core.entry import Entry, Headers
+from elastic_images.core.entry import FETCH_SECONDS, Entry, Headers
 from elastic_images.core.errors import InvalidRequest, Unavailable
 from elastic_images.core.image_facts import quoted
 from elastic_images.core.visibility import Visibility, parse_visibility
@@ -14,18 +14,25 @@ _FACTS = frozenset({"x-image-version", "x-image-updated", "x-image-visibility", 
 
 
 def fact_headers(
-    version: int, updated_at: float, visibility: Visibility, owner_id: int | None, original: str | None = None
+    version: int,
+    updated_at: float,
+    visibility: Visibility,
+    owner_id: int | None,
+    original: str | None = None,
+    cost_seconds: float = FETCH_SECONDS,
 ) -> Headers:
     """The headers that answers between our processes have in addition to the public ones.
 
-    `original` is the SHA-256 of a rendition's original.
+    `original` is the SHA-256 of a rendition's original, `cost_seconds` what it took to make.
     """
     facts = [
         ("X-Image-Version", str(version)),
         ("X-Image-Updated", repr(updated_at)),
         *visibility_headers(visibility, owner_id),
     ]
-    return [*facts, ("X-Image-Original", original)] if original else facts
+    if original:
+        facts += [("X-Image-Original", original), ("X-Image-Cost", repr(cost_seconds))]
+    return facts
 
 
 def visibility_headers(visibility: Visibility, owner_id: int | None) -> Headers:
@@ -65,13 +72,14 @@ def entry_from_answer(
     try:
         version, updated_at = int(headers["x-image-version"]), float(headers["x-image-updated"])
         content_type = headers["content-type"]
+        cost_seconds = float(headers.get("x-image-cost", FETCH_SECONDS))
     except (KeyError, ValueError):
         told = None
     if told is None:
         raise Unavailable("Another process answered without the facts of the image.")
     original = headers.get("x-image-original")
     if public_headers is None:
-        public_headers = fact_headers(version, updated_at, *told, original)
+        public_headers = fact_headers(version, updated_at, *told, original, cost_seconds)
     return Entry(
         key,
         body,
@@ -82,5 +90,6 @@ def entry_from_answer(
         visibility=told[0],
         owner_id=told[1],
         original=original,
+        cost_seconds=cost_seconds,
         extra_headers=public_headers,
     )

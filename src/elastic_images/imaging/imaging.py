@@ -52,6 +52,8 @@ class Rendition:
     content_type: str
     width: int
     height: int
+    processor_seconds: float = 0.0
+    """What it took to make it."""
 
 
 class Imaging(Protocol):

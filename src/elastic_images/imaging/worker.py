@@ -91,8 +91,14 @@ def _answer(message: Message, limits: Limits) -> tuple[Mapping[str, Any], list[i
                 os.nice(_NICE)  # for good: the broker lets this process go afterwards
             if spec is None:
                 return {"picture": asdict(inspect(data, limits))}, []
+            began = time.process_time()
             made = render(data, spec)
-            facts = {"content_type": made.content_type, "width": made.width, "height": made.height}
+            facts = {
+                "content_type": made.content_type,
+                "width": made.width,
+                "height": made.height,
+                "processor_seconds": round(time.process_time() - began, 6),
+            }
             return {"rendition": facts}, [memory_file(made.data)]
     except MemoryError:
         return {"failed": "memory", "enough": False}, []

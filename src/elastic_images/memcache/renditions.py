@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 from elastic_images.core.coherent_cache import CoherentCache, Refusal
-from elastic_images.core.entry import Entry
+from elastic_images.core.entry import FETCH_SECONDS, Entry
 from elastic_images.core.errors import NotMine, Unavailable
 from elastic_images.core.fills import Fill, FillAbandoned
 from elastic_images.core.image_facts import quoted
@@ -109,17 +109,19 @@ class RenditionMaker:
 
 def rendition_entry(name: str, original: Entry, made: Rendition) -> Entry:
     """The entry of a rendition, with the facts of its original: who may see it, too."""
+    visibility, owner_id = original.visibility, original.owner_id
+    cost_seconds = FETCH_SECONDS + made.processor_seconds
+    version, updated_at = original.version, original.updated_at
     return Entry(
         name,
         made.data,
         content_type=made.content_type,
         etag=quoted(hashlib.sha256(made.data).hexdigest()),
-        version=original.version,
-        updated_at=original.updated_at,
-        visibility=original.visibility,
-        owner_id=original.owner_id,
+        version=version,
+        updated_at=updated_at,
+        visibility=visibility,
+        owner_id=owner_id,
         original=original.original,
-        extra_headers=fact_headers(
-            original.version, original.updated_at, original.visibility, original.owner_id, original.original
-        ),
+        cost_seconds=cost_seconds,
+        extra_headers=fact_headers(version, updated_at, visibility, owner_id, original.original, cost_seconds),
     )

@@ -4,10 +4,12 @@ from hashlib import sha256
 
 import pytest
 
-from elastic_images.core.entry import OVERHEAD_BYTES, Entry
+from elastic_images.core.entry import FETCH_SECONDS, OVERHEAD_BYTES, Entry
 from elastic_images.core.errors import Unavailable
 from elastic_images.core.image_facts import quoted
 from elastic_images.http.entries import entry_from_answer, fact_headers, has_facts
+from elastic_images.imaging.imaging import Rendition
+from elastic_images.memcache.renditions import rendition_entry
 
 ETAG = quoted(sha256(b"bytes").hexdigest())
 FACTS = {
@@ -106,3 +108,11 @@ def test_bytes_other_than_the_etag_names_are_refused(arrived: bytes) -> None:
 def test_a_fact_that_cannot_be_read_is_none(unreadable: dict[str, str]) -> None:
     with pytest.raises(Unavailable, match="facts"):
         entry_from_answer("k", FACTS | unreadable, b"bytes")
+
+
+def test_what_a_rendition_cost_to_make_travels_with_it() -> None:
+    made = Rendition(b"bytes", "image/webp", 3, 2, processor_seconds=0.05)
+    sent = rendition_entry("k\0w3", make(), made)
+    got = entry_from_answer(sent.key, {name.lower(): value for name, value in sent.headers}, sent.body)
+    assert got.cost_seconds == sent.cost_seconds == pytest.approx(0.05 + FETCH_SECONDS)
+    assert entry_from_answer("k", FACTS, b"bytes").cost_seconds == FETCH_SECONDS, "an original's is that of its fetch"
