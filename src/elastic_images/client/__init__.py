@@ -5,7 +5,16 @@ from elastic_images.client.client import Client
 from elastic_images.client.downloads import Download
 from elastic_images.client.errors import NoAnswer, NotConnected, UnexpectedAnswer
 from elastic_images.client.retries import NO_RETRIES, Retries
-from elastic_images.client.values import Image, Page, RenditionParameters, Restored, TrashEntry, Uploaded
+from elastic_images.client.values import (
+    Image,
+    Link,
+    Page,
+    RenditionParameters,
+    Restored,
+    SigningKey,
+    TrashEntry,
+    Uploaded,
+)
 from elastic_images.core.errors import (
     Conflict,
     ElasticImagesError,
@@ -29,6 +38,7 @@ __all__ = [
     "Forbidden",
     "Image",
     "InvalidRequest",
+    "Link",
     "Move",
     "NoAnswer",
     "NotConnected",
@@ -39,6 +49,7 @@ __all__ = [
     "Restored",
     "Retries",
     "SetVisibility",
+    "SigningKey",
     "TrashEntry",
     "Unauthenticated",
     "Unavailable",

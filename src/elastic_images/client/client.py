@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import builtins
+import math
 import os
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,16 +16,28 @@ from elastic_images.client.batches import MAX_OPERATIONS, BatchResult, Operation
 from elastic_images.client.downloads import Download
 from elastic_images.client.errors import error_of_status
 from elastic_images.client.sources import Sent, Source, opened
-from elastic_images.client.values import Image, Page, RenditionParameters, Restored, TrashEntry, Uploaded
-from elastic_images.core.errors import Conflict, NotFound, PreconditionFailed
+from elastic_images.client.values import (
+    Image,
+    Link,
+    Page,
+    RenditionParameters,
+    Restored,
+    SigningKey,
+    TrashEntry,
+    Uploaded,
+)
+from elastic_images.core.errors import Conflict, InvalidRequest, NotFound, PreconditionFailed
 from elastic_images.core.keys import check_key
 from elastic_images.core.restored_facts import KEEP_FACTS_HEADER, RestoredFacts
+from elastic_images.core.signed_links import signed_query
 from elastic_images.core.visibility import VISIBILITY_HEADER, Visibility
 
 if TYPE_CHECKING:
     from elastic_images.client.retries import Retries
 
 PAGE_SIZE = 1000
+MAX_DIGESTS = 1000
+"""In one request."""
 _CREATED = 201
 
 
@@ -32,6 +46,7 @@ class Client:
 
     `token` is an API token; without one, a caller may do what visitors may. `timeout` bounds each wait for data, in
     seconds. Calls are repeated as `retries` say. `pool_size` connections are kept; more are opened where needed.
+    `signing_key` is for `sign_link`.
 
     Every call raises an `ElasticImagesError`: the one that the server answered with, by its kind (`NotFound`), with
     `status`, `slug`, `detail` and `request_id`; or NoAnswer, if there is no answer.
@@ -45,7 +60,9 @@ class Client:
         timeout: float = 90.0,
         retries: Retries | None = None,
         pool_size: int = 10,
+        signing_key: SigningKey | None = None,
     ) -> None:
+        self._signing_key = signing_key
         self._api = Api(url, token, timeout=timeout, retries=retries, pool_size=pool_size)
 
     def __enter__(self) -> Client:
@@ -230,6 +247,56 @@ class Client:
                 for operation, found in zip(part, answer["results"], strict=True)
             ]
         return results
+
+    def have(self, digests: Iterable[str]) -> dict[str, str]:
+        """Which of these SHA-256 digests, in hex, are already here, each with a key: among your own images, or all."""
+        given, found = builtins.list(digests), dict[str, str]()
+        for start in range(0, len(given), MAX_DIGESTS):
+            part = given[start : start + MAX_DIGESTS]
+            found |= self._api.json("POST", "/api/images/have", {"digests": part})["have"]
+        return found
+
+    # ---- Links ----
+
+    def link(self, key: str, expires_in: float, **rendition: Unpack[RenditionParameters]) -> Link:
+        """An address that opens this image or rendition to whoever has it, for `expires_in` seconds.
+
+        It does not open what you may not see, now or later. Raises NotFound.
+        """
+        wanted = {"key": check_key(key), "params": rendition, "expires_in": expires_in}
+        return Link.from_json(self._api.json("POST", "/api/links", wanted))
+
+    def sign_link(self, key: str, expires_in: float, **rendition: Unpack[RenditionParameters]) -> str:
+        """As `link`, signed with the client's `signing_key`, without a request. Raises InvalidRequest if it has none."""
+        if self._signing_key is None:
+            raise InvalidRequest("A link is signed with a key: give the client its signing_key, or use link().")
+        given = {name: str(value) for name, value in _query(rendition).items()}
+        expires_at = math.ceil(time.time() + expires_in)
+        query = signed_query(self._signing_key.secret, self._signing_key.kid, key, given, expires_at)
+        return f"{self.image_url(key)}?{query}"
+
+    def upload_link(
+        self,
+        *,
+        key: str | None = None,
+        prefix: str | None = None,
+        max_bytes: int,
+        expires_in: float,
+        visibility: Visibility | None = None,
+    ) -> Link:
+        """An address to which one image of up to `max_bytes` may be PUT once, without a token.
+
+        It is for `key`, or for any free key that begins with `prefix`.
+        """
+        wanted = {
+            "key": key,
+            "prefix": prefix,
+            "max_bytes": max_bytes,
+            "expires_in": expires_in,
+            "visibility": visibility,
+        }
+        given = {name: value for name, value in wanted.items() if value is not None}
+        return Link.from_json(self._api.json("POST", "/api/upload-links", given))
 
     # ---- The trash ----
 

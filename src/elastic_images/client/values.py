@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal, Self, TypedDict
 
 from elastic_images.client.errors import UnexpectedAnswer
@@ -33,7 +33,7 @@ class _Value:
     def from_json(cls, value: Mapping[str, Any]) -> Self:
         """Read an answer. Fields that are not known here are left out. Raises UnexpectedAnswer."""
         try:
-            return cls(**{field.name: value[field.name] for field in fields(cls) if field.name in value})
+            return cls(**{one.name: value[one.name] for one in fields(cls) if one.name in value})
         except TypeError as error:
             raise UnexpectedAnswer(f"The answer lacks what was asked for ({error}): check the URL.") from None
 
@@ -84,7 +84,7 @@ class Image(_Value):
 
     def to_json(self) -> dict[str, Any]:
         """The metadata by the names of docs/api.md."""
-        return {field.name: getattr(self, field.name) for field in fields(Image)}
+        return {one.name: getattr(self, one.name) for one in fields(Image)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +102,22 @@ class Page:
     images: tuple[Image, ...]
     next: str | None
     """The cursor of the page after it; None at the end."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link(_Value):
+    """An address that opens, or takes, one image until a time (seconds since 1970)."""
+
+    url: str
+    expires_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class SigningKey:
+    """What `elastic-images links key create` prints: its id, and the secret that signs."""
+
+    kid: str
+    secret: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
