@@ -267,7 +267,7 @@ class Client:
         return Link.from_json(self._api.json("POST", "/api/links", wanted))
 
     def sign_link(self, key: str, expires_in: float, **rendition: Unpack[RenditionParameters]) -> str:
-        """As `link`, signed with the client's `signing_key`, without a request. Raises InvalidRequest if it has none."""
+        """As `link`, signed with the client's `signing_key`, without a request. Raises InvalidRequest without one."""
         if self._signing_key is None:
             raise InvalidRequest("A link is signed with a key: give the client its signing_key, or use link().")
         given = {name: str(value) for name, value in _query(rendition).items()}
