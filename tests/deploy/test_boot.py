@@ -19,7 +19,7 @@ from tests.deploy.stacks import FOLDER, ROOT
 
 from elastic_images.settings import Settings
 
-UNITS = ("elastic-images.service", "elastic-images@.service")
+UNITS = ("elastic-images.service", "elastic-images@.service", "elastic-images-imaging.service")
 
 
 @pytest.fixture
