@@ -22,7 +22,7 @@ class PretendImaging:
         self.on_render: Callable[[], None] = lambda: None
 
     def inspect(
-        self, body: Body, *, deadline: float, gone: Callable[[], bool] | None = None, name: str = ""
+        self, body: Body, *, deadline: float, gone: Callable[[], bool] | None = None, name: str = "", client: str = ""
     ) -> Picture:
         raise NotImplementedError
 

@@ -21,10 +21,10 @@ class ImagingHere:
         """What inspections end with."""
 
     def inspect(
-        self, body: Body, *, deadline: float, gone: Callable[[], bool] | None = None, name: str = ""
+        self, body: Body, *, deadline: float, gone: Callable[[], bool] | None = None, name: str = "", client: str = ""
     ) -> Picture:
         assert deadline > 0
-        assert name.isalnum() or not name
+        assert not name or (name.isalnum() and client)
         assert gone is None or not gone()
         if self.failure is not None:
             raise self.failure

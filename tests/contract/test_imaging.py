@@ -152,6 +152,22 @@ def test_nobody_is_left_when_the_broker_is_killed(tmp_path: Path) -> None:
         access.client.inspect(encoded("PNG"), deadline=soon())
 
 
+def test_a_broker_of_an_apps_own_that_is_stopped_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("elastic_images.imaging.access._STOPPED_SECONDS", 0.2)
+    monkeypatch.setattr("elastic_images.imaging.access._LOOK_SECONDS", 0.1)
+    access = ImagingAccess(make_settings(tmp_path))
+    access.start()
+    try:
+        access.client.inspect(encoded("PNG"), deadline=soon())
+        assert access._process is not None
+        stopped = psutil.Process(access._process.pid)
+        stopped.suspend()
+        assert access.client.inspect(encoded("PNG"), deadline=soon()).format == "PNG"
+        assert not stopped.is_running()
+    finally:
+        access.stop()
+
+
 # Limits
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import secrets
 import select
 import shutil
@@ -11,6 +12,7 @@ import socket
 import subprocess
 import tempfile
 import threading
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -19,12 +21,16 @@ from typing import Any
 from elastic_images.core.errors import Unavailable
 from elastic_images.imaging.client import ImagingClient
 from elastic_images.imaging.command import command
+from elastic_images.imaging.crew import is_stopped
 from elastic_images.process.unix_sockets import listen
 from elastic_images.settings import Settings
 
 _log = logging.getLogger(__name__)
 _RESTART_SECONDS = 0.5
 _STOP_SECONDS = 2.0
+_LOOK_SECONDS = 1.0
+_STOPPED_SECONDS = 5.0
+"""How long the broker may be stopped (SIGSTOP) until another one takes its place."""
 
 
 class ImagingAccess:
@@ -97,7 +103,7 @@ class ImagingAccess:
                     if self._stopping.is_set():
                         return
                     self._process = self._started(theirs)
-                code = self._process.wait()
+                code = _wait(self._process)
                 if not self._stopping.wait(_RESTART_SECONDS):
                     _log.warning("the imaging broker exited (%d); it starts again when it is needed", code)
 
@@ -110,6 +116,23 @@ class ImagingAccess:
             stdin=subprocess.DEVNULL,
             start_new_session=True,
         )
+
+
+def _wait(process: subprocess.Popen[bytes]) -> int:
+    """Wait until it has ended, and return its exit code. If it stays stopped, it is killed."""
+    try:
+        handle = os.pidfd_open(process.pid)
+    except (AttributeError, OSError):  # not on this system
+        return process.wait()
+    with os.fdopen(handle, "rb") as ended:
+        stopped_since: float | None = None
+        while not select.select([ended], [], [], _LOOK_SECONDS)[0]:
+            now = time.monotonic()
+            stopped_since = (stopped_since or now) if is_stopped(process.pid) else None
+            if stopped_since is not None and now - stopped_since >= _STOPPED_SECONDS:
+                _log.warning("the imaging broker was stopped for %.0f s; killing it", now - stopped_since)
+                process.kill()
+    return process.wait()
 
 
 def open_imaging(settings: Settings) -> ImagingAccess:

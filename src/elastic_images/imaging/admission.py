@@ -1,12 +1,15 @@
 """Which waiting job may start: rules only, without a clock.
 
+Of jobs that are as urgent, those of whoever has the fewest running go first, so that one client's many heavy images do
+not keep those of others waiting for longer than one of them takes.
+
 A job first runs as if it were light. If its image turns out to take more, it waits again, now with its true cost. Light
 jobs have places and memory of their own, so that an upload of a photograph never waits for heavy ones.
 """
 
 from __future__ import annotations
 
-import bisect
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,16 +39,13 @@ class Waiting:
     number: int
     """Grows with each job."""
     cost: Cost
+    client: str = ""
+    """Whose it is."""
     payload: Any = None
     since: float = 0.0
     """When it began to wait."""
     short_since: float | None = None
     """Since when it would have run, but for memory."""
-
-    @property
-    def order(self) -> tuple[Priority, int]:
-        """Less is served first."""
-        return self.priority, self.number
 
 
 class Admission:
@@ -78,7 +78,7 @@ class Admission:
         job.short_since = None
         if job.cost.heavy:
             job.cost = Cost(min(job.cost.memory_bytes, self.heavy_bytes), heavy=True)
-        bisect.insort(self._waiting, job, key=lambda waiting: waiting.order)
+        self._waiting.append(job)
 
     def remove(self, job: Waiting) -> None:
         """It neither waits nor runs any more."""
@@ -92,7 +92,9 @@ class Admission:
         heavy = [job for job in self._running if job.cost.heavy]
         free = {True: self._places[True] - len(heavy), False: self._places[False] - (len(self._running) - len(heavy))}
         free_bytes = self.heavy_bytes - sum(job.cost.memory_bytes for job in heavy)
-        for job in self._waiting:
+        running = Counter((job.client, job.cost.heavy) for job in self._running)
+        in_turn = sorted(self._waiting, key=lambda job: (job.priority, running[job.client, job.cost.heavy], job.number))
+        for job in in_turn:
             if not free[job.cost.heavy]:
                 continue
             if not job.cost.heavy or job.cost.memory_bytes <= free_bytes:

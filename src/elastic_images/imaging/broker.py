@@ -186,8 +186,9 @@ class Broker:
     def _take(self, channel: Channel, message: Message) -> None:
         now = self._used_at = time.monotonic()
         self._numbers += 1
-        place = Waiting(Priority(message.fields["priority"]), self._numbers, Cost())
-        job = Job(channel, message.fields, message.descriptors.pop(), now + message.fields["seconds"], place)
+        fields = message.fields
+        place = Waiting(Priority(fields["priority"]), self._numbers, Cost(), fields.get("client", ""))
+        job = Job(channel, fields, message.descriptors.pop(), now + fields["seconds"], place)
         job.arrived_at = now
         self._clients[channel] = job
         if self._admission.waiting >= MAX_WAITING:

@@ -41,10 +41,11 @@ class ImagingClient:
         self._closed = False
 
     def inspect(
-        self, body: Body, *, deadline: float, gone: Callable[[], bool] | None = None, name: str = ""
+        self, body: Body, *, deadline: float, gone: Callable[[], bool] | None = None, name: str = "", client: str = ""
     ) -> Picture:
         """See `Imaging`."""
-        message = self._work({"kind": "inspect", "priority": Priority.UPLOAD, "name": name}, body, deadline, gone)
+        asked = {"kind": "inspect", "priority": Priority.UPLOAD, "name": name, "client": client}
+        message = self._work(asked, body, deadline, gone)
         try:
             return Picture(**message.fields["picture"])
         except (KeyError, TypeError) as error:

@@ -60,11 +60,11 @@ class Imaging(Protocol):
     """Inspects images and makes renditions. Safe to share between threads. `deadline` is by `time.monotonic`."""
 
     def inspect(
-        self, body: Body, *, deadline: float, gone: Callable[[], bool] | None = None, name: str = ""
+        self, body: Body, *, deadline: float, gone: Callable[[], bool] | None = None, name: str = "", client: str = ""
     ) -> Picture:
         """Decode every frame. `gone` says whether nobody waits for the outcome any more: then the work ends.
 
-        `name` is for `give_up`.
+        `name` is for `give_up`. `client` is whose image it is: others do not wait for all of theirs.
 
         Raises:
             EmptyBody: no bytes.

@@ -204,19 +204,19 @@ class WritePath:
             check_may_change(actor, present.owner_id, present.facts.owner)
         conditions.check(present.facts.etag if present else None)
 
-    def _inspect(self, body: Spooled, write_id: str) -> Picture:
+    def _inspect(self, body: Spooled, write_id: str, actor: Actor) -> Picture:
         deadline = time.monotonic() + _INSPECTION_SECONDS
-        return self._imaging.inspect(body.file, deadline=deadline, name=write_id)
+        return self._imaging.inspect(body.file, deadline=deadline, name=write_id, client=actor.name)
 
     def _store_checked(
         self, key: str, body: Spooled, write_id: str, actor: Actor, *, restores: bool
     ) -> tuple[NewImage, StoredObject]:
         """Inspect the image and put it into the object store."""
         self._crash_point("received")
-        picture = self._inspect(body, write_id)
+        picture = self._inspect(body, write_id, actor)
         if self._strip_location and picture.has_location and not restores:
             body = in_memory(without_location(body.data[:], picture.location_patches))
-            picture = replace(self._inspect(body, write_id), location_removed=True)
+            picture = replace(self._inspect(body, write_id, actor), location_removed=True)
             if picture.has_location:
                 raise BrokenImage("Where this picture was taken cannot be removed from the file: remove it first.")
         self._crash_point("checked")

@@ -18,9 +18,9 @@ class Queue:
         self.admission = Admission(memory_mb * MEGABYTE, places)
         self.jobs: list[Waiting] = []
 
-    def add(self, priority: Priority = UPLOAD, heavy_mb: int = 0) -> int:
+    def add(self, priority: Priority = UPLOAD, heavy_mb: int = 0, client: str = "") -> int:
         cost = Cost(heavy_mb * MEGABYTE, heavy=True) if heavy_mb else Cost()
-        self.jobs.append(Waiting(priority, len(self.jobs), cost))
+        self.jobs.append(Waiting(priority, len(self.jobs), cost, client))
         self.admission.add(self.jobs[-1])
         return len(self.jobs) - 1
 
@@ -58,6 +58,19 @@ def test_light_jobs_need_not_wait_for_heavy_ones() -> None:
     assert queue.start() == [2]
     queue.end(3)
     assert queue.start() == [5]
+
+
+def test_one_clients_heavy_jobs_do_not_keep_others_waiting_for_all_of_them() -> None:
+    queue = Queue()
+    for _ in range(5):
+        queue.add(heavy_mb=100, client="greedy")
+    assert queue.start() == [0, 1]
+    queue.add(heavy_mb=400, client="other")
+    queue.add(MEMBER, heavy_mb=100, client="third")
+    queue.end(0)
+    assert queue.start() == [5], "it has none running yet"
+    queue.end(1)
+    assert queue.start() == [2], "uploads still go before renditions"
 
 
 def test_memory_is_kept_within() -> None:

@@ -89,7 +89,7 @@ class Examiner:
         except (Damaged, Lost):  # it may be repaired
             return
         try:
-            picture = self._imaging.inspect(data, deadline=time.monotonic() + _JOB_SECONDS)
+            picture = self._imaging.inspect(data, deadline=time.monotonic() + _JOB_SECONDS, client="examiner")
         except Unavailable:
             raise
         except ElasticImagesError as error:
