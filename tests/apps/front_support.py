@@ -37,7 +37,9 @@ class Asking:
 
 
 class Plane:
-    """In memory: `images`. `slow/...` waits for `gate`; `broken/...` raises; `asked/...` is asked of `other`."""
+    """In memory: `images`. `slow/...` waits for `gate`; `login/...` is the backend's; `broken/...` raises;
+    `asked/...` is asked of `other`.
+    """
 
     prefixes = (b"/images/",)
     judges_each = True
@@ -73,8 +75,10 @@ class Plane:
     def upstream_request(self, read: WholeRead) -> UpstreamRequest | None:
         return Asking(self.other, read.name) if read.name.startswith("asked/") else None
 
-    def respond(self, environ: Environ) -> Answer:
+    def respond(self, environ: Environ) -> Answer | None:
         path = environ["PATH_INFO"]
+        if path.startswith("/images/login"):
+            return None
         if path.startswith("/images/broken"):
             raise ValueError("ei_HIDDEN0123456789")
         if path.startswith("/images/slow"):

@@ -118,6 +118,19 @@ def test_head_and_conditions_are_answered_from_memory(port: int) -> None:
         assert wire.get("/images/a")[2] == b"A" * 10
 
 
+def test_a_read_may_turn_out_to_be_the_backends(plane: Plane, port: int) -> None:
+    plane.gate.set()
+    with Wire(port) as wire:
+        for target in ("/images/login/1", "/images/login%2F2?a=b"):
+            for fields in ((), ("Range: bytes=0-1",), ("Authorization: Bearer x",)):
+                assert wire.get(target, *fields)[2].startswith(b"GET /images/login/")
+        assert wire.get("/images/login/1", method="HEAD")[0] == 200
+        wire.send(b"".join(GET % name for name in [b"a", b"login/3", b"slow/1", b"login/4", b"b"]))
+        bodies = [wire.answer()[2] for _ in range(5)]
+    assert bodies[0] + bodies[4] == b"A" * 10 + b"B" * 20
+    assert [body.split()[1] for body in (bodies[1], bodies[3])] == [b"/images/login/3", b"/images/login/4"]
+
+
 def test_connection_close_is_obeyed(plane: Plane, port: int) -> None:
     plane.gate.set()
     for name in ["a", "slow/1", "big"]:

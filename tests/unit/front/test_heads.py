@@ -186,6 +186,52 @@ def test_a_request_with_a_query_is_read_once_and_remembered_with_its_fields() ->
     assert all(len(kept) <= 2048 for _, kept in heads._requests)
 
 
+CREDENTIALS = [
+    b"Authorization: Bearer ei_1\r\n",
+    b"cookie:\t a=b; c=d \r\n",
+    b"AUTHORIZATION:Basic x\r\nCookie: a=b\r\n",
+    b"Cookie: a\r\nCookie: b\r\n",
+    b"Authorization: \r\n",
+    b"Authorization: a\x00b\r\n",
+    b"Cookie: a\nb\r\n",
+    b"Cookie : a\r\n",
+    b"X-Cookie: Authorization: b\r\n",
+]
+
+
+@pytest.mark.parametrize("credentials", CREDENTIALS)
+@pytest.mark.parametrize("order", [(0, 1, 2), (1, 0, 2), (1, 2, 0)])
+def test_credentials_that_are_read_apart_give_the_same_request(credentials: bytes, order: tuple[int, ...]) -> None:
+    parts = (b"Host: a\r\n", credentials, b"Accept: */*\r\n")
+    head = b"GET /images/a HTTP/1.1\r\n" + b"".join(parts[place] for place in order) + b"\r\n"
+    reads = Reads()
+    reads.judges_each = False
+    together, apart = Heads(reads).read(head, "1.2.3.4"), Heads(Reads()).read(head, "1.2.3.4")
+    assert apart == together
+    assert Heads(Reads()).of_one(head.partition(b"\r\n")[2], "1.2.3.4") == (together and together.fields)
+
+
+def test_people_with_the_same_program_are_classified_once() -> None:
+    reads = Reads()
+    heads = Heads(reads)
+    head = b"GET /images/a HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer %d\r\nCookie: c=%d\r\n\r\n"
+    for number in range(900):
+        request = heads.read(head % (number, number), "")
+        assert request is not None
+        assert request.environ["HTTP_AUTHORIZATION"] == f"Bearer {number}"
+        assert request.environ["HTTP_COOKIE"] == f"c={number}"
+    assert len(reads.judged) == 1
+    assert "HTTP_AUTHORIZATION" not in reads.judged[0]
+
+
+def test_only_a_block_that_is_whole_and_alone_is_one() -> None:
+    heads = Heads(Reads())
+    block = b"Host: a\r\nCookie: a=b\r\n\r\n"
+    assert heads.of_one(block, "") is not None
+    for other in (block[:-1], block[:-2], block + b"G", block + block, b"", b"\r\n", b"a\r\n", block + b"x" * 4000):
+        assert heads.of_one(other, "") is None
+
+
 def test_remembered_fields_are_bounded() -> None:
     heads = Heads(Reads())
     for number in range(5000):
