@@ -43,6 +43,9 @@
 # export ELASTIC_IMAGES_ALLOWED_HOSTS="${ELASTIC_IMAGES_ALLOWED_HOSTS:-images.example.com}"
 # export ELASTIC_IMAGES_TRUSTED_PROXIES="${ELASTIC_IMAGES_TRUSTED_PROXIES:-10.0.0.0/16}"
 
+# Other sites whose pages may call the API with a token.
+# export ELASTIC_IMAGES_CORS_ORIGINS="${ELASTIC_IMAGES_CORS_ORIGINS:-https://app.example.com}"
+
 # What visitors without an account may do: none, read, write, or admin (everything; for demonstrations only).
 # export ELASTIC_IMAGES_ANONYMOUS="${ELASTIC_IMAGES_ANONYMOUS:-read}"
 

@@ -236,12 +236,21 @@ def test_other_sites_change_nothing_in_any_mode(
     accounts: Accounts, tmp_path: Path, mode: Anonymous, headers: dict[str, str]
 ) -> None:
     client = make_app(accounts, tmp_path, anonymous=mode).test_client()
-    for sent, name in itertools.product(
-        [headers, headers | bearer(accounts, "root", "admin")], ["public", "login", "write", "admin"]
-    ):
+    session = {
+        "Cookie": f"{client.application.extensions['guard'].cookie_name}={accounts.log_in('root', PASSWORD).secret}"
+    }
+    token = bearer(accounts, "root", "admin")
+    for sent, name in [
+        *itertools.product([headers, headers | session], ["public", "login", "write", "admin"]),
+        *itertools.product([headers | token], ["public", "login"]),  # whose views need no token
+    ]:
         answer = client.post(f"/api/{name}", headers=sent)
         assert answer.status_code == 403
         assert answer.json["type"].endswith("/cross-site")  # type: ignore[index]
+    for name in ("write", "admin"):
+        assert client.post(f"/api/{name}", headers=headers | token | session).status_code == 200
+        wrong = {"Authorization": "Bearer ei_wrong"}
+        assert client.post(f"/api/{name}", headers=headers | wrong | session).status_code == 401
     assert client.get("/api/public", headers=headers).status_code == 200
 
 

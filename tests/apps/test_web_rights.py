@@ -32,6 +32,11 @@ CALLS: dict[str, tuple[str, str, str]] = {
     "trash page": ("GET", "/trash", "write"),
     "page restore": ("POST", "/trash/restore", "write"),
     "undo": ("POST", "/trash/undo", "write"),
+    "link": ("POST", "/api/links", "link"),
+    "signing keys": ("GET", "/api/signing-keys", "key"),
+    "new key": ("POST", "/api/signing-keys", "key"),
+    "rotate key": ("POST", "/api/signing-keys/00000000/rotate", "key"),
+    "revoke key": ("DELETE", "/api/signing-keys/00000000", "key"),
     "purge": ("POST", "/api/trash/purge", "admin"),
     "delete": ("DELETE", "/api/images/mine", "write"),
     "upload": ("POST", "/api/upload", "write"),
@@ -46,7 +51,8 @@ CALLS: dict[str, tuple[str, str, str]] = {
     "new token": ("POST", "/account/tokens", "account"),
 }
 OPEN = {"none": set(), "read": {"image"}, "write": {"image", "read", "write"}}
-OPEN["admin"] = OPEN["write"] | {"admin"}
+OPEN["admin"] = OPEN["write"] | {"admin", "key"}
+NO_COURSE = ("/api/trash", "/api/links", "/api/signing-keys")
 PUBLIC = (
     "/openapi.json",
     "/assets/any/ui/style.css",
@@ -83,6 +89,12 @@ def call(web: Web, name: str, headers: dict[str, str] | None = None) -> TestResp
     more: dict[str, Any] = {}
     if name in ("put", "page replace", "page upload", "upload"):
         more["data"] = picture() if name == "put" else {"key": "mine", "file": (io.BytesIO(picture()), "mine.png")}
+    if name == "link":
+        more["json"] = {"key": "public", "expires_in": 60}
+    if name == "new key":
+        more["json"] = {"name": "backend", "user": "root"}
+    if name in ("rotate key", "revoke key"):
+        path = path.replace("00000000", web.accounts.signing_keys.own("root").kid)
     if name == "restore":
         more["json"] = {"ids": [1]}
     if name in ("page restore", "undo"):
@@ -116,7 +128,7 @@ def test_without_credentials(web: Web, name: str) -> None:
     else:
         assert answer.status_code == 401
         assert answer.headers["WWW-Authenticate"] == "Bearer"
-        is_course = method == "POST" and path.startswith("/api/") and not path.startswith("/api/trash")
+        is_course = method == "POST" and path.startswith("/api/") and not path.startswith(NO_COURSE)
         assert is_course == (answer.mimetype == "application/json")
         assert (answer.get_json(force=True, silent=True) or {}).get("success", "false") == "false"
 
@@ -124,7 +136,7 @@ def test_without_credentials(web: Web, name: str) -> None:
 @pytest.mark.parametrize("name", CALLS)
 def test_by_scope(web: Web, name: str) -> None:
     rule = CALLS[name][2]
-    enough = {"image": 0, "read": 0, "write": 1, "admin": 2, "account": 3}
+    enough = {"image": 0, "read": 0, "link": 0, "write": 1, "admin": 2, "key": 2, "account": 3}
     for rank, scope in enumerate(("read", "write", "admin")):
         refill(web)
         answer = call(web, name, web.auth("root", scope))
@@ -167,12 +179,22 @@ FOREIGN: list[dict[str, str]] = [
 @pytest.mark.parametrize("name", [name for name, (method, _, _) in CALLS.items() if method not in ("GET", "HEAD")])
 def test_another_site_changes_nothing(web: Web, name: str) -> None:
     before = dict(web.images.stored)
+    session = {"Cookie": f"{web.guard.cookie_name}={web.accounts.log_in('root', PASSWORD).secret}"}
     for headers in FOREIGN:
-        for credentials in ({}, web.admin):
+        for credentials in ({}, session):
             answer = call(web, name, headers | credentials)
             assert answer.status_code == 403
             assert "site" in answer.text.lower()
     assert web.images.stored == before
+
+
+@pytest.mark.parametrize("name", ["put", "upload", "delete", "link", "purge"])
+def test_a_token_counts_wherever_the_request_comes_from(web: Web, name: str) -> None:
+    """No browser adds a token to a request by itself."""
+    for headers in FOREIGN:
+        refill(web)
+        assert call(web, name, headers | web.admin).status_code < 300, name
+        assert call(web, name, headers | {"Authorization": "Bearer ei_wrong"}).status_code == 401
 
 
 def test_another_site_cannot_log_anybody_in_or_out(web: Web) -> None:

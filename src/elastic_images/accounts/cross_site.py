@@ -3,7 +3,7 @@
 Browsers name a request's source in `Sec-Fetch-Site` (for https and localhost) and in `Origin` (for everything except
 GET and HEAD, in all browsers since 2020). Another port on this host is another origin and is refused too. A request
 with neither header comes from a program or an older browser: programs may pass, but a session cookie alone is not
-enough (see `needs_form_token`).
+enough (see `needs_form_token`). A request with a token or an upload link is not asked: no browser adds these by itself.
 """
 
 from __future__ import annotations

@@ -81,12 +81,17 @@ class Guard:
         self._known_browsers = KnownBrowsers(settings.secret_key)
         self._login_path = login_path
         self.login_refusals = LoginRefusals(self._login_retry_after, self._prefix_of)
+        self._by_link: Callable[[], Principal | None] = lambda: None
 
-    def install(self, app: Flask, *, default: Rule | None = None) -> None:
+    def install(
+        self, app: Flask, *, default: Rule | None = None, by_link: Callable[[], Principal | None] = lambda: None
+    ) -> None:
         """Check every request to `app`, and give its templates `form_token()` and `principal()`.
 
-        `default` is the rule of routes that declare none; without it, they answer 500.
+        `default` is the rule of routes that declare none; without it, they answer 500. `by_link` gives the caller
+        where the request's address is a link that says so; cookies and tokens then mean nothing.
         """
+        self._by_link = by_link
         app.extensions[_RULE] = default
         app.before_request(self._check)
         app.after_request(_set_headers)
@@ -207,16 +212,20 @@ class Guard:
         if not self._allows(client.host):
             raise InvalidRequest("Unknown Host. If it is yours, add it to ALLOWED_HOSTS.")
         origin, fetch_site = request.headers.get("Origin"), request.headers.get("Sec-Fetch-Site")
-        check_cross_site(request.method, host=client.host, origin=origin, fetch_site=fetch_site)
+        declared = rule_of(current_app, request.endpoint) if request.endpoint else None
+        linked = self._by_link() if request.endpoint else None
+        # No browser adds a token or a link to a request by itself, as it does with cookies.
+        is_deliberate = linked or (declared not in (None, "public", "login") and _bearer(request.environ) is not None)
+        if not is_deliberate:
+            check_cross_site(request.method, host=client.host, origin=origin, fetch_site=fetch_site)
         if request.endpoint is None:
             return None  # Flask answers 404 or 405
-        declared = rule_of(current_app, request.endpoint)
         if declared is None:
             raise RuntimeError(f"the route {request.endpoint!r} declares no rule")
         if declared == "public" or (declared == "image" and self.images_are_open):
             return None
         try:
-            g.principal, g.session = self._identify(request.environ)
+            g.principal, g.session = (linked, None) if linked else self._identify(request.environ)
             via_session = g.principal.via == "session"
             if needs_form_token(request.method, via_session=via_session, origin=origin, fetch_site=fetch_site):
                 self._check_form_token()
@@ -230,9 +239,9 @@ class Guard:
         return None
 
     def _identify(self, environ: Mapping[str, Any]) -> tuple[Principal, Session | None]:
-        kind, _, secret = str(environ.get("HTTP_AUTHORIZATION") or "").partition(" ")
-        if kind.lower() == "bearer":
-            principal = self.accounts.of_token(secret.strip())
+        token = _bearer(environ)
+        if token is not None:
+            principal = self.accounts.of_token(token)
             if principal is None:
                 raise Unauthenticated("Invalid, expired or revoked token.")
             return effective(self.mode, principal), None
@@ -285,6 +294,12 @@ def rule_of(app: Flask, endpoint: str) -> Rule | None:
     if endpoint == "static" or endpoint.endswith(".static") or f"/{endpoint}" in OPEN_PATHS:
         return "public"
     return cast("Rule | None", getattr(app.view_functions.get(endpoint), _RULE, app.extensions.get(_RULE)))
+
+
+def _bearer(environ: Mapping[str, Any]) -> str | None:
+    """The token that a request was sent with."""
+    kind, _, secret = str(environ.get("HTTP_AUTHORIZATION") or "").partition(" ")
+    return secret.strip() if kind.lower() == "bearer" else None
 
 
 def _user_agent() -> str:

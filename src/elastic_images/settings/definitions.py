@@ -142,6 +142,14 @@ SETTINGS: tuple[Setting, ...] = (
         "none",
     ),
     Setting(
+        "cors_origins",
+        kinds.several(kinds.origin),
+        (),
+        "Origins of other sites, such as `https://app.example.com`, whose pages may call the API with a token, "
+        "separated by commas; `*` means all.",
+        "none",
+    ),
+    Setting(
         "trusted_proxies",
         kinds.several(kinds.text),
         (),

@@ -134,6 +134,17 @@ def several(item: Reader) -> Reader:
     return read
 
 
+def origin(value: Any) -> str:
+    """What browsers send in `Origin`: scheme, host and port; or `*`."""
+    found = text(value).lower()
+    parts = urlsplit(found)
+    if found != "*" and not (
+        parts.scheme in ("http", "https") and parts.netloc and found == f"{parts.scheme}://{parts.netloc}"
+    ):
+        raise ValueError("a list of origins such as https://app.example.com, without a path, separated by commas")
+    return found
+
+
 def ratio(value: Any) -> str:
     """A ratio of two whole numbers, `W:H`."""
     found = value.strip() if isinstance(value, str) else ""

@@ -42,6 +42,7 @@ class Settings:
     internal_host: str
     advertise: str | None
     allowed_hosts: tuple[str, ...]
+    cors_origins: tuple[str, ...]
     trusted_proxies: tuple[str, ...]
     storage_urls: tuple[str, ...]
     autoscaler_url: str

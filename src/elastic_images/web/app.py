@@ -18,13 +18,17 @@ from elastic_images.settings import Settings
 from elastic_images.storage.client import StorageClient
 from elastic_images.web import pages
 from elastic_images.web.bulkheads import Bulkheads, apply_bulkheads, apply_shares, default_bulkheads
+from elastic_images.web.cors import install_cors
 from elastic_images.web.course.api import course_api
 from elastic_images.web.error_pages import error_pages
 from elastic_images.web.openapi import openapi_document
 from elastic_images.web.pages.layout import install_layout
+from elastic_images.web.reads.requested_images import rendition_rules
 from elastic_images.web.reads.route import images_route
 from elastic_images.web.request_path import RestConverter
 from elastic_images.web.rest.api import rest_api
+from elastic_images.web.rest.links import LinkMaker, links_api
+from elastic_images.web.rest.signing_keys import signing_keys_api
 from elastic_images.web.rest.trash import trash_api
 from elastic_images.web.services import Plane
 
@@ -61,6 +65,7 @@ def create_app(services: WebServices, settings: Settings) -> Flask:
     # For forms that Flask parses; upload routes have their own limits.
     app.config.update(MAX_CONTENT_LENGTH=FORM_BYTES, MAX_FORM_PARTS=100)
     apply_bulkheads(app, services.bulkheads)
+    install_cors(app, settings.cors_origins)
     services.guard.install(app)
     apply_shares(app, services.bulkheads, current_client)
     install_layout(app, services.guard, settings)
@@ -71,10 +76,14 @@ def create_app(services: WebServices, settings: Settings) -> Flask:
 def _register(app: Flask, services: WebServices, settings: Settings) -> None:
     max_image_bytes = settings.max_image_bytes
     images, plane, guard = services.images, services.plane, services.guard
+    keys = guard.accounts.signing_keys
+    maker = LinkMaker(keys, rendition_rules(settings).presets)
     for blueprint in (
         images_route(plane),
         rest_api(images, plane, guard.accounts.users.get, max_image_bytes),
         trash_api(images),
+        links_api(images, maker),
+        signing_keys_api(keys),
         course_api(images, services.pool, plane, max_image_bytes),
         pages.gallery_pages(images, max_image_bytes),
         pages.upload_pages(images, max_image_bytes, settings.default_visibility),

@@ -126,7 +126,7 @@ def test_every_route_of_the_api_is_documented() -> None:
     documented = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
     for path, methods in openapi_document()["paths"].items():
         for method in methods.keys() & {"get", "head", "put", "post", "delete", "patch"}:
-            route = f"`{method.upper()} {path.replace('{key}', '<key>')}"
+            route = f"`{method.upper()} {path.replace('{', '<').replace('}', '>')}"
             assert re.search(re.escape(route) + r"[?`]", documented), f"docs/api.md lacks {route}`"
 
 

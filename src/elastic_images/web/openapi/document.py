@@ -7,6 +7,7 @@ from typing import Any
 
 from elastic_images.web.openapi.course_paths import course_paths
 from elastic_images.web.openapi.image_paths import image_paths
+from elastic_images.web.openapi.link_paths import link_paths
 from elastic_images.web.openapi.parts import ok, operation, parameter
 from elastic_images.web.openapi.schemas import SCHEMAS
 from elastic_images.web.openapi.trash_paths import trash_paths
@@ -27,10 +28,11 @@ def openapi_document(root: str = "") -> dict[str, Any]:
         "tags": [
             {"name": "images", "description": "Images as HTTP resources. Errors are problem documents (RFC 9457)."},
             {"name": "trash", "description": "Deleted and replaced images, kept for a while."},
+            {"name": "links", "description": "Links that open one image until a time, and the keys that sign them."},
             {"name": "course", "description": "The course API: POST, errors in the body with status 200."},
             {"name": "about", "description": "This document."},
         ],
-        "paths": {**image_paths(), **trash_paths(), **course_paths(), **_about_paths()},
+        "paths": {**image_paths(), **link_paths(), **trash_paths(), **course_paths(), **_about_paths()},
         "components": {
             "schemas": SCHEMAS,
             "parameters": {"Key": _key_parameter()},

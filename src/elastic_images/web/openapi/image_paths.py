@@ -36,6 +36,9 @@ _RENDITION = [
     parameter("preset", "query", _WORD, f"A rendition with a name: {', '.join(PRESETS)}, and those of the settings"),
     parameter("rendition", "query", _WORD, "The old name of `preset`"),
     parameter("v", "query", _WORD, "The beginning of the original's SHA-256, for an immutable answer"),
+    parameter("exp", "query", _WORD, "Of a signed link: when it ends, in seconds since 1970-01-01 UTC"),
+    parameter("kid", "query", _WORD, "Of a signed link: the id of the key that signed it"),
+    parameter("sig", "query", _WORD, "Of a signed link: its signature"),
 ]
 _IMAGE_HEADERS = {
     "X-Cache": header("Where the answer came from", {"enum": ["HIT", "HIT-NEAR", "MISS", "BYPASS", "STALE"]}),

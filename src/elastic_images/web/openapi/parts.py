@@ -15,6 +15,7 @@ _PROBLEMS = {
     401: "Credentials are missing or invalid",
     403: "Not allowed for this caller, or requested by a page of another site",
     404: "There is no such image",
+    409: "It exists already, or there are too many",
     411: "An upload needs a Content-Length",
     412: "If-Match or If-None-Match failed",
     413: "Larger than the limit",

@@ -71,6 +71,15 @@ _METADATA: Json = {
     "immutable_url": {"type": "string", "description": "The same with `v`: its answer may be kept for ever"},
 }
 
+_SIGNING_KEY: Json = {
+    "id": {"type": "string", "pattern": "^[0-9a-f]{8}$"},
+    "user": {"type": "string", "description": "The owner: its links open what they may see"},
+    "name": {"type": "string", "description": "What it is for"},
+    "created_at": _TIME,
+    "last_used_at": _TIME | {"type": ["number", "null"], "description": "To the minute"},
+    "revoked_at": _TIME | {"type": ["number", "null"]},
+}
+
 SCHEMAS: Json = {
     "Key": {
         "type": "string",
@@ -136,6 +145,16 @@ SCHEMAS: Json = {
             }
         },
         description="One result for each entry, in order",
+    ),
+    "Link": _object(
+        {
+            "url": {"type": "string", "format": "uri", "description": "The link"},
+            "expires_at": {"type": "integer", "description": "When it ends: seconds since 1970-01-01 UTC"},
+        }
+    ),
+    "SigningKeys": _object({"keys": {"type": "array", "items": _object(_SIGNING_KEY)}}),
+    "NewSigningKey": _object(
+        _SIGNING_KEY | {"secret": {"type": "string", "description": "Signs links; see docs/links.md"}}
     ),
     "Problem": {
         "type": "object",
