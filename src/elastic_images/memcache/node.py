@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from elastic_images.core.coherent_cache import CoherentCache, Refusal
 from elastic_images.core.entry import Entry
-from elastic_images.core.errors import ElasticImagesError, NotMine, Unavailable
+from elastic_images.core.errors import ElasticImagesError, NotFound, NotMine, Unavailable
 from elastic_images.core.fills import Fill, FillAbandoned
 from elastic_images.imaging.imaging import Priority
 from elastic_images.memcache.fill_sources import FillSource, lead
@@ -56,6 +56,7 @@ class CacheNode:
         self._count_hit = counters.counter("hits").increment
         self._count_made = counters.counter("made").increment
         self._count_stored = counters.counter("stored").increment
+        self._count_not_found = counters.counter("not_found").increment
         self._count_handed_over = counters.counter("handed_over").increment
         self._count_handed_over_bytes = counters.counter("handed_over_bytes").add
         self._places = threading.BoundedSemaphore(places)
@@ -120,16 +121,19 @@ class CacheNode:
                 return Found(found, hit=True)
             if isinstance(found, Refusal):
                 raise self._not_mine(found)
-            fill = found.fill
+            fill, joined = found.fill, not found.leader
             try:
-                entry = lead(self.cache, fill, partial(fetch, fill)) if found.leader else fill.wait(wait_seconds)
+                entry = fill.wait(wait_seconds) if joined else lead(self.cache, fill, partial(fetch, fill))
             except FillAbandoned:
                 continue
-            except ElasticImagesError:
-                self._count(fill)
+            except NotFound:
+                self._count_not_found()
                 raise
-            self._count(fill)
-            return Found(entry, hit=fill.from_previous)
+            except ElasticImagesError:
+                self._count(fill, joined=joined)
+                raise
+            self._count(fill, joined=joined)
+            return Found(entry, hit=joined or fill.from_previous)
 
     def _not_mine(self, refusal: Refusal) -> NotMine:
         return NotMine(f"Not mine: {refusal.name.lower()} at epoch {self.cache.epoch}.")
@@ -143,8 +147,9 @@ class CacheNode:
         finally:
             self._places.release()
 
-    def _count(self, fill: Fill) -> None:
-        if fill.from_previous:
+    def _count(self, fill: Fill, *, joined: bool) -> None:
+        # A fill is one miss: those who joined it had a hit that took longer.
+        if joined or fill.from_previous:
             self._count_hit()
         elif fill.made:
             self._count_made()

@@ -44,6 +44,7 @@ _ALL = (
     _counter("misses", "cache_misses", "Reads of what was in no cache's memory, bypasses among them."),
     _counter("made", "cache_made", "Misses that made a rendition of an original in memory."),
     _counter("stored", "cache_stored", "Misses that needed storage."),
+    _counter("not_found", "cache_not_found", "Reads of keys that have no image: neither hits nor misses."),
     _counter("bypasses", "cache_bypasses", "Reads that went past the pool to storage."),
     _counter("evictions", "cache_evictions", "Entries dropped for room."),
     _counter("invalidations", "cache_invalidations", "Entries dropped because their key changed."),

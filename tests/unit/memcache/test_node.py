@@ -18,7 +18,7 @@ from elastic_images.core.pool_map import first_map
 from elastic_images.core.rendition_spec import RenditionSpec
 from elastic_images.core.renditions import rendition_name
 from elastic_images.imaging.imaging import Priority
-from elastic_images.memcache.node import CacheNode
+from elastic_images.memcache.node import CacheNode, Found
 from elastic_images.memcache.renditions import RenditionMaker
 from elastic_images.metrics.counters import Counters
 from elastic_images.metrics.rendition_figures import RenditionFigures
@@ -143,14 +143,35 @@ def test_hits_and_misses_are_counted_once_each(setup: Setup) -> None:
     assert setup.figures() == (2, 1), "what is refused is counted where it is answered"
 
 
-def test_a_read_that_fails_is_a_miss(setup: Setup) -> None:
+@pytest.mark.parametrize(("error", "figures"), [(Unavailable("away"), (0, 1)), (NotFound("none"), (0, 0))])
+def test_a_read_that_fails_is_a_miss_unless_there_is_no_image(
+    setup: Setup, error: Exception, figures: tuple[int, int]
+) -> None:
     def fail() -> None:
-        raise NotFound("none")
+        raise error
 
     setup.on_read = fail
-    with pytest.raises(NotFound):
+    with pytest.raises(type(error)):
         setup.node.read_or_fill(KEY)
-    assert setup.figures() == (0, 1)
+    assert setup.figures() == figures
+    assert setup.counters.read().get("not_found", 0) == isinstance(error, NotFound)
+
+
+def test_those_who_join_a_fill_have_a_hit_that_took_longer(setup: Setup) -> None:
+    found: list[Found] = []
+    reader = threading.Thread(target=lambda: found.append(setup.node.read_or_fill(KEY)))
+
+    def let_one_join() -> None:
+        reader.start()
+        fill = setup.cache._fills[KEY]
+        while not fill._done._cond._waiters:  # type: ignore[attr-defined]
+            threading.Event().wait(0.001)
+
+    setup.on_read = let_one_join
+    assert not setup.node.read_or_fill(KEY).hit
+    reader.join()
+    assert [one.hit for one in found] == [True]
+    assert setup.figures() == (1, 1)
 
 
 def test_a_reader_that_joined_an_abandoned_pull_fetches_on_its_own(setup: Setup) -> None:

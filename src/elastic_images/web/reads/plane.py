@@ -94,6 +94,7 @@ class ImagePlane:
         self._serve_stale_seconds = serve_stale_seconds
         self._count_hit = counters.counter("hits").increment
         self._count_bypass = counters.counter("bypasses").increment
+        self._count_not_found = counters.counter("not_found").increment
         self._count_stale = counters.counter("stale").increment
         self._count_error = counters.counter("errors").increment
         self._count_relayed_hit = counters.counter("relayed_hits").increment
@@ -315,12 +316,18 @@ class ImagePlane:
     # --- storage
 
     def _bypass(self, name: str, read: ImageRead) -> Answer:
-        self._count_bypass()
         try:
             with _NO_LIMIT if is_rendition(name) else self._bypass_places:
                 entry = self._storage.get_entry(name, actor=read.viewer.actor)
-        except Unavailable as error:
+        except NotFound:
+            self._count_not_found()
+            raise
+        except ElasticImagesError as error:
+            self._count_bypass()
+            if not isinstance(error, Unavailable):
+                raise
             return self._stale_or(error, name)
+        self._count_bypass()
         read.check(entry.visibility, entry.owner_id)
         given = answer(entry, read.environ, self._clock())
         # Storage also sends facts for our own processes; clients do not get them.
