@@ -118,6 +118,9 @@ def test_who_leaves_while_waiting_is_never_worked_for() -> None:
         gone.post("/gone")
         last.post("/last")
         gone.socket.close()
+        nonsense = connect()
+        nonsense.send(b"nonsense\r\n\r\n")
+        assert nonsense.answer()[0] == 400, "which the front sees after it has seen the other leave"
         backend.go.set()
         assert last.answer()[0] == 200
         assert "/gone" not in backend.paths

@@ -50,8 +50,8 @@ class Counter:
 class Counters:
     """All figures of one process, by their names in `definitions`. Safe to share between threads.
 
-    Each read of an image increments exactly one of `hits`, `made`, `stored`, `bypasses` and `not_found`. `Counters.read` derives
-    `misses`, the sum of `made`, `stored` and `bypasses`, and `requests`, so the figures are consistent at every moment.
+    Each read of an image increments one of `hits`, `made`, `stored`, `bypasses` and `not_found`. `Counters.read` sums
+    up `made`, `stored` and `bypasses` as `misses`, and these and `hits` as `requests`, so figures always agree.
     """
 
     def __init__(self) -> None:
