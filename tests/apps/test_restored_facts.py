@@ -126,7 +126,7 @@ def test_storage_keeps_what_it_is_told(storage: StorageClient) -> None:
         1.7e9 + 0.1,
         12,
     )
-    assert storage.metadata("k1") == facts
+    assert storage.metadata("k1", actor=None) == facts
     entry = storage.get_entry("k1")
     assert (entry.version, entry.updated_at) == (12, 1.7e9 + 0.1)
     with pytest.raises(Forbidden):
@@ -146,7 +146,7 @@ def test_storage_refuses_them_from_others_and_stores_nothing(storage: StorageCli
     with pytest.raises(InvalidRequest):
         store(storage, RestoredFacts(None, 1.0, 2.0, 0))
     with pytest.raises(NotFound):
-        storage.metadata("k1")
+        storage.metadata("k1", actor=None)
     usage = storage.usage()
     assert (usage["images"], usage["bytes"]) == (0, 0)
 

@@ -33,7 +33,7 @@ from elastic_images.core.image_facts import Actor, ImageMetadata, ImagePage, Nei
 from elastic_images.core.partitions import partition_of
 from elastic_images.core.pool_config import ScalingConfig
 from elastic_images.core.restored_facts import RestoredFacts
-from elastic_images.core.visibility import Visibility
+from elastic_images.core.visibility import Visibility, may_see
 from elastic_images.http.answer import Answer
 from elastic_images.http.gone_callers import Gone
 from elastic_images.settings import Settings
@@ -117,22 +117,36 @@ class FakeImages(StorageClient):
         self._enter()
         with self._lock:
             old = self.stored.get(key)
-            if old is None:
+            if old is None or not self._sees(actor, old):
                 raise NotFound("There is no image with this key.")
             self._check(old, actor, if_match, None)
             del self.stored[key]
 
-    def metadata(self, key: str, *, actor: Actor | None = None) -> ImageMetadata:  # noqa: ARG002
+    def metadata(self, key: str, *, actor: Actor | None) -> ImageMetadata:
         self._enter()
-        if key not in self.stored:
+        if key not in self.stored or not self._sees(actor, self.stored[key]):
             raise NotFound("There is no image with this key.")
         return self.stored[key].metadata
 
-    def page(self, *, prefix: str = "", limit: int = 100, cursor: str | None = None, order: str = "key") -> ImagePage:
+    def _sees(self, actor: Actor | None, stored: Stored) -> bool:
+        return actor is None or may_see(actor, stored.metadata["visibility"], stored.owner_id)
+
+    def page(
+        self,
+        *,
+        actor: Actor | None,
+        prefix: str = "",
+        limit: int = 100,
+        cursor: str | None = None,
+        order: str = "key",
+        visibility: Visibility | None = None,
+    ) -> ImagePage:
         self._enter()
         if cursor is not None and not cursor.startswith("after:"):
             raise InvalidRequest("Invalid cursor.")
         keys = sorted((key for key in self.stored if key.startswith(prefix)), key=str.encode)
+        keys = [key for key in keys if self._sees(actor, self.stored[key])]
+        keys = [key for key in keys if visibility in (None, self.stored[key].metadata["visibility"])]
         if order == "newest":
             keys.reverse()
         start = keys.index(cursor.removeprefix("after:")) + 1 if cursor else 0
@@ -141,9 +155,10 @@ class FakeImages(StorageClient):
         images = [self.stored[key].metadata for key in chosen]
         return {"images": images, "next": f"after:{chosen[-1]}" if more else None}
 
-    def neighbours(self, key: str, *, prefix: str = "", order: str = "key") -> Neighbours:
-        self.metadata(key)
-        keys = [image["key"] for image in self.page(prefix=prefix, limit=1000, order=order)["images"]]
+    def neighbours(self, key: str, *, actor: Actor | None, prefix: str = "", order: str = "key") -> Neighbours:
+        self.metadata(key, actor=actor)
+        found = self.page(actor=actor, prefix=prefix, limit=1000, order=order)
+        keys = [image["key"] for image in found["images"]]
         listed = [None, *keys, None]
         place = listed.index(key)
         return {"previous": listed[place - 1], "next": listed[place + 1]}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 from elastic_images.core.errors import InvalidRequest
 from elastic_images.core.visibility import Visibility
@@ -140,6 +140,16 @@ class TrashPage(TypedDict):
 
     entries: list[TrashEntry]
     next: str | None
+
+
+class BatchResult(TypedDict):
+    """What became of one operation of a batch."""
+
+    key: str
+    status: int
+    """As HTTP's; 204 for a deletion, 200 for anything else that was done."""
+    detail: NotRequired[str]
+    """What is wrong, where something is."""
 
 
 class StorageHealth(TypedDict):

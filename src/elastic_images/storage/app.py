@@ -14,12 +14,14 @@ from flask import Blueprint, Flask, Response, jsonify, request
 from flask.typing import ResponseReturnValue
 from prometheus_client import CollectorRegistry
 
-from elastic_images.core.errors import ElasticImagesError, Forbidden, InvalidRequest, Unavailable
+from elastic_images.core.errors import ElasticImagesError, Forbidden, InvalidRequest, TooLarge, Unavailable
 from elastic_images.core.image_facts import Actor
 from elastic_images.core.keys import check_key, check_new_key
+from elastic_images.core.protocol import PROTOCOL_HEADER, knows_visibility
 from elastic_images.core.restored_facts import KEEP_FACTS_HEADER, KEEP_OWNER_ID_HEADER, RestoredFacts
 from elastic_images.core.visibility import VISIBILITY_HEADER, Visibility, parse_visibility
 from elastic_images.http.base_app import base_app
+from elastic_images.http.json_body import json_object, needed_text, texts
 from elastic_images.http.problems import is_database_error
 from elastic_images.http.readiness import ReadyGate
 from elastic_images.imaging.imaging import Imaging
@@ -27,6 +29,7 @@ from elastic_images.metrics.counters import Counter, Counters
 from elastic_images.metrics.rendition_figures import RenditionFigures
 from elastic_images.settings import Settings
 from elastic_images.storage.bad_objects import BadObjects
+from elastic_images.storage.batch import parse_operations
 from elastic_images.storage.catalog.catalog import Catalog
 from elastic_images.storage.catalog.listing import DEFAULT_LIMIT, Order
 from elastic_images.storage.catalog.trash import Trash
@@ -40,7 +43,10 @@ from elastic_images.storage.upkeep.scrubber import Scrubber
 from elastic_images.storage.write_path import WritePath
 
 _log = logging.getLogger(__name__)
+ACTOR_HEADER = "X-Actor"
+MAX_DIGESTS = 1000
 _WRITE_ID = re.compile(r"[0-9a-f]{32}")
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 _MAX_DIGITS = 18
 
 
@@ -77,6 +83,7 @@ def create_app(services: StorageServices, settings: Settings) -> Flask:
     app.url_map.merge_slashes = False
     app.register_blueprint(services.pool)
     _list_routes(app, services.catalog, services.reader)
+    _change_routes(app, services.writes, services.counters)
     _health_routes(app, services)
     _write_routes(app, services.writes, services.counters, services.refusals)
     _trash_routes(app, services.trash, services.writes)
@@ -90,7 +97,7 @@ def create_app(services: StorageServices, settings: Settings) -> Flask:
 def _list_routes(app: Flask, catalog: Catalog, reader: ImageReader) -> None:
     @app.get("/internal/metadata/<path:key>")
     def get_metadata(key: str) -> ResponseReturnValue:
-        return jsonify(reader.facts(check_key(key)).to_json())
+        return jsonify(reader.facts(check_key(key), _viewer()).to_json())
 
     @app.get("/internal/metadata")
     def list_metadata() -> ResponseReturnValue:
@@ -99,13 +106,26 @@ def _list_routes(app: Flask, catalog: Catalog, reader: ImageReader) -> None:
             prefix=request.args.get("prefix", ""),
             limit=_number("limit", request.args.get("limit", str(DEFAULT_LIMIT))),
             cursor=request.args.get("cursor"),
+            actor=_viewer(),
+            visibility=_visibility(request.args.get("visibility")),
         )
         return jsonify(page.to_json())
 
     @app.get("/internal/neighbours/<path:key>")
     def neighbours(key: str) -> ResponseReturnValue:
         order, prefix = _order(request.args.get("order", "key")), request.args.get("prefix", "")
-        return jsonify(catalog.neighbours(check_key(key), order=order, prefix=prefix))
+        return jsonify(catalog.neighbours(check_key(key), order=order, prefix=prefix, actor=_viewer()))
+
+    @app.post("/internal/have")
+    def have() -> ResponseReturnValue:
+        digests = texts(json_object(["digests"]), "digests")
+        if len(digests) > MAX_DIGESTS:
+            raise TooLarge(
+                f"digests may have at most {MAX_DIGESTS:,} entries, not {len(digests):,}: ask several times."
+            )
+        if not all(_DIGEST.fullmatch(digest) for digest in digests):
+            raise InvalidRequest("Each of digests must be a SHA-256 in 64 lower-case hexadecimal digits.")
+        return jsonify({"keys": catalog.have(digests, _actor())})
 
 
 def _health_routes(app: Flask, services: StorageServices) -> None:
@@ -186,6 +206,41 @@ def _write_routes(app: Flask, writes: WritePath, counters: Counters, refusals: R
     @app.post("/internal/delete_all")
     def delete_all() -> ResponseReturnValue:
         return Response(_progress(_counted(writes.delete_all(_actor()), deletes)), mimetype="application/x-ndjson")
+
+
+def _change_routes(app: Flask, writes: WritePath, counters: Counters) -> None:
+    deletes = counters.counter("deletes")
+
+    @app.post("/internal/images/<path:key>/move")
+    def move(key: str) -> ResponseReturnValue:
+        body = json_object(["to", "visibility"])
+        facts = writes.move(
+            check_key(key),
+            check_new_key(needed_text(body, "to")),
+            write_id=_write_id(),
+            actor=_actor(),
+            conditions=_conditions(),
+            visibility=_visibility(body.get("visibility")),
+        )
+        return jsonify(facts.to_json())
+
+    @app.post("/internal/images/<path:key>/visibility")
+    def set_visibility(key: str) -> ResponseReturnValue:
+        facts = writes.set_visibility(
+            check_key(key),
+            parse_visibility(json_object(["visibility"]).get("visibility")),
+            write_id=_write_id(),
+            actor=_actor(),
+            conditions=_conditions(),
+        )
+        return jsonify(facts.to_json())
+
+    @app.post("/internal/batch")
+    def batch() -> ResponseReturnValue:
+        operations = parse_operations(json_object(["operations"]).get("operations"))
+        results = writes.batch(operations, batch_id=_write_id(), actor=_actor())
+        deletes.add(sum(result["status"] == 204 for result in results))
+        return jsonify({"results": results})
 
 
 def _trash_routes(app: Flask, trash: Trash, writes: WritePath) -> None:
@@ -285,9 +340,16 @@ def _kept() -> RestoredFacts | None:
     return kept if owner_id is None else replace(kept, owner_id=_number(KEEP_OWNER_ID_HEADER, owner_id))
 
 
-def _visibility(text: str | None) -> Visibility | None:
+def _visibility(text: object) -> Visibility | None:
     return None if text is None else parse_visibility(text)
 
 
+def _viewer() -> Actor | None:
+    """Who asks; None for our own processes. Those that know no visibility show what they get to anybody."""
+    if ACTOR_HEADER in request.headers:
+        return _actor()
+    return None if knows_visibility(request.headers.get(PROTOCOL_HEADER)) else Actor(None, "")
+
+
 def _actor() -> Actor:
-    return Actor.from_header(request.headers.get("X-Actor", ""))
+    return Actor.from_header(request.headers.get(ACTOR_HEADER, ""))

@@ -17,6 +17,7 @@ from elastic_images.core.errors import ElasticImagesError, IncompleteBody, NotFo
 from elastic_images.core.image_facts import (
     Actor,
     BadImagePage,
+    BatchResult,
     ImageMetadata,
     ImagePage,
     Neighbours,
@@ -174,24 +175,95 @@ class StorageClient:
         path = f"/internal/images/{quote_key(check_key(key))}"
         self._first(lambda url: self._http.request("DELETE", url + path, headers=headers, timeout_seconds=30.0))
 
-    def metadata(self, key: str, *, actor: Actor | None = None) -> ImageMetadata:
-        """The metadata of an image. Raises NotFound, also if `actor` may not see it."""
-        path = f"/internal/metadata/{quote_key(check_key(key))}"
-        found = self._asked("GET", path, _actor_headers(actor), timeout_seconds=self._timeout_seconds)
-        return cast(ImageMetadata, found)
+    def move(
+        self,
+        key: str,
+        to: str,
+        *,
+        actor: Actor,
+        visibility: Visibility | None = None,
+        if_match: str | None = None,
+        if_none_match: str | None = None,
+    ) -> ImageMetadata:
+        """Rename an image, and change its visibility if it is given. A retry takes effect once.
 
-    def page(self, *, prefix: str = "", limit: int = 100, cursor: str | None = None, order: str = "key") -> ImagePage:
-        """One page of the listing; `order` is `key` or `newest`.
+        Raises:
+            InvalidRequest (the two keys are one), NotFound (also if the actor may not see it), Forbidden,
+                PreconditionFailed, Conflict (there is an image of that key): nothing changed.
+        """
+        body = {"to": check_new_key(to)} | ({} if visibility is None else {"visibility": visibility})
+        return self._alter(key, "move", body, self._write_headers(actor, if_match, if_none_match))
+
+    def set_visibility(
+        self,
+        key: str,
+        visibility: Visibility,
+        *,
+        actor: Actor,
+        if_match: str | None = None,
+        if_none_match: str | None = None,
+    ) -> ImageMetadata:
+        """Change who may see an image. Raises as `move`. A retry takes effect once."""
+        headers = self._write_headers(actor, if_match, if_none_match)
+        return self._alter(key, "visibility", {"visibility": visibility}, headers)
+
+    def _alter(self, key: str, what: str, body: dict[str, str], headers: dict[str, str]) -> ImageMetadata:
+        path = f"/internal/images/{quote_key(check_key(key))}/{what}"
+        return cast(ImageMetadata, self._asked("POST", path, headers, json=body, timeout_seconds=30.0))
+
+    def batch(self, operations: object, *, actor: Actor) -> list[BatchResult]:
+        """Do many changes, a transaction each: a list of `{"op": "delete"|"move"|"visibility", "key", ...}`.
+
+        The results are in the same order. A retry takes effect once.
+
+        Raises:
+            InvalidRequest, TooLarge: an operation is malformed, or there are too many; nothing changed.
+            Unavailable: no storage app answered; some of them may be done.
+        """
+        headers, body = self._write_headers(actor, None, None), {"operations": operations}
+        found = self._asked("POST", "/internal/batch", headers, json=body, timeout_seconds=WRITE_SECONDS)
+        return cast("dict[str, list[BatchResult]]", found)["results"]
+
+    def have(self, digests: Sequence[str], *, actor: Actor) -> dict[str, str]:
+        """Which of these SHA-256 digests images of the actor's own have, each with a key; for administrators, of all.
+
+        Raises InvalidRequest, and TooLarge for more than 1,000.
+        """
+        headers, body = _actor_headers(actor), {"digests": list(digests)}
+        found = self._asked("POST", "/internal/have", headers, json=body, timeout_seconds=self._timeout_seconds)
+        return cast("dict[str, dict[str, str]]", found)["keys"]
+
+    def metadata(self, key: str, *, actor: Actor | None) -> ImageMetadata:
+        """The metadata of an image, if `actor` may see it. Raises NotFound.
+
+        Here and below, None stands for our own processes, which see all images.
+        """
+        return cast(ImageMetadata, self._get(f"/internal/metadata/{quote_key(check_key(key))}", actor))
+
+    def page(
+        self,
+        *,
+        actor: Actor | None,
+        prefix: str = "",
+        limit: int = 100,
+        cursor: str | None = None,
+        order: str = "key",
+        visibility: Visibility | None = None,
+    ) -> ImagePage:
+        """One page of the listing of what `actor` may see; `order` is `key` or `newest`.
+
+        `visibility`: only images that have it.
 
         Raises InvalidRequest for a bad limit or cursor, and for a prefix with `newest`.
         """
         query = {"prefix": prefix, "limit": limit, "order": order} | ({"cursor": cursor} if cursor else {})
-        return cast(ImagePage, self._get("/internal/metadata?" + urlencode(query)))
+        query |= {} if visibility is None else {"visibility": visibility}
+        return cast(ImagePage, self._get("/internal/metadata?" + urlencode(query), actor))
 
-    def neighbours(self, key: str, *, prefix: str = "", order: str = "key") -> Neighbours:
-        """The images before and after `key` in a listing. Raises NotFound, and what `page` raises."""
+    def neighbours(self, key: str, *, actor: Actor | None, prefix: str = "", order: str = "key") -> Neighbours:
+        """The images before and after `key` in that listing. Raises NotFound, and what `page` raises."""
         query = urlencode({"prefix": prefix, "order": order})
-        return cast(Neighbours, self._get(f"/internal/neighbours/{quote_key(check_key(key))}?{query}"))
+        return cast(Neighbours, self._get(f"/internal/neighbours/{quote_key(check_key(key))}?{query}", actor))
 
     def readiness(self) -> Readiness:
         """What storage can do now: the answer of the app that can do most. Raises Unavailable if none answers."""
@@ -302,7 +374,9 @@ class StorageClient:
         finally:
             answer.close()
 
-    def _get(self, path: str) -> object:
+    def _get(self, path: str, actor: Actor | None = None) -> object:
+        if actor is not None:
+            return self._for_actor("GET", path, actor)
         return self._first(lambda url: self._http.get_json(url + path, timeout_seconds=self._timeout_seconds))
 
     def _for_actor(self, method: str, path: str, actor: Actor, *, timeout_seconds: float | None = None) -> object:
@@ -310,10 +384,12 @@ class StorageClient:
             method, path, _actor_headers(actor), timeout_seconds=timeout_seconds or self._timeout_seconds
         )
 
-    def _asked(self, method: str, path: str, headers: dict[str, str], *, timeout_seconds: float) -> object:
+    def _asked(
+        self, method: str, path: str, headers: dict[str, str], *, json: Any = None, timeout_seconds: float
+    ) -> object:
         return self._first(
             lambda url: decoded(
-                self._http.request(method, url + path, headers=headers, timeout_seconds=timeout_seconds)
+                self._http.request(method, url + path, json=json, headers=headers, timeout_seconds=timeout_seconds)
             )
         )
 

@@ -1,4 +1,4 @@
-"""How an image is put, replaced, deleted and restored.
+"""How an image is put, replaced, deleted, restored, renamed and shown to others.
 
 1. The body is received, checked, and put into the object store, whole and flushed.
 2. One transaction points the key at the object and records the change.
@@ -13,16 +13,18 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from elastic_images.core.errors import BrokenImage, ElasticImagesError, Forbidden, IncompleteBody, NotFound, TooLarge
-from elastic_images.core.image_facts import DETAILS, Actor, ImageFacts
+from elastic_images.core.image_facts import DETAILS, Actor, BatchResult, ImageFacts
 from elastic_images.core.restored_facts import RestoredFacts
 from elastic_images.core.visibility import Visibility
+from elastic_images.http.problems import public_error
 from elastic_images.imaging.imaging import Imaging, Picture
 from elastic_images.imaging.location import without_location
 from elastic_images.storage.acknowledger import Acknowledger
+from elastic_images.storage.batch import Operation, write_id_of
 from elastic_images.storage.catalog.catalog import Catalog, Change, NewImage
 from elastic_images.storage.catalog.permissions import check_may_change, check_may_keep_facts
 from elastic_images.storage.conditions import NO_CONDITIONS, Conditions
@@ -32,6 +34,8 @@ from elastic_images.storage.room import Room
 from elastic_images.storage.spool import Readable, Spool, Spooled, in_memory
 
 DELETE_BATCH = 500
+_BATCH_TOGETHER = 100
+"""After so many operations of a batch, caches are told: what is committed must not wait long for that."""
 _INSPECTION_SECONDS = 60.0
 """More than an image may take on a machine that has little else to do."""
 
@@ -150,6 +154,86 @@ class WritePath:
         self._crash_point("committed")
         self._finish(change)
 
+    def move(
+        self,
+        key: str,
+        to: str,
+        *,
+        write_id: str,
+        actor: Actor,
+        conditions: Conditions = NO_CONDITIONS,
+        visibility: Visibility | None = None,
+    ) -> ImageFacts:
+        """Rename an image (`Catalog.move`). Returns once it cannot be read under its old key any more.
+
+        Raises:
+            InvalidRequest, NotFound, Forbidden, PreconditionFailed, Conflict: nothing changed.
+            Unavailable: as for `put`.
+        """
+        return self._alter(lambda: self._catalog.move(key, to, write_id, actor, conditions, visibility=visibility))
+
+    def set_visibility(
+        self,
+        key: str,
+        visibility: Visibility,
+        *,
+        write_id: str,
+        actor: Actor,
+        conditions: Conditions = NO_CONDITIONS,
+    ) -> ImageFacts:
+        """Change who may see an image. Returns once nobody else can. Raises as `move`."""
+        return self._alter(lambda: self._catalog.set_visibility(key, visibility, write_id, actor, conditions))
+
+    def _alter(self, commit: Callable[[], Sequence[Change]]) -> ImageFacts:
+        self._require_store()
+        self._crash_point("before-commit")
+        changes = commit()
+        self._crash_point("committed")
+        self._finish(*changes)
+        if changes[0].facts is None:
+            raise AssertionError("an altered image has facts")
+        return changes[0].facts
+
+    def batch(self, operations: Sequence[Operation], *, batch_id: str, actor: Actor) -> list[BatchResult]:
+        """Do the operations in order, each in a transaction of its own; caches are told of many at a time.
+
+        What becomes of each is in its result, in the same order. When the database or the caches do not answer, the
+        rest is not tried. A repeated batch takes effect once and gives the first outcomes.
+
+        Raises:
+            StoreAway: nothing changed.
+        """
+        self._require_store()
+        results: list[BatchResult] = []
+        trouble: ElasticImagesError | None = None
+        for start in range(0, len(operations), _BATCH_TOGETHER):
+            changes: dict[int, Sequence[Change]] = {}
+            for place, operation in enumerate(operations[start : start + _BATCH_TOGETHER], start):
+                error = trouble
+                if error is None:
+                    try:
+                        changes[place] = self._commit_one(operation, write_id_of(batch_id, place), actor)
+                    except Exception as raised:  # noqa: BLE001 - whatever it is, it is told in the result
+                        error = public_error(raised, batch_id)
+                        trouble = error if error.is_ours else None
+                results.append(_result(operation, error))
+            try:
+                self._crash_point("committed")
+                self._finish(*(change for one in changes.values() for change in one))
+            except Exception as raised:  # noqa: BLE001 - it is told in the results
+                trouble = public_error(raised, batch_id)
+                for place in changes:
+                    results[place] = _result(operations[place], trouble)
+        return results
+
+    def _commit_one(self, operation: Operation, write_id: str, actor: Actor) -> Sequence[Change]:
+        key = operation.key
+        if operation.to is not None:
+            return self._catalog.move(key, operation.to, write_id, actor)
+        if operation.visibility is not None:
+            return self._catalog.set_visibility(key, operation.visibility, write_id, actor)
+        return [self._catalog.delete(key, write_id, actor)]
+
     def restore(
         self, entry_id: int, *, write_id: str, actor: Actor, conditions: Conditions = NO_CONDITIONS
     ) -> tuple[ImageFacts, bool]:
@@ -242,9 +326,16 @@ class WritePath:
             self._store.delete(stored.name)
         return change
 
-    def _finish(self, change: Change) -> None:
-        if not change.done:
-            self._acknowledger.acknowledge([change.key], [change.id])
+    def _finish(self, *changes: Change) -> None:
+        if left := [change for change in changes if not change.done]:
+            self._acknowledger.acknowledge([change.key for change in left], [change.id for change in left])
+
+
+def _result(operation: Operation, error: ElasticImagesError | None) -> BatchResult:
+    if error is not None:
+        return {"key": operation.key, "status": error.status, "detail": str(error)}
+    deletes = operation.to is None and operation.visibility is None
+    return {"key": operation.key, "status": 204 if deletes else 200}
 
 
 def _facts(key: str, picture: Picture, body: Spooled, actor: Actor, visibility: Visibility) -> ImageFacts:

@@ -91,7 +91,7 @@ def test_an_answer_that_is_an_error_is_an_answer() -> None:
     storages.use()
     storages.now, storages.down = 3.0, set()
     with pytest.raises(NotFound):
-        storages.client.metadata("missing")
+        storages.client.metadata("missing", actor=None)
     assert storages.use(2) == [ONE, ONE]
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -28,7 +28,7 @@ from elastic_images.core.errors import Conflict, InvalidRequest, NotFound, Unava
 from elastic_images.core.image_facts import Actor, ImageFacts, Neighbours, Usage
 from elastic_images.core.partitions import partition_of
 from elastic_images.core.restored_facts import RestoredFacts
-from elastic_images.core.visibility import Visibility
+from elastic_images.core.visibility import Visibility, may_see
 from elastic_images.database.prepared import PreparedQuery
 from elastic_images.storage.catalog.listing import (
     CatalogPage,
@@ -45,6 +45,7 @@ from elastic_images.storage.catalog.tables import image_changes, image_keys, ima
 from elastic_images.storage.catalog.transactions import RetryingTransactions
 from elastic_images.storage.catalog.trash import GRACE_SECONDS, find_entry, take_entry, trash_row
 from elastic_images.storage.catalog.unexamined import note_unexamined
+from elastic_images.storage.catalog.visible import keys_by_digest, visible_to
 from elastic_images.storage.conditions import NO_CONDITIONS, Conditions
 
 MAX_OBJECT_AGE_SECONDS = 3600.0
@@ -128,22 +129,32 @@ class Catalog:
         return None if row is None else _image(row)
 
     def list_page(
-        self, *, order: Order = "key", prefix: str = "", limit: int = 100, cursor: str | None = None
+        self,
+        *,
+        order: Order = "key",
+        prefix: str = "",
+        limit: int = 100,
+        cursor: str | None = None,
+        actor: Actor | None = None,
+        visibility: Visibility | None = None,
     ) -> CatalogPage:
-        """One page, by the keys' bytes or newest change first.
+        """One page, by the keys' bytes or newest change first, of what `actor` may see; of all for None.
+
+        `visibility`: only images that have it.
 
         Raises:
             InvalidRequest: a bad limit, cursor or prefix, or a prefix with `newest`, which no index supports.
         """
         last = decode_cursor(cursor, order) if cursor else None
         query = (_by_key(prefix, last) if order == "key" else _newest_first(prefix, last)).limit(check_limit(limit) + 1)
+        query = query.where(*visible_to(actor), *([images.c.visibility == visibility] if visibility else []))
         rows = self._transactions.read(lambda connection: connection.execute(query).all())
         found = tuple(ImageFacts(*row) for row in rows[:limit])
         more = len(rows) > limit
         return CatalogPage(found, Cursor(found[-1].key, found[-1].updated_at).encode(order) if more else None)
 
-    def neighbours(self, key: str, *, order: Order = "key", prefix: str = "") -> Neighbours:
-        """The images before and after `key` in a listing.
+    def neighbours(self, key: str, *, order: Order = "key", prefix: str = "", actor: Actor | None = None) -> Neighbours:
+        """The images before and after `key` in a listing of what `actor` may see, or of all for None.
 
         Raises:
             NotFound: there is no such image.
@@ -151,17 +162,24 @@ class Catalog:
         """
 
         def work(connection: Connection) -> Neighbours:
-            here = self._find(connection, key)
-            if here is None:
-                raise _unknown(key)
+            here = _seen(self._find(connection, key), key, actor)
             place = Cursor(key, here.facts.updated_at)
             back = _by_key_backwards(prefix, place) if order == "key" else _oldest_first(place)
             onward = _by_key(prefix, place) if order == "key" else _newest_first(prefix, place)
-            rows = [connection.execute(query.limit(1)).first() for query in (back, onward)]
+            rows = [connection.execute(query.where(*visible_to(actor)).limit(1)).first() for query in (back, onward)]
             before, after = (row.key if row is not None else None for row in rows)
             return Neighbours(previous=before, next=after)
 
         return self._transactions.read(work)
+
+    def have(self, digests: Collection[str], actor: Actor) -> dict[str, str]:
+        """Which of these SHA-256 digests images of the actor's own have, each with its first key.
+
+        For an administrator, the images of everyone count.
+        """
+        query = keys_by_digest(sorted(set(digests)), actor)
+        rows = self._transactions.read(lambda connection: connection.execute(query).all())
+        return {row.sha256: row.key for row in rows}
 
     def usage(self) -> Usage:
         """The number of images and their bytes. Reads 16 rows, however many images there are."""
@@ -195,7 +213,7 @@ class Catalog:
             facts = replace(upload.facts, version=version, updated_at=updated_at, created_at=updated_at)
             image = _owned(CatalogImage(facts, upload.object_name, actor.user), old, upload)
             facts = image.facts
-            self._write_row(connection, image, fresh=old is None)
+            self._write_row(connection, image, replaces=key if old else None)
             return self._record(connection, upload.write_id, key, version, facts=facts, old=old)
 
         return self._transactions.write(work)
@@ -208,13 +226,13 @@ class Catalog:
         """
 
         def work(connection: Connection) -> Change | None:
-            row = connection.execute(select(image_changes).where(image_changes.c.write_id == write_id)).one_or_none()
+            row = connection.execute(select(image_changes).where(image_changes.c.write_id == write_id)).first()
             if row is not None and row.version == _NEVER:
                 return None
             if row is not None:
                 return self._find_write(connection, write_id, key, put=True)
             # If the put commits at the same time, one of the two gets an IntegrityError and is retried.
-            never = _change_row(write_id, key, _NEVER, None, None, self._clock())
+            never = _change_row(write_id, key, _NEVER, None, self._clock())
             connection.execute(insert(image_changes).values(never | {"state": DONE}))
             return None
 
@@ -224,22 +242,92 @@ class Catalog:
         """Delete the image of `key` and record the change. A repeated write gives the first result.
 
         Raises:
-            NotFound, Forbidden, PreconditionFailed, Conflict (the id was used for another write): nothing changed.
+            NotFound (also if the actor may not see it), Forbidden, PreconditionFailed, Conflict (the id was used for
+                another write): nothing changed.
         """
 
         def work(connection: Connection) -> Change:
+            old = self._find(connection, key)
             if found := self._find_write(connection, write_id, key, put=False):
                 return found
             # Before locking, so that deleting a key that never existed leaves no row.
-            if self._find(connection, key) is None:
-                raise _unknown(key)
+            _seen(old, key, actor)
             version, _ = self._lock(connection, key)
             old = self._find(connection, key)
-            if old is None:
-                raise _unknown(key)
+            if old is None and (found := self._find_write(connection, write_id, key, put=False)):
+                return found  # repeated at the same time
+            old = _seen(old, key, actor)
             _check(actor, conditions, old)
             connection.execute(delete(images).where(images.c.key == key))
             return self._record(connection, write_id, key, version, facts=None, old=old)
+
+        return self._transactions.write(work)
+
+    def move(
+        self,
+        key: str,
+        to: str,
+        write_id: str,
+        actor: Actor,
+        conditions: Conditions = NO_CONDITIONS,
+        *,
+        visibility: Visibility | None = None,
+    ) -> tuple[Change, ...]:
+        """Give the image of `key` the key `to`, and `visibility` unless it is None; all else stays.
+
+        Version and time of `to` grow above those of both keys. Gives the changes of both, that of `to` first; they
+        share the id. A repeated write gives the first result.
+
+        Raises:
+            InvalidRequest: the two keys are one.
+            NotFound (also if the actor may not see it), Forbidden, PreconditionFailed.
+            Conflict: `to` has an image; or the id was used for another write. In all cases nothing changed.
+        """
+        if key == to:
+            raise InvalidRequest("This is the image's key already: choose another one.")
+        return self._alter(key, to, visibility, write_id, actor, conditions)
+
+    def set_visibility(
+        self, key: str, visibility: Visibility, write_id: str, actor: Actor, conditions: Conditions = NO_CONDITIONS
+    ) -> tuple[Change, ...]:
+        """Change who may see the image of `key`. Gives one change; raises as `move`."""
+        return self._alter(key, key, visibility, write_id, actor, conditions)
+
+    def _alter(
+        self, key: str, to: str, visibility: Visibility | None, write_id: str, actor: Actor, conditions: Conditions
+    ) -> tuple[Change, ...]:
+        keys = [to] if to == key else [to, key]
+
+        def work(connection: Connection) -> tuple[Change, ...]:
+            old = self._find(connection, key)
+            if found := self._find_all(connection, write_id, keys):
+                return found
+            _seen(old, key, actor)
+            # In the order of their bytes, so that two writers of the same keys cannot deadlock.
+            locked = {one: self._lock(connection, one) for one in sorted(keys, key=str.encode)}
+            old = self._find(connection, key)
+            if found := self._find_all(connection, write_id, keys):  # repeated at the same time
+                return found
+            old = _seen(old, key, actor)
+            _check(actor, conditions, old)
+            if to != key and self._find(connection, to) is not None:
+                raise Conflict(f"There is an image {to!r} already: choose another key, or delete it first.")
+            version, updated_at = (max(numbers) for numbers in zip(*locked.values(), strict=True))
+            self._statements.raise_key.run(connection, its_key=to, version=version, updated_at=updated_at)
+            facts = replace(old.facts, key=to, version=version, updated_at=updated_at)
+            facts = replace(facts, visibility=visibility or facts.visibility)
+            self._write_row(connection, replace(old, facts=facts), replaces=key)
+            if not facts.is_examined:
+                note_unexamined(connection, to)
+            size = facts.size_bytes
+            self._count_many(connection, [(key, -1, -size), (to, 1, size)])
+            now, changes = self._clock(), list[Change]()
+            for one in keys:
+                its_facts, its_version = (facts, version) if one == to else (None, locked[one][0])
+                row = _change_row(write_id, one, its_version, its_facts, now, created=one != key)
+                row_id = self._statements.new_change.run(connection, **row).row_id
+                changes.append(Change(row_id, one, its_facts, created=one != key, done=False))
+            return tuple(changes)
 
         return self._transactions.write(work)
 
@@ -265,7 +353,8 @@ class Catalog:
             old = self._find(connection, key)
             _check(actor, conditions, old)
             facts = replace(entry.facts, version=version, updated_at=updated_at)
-            self._write_row(connection, CatalogImage(facts, entry.object_name, entry.owner_id), fresh=old is None)
+            image = CatalogImage(facts, entry.object_name, entry.owner_id)
+            self._write_row(connection, image, replaces=key if old else None)
             if not facts.is_examined:
                 note_unexamined(connection, key)
             return self._record(connection, write_id, key, version, facts=facts, old=old)
@@ -310,7 +399,10 @@ class Catalog:
         connection.execute(delete(images).where(images.c.key.in_(keys)))
         self._count_many(connection, [(old.facts.key, -1, -old.facts.size_bytes) for old in olds])
         # An image has its key's version.
-        rows = [_change_row(make_id(), old.facts.key, old.facts.version + 1, None, old, now) for old in olds]
+        rows = [
+            _change_row(make_id(), old.facts.key, old.facts.version + 1, None, now, old_object=old.object_name)
+            for old in olds
+        ]
         connection.execute(insert(image_changes), rows)
         connection.execute(insert(trash), [self._trash_row(old, now) for old in olds])
         written = [row["write_id"] for row in rows]
@@ -349,7 +441,8 @@ class Catalog:
         self._count(connection, key, old.facts if old else None, facts)
         if old is not None:
             self._statements.new_trash.run(connection, **self._trash_row(old, now))
-        row = _change_row(write_id, key, version, facts, old, now)
+        old_object = old.object_name if old else None
+        row = _change_row(write_id, key, version, facts, now, created=old is None, old_object=old_object)
         row_id = self._statements.new_change.run(connection, **row).row_id
         return Change(row_id, key, facts, created=old is None, done=False)
 
@@ -363,13 +456,22 @@ class Catalog:
     def _find_write(self, connection: Connection, write_id: str, key: str, *, put: bool) -> Change | None:
         return _written(self._statements.write.run(connection, write_id=write_id).row, key, put=put)
 
-    def _write_row(self, connection: Connection, image: CatalogImage, *, fresh: bool) -> None:
+    def _find_all(self, connection: Connection, write_id: str, keys: Sequence[str]) -> tuple[Change, ...]:
+        """The changes with this id, if any. Raises Conflict unless they are of these keys, the first one a put."""
+        rows = connection.execute(WRITE, {"write_id": write_id}).all()
+        if rows and [row.key for row in rows] != list(keys):
+            raise _other_write()
+        found = (_written(row, row.key, put=row.key == keys[0]) for row in rows)
+        return tuple(change for change in found if change is not None)
+
+    def _write_row(self, connection: Connection, image: CatalogImage, *, replaces: str | None) -> None:
+        """Write the row of an image: a new one, or the one of the key that it `replaces`."""
         values = {name: getattr(image.facts, name) for name in ImageFacts.__slots__}
         values |= {"object_name": image.object_name, "owner_id": image.owner_id}
-        if fresh:
+        if replaces is None:
             self._statements.new_image.run(connection, **values)
         else:
-            self._statements.replace_image.run(connection, its_key=image.facts.key, **values)
+            self._statements.replace_image.run(connection, its_key=replaces, **values)
 
     def _count(self, connection: Connection, key: str, old: ImageFacts | None, new: ImageFacts | None) -> None:
         size_bytes = (new.size_bytes if new else 0) - (old.size_bytes if old else 0)
@@ -390,15 +492,22 @@ class Catalog:
 
 
 def _change_row(
-    write_id: str, key: str, version: int, facts: ImageFacts | None, old: CatalogImage | None, now: float
+    write_id: str,
+    key: str,
+    version: int,
+    facts: ImageFacts | None,
+    now: float,
+    *,
+    created: bool = False,
+    old_object: str | None = None,
 ) -> dict[str, Any]:
     return {
         "write_id": write_id,
         "key": key,
         "version": version,
-        "created": old is None,
+        "created": created,
         "answer": json.dumps(facts.to_json()) if facts else None,
-        "old_object": old.object_name if old else None,
+        "old_object": old_object,
         "state": PENDING,
         "created_at": now,
         "state_at": now,
@@ -411,9 +520,20 @@ def _written(row: Sequence[Any] | None, key: str, *, put: bool) -> Change | None
         return None
     row_id, its_key, answer, created, state = row
     if its_key != key or (answer is not None) != put:
-        raise Conflict("This write id was used for another write.")
+        raise _other_write()
     facts = ImageFacts.from_json(json.loads(answer)) if answer else None
     return Change(row_id, key, facts, created=created, done=state != PENDING, repeated=True)
+
+
+def _other_write() -> Conflict:
+    return Conflict("This write id was used for another write.")
+
+
+def _seen(image: CatalogImage | None, key: str, actor: Actor | None) -> CatalogImage:
+    """The image, if there is one that `actor` may see; None may see all. Raises NotFound."""
+    if image is None or not (actor is None or may_see(actor, image.facts.visibility, image.owner_id)):
+        raise NotFound(f"There is no image {key!r}.")
+    return image
 
 
 def _check(actor: Actor, conditions: Conditions, old: CatalogImage | None) -> None:
@@ -477,7 +597,3 @@ def _oldest_first(last: Cursor) -> Any:
 def _image(row: Sequence[Any]) -> CatalogImage:
     """An image from its `COLUMNS`. By position: by name, a page of 1,000 costs 50 % more."""
     return CatalogImage(ImageFacts(*row[:-2]), *row[-2:])
-
-
-def _unknown(key: str) -> NotFound:
-    return NotFound(f"There is no image {key!r}.")

@@ -14,9 +14,13 @@ FACTS = [images.c[name] for name in ImageFacts.__slots__]
 COLUMNS = [*FACTS, images.c.object_name, images.c.owner_id]
 """An image's metadata, then its object and its owner's id."""
 ONE_IMAGE: Select[Any] = select(*COLUMNS).where(images.c.key == bindparam("key"))
-WRITE: Select[Any] = select(
+_ANSWERS = (
     image_changes.c.id, image_changes.c.key, image_changes.c.answer, image_changes.c.created, image_changes.c.state
-).where(image_changes.c.write_id == bindparam("write_id"))
+)  # fmt: skip
+WRITE: Select[Any] = (
+    select(*_ANSWERS).where(image_changes.c.write_id == bindparam("write_id")).order_by(image_changes.c.id)
+)
+"""The rows of a write; of a rename, first that of the new key."""
 
 _LOCK = select(image_keys.c.version, image_keys.c.updated_at).where(image_keys.c.key == bindparam("key"))
 _ADD = (

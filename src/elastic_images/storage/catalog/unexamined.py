@@ -37,13 +37,15 @@ class Unexamined:
     def examined(self, key: str, version: int, found: Mapping[str, Any] | None) -> None:
         """Forget the key, and write what was found out about this version of its image, if anything.
 
-        Nothing of what caches hold depends on these columns, so that the version stays.
+        If the image has another version by now, the key stays, to be looked at again. Nothing of what caches hold
+        depends on these columns, so that the version stays.
         """
 
         def work(connection: Connection) -> None:
             if found is not None:
                 this = (images.c.key == key, images.c.version == version)
-                connection.execute(update(images).where(*this).values(**found))
+                if not connection.execute(update(images).where(*this).values(**found)).rowcount:
+                    return
             connection.execute(delete(unexamined).where(unexamined.c.key == key))
 
         self._transactions.write(work)

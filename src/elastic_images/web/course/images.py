@@ -9,6 +9,7 @@ from flask import Blueprint, request
 
 from elastic_images.accounts.guard import current_principal, rule
 from elastic_images.core.errors import EmptyBody, InvalidRequest
+from elastic_images.core.image_facts import Actor
 from elastic_images.core.keys import check_key
 from elastic_images.http.gone_callers import gone_of
 from elastic_images.storage.client import StorageClient
@@ -45,7 +46,7 @@ def add_image_calls(api: Blueprint, images: StorageClient, plane: Plane, max_ima
     @api.post("/api/list_keys/")
     @rule("read")
     def list_keys() -> dict[str, Any]:
-        return success(keys=_all_keys(images))
+        return success(keys=_all_keys(images, current_principal().actor()))
 
     @api.post("/api/key/<rest:_path>")
     @rule("read")
@@ -76,11 +77,11 @@ def _key_and_file(parts: list[multipart.Part]) -> tuple[str, multipart.FilePart]
     return check_key(keys[0]), files[0]
 
 
-def _all_keys(images: StorageClient) -> list[str]:
+def _all_keys(images: StorageClient, actor: Actor) -> list[str]:
     keys: list[str] = []
     cursor: str | None = None
     while True:
-        page = images.page(limit=_PAGE, cursor=cursor)
+        page = images.page(actor=actor, limit=_PAGE, cursor=cursor)
         keys += [metadata["key"] for metadata in page["images"]]
         cursor = page["next"]
         if cursor is None:

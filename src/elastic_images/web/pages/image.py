@@ -33,7 +33,8 @@ def image_pages(images: StorageClient, plane: Plane, max_image_bytes: int, width
     @rule("read")
     def view(_path: str) -> str:
         key = key_in_path(request.environ, "/view/")
-        image = with_place(images.metadata(key), plane)
+        actor = current_principal().actor()
+        image = with_place(images.metadata(key, actor=actor), plane)
         listing = Listing.of(request.args)
         if not key.startswith(listing.prefix):
             raise InvalidRequest("The image's key does not start with the prefix.")
@@ -42,7 +43,7 @@ def image_pages(images: StorageClient, plane: Plane, max_image_bytes: int, width
             "image.html",
             image=image,
             listing=listing,
-            beside=images.neighbours(key, prefix=listing.prefix, order=listing.order),
+            beside=images.neighbours(key, actor=actor, prefix=listing.prefix, order=listing.order),
             may_change=_may_change(image),
             cached=cache_answer(plane, key, current_principal().actor()) if "ask" in request.args else None,
             share=share_texts(image, choice),
@@ -74,7 +75,7 @@ def image_pages(images: StorageClient, plane: Plane, max_image_bytes: int, width
     @pages.get("/delete/<rest:_path>")
     @rule("write")
     def ask_to_delete(_path: str) -> str:
-        image = images.metadata(key_in_path(request.environ, "/delete/"))
+        image = images.metadata(key_in_path(request.environ, "/delete/"), actor=current_principal().actor())
         if not _may_change(image):
             raise Forbidden("This image belongs to another user.")
         return render_template("delete.html", image=image)

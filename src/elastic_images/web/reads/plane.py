@@ -63,7 +63,7 @@ class EntryReader(Protocol):
         Raises NotFound, also if `actor` may not see it, and Unavailable.
         """
 
-    def metadata(self, key: str, *, actor: Actor | None = None) -> object:
+    def metadata(self, key: str, *, actor: Actor | None) -> object:
         """As `get_entry`, without the image."""
 
 

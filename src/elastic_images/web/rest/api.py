@@ -59,7 +59,7 @@ def rest_api(images: StorageClient, plane: Plane, find_user: FindUser, max_image
     @rule("read")
     def get(_path: str) -> Response:
         key = key_in_path(request.environ, PREFIX)
-        return _metadata_answer(shown(images.metadata(key)))
+        return _metadata_answer(shown(images.metadata(key, actor=current_principal().actor())))
 
     @api.delete("/api/images/<rest:_path>")
     @rule("write")
@@ -72,6 +72,7 @@ def rest_api(images: StorageClient, plane: Plane, find_user: FindUser, max_image
     @rule("read")
     def page() -> Response:
         found = images.page(
+            actor=current_principal().actor(),
             prefix=checked_prefix(request.args.get("prefix")),
             limit=page_size(request.args.get("limit")),
             cursor=request.args.get("cursor") or None,

@@ -70,7 +70,7 @@ def links_api(images: StorageClient, maker: LinkMaker) -> Blueprint:
     def link() -> Response:
         body = json_object(("key", "params", "expires_in"))
         key, parameters, lasting = check_key(needed_text(body, "key")), _parameters(body), expires_in_seconds(body)
-        images.metadata(key)
+        images.metadata(key, actor=current_principal().actor())
         return jsonify(maker.link(key, parameters, lasting))
 
     return api
