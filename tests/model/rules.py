@@ -159,8 +159,11 @@ class Rules:
         """The same world without what can never be shown, nor be stale: fewer worlds to see, and no stale one lost.
 
         What can never be wrong, as the newest version, could be evicted at any moment. What a member holds that is dark
-        and no longer live will be cleared before it answers again, where the rules say so.
+        and no longer live will be cleared before it answers again, where the rules say so. A writer that has to begin
+        anew does so at once: members can do by themselves what its calls would still do to them.
         """
+        if self._begins_anew:
+            world = _begun_anew(world)
         harmless, members = self._harmless[len(world.writers)], world.members
         for who, member in enumerate(members):
             # Broken rules alone have something in hand and something spoiled, and may answer without a lease.
@@ -176,6 +179,18 @@ class Rules:
         judged = self.judged_by == "own"
         numbers = range(len(self.history.writes) + 1)
         return [self.history.harmless(number) if judged else frozenset() for number in numbers]
+
+    @cached_property
+    def _begins_anew(self) -> bool:
+        """Whether no write is acknowledged by a view of the pool that is no longer true, and no view comes back."""
+        return (
+            self.reads_again
+            and self.clears_when_fenced
+            and self.waits_for_both
+            and self.spoiled_leave
+            and self.checks_originals
+            and self.judged_by == "own"
+        )
 
     @cached_property
     def _clears(self) -> bool:
@@ -209,6 +224,8 @@ class Rules:
         elif member.fill == ASKED:
             for source, version in self._sources(world, who):
                 yield f"{name}'s fill gets version {version} from {source}", _with(world, who, fill=version)
+        if member.fill != NOTHING:
+            yield f"{name}'s fill fails", _with(world, who, fill=NOTHING, spoiled=False)
         if member.fill >= 0:
             yield f"{name}'s fill with version {member.fill} ends", self._ended(world, who)
         if member.loose != NOTHING:
@@ -237,6 +254,8 @@ class Rules:
                     f"{name}'s rendition is made of version {version} from {source}",
                     _with(world, who, making=version),
                 )
+        if member.making != NOTHING:
+            yield f"{name}'s rendition fails", _with(world, who, making=NOTHING)
         if member.making >= 0:
             kept = member.making if self.history.has_image(member.making, world.saw) else NOTHING
             ended = _with(world, who, rendition=kept, making=NOTHING)
@@ -485,6 +504,19 @@ class Rules:
             found = tuple(chain.from_iterable(calls)), len(calls[0]) if len(calls) > 1 else -1
             self._known_calls[number, on_map, whole] = found
         return found
+
+
+def _begun_anew(world: World) -> World:
+    """The writers whose view of the pool is not true any more read it again; lives are told apart by views alone."""
+    now = world.view()
+    writers = tuple(
+        Writer(COMMITTED, whole=writer.whole) if writer.at == TELLING and writer.view != now else writer
+        for writer in world.writers
+    )
+    if any(member.life for member in world.members):
+        assert not any(writer.at == TELLING for writer in writers)
+        world = world._replace(members=tuple(member._replace(life=0) for member in world.members))
+    return world if writers == world.writers else world._replace(writers=writers)
 
 
 def _old_bytes(world: World) -> bool:
