@@ -20,11 +20,13 @@ from elastic_images.core.errors import (
     Forbidden,
     InvalidKey,
     InvalidRequest,
+    LinkUsed,
     NotFound,
     PreconditionFailed,
     TooLarge,
 )
 from elastic_images.core.image_facts import Actor, ImageMetadata
+from elastic_images.core.upload_nonce import UploadNonce
 from elastic_images.core.visibility import VISIBILITIES, may_see, parse_visibility
 from elastic_images.database.engine import open_engine
 from elastic_images.http.internal_client import InternalClient, decoded
@@ -334,3 +336,12 @@ def test_the_trash_shows_visitors_what_they_could_see(storage: Storage, prefix: 
     assert hidden is not None
     with pytest.raises(NotFound):
         storage.client.restore(hidden, actor=NOBODY)
+
+
+def test_an_upload_link_is_used_once(storage: Storage, prefix: str) -> None:
+    nonce = UploadNonce(write_id(), 4_000_000_000)
+    facts = storage.put(f"{prefix}k", upload_nonce=nonce)
+    with pytest.raises(LinkUsed) as refused:
+        storage.put(f"{prefix}k", seed=1, upload_nonce=nonce)
+    assert (refused.value.status, refused.value.slug) == (409, "link-used")
+    assert storage.client.metadata(f"{prefix}k", actor=None) == facts

@@ -33,6 +33,7 @@ from elastic_images.core.image_facts import Actor, ImageMetadata, ImagePage, Nei
 from elastic_images.core.partitions import partition_of
 from elastic_images.core.pool_config import ScalingConfig
 from elastic_images.core.restored_facts import RestoredFacts
+from elastic_images.core.upload_nonce import UploadNonce
 from elastic_images.core.visibility import Visibility, may_see
 from elastic_images.http.answer import Answer
 from elastic_images.http.gone_callers import Gone
@@ -85,6 +86,7 @@ class FakeImages(StorageClient):
         if_none_match: str | None = None,
         kept: RestoredFacts | None = None,
         visibility: Visibility | None = None,
+        upload_nonce: UploadNonce | None = None,  # noqa: ARG002
         gone: Gone | None = None,  # noqa: ARG002 - as the real one's
     ) -> tuple[bool, ImageMetadata]:
         self._enter()

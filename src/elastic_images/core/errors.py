@@ -101,6 +101,10 @@ class Conflict(ElasticImagesError, status=409, slug="conflict"):
     """It exists already, or has changed meanwhile."""
 
 
+class LinkUsed(Conflict, slug="link-used", title="Link already used"):
+    """An upload link is good for one upload."""
+
+
 class LengthRequired(ElasticImagesError, status=411, slug="length-required"):
     """A public upload needs a Content-Length."""
 

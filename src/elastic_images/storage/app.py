@@ -19,6 +19,7 @@ from elastic_images.core.image_facts import Actor
 from elastic_images.core.keys import check_key, check_new_key
 from elastic_images.core.protocol import PROTOCOL_HEADER, knows_visibility
 from elastic_images.core.restored_facts import KEEP_FACTS_HEADER, KEEP_OWNER_ID_HEADER, RestoredFacts
+from elastic_images.core.upload_nonce import UPLOAD_NONCE_HEADER, UploadNonce
 from elastic_images.core.visibility import VISIBILITY_HEADER, Visibility, parse_visibility
 from elastic_images.http.base_app import base_app
 from elastic_images.http.json_body import json_object, needed_text, texts
@@ -162,6 +163,7 @@ def _write_routes(app: Flask, writes: WritePath, counters: Counters, refusals: R
 
     @app.put("/internal/images/<path:key>")
     def put_image(key: str) -> ResponseReturnValue:
+        nonce = request.headers.get(UPLOAD_NONCE_HEADER)
         length = _number("X-Image-Length", request.headers.get("X-Image-Length", ""))
         announced = length + DIGEST_CHARACTERS
         if request.content_length not in (None, announced):
@@ -176,6 +178,7 @@ def _write_routes(app: Flask, writes: WritePath, counters: Counters, refusals: R
                 conditions=_conditions(),
                 kept=_kept(),
                 visibility=_visibility(request.headers.get(VISIBILITY_HEADER)),
+                nonce=None if nonce is None else UploadNonce.parse(nonce),
             )
         except Exception as error:
             if isinstance(error, ElasticImagesError):

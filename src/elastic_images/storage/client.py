@@ -29,6 +29,7 @@ from elastic_images.core.image_facts import (
 from elastic_images.core.keys import check_key, check_new_key, quote_key
 from elastic_images.core.renditions import split_name
 from elastic_images.core.restored_facts import KEEP_FACTS_HEADER, KEEP_OWNER_ID_HEADER, RestoredFacts
+from elastic_images.core.upload_nonce import UPLOAD_NONCE_HEADER, UploadNonce
 from elastic_images.core.visibility import VISIBILITY_HEADER, Visibility
 from elastic_images.http.entries import entry_from_answer
 from elastic_images.http.gone_callers import Gone, GoneCallers
@@ -108,14 +109,16 @@ class StorageClient:
         if_none_match: str | None = None,
         kept: RestoredFacts | None = None,
         visibility: Visibility | None = None,
+        upload_nonce: UploadNonce | None = None,
         gone: Gone | None = None,
     ) -> tuple[bool, ImageMetadata]:
         """Store the next `length_bytes` of `body` under `key`. Gives whether the key is new, and the metadata.
 
         `kept` restores an image with its old metadata; the actor must be an administrator. If the key already had a
         version or time as new as that, the image gets newer ones. Without `visibility`, a replaced image keeps its
-        own, and a new one has the default. `gone` says whether the uploader has left: storage
-        then stops working on the image, if it is still being decoded.
+        own, and a new one has the default. `upload_nonce` is that of the link which authorised it, good for one upload.
+        `gone` says whether the uploader has left: storage then stops working on the image, if it is still being
+        decoded.
 
         The body is streamed and cannot be sent twice: another storage app is tried only while nothing was read from
         it. If the answer is lost, another storage app settles the write: it reports the outcome, or cancels it for
@@ -123,7 +126,8 @@ class StorageClient:
 
         Raises:
             IncompleteBody: `body` ended early.
-            EmptyBody, TooLarge, NotAnImage, BrokenImage, Forbidden, PreconditionFailed, OutOfSpace: nothing changed.
+            EmptyBody, TooLarge, NotAnImage, BrokenImage, Forbidden, PreconditionFailed, LinkUsed, OutOfSpace: nothing
+                changed.
             Unavailable: no storage app answered, or a cache did not; in that case the image may be stored.
         """
         headers = {
@@ -133,6 +137,8 @@ class StorageClient:
         headers |= self._write_headers(actor, if_match, if_none_match) | _kept_headers(kept)
         if visibility is not None:
             headers[VISIBILITY_HEADER] = visibility
+        if upload_nonce is not None:
+            headers[UPLOAD_NONCE_HEADER] = upload_nonce.to_header()
         path = f"/internal/images/{quote_key(check_new_key(key))}"
         sending = _SendingWhole(body, length_bytes) if length_bytes <= _CHUNK_BYTES else _Sending(body, length_bytes)
 

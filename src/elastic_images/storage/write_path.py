@@ -19,6 +19,7 @@ from dataclasses import replace
 from elastic_images.core.errors import BrokenImage, ElasticImagesError, Forbidden, IncompleteBody, NotFound, TooLarge
 from elastic_images.core.image_facts import DETAILS, Actor, BatchResult, ImageFacts
 from elastic_images.core.restored_facts import RestoredFacts
+from elastic_images.core.upload_nonce import UploadNonce
 from elastic_images.core.visibility import Visibility
 from elastic_images.http.problems import public_error
 from elastic_images.imaging.imaging import Imaging, Picture
@@ -93,16 +94,17 @@ class WritePath:
         conditions: Conditions = NO_CONDITIONS,
         kept: RestoredFacts | None = None,
         visibility: Visibility | None = None,
+        nonce: UploadNonce | None = None,
     ) -> tuple[ImageFacts, bool]:
         """Store the next `length` bytes of `source` under `key`; 64 hexadecimal digits, their SHA-256, must follow.
 
         `kept` restores an image with the metadata it had elsewhere (`Catalog.put`); only an administrator may do that.
         Without `visibility`, a replaced image keeps its own, and a new one has the default. Gives the metadata, and
-        whether the key is new. Returns once no older bytes can be read.
+        whether the key is new. Returns once no older bytes can be read. `nonce` is used up by it.
 
         Raises:
             EmptyBody, IncompleteBody, TooLarge, NotAnImage, BrokenImage, Forbidden, PreconditionFailed, OutOfSpace,
-                Conflict (the id was used for another write): nothing changed and nothing is left behind.
+                Conflict (the id was used for another write), LinkUsed: nothing changed and nothing is left behind.
             Unavailable: nothing changed; or the write is stored, but a cache was not reached within 10 s, and it will
                 be finished later. A retry with the same id gives the outcome.
         """
@@ -111,10 +113,13 @@ class WritePath:
         self._require_store()
         change = self._catalog.find_put(write_id, key)
         if change is None:
+            if nonce is not None:
+                self._catalog.check_unused(nonce)
             self._check_early(key, length, actor, conditions)
             with self._room.claim(length), self._spool.receive(source, length) as body:
                 upload, stored = self._store_checked(key, body, write_id, actor, restores=kept is not None)
-            change = self._commit(replace(upload, kept=kept, visibility=visibility), stored, actor, conditions)
+            upload = replace(upload, kept=kept, visibility=visibility, nonce=nonce)
+            change = self._commit(upload, stored, actor, conditions)
         if change.facts is None:
             raise AssertionError("a committed put has facts")
         self._finish(change)

@@ -24,10 +24,11 @@ from sqlalchemy import (
     update,
 )
 
-from elastic_images.core.errors import Conflict, InvalidRequest, NotFound, Unavailable
+from elastic_images.core.errors import Conflict, InvalidRequest, LinkUsed, NotFound, Unavailable
 from elastic_images.core.image_facts import Actor, ImageFacts, Neighbours, Usage
 from elastic_images.core.partitions import partition_of
 from elastic_images.core.restored_facts import RestoredFacts
+from elastic_images.core.upload_nonce import UploadNonce
 from elastic_images.core.visibility import Visibility, may_see
 from elastic_images.database.prepared import PreparedQuery
 from elastic_images.storage.catalog.listing import (
@@ -41,7 +42,7 @@ from elastic_images.storage.catalog.listing import (
 )
 from elastic_images.storage.catalog.permissions import check_may_change
 from elastic_images.storage.catalog.statements import COLUMNS, FACTS, ONE_IMAGE, WRITE, WriteStatements
-from elastic_images.storage.catalog.tables import image_changes, image_keys, image_usage, images, trash
+from elastic_images.storage.catalog.tables import image_changes, image_keys, image_usage, images, trash, upload_nonces
 from elastic_images.storage.catalog.transactions import RetryingTransactions
 from elastic_images.storage.catalog.trash import GRACE_SECONDS, find_entry, take_entry, trash_row
 from elastic_images.storage.catalog.unexamined import note_unexamined
@@ -80,6 +81,8 @@ class NewImage:
     """Metadata to restore, except a version or time that would go back."""
     visibility: Visibility | None = None
     """As asked for. None: the restored one, else what it was, else, for a new image, what `facts` say."""
+    nonce: UploadNonce | None = None
+    """Of the link that authorised it, which is used up by it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +200,7 @@ class Catalog:
         Restored versions and times apply if they are greater than the key's; otherwise these grow as with any change.
 
         Raises:
-            Forbidden, PreconditionFailed, Conflict (the id was used for another write): nothing changed.
+            Forbidden, PreconditionFailed, Conflict (the id was used for another write), LinkUsed: nothing changed.
             Unavailable: the object is too old; nothing changed.
         """
         key = upload.facts.key
@@ -205,6 +208,10 @@ class Catalog:
         def work(connection: Connection) -> Change:
             if found := self._find_write(connection, upload.write_id, key, put=True):
                 return found
+            if upload.nonce is not None:
+                # If two use it at the same time, one gets an IntegrityError and is retried.
+                _check_unused(connection, upload.nonce)
+                connection.execute(insert(upload_nonces).values(nonce=upload.nonce.nonce, until=upload.nonce.until))
             version, updated_at = self._lock(connection, key, upload.kept)
             old = self._find(connection, key)
             _check(actor, conditions, old)
@@ -217,6 +224,10 @@ class Catalog:
             return self._record(connection, upload.write_id, key, version, facts=facts, old=old)
 
         return self._transactions.write(work)
+
+    def check_unused(self, nonce: UploadNonce) -> None:
+        """Raises LinkUsed if an upload has used the link."""
+        self._transactions.read(lambda connection: _check_unused(connection, nonce))
 
     def settle(self, write_id: str, key: str) -> Change | None:
         """The put with this id, if it took effect. Otherwise None, and it is cancelled: it raises Conflict from now on.
@@ -523,6 +534,12 @@ def _written(row: Sequence[Any] | None, key: str, *, put: bool) -> Change | None
         raise _other_write()
     facts = ImageFacts.from_json(json.loads(answer)) if answer else None
     return Change(row_id, key, facts, created=created, done=state != PENDING, repeated=True)
+
+
+def _check_unused(connection: Connection, nonce: UploadNonce) -> None:
+    query = select(upload_nonces.c.nonce).where(upload_nonces.c.nonce == nonce.nonce)
+    if connection.execute(query).first() is not None:
+        raise LinkUsed("This upload link has been used already: ask for another one.")
 
 
 def _other_write() -> Conflict:

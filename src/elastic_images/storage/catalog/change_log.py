@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy import Engine, delete, select, update
 
 from elastic_images.storage.catalog.catalog import DONE, PENDING
-from elastic_images.storage.catalog.tables import image_changes
+from elastic_images.storage.catalog.tables import image_changes, upload_nonces
 from elastic_images.storage.catalog.transactions import RetryingTransactions
 
 _FINISHED = (DONE, "clean")
@@ -52,6 +52,11 @@ class ChangeLog:
             .values(state=DONE, state_at=self._clock())
         )
         self._transactions.write(lambda connection: connection.execute(moved))
+
+    def forget_nonces(self, min_age_seconds: float) -> None:
+        """Delete the nonces of upload links that expired that long ago."""
+        gone = delete(upload_nonces).where(upload_nonces.c.until <= self._clock() - min_age_seconds)
+        self._transactions.write(lambda connection: connection.execute(gone))
 
     def forget(self, min_age_seconds: float, limit: int = 500) -> int:
         """Delete the records of changes that have been done for that long, write ids included. Gives their number."""

@@ -17,6 +17,8 @@ _log = logging.getLogger(__name__)
 
 REMEMBER_SECONDS = 86_400.0
 """How long a repeated write is recognised."""
+NONCE_SECONDS = 2 * 86_400.0
+"""How long after its end a used upload link is known: longer than an upload that began before can take."""
 PARTIAL_SECONDS = 86_400.0
 _BATCH = 500
 
@@ -58,6 +60,7 @@ class ObjectCollector:
                 self._crash_point("collected")
         finally:
             self._backlog = self._trash.backlog()
+        self._changes.forget_nonces(NONCE_SECONDS)
         while self._changes.forget(REMEMBER_SECONDS, _BATCH) == _BATCH:
             pass
         for partial in self._store.partials():
