@@ -18,7 +18,7 @@ from elastic_images.web.openapi import openapi_document
 from elastic_images.web.pages.docs import words
 
 DOCUMENT = openapi_document()
-METHODS = {"get", "head", "put", "post", "delete"}
+METHODS = {"get", "head", "put", "post", "patch", "delete"}
 
 
 @pytest.fixture

@@ -27,7 +27,12 @@ CALLS: dict[str, tuple[str, str, str]] = {
     "gallery": ("GET", "/", "read"),
     "view": ("GET", "/view/public", "read"),
     "trash": ("GET", "/api/trash", "read"),
+    "have": ("POST", "/api/images/have", "read"),
     "put": ("PUT", "/api/images/mine", "write"),
+    "patch": ("PATCH", "/api/images/mine", "write"),
+    "batch": ("POST", "/api/images/batch", "write"),
+    "page visibility": ("POST", "/visibility/mine", "write"),
+    "page rename": ("POST", "/rename/mine", "write"),
     "restore": ("POST", "/api/trash/restore", "write"),
     "trash page": ("GET", "/trash", "write"),
     "page restore": ("POST", "/trash/restore", "write"),
@@ -50,9 +55,11 @@ CALLS: dict[str, tuple[str, str, str]] = {
     "account": ("GET", "/account", "account"),
     "new token": ("POST", "/account/tokens", "account"),
 }
+OWNERS_ONLY = {"delete", "delete question", "page delete", "page replace", "put", "page upload", "upload"}
+OWNERS_ONLY |= {"patch", "page visibility", "page rename"}
 OPEN = {"none": set(), "read": {"image"}, "write": {"image", "read", "write"}}
 OPEN["admin"] = OPEN["write"] | {"admin", "key"}
-NO_COURSE = ("/api/trash", "/api/links", "/api/signing-keys")
+NO_COURSE = ("/api/trash", "/api/images/", "/api/links", "/api/signing-keys")
 PUBLIC = (
     "/openapi.json",
     "/assets/any/ui/style.css",
@@ -95,6 +102,16 @@ def call(web: Web, name: str, headers: dict[str, str] | None = None) -> TestResp
         more["json"] = {"name": "backend", "user": "root"}
     if name in ("rotate key", "revoke key"):
         path = path.replace("00000000", web.accounts.signing_keys.own("root").kid)
+    if name == "have":
+        more["json"] = {"digests": ["0" * 64]}
+    if name == "patch":
+        more["json"] = {"visibility": "members"}
+    if name == "batch":
+        more["json"] = {"operations": [{"op": "delete", "key": "mine"}]}
+    if name == "page visibility":
+        more["data"] = {"visibility": "members"}
+    if name == "page rename":
+        more["data"] = {"key": "new"}
     if name == "restore":
         more["json"] = {"ids": [1]}
     if name in ("page restore", "undo"):
@@ -143,10 +160,7 @@ def test_by_scope(web: Web, name: str) -> None:
         allowed = rank >= enough[rule] or rule in OPEN[web.guard.mode]
         if not allowed:
             assert answer.status_code == 403, (scope, answer.text)
-        elif (
-            name in ("delete", "delete question", "page delete", "page replace", "put", "page upload", "upload")
-            and scope != "admin"
-        ):
+        elif name in OWNERS_ONLY and scope != "admin":
             # Allowed to ask; whose image it is, is storage's question.
             assert answer.status_code != 401
         else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +21,7 @@ from elastic_images.accounts.accounts import Accounts
 from elastic_images.accounts.guard import Guard
 from elastic_images.autoscaler.client import AutoscalerClient
 from elastic_images.core.errors import (
+    Conflict,
     ElasticImagesError,
     Forbidden,
     IncompleteBody,
@@ -29,7 +30,16 @@ from elastic_images.core.errors import (
     NotFound,
     PreconditionFailed,
 )
-from elastic_images.core.image_facts import Actor, ImageMetadata, ImagePage, Neighbours, TrashPage, WholeUsage
+from elastic_images.core.image_facts import (
+    Actor,
+    BatchResult,
+    ImageMetadata,
+    ImagePage,
+    Neighbours,
+    TrashPage,
+    WholeUsage,
+)
+from elastic_images.core.keys import check_new_key
 from elastic_images.core.partitions import partition_of
 from elastic_images.core.pool_config import ScalingConfig
 from elastic_images.core.restored_facts import RestoredFacts
@@ -118,17 +128,67 @@ class FakeImages(StorageClient):
     def delete(self, key: str, *, actor: Actor, if_match: str | None = None) -> None:
         self._enter()
         with self._lock:
-            old = self.stored.get(key)
-            if old is None or not self._sees(actor, old):
-                raise NotFound("There is no image with this key.")
-            self._check(old, actor, if_match, None)
+            self._check(self._seen(key, actor), actor, if_match, None)
             del self.stored[key]
+
+    def move(
+        self,
+        key: str,
+        to: str,
+        *,
+        actor: Actor,
+        visibility: Visibility | None = None,
+        if_match: str | None = None,
+        if_none_match: str | None = None,  # noqa: ARG002 - as the real one's
+    ) -> ImageMetadata:
+        self._enter()
+        check_new_key(to)
+        with self._lock:
+            old = self._seen(key, actor)
+            self._check(old, actor, if_match, None)
+            if to in self.stored:
+                raise Conflict("There is an image with this key.")
+            self.stored[to] = Stored({**old.metadata, "key": to}, old.body, old.owner_id)
+            del self.stored[key]
+            self.stored[to].metadata["visibility"] = visibility or old.metadata["visibility"]
+            return self.stored[to].metadata
+
+    def set_visibility(
+        self,
+        key: str,
+        visibility: Visibility,
+        *,
+        actor: Actor,
+        if_match: str | None = None,
+        if_none_match: str | None = None,  # noqa: ARG002 - as the real one's
+    ) -> ImageMetadata:
+        self._enter()
+        with self._lock:
+            old = self._seen(key, actor)
+            self._check(old, actor, if_match, None)
+            old.metadata["visibility"] = visibility
+            return old.metadata
+
+    # Batches are tested with a real storage app; here they only answer.
+
+    def batch(self, operations: object, *, actor: Actor) -> list[BatchResult]:  # noqa: ARG002
+        self._enter()
+        assert isinstance(operations, list)
+        return [{"key": one["key"], "status": 404} for one in operations]
+
+    def have(self, digests: Sequence[str], *, actor: Actor) -> dict[str, str]:  # noqa: ARG002
+        self._enter()
+        return {}
 
     def metadata(self, key: str, *, actor: Actor | None) -> ImageMetadata:
         self._enter()
-        if key not in self.stored or not self._sees(actor, self.stored[key]):
+        return self._seen(key, actor).metadata
+
+    def _seen(self, key: str, actor: Actor | None) -> Stored:
+        found = self.stored.get(key)
+        if found is None or not self._sees(actor, found):
             raise NotFound("There is no image with this key.")
-        return self.stored[key].metadata
+        return found
 
     def _sees(self, actor: Actor | None, stored: Stored) -> bool:
         return actor is None or may_see(actor, stored.metadata["visibility"], stored.owner_id)
@@ -262,11 +322,10 @@ class FakePlane:
         self.refuse: Refuse = refuse_plainly
         self.refusal: ElasticImagesError | None = None
 
-    def read_whole(self, key: str, actor: Actor) -> Answer:  # noqa: ARG002
+    def read_whole(self, key: str, actor: Actor) -> Answer:
         if self._images.fail is not None:
             raise self._images.fail
-        if key not in self._images.stored:
-            raise NotFound("There is no image with this key.")
+        self._images.metadata(key, actor=actor)
         self.reads += 1
         found = self._images.stored[key]
         headers = [("Content-Type", "image/png"), ("ETag", found.metadata["etag"]), ("X-Cache", "HIT")]

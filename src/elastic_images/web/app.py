@@ -27,6 +27,7 @@ from elastic_images.web.reads.requested_images import rendition_rules
 from elastic_images.web.reads.route import images_route
 from elastic_images.web.request_path import RestConverter
 from elastic_images.web.rest.api import rest_api
+from elastic_images.web.rest.batch import batch_api
 from elastic_images.web.rest.links import LinkMaker, links_api
 from elastic_images.web.rest.signing_keys import signing_keys_api
 from elastic_images.web.rest.trash import trash_api
@@ -81,6 +82,7 @@ def _register(app: Flask, services: WebServices, settings: Settings) -> None:
     for blueprint in (
         images_route(plane),
         rest_api(images, plane, guard.accounts.users.get, max_image_bytes),
+        batch_api(images),
         trash_api(images),
         links_api(images, maker),
         signing_keys_api(keys),

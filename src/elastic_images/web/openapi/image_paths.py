@@ -8,6 +8,7 @@ from elastic_images.core.rendition_spec import FITS, FORMATS, GRAVITIES, MAX_SID
 from elastic_images.core.renditions import PRESETS
 from elastic_images.core.visibility import VISIBILITY_HEADER
 from elastic_images.web.openapi.parts import PAGE_PARAMETERS, header, json_content, ok, operation, parameter, ref
+from elastic_images.web.rest.batch import MAX_DIGESTS, MAX_OPERATIONS
 
 Json = dict[str, Any]
 
@@ -65,8 +66,11 @@ def image_paths() -> Json:
             "get": _metadata("getMetadata", "The image's metadata"),
             "head": _metadata("headMetadata", "Whether the image exists, and its ETag"),
             "put": _put(),
+            "patch": _patch(),
             "delete": _delete(),
         },
+        "/api/images/batch": {"post": _batch()},
+        "/api/images/have": {"post": _have()},
     }
 
 
@@ -86,9 +90,13 @@ def _read(name: str, summary: str) -> Json:
 
 
 def _list_images() -> Json:
-    summary = "Metadata of many images, sorted by the bytes of their keys"
+    summary = "Metadata of many images that the caller may see, sorted by the bytes of their keys"
     answers = ok("A page", ref("ImageList"))
-    return operation("images", "listImages", summary, answers, (400, 401, 403, 503), parameters=PAGE_PARAMETERS)
+    parameters = [
+        *PAGE_PARAMETERS,
+        parameter("visibility", "query", ref("Visibility"), "Only images with this visibility"),
+    ]
+    return operation("images", "listImages", summary, answers, (400, 401, 403, 503), parameters=parameters)
 
 
 def _metadata(name: str, summary: str) -> Json:
@@ -117,10 +125,65 @@ def _put() -> Json:
                 VISIBILITY_HEADER,
                 "header",
                 ref("Visibility"),
-                "By default the replaced image's, or the setting's",
+                "By default that of the replaced image, or the setting's",
             ),
         ],
         requestBody={"required": True, "content": {"application/octet-stream": {}, "image/*": {}}},
+    )
+
+
+def _patch() -> Json:
+    changed = _IMAGE | {"description": "Changed", "headers": _ETAG | {"Location": header("The image's stable URL")}}
+    body = {
+        "type": "object",
+        "properties": {"key": ref("Key") | {"description": "The new key"}, "visibility": ref("Visibility")},
+        "additionalProperties": False,
+        "minProperties": 1,
+    }
+    return operation(
+        "images",
+        "changeImage",
+        "Rename the image, change who sees it, or both in one step",
+        {"200": changed},
+        (400, 401, 403, 404, 409, 412, 413, 503),
+        parameters=[_IF_MATCH],
+        requestBody={"required": True, "content": json_content(body)},
+    )
+
+
+def _batch() -> Json:
+    one_of = [_operation_of("delete"), _operation_of("move", to=ref("Key"))]
+    one_of.append(_operation_of("visibility", visibility=ref("Visibility")))
+    operations = {"type": "array", "items": {"oneOf": one_of}, "maxItems": MAX_OPERATIONS}
+    body = {"type": "object", "properties": {"operations": operations}, "required": ["operations"]}
+    return operation(
+        "images",
+        "changeImages",
+        "Delete, rename, hide or show many images; no key may appear twice",
+        ok("Done; each result has its own status", ref("BatchResults")),
+        (400, 401, 403, 413, 503),
+        requestBody={"required": True, "content": json_content(body)},
+    )
+
+
+def _operation_of(name: str, **more: Json) -> Json:
+    properties = {"op": {"const": name}, "key": ref("Key"), **more}
+    return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
+
+
+def _have() -> Json:
+    digest = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
+    digests = {"type": "array", "items": digest, "maxItems": MAX_DIGESTS}
+    body = {"type": "object", "properties": {"digests": digests}, "required": ["digests"]}
+    have = {"type": "object", "additionalProperties": ref("Key"), "propertyNames": digest}
+    found = {"type": "object", "properties": {"have": have}, "required": ["have"]}
+    return operation(
+        "images",
+        "findDigests",
+        "Which of these SHA-256 digests images of the caller have, each with a key; for administrators, all images",
+        ok("A key for each digest that is there", found),
+        (400, 401, 403, 413, 503),
+        requestBody={"required": True, "content": json_content(body)},
     )
 
 

@@ -156,6 +156,22 @@ SCHEMAS: Json = {
     "NewSigningKey": _object(
         _SIGNING_KEY | {"secret": {"type": "string", "description": "Signs links; see docs/links.md"}}
     ),
+    "BatchResults": _object(
+        {
+            "results": {
+                "type": "array",
+                "items": _object(
+                    {
+                        "key": ref("Key"),
+                        "status": {"type": "integer", "description": "As if the operation had been sent alone"},
+                        "detail": {"type": "string", "description": "Why it failed"},
+                    },
+                    optional=("detail",),
+                ),
+            }
+        },
+        description="One result for each operation, in order",
+    ),
     "Problem": {
         "type": "object",
         "description": "A problem document (RFC 9457). The last part of `type` is stable, for scripts.",

@@ -26,7 +26,7 @@ def gallery_pages(images: StorageClient, max_image_bytes: int) -> Blueprint:
         listing, me = Listing.of(request.args), current_principal()
         cursor = request.args.get("cursor") or None
         page = images.page(
-            actor=current_principal().actor(),
+            actor=me.actor(),
             prefix=listing.prefix,
             limit=_PAGE * _pages(request.args.get("pages")),
             cursor=cursor,

@@ -1,7 +1,8 @@
-"""One image: details, cache status, and the forms to replace and delete it."""
+"""One image: details, cache status, and the forms to hide, rename, replace and delete it."""
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Collection
 from urllib.parse import urlencode
 
@@ -9,9 +10,10 @@ from flask import Blueprint, redirect, render_template, request
 from werkzeug.wrappers import Response
 
 from elastic_images.accounts.guard import current_principal, rule
-from elastic_images.core.errors import Forbidden, InvalidRequest, PreconditionFailed
+from elastic_images.core.errors import Conflict, Forbidden, InvalidKey, InvalidRequest, PreconditionFailed
 from elastic_images.core.image_facts import ImageMetadata
-from elastic_images.core.keys import quote_key
+from elastic_images.core.keys import check_new_key, quote_key
+from elastic_images.core.visibility import parse_visibility
 from elastic_images.http.gone_callers import gone_of
 from elastic_images.storage.client import StorageClient
 from elastic_images.web.bodies import multipart
@@ -32,7 +34,9 @@ def image_pages(images: StorageClient, plane: Plane, max_image_bytes: int, width
     @pages.get("/view/<rest:_path>")
     @rule("read")
     def view(_path: str) -> str:
-        key = key_in_path(request.environ, "/view/")
+        return page(key_in_path(request.environ, "/view/"))
+
+    def page(key: str, **extra: str) -> str:
         actor = current_principal().actor()
         image = with_place(images.metadata(key, actor=actor), plane)
         listing = Listing.of(request.args)
@@ -45,12 +49,32 @@ def image_pages(images: StorageClient, plane: Plane, max_image_bytes: int, width
             listing=listing,
             beside=images.neighbours(key, actor=actor, prefix=listing.prefix, order=listing.order),
             may_change=_may_change(image),
-            cached=cache_answer(plane, key, current_principal().actor()) if "ask" in request.args else None,
+            cached=cache_answer(plane, key, actor) if "ask" in request.args else None,
             share=share_texts(image, choice),
             choice=choice,
             share_formats=SHARE_FORMATS,
             max_image_bytes=max_image_bytes,
+            **extra,
         )
+
+    @pages.post("/visibility/<rest:_path>")
+    @rule("write")
+    def set_visibility(_path: str) -> Response:
+        key = key_in_path(request.environ, "/visibility/")
+        images.set_visibility(key, parse_visibility(request.form.get("visibility")), actor=current_principal().actor())
+        return redirect(f"/view/{quote_key(key)}?done=visibility", 303)
+
+    @pages.post("/rename/<rest:_path>")
+    @rule("write")
+    def rename(_path: str) -> Response | tuple[str, int]:
+        key, new_key = key_in_path(request.environ, "/rename/"), request.form.get("key", "").strip()
+        try:
+            to = check_new_key(unicodedata.normalize("NFC", new_key))
+            if to != key:
+                images.move(key, to, actor=current_principal().actor())
+        except (InvalidKey, Conflict) as error:
+            return page(key, new_key=new_key, rename_error=str(error)), error.status
+        return redirect(f"/view/{quote_key(to)}?done=renamed", 303)
 
     @pages.post("/replace/<rest:_path>")
     @rule("write")

@@ -19,6 +19,8 @@ _STATIC = Path(__file__).parent.parent / "static"
 _NOTICES = {
     "stored": "Image uploaded.",
     "replaced": "Image replaced.",
+    "renamed": "Image renamed.",
+    "visibility": "Visibility changed.",
     "deleted": "Image deleted.",
     "restored": "Image restored.",
     "uploaded": "All images uploaded.",

@@ -11,6 +11,7 @@ from elastic_images.core.keys import MAX_KEY_CHARACTERS, quote_key
 from elastic_images.core.partitions import shown_partition
 from elastic_images.core.visibility import VISIBILITY_HEADER, Visibility, parse_visibility
 from elastic_images.http.gone_callers import gone_of
+from elastic_images.http.json_body import json_object, text
 from elastic_images.http.public_path import public_path
 from elastic_images.storage.client import StorageClient
 from elastic_images.web.bodies.exact import announced_length, exact_body
@@ -61,6 +62,22 @@ def rest_api(images: StorageClient, plane: Plane, find_user: FindUser, max_image
         key = key_in_path(request.environ, PREFIX)
         return _metadata_answer(shown(images.metadata(key, actor=current_principal().actor())))
 
+    @api.patch("/api/images/<rest:_path>")
+    @rule("write")
+    def patch(_path: str) -> Response:
+        key, body = key_in_path(request.environ, PREFIX), json_object(("key", "visibility"))
+        to, visibility = text(body, "key"), given_visibility(body.get("visibility"))
+        actor, if_match = current_principal().actor(), request.headers.get("If-Match")
+        if to is not None:
+            changed = images.move(key, to, actor=actor, visibility=visibility, if_match=if_match)
+        elif visibility is not None:
+            changed = images.set_visibility(key, visibility, actor=actor, if_match=if_match)
+        else:
+            raise InvalidRequest("Give a new key, a visibility, or both.")
+        answer = _metadata_answer(shown(changed))
+        answer.headers["Location"] = image_path(changed["key"])
+        return answer
+
     @api.delete("/api/images/<rest:_path>")
     @rule("write")
     def delete(_path: str) -> Response:
@@ -76,6 +93,7 @@ def rest_api(images: StorageClient, plane: Plane, find_user: FindUser, max_image
             prefix=checked_prefix(request.args.get("prefix")),
             limit=page_size(request.args.get("limit")),
             cursor=request.args.get("cursor") or None,
+            visibility=given_visibility(request.args.get("visibility") or None),
         )
         return jsonify({"images": [shown(metadata) for metadata in found["images"]], "next": found["next"]})
 

@@ -3,13 +3,14 @@
 import { besideKey, keyProblem } from "./keys.js";
 
 const PARALLEL = 4;
+const MOST_COPIES = 100;
 export const UNDER_WAY = ["waiting", "sending", "storing"];
 export const OPEN = [...UNDER_WAY, "exists"];
 const FINAL = [400, 413, 415, 422];
 
 /**
  * An item: `{ file, key, state, part, message, existing }`. States: waiting, sending (`part` 0 to 1), storing, stored,
- * exists (needs a decision; `existing` is the metadata of the existing image), failed (`message`; `final`: retrying will
+ * exists (needs a decision; `existing` is the metadata of the existing image, null if it is hidden from us), failed (`message`; `final`: retrying will
  * not help), cancelled, skipped.
  */
 export class Queue {
@@ -102,12 +103,13 @@ export class Queue {
   async #failed(item, error) {
     if (error.name === "AbortError") return this.#set(item, "cancelled");
     const fail = ({ message, status }) => this.#set(item, "failed", { message, status, final: FINAL.includes(status) });
-    // 403 means it exists and belongs to someone else, so look it up first.
+    // 403 means it exists and belongs to someone else, who may have hidden it, so look it up first.
     if (error.status !== 412 && error.status !== 403) return fail(error);
     try {
       const existing = await this.metadata(item.key);
-      if (existing && item.renaming) return this.rename(item);
-      if (existing) return this.#set(item, "exists", { existing });
+      const taken = existing || error.slug === "forbidden";
+      if (taken && item.renaming && item.copies < MOST_COPIES) return this.rename(item);
+      if (taken) return this.#set(item, "exists", { existing });
       if (error.status === 403) return fail(error);
       // Deleted in the meantime: nothing to decide, so upload it again.
       item.condition = ["If-None-Match", "*"];

@@ -14,11 +14,12 @@ const MESSAGES = {
   507: "The server is out of storage space.",
 };
 
-/** `message` is shown to people; `status` is 0 if there was no response. */
+/** `message` is shown to people; `status` is 0 if there was no response; `slug` tells kinds of errors apart. */
 export class UploadError extends Error {
-  constructor(status, detail) {
+  constructor(status, { detail, type } = {}) {
     super(MESSAGES[status] ?? detail ?? `Upload failed (${status}).`);
     this.status = status;
+    this.slug = type?.split(/[/:]/).pop();
   }
 }
 
@@ -38,7 +39,7 @@ export function send(file, key, { condition, visibility, formToken, onProgress, 
     request.addEventListener("load", () => {
       const answer = request.response ?? {};
       if (request.status === 200 || request.status === 201) resolve(answer);
-      else reject(new UploadError(request.status, answer.detail));
+      else reject(new UploadError(request.status, answer));
     });
   });
   request.open("PUT", `${root}/api/images/${quoteKey(key)}`);
@@ -58,6 +59,6 @@ export async function metadata(key) {
   });
   if (answer.status === 404) return null;
   const body = await answer.json().catch(() => ({}));
-  if (!answer.ok) throw new UploadError(answer.status, body.detail);
+  if (!answer.ok) throw new UploadError(answer.status, body);
   return body;
 }

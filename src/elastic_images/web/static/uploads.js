@@ -123,6 +123,7 @@ class Panel {
   }
 
   #question(item) {
+    if (!item.existing) return "This name is taken:";
     const { visibility, owner } = item.existing;
     const kind = visibility === "public" ? "An" : `A ${visibility === "members" ? "members-only" : visibility}`;
     if (this.mayReplace(item)) return `${kind} image with this name already exists:`;
@@ -133,7 +134,9 @@ class Panel {
     const question = row.querySelector("[data-question]");
     question.hidden = item.state !== "exists";
     if (question.hidden) return;
-    row.querySelector("[data-old]").src = `${root}/images/${quoteKey(item.key)}?rendition=thumb`;
+    const old = row.querySelector("[data-old]");
+    old.parentElement.hidden = !item.existing;
+    if (item.existing) old.src = `${root}/images/${quoteKey(item.key)}?rendition=thumb`;
     row.querySelector("[data-do=replace]").hidden = !this.mayReplace(item);
     row.querySelector("[data-do=replace]").setAttribute("aria-label", `Replace ${item.key}`);
     row.querySelector("[data-do=rename]").setAttribute("aria-label", `Keep both: ${item.key}`);
