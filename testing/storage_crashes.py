@@ -14,12 +14,14 @@ from pathlib import Path
 
 from elastic_images.database.base import metadata
 from elastic_images.database.engine import open_engine
+from elastic_images.storage.batch import Operation
 from elastic_images.storage.catalog.trash import GRACE_SECONDS
 from elastic_images.storage.crash_points import COLLECTOR_CRASH_POINTS, CRASH_POINTS, no_crash
 from elastic_images.storage.objects.from_url import open_object_store
-from testing.storage_parts import CATALOG_TABLES, Parts, large_picture, picture
+from testing.storage_parts import ANN, CATALOG_TABLES, Parts, large_picture, picture
 
-KEY, WRITE_ID = "k", "c" * 32
+KEY, MOVED, OTHER, WRITE_ID = "k", "moved", "other", "c" * 32
+BATCH = [Operation(KEY, to=MOVED), Operation(OTHER)]
 # One is small and stays in memory during the upload, the other goes through a file.
 OLD, NEW = picture(seed=1), large_picture()
 _LATE = CRASH_POINTS[CRASH_POINTS.index("before-commit") :]
@@ -31,6 +33,8 @@ CASES = [
 _WRITES_TO_SERVERS = [(action, step) for action in ("upload", "replace") for step in ("object-renamed", "committed")]
 SERVER_CASES = [*_WRITES_TO_SERVERS, *(case for case in CASES if case[0] not in ("upload", "replace"))]
 """Those in which a database server and S3 differ most from SQLite and a folder."""
+MOVE_CASES = [("move", step) for step in _LATE] + [("batch", step) for step in _LATE[1:]]
+"""A batch renames one image and deletes another one. A server, too."""
 COLLECTOR_CASES = [("collect", step) for step in COLLECTOR_CRASH_POINTS]
 CRASHED = 9
 
@@ -66,6 +70,10 @@ def open_parts(place: Place, crash_at: str | None = None) -> Parts:
 def act(parts: Parts, action: str) -> None:
     if action == "delete":
         parts.delete(KEY, write_id=WRITE_ID)
+    elif action == "move":
+        parts.writes.move(KEY, MOVED, write_id=WRITE_ID, actor=ANN)
+    elif action == "batch":
+        parts.writes.batch(BATCH, batch_id=WRITE_ID, actor=ANN)
     elif action == "collect":
         parts.clock.now += GRACE_SECONDS
         parts.collector.collect()
@@ -88,6 +96,8 @@ def run(place: Place, action: str, step: str) -> None:
             before.put(KEY, OLD)
         if action == "collect":
             before.delete(KEY)
+        if action == "batch":
+            before.put(OTHER, NEW)
         before.acknowledger.mark_done()
         before.engine.dispose()
     act(open_parts(place, step), action)

@@ -17,8 +17,11 @@ from testing.storage_crashes import (
     CASES,
     COLLECTOR_CASES,
     KEY,
+    MOVE_CASES,
+    MOVED,
     NEW,
     OLD,
+    OTHER,
     SERVER_CASES,
     Place,
     act,
@@ -58,7 +61,7 @@ def crashed(
     with ExitStack() as stack:
         if database_server is None:
             environ = dict(os.environ)
-            places = {case: Place.local(folder / "-".join(case)) for case in (*CASES, *COLLECTOR_CASES)}
+            places = {case: Place.local(folder / "-".join(case)) for case in (*CASES, *MOVE_CASES, *COLLECTOR_CASES)}
         else:
             s3: S3Server = request.getfixturevalue("seaweedfs_server")
             patch = stack.enter_context(pytest.MonkeyPatch.context())
@@ -71,7 +74,7 @@ def crashed(
                     f"s3://{bucket}/{'-'.join(case)}",
                     str(folder / "-".join(case)),
                 )
-                for case in (*SERVER_CASES, *COLLECTOR_CASES)
+                for case in (*SERVER_CASES, *MOVE_CASES, *COLLECTOR_CASES)
             }
         write_places(folder / "places.json", places)
         command = [sys.executable, "-m", "testing.storage_crashes", str(folder / "places.json")]
@@ -87,9 +90,9 @@ def parts(crashed: dict[Case, Place], case: Case) -> Iterator[Parts]:
     parts.engine.dispose()
 
 
-def bytes_of(parts: Parts) -> bytes | None:
+def bytes_of(parts: Parts, key: str = KEY) -> bytes | None:
     try:
-        return parts.bytes_of(KEY)
+        return parts.bytes_of(key)
     except NotFound:
         return None
 
@@ -157,6 +160,45 @@ def check_after_a_crash(parts: Parts, case: Case) -> None:
     assert left.waiting == 0
     assert left.unreferenced == report.young
     assert left.objects == len(report.young) + (1 if after else 0)
+
+
+@on("sqlite")
+@each(MOVE_CASES)
+def test_after_a_crashed_rename(parts: Parts, case: Case) -> None:
+    check_after_a_crashed_rename(parts, case)
+
+
+@on("mariadb")
+@each(MOVE_CASES)
+def test_after_a_crashed_rename_on_servers(parts: Parts, case: Case) -> None:
+    check_after_a_crashed_rename(parts, case)
+
+
+def check_after_a_crashed_rename(parts: Parts, case: Case) -> None:
+    """The image is under one of its keys, and whichever process finishes it tells caches of both."""
+    action, step = case
+    committed = CRASH_POINTS.index(step) >= CRASH_POINTS.index("committed")
+    other = NEW if action == "batch" and not committed else None
+
+    assert (bytes_of(parts), bytes_of(parts, MOVED)) == ((None, OLD) if committed else (OLD, None))
+    assert bytes_of(parts, OTHER) == other
+    present = [OLD, *([other] if other else [])]
+    assert parts.catalog.usage() == Usage(images=len(present), bytes=sum(map(len, present)))
+    report = report_of(parts, days=2)
+    assert (report.healthy, report.unreferenced) == (True, [])
+    assert report.waiting == (1 if action == "batch" and committed else 0), "a rename puts nothing into the trash"
+
+    changes = [MOVED, KEY] + ([OTHER] if action == "batch" else [])
+    assert parts.acknowledger.take_up(0) == (len(changes) if committed else 0)
+    assert parts.caches.told == ([tuple(changes)] if committed else [])
+    assert parts.acknowledger.take_up(0) == 0
+
+    act(parts, action)
+    assert (bytes_of(parts), bytes_of(parts, MOVED), bytes_of(parts, OTHER)) == (None, OLD, None)
+    found = parts.catalog.find(MOVED)
+    assert found is not None
+    assert found.facts.version == 2
+    assert parts.put(KEY, NEW)[0].version == 3, "the old key's version lives on"
 
 
 @on("sqlite")
