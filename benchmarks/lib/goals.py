@@ -78,6 +78,10 @@ def goals(nodes: Sequence[int] = (1, 8)) -> list[Goal]:
         Goal("read/hot/1MB/16", f"{node} / {nginx}", _ratio(node, nginx), 1.0, 1.0),
         Goal("miss/walk/10KB/16", f"{web}, a second", _rate(web), 2000, 2000),
         Goal("miss/walk/10KB/16", f"{node}, a second", _rate(node), 2000, 2000),
+        *(
+            Goal("private/hot/10KB/16", f"{who} / {targets.PUBLIC}", _ratio(who, targets.PUBLIC), 0.7, 0.9)
+            for who in (targets.TOKEN, targets.SESSION, targets.TOKENS)
+        ),
         Goal("upload/new/100KB/16", f"{web} / {targets.PLAIN}", _ratio(web, targets.PLAIN), 0.5, 0.5),
         Goal("upload/new/100KB/16", f"{web} / {targets.SEAWEEDFS}", _ratio(web, targets.SEAWEEDFS), 0.3, 0.3),
     ]

@@ -19,6 +19,7 @@ from benchmarks.lib.targets import Target, path_of
 from benchmarks.lib.wrk import Load, LoadFailed, run
 
 _WARM_UP = 2
+_CALLERS = 1000
 _SMALL_ANSWER_BYTES = 2_000
 
 
@@ -41,6 +42,28 @@ def not_modified(bench: Bench, scenarios: Sequence[Scenario]) -> Iterator[Result
                 cells[name] = _checked(target, path, script, scenario.connections, _is_empty)
         if cells:
             yield _measured(bench, scenario, cells)
+
+
+def private(bench: Bench, scenarios: Sequence[Scenario]) -> Iterator[Result]:
+    """The same bytes from web as a public image, and as a private one to those who may see it."""
+    web, system = bench.targets.get(targets.WEB), bench.system
+    if web is None or system is None or not scenarios:
+        return
+    callers = system.callers(_CALLERS)
+    for scenario in scenarios:
+        body = bench.bodies[scenario.size][0]
+        shown = path_of(system.upload(f"private/{scenario.size}/shown", body, "public"))
+        hidden = path_of(system.upload(f"private/{scenario.size}/hidden", body, "private"))
+        cells = {
+            name: _checked(web, path, script, scenario.connections, lambda size: size >= 0.9 * scenario.size_bytes)  # noqa: B023 - used before the next
+            for name, path, script in (
+                (targets.PUBLIC, shown, bench.scripts.one({})),
+                (targets.TOKEN, hidden, bench.scripts.one({"Authorization": callers.tokens[0]})),
+                (targets.SESSION, hidden, bench.scripts.one({"Cookie": callers.session})),
+                (targets.TOKENS, hidden, bench.scripts.callers("Authorization", callers.tokens)),
+            )
+        }
+        yield _measured(bench, scenario, cells)
 
 
 def uploads(bench: Bench, scenarios: Sequence[Scenario]) -> Iterator[Result]:
@@ -95,7 +118,7 @@ def misses(bench: Bench, scenarios: Sequence[Scenario]) -> Iterator[Result]:
 
 Group = Callable[[Bench, Sequence[Scenario]], Iterator[Result]]
 GROUPS: Mapping[str, Group] = {
-    "read": reads, "304": not_modified, "upload": uploads, "nodes": pool_sizes, "miss": misses,
+    "read": reads, "304": not_modified, "private": private, "upload": uploads, "nodes": pool_sizes, "miss": misses,
 }  # fmt: skip
 
 

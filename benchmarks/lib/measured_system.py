@@ -7,8 +7,9 @@ import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from testing.system import System, running
 from testing.waiting import wait_for
@@ -16,8 +17,11 @@ from testing.waiting import wait_for
 from benchmarks.lib.options import Options
 from benchmarks.lib.processes import app_name, pss_bytes
 from benchmarks.lib.targets import NODE, WEB, Target
+from elastic_images.accounts.accounts import open_accounts
+from elastic_images.accounts.guard import Guard
 from elastic_images.core.partitions import partition_of
 from elastic_images.http.internal_client import InternalClient
+from elastic_images.settings import Settings
 
 _SEED_THREADS = 12
 _PRIME_SECONDS = 300.0
@@ -25,6 +29,15 @@ _LONGEST_WALK_SECONDS = 30
 _SCALE_SECONDS = 400.0
 """Longer than a resize may copy images."""
 _MISSING_MB = 1
+
+
+class Callers(NamedTuple):
+    """Header values by which web knows somebody."""
+
+    session: str
+    """For `Cookie`."""
+    tokens: list[str]
+    """For `Authorization`."""
 
 
 class MeasuredSystem:
@@ -92,6 +105,28 @@ class MeasuredSystem:
             return False
 
         wait_for(complete, f"the nodes hold {self._seeded} images", seconds=_PRIME_SECONDS)
+
+    # ---- Who may see them ----
+
+    def upload(self, key: str, body: bytes, visibility: str) -> str:
+        """Upload an image that the administrator owns; gives its key."""
+        answer = self._system.admin().put(key, body, {"X-Visibility": visibility})
+        if answer.status not in (200, 201):
+            raise OSError(f"uploading {key}: {answer.status} {answer.body[:300]!r}")
+        return key
+
+    def callers(self, count: int) -> Callers:
+        """A session of the administrator, and so many tokens of theirs."""
+        settings = Settings.load({}, {"ELASTIC_IMAGES_DATA": str(self._system.data)})
+        settings = replace(settings, secret_key=(self._system.data / "secret-key").read_text().strip())
+        accounts = open_accounts(settings)
+        try:
+            started = accounts.sessions.start(accounts.users.get("admin").id)
+            tokens = [accounts.tokens.create("admin", f"{number}", ["admin"])[1] for number in range(count)]
+            cookie = f"{Guard(accounts, settings).cookie_name}={started.secret}"
+        finally:
+            accounts.close()
+        return Callers(cookie, [f"Bearer {token}" for token in tokens])
 
     # ---- Caches ----
 

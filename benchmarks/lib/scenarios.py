@@ -9,7 +9,7 @@ from itertools import product
 SIZES: Mapping[str, int] = {"10KB": 10_000, "100KB": 100_000, "1MB": 1_000_000}
 """Bytes of an image, by the label used in names and tables."""
 
-GROUPS = ("read", "304", "upload", "nodes", "miss")
+GROUPS = ("read", "304", "private", "upload", "nodes", "miss")
 """In the order in which they are measured: misses last, because they need caches that hold nothing."""
 
 
@@ -40,6 +40,7 @@ def every_scenario() -> list[Scenario]:
     return [
         *_product("read", ("hot", "64", "zipf"), SIZES, (1, 16, 64)),
         *_product("304", ("hot",), ("10KB",), (1, 16, 64)),
+        *_product("private", ("hot",), ("10KB", "100KB"), (16, 64)),
         *_product("upload", ("new",), SIZES, (1, 16)),
         *_product("nodes", ("hot", "zipf"), SIZES, (1, 16)),
         *_product("miss", ("walk",), SIZES, (1, 16)),
@@ -51,6 +52,7 @@ def quick_scenarios() -> list[Scenario]:
     return [
         *_product("read", ("hot", "zipf"), ("10KB",), (16,)),
         *_product("304", ("hot",), ("10KB",), (16,)),
+        *_product("private", ("hot",), ("10KB",), (16,)),
         *_product("upload", ("new",), ("100KB",), (16,)),
         *_product("nodes", ("zipf",), ("10KB",), (16,)),
         *_product("miss", ("walk",), ("10KB",), (16,)),

@@ -35,6 +35,20 @@ function request()
 end
 """
 
+_CALLERS = """
+local requests, count, place = {}, 0, 0
+function init(args)
+  for value in io.lines(%(values)s) do
+    count = count + 1
+    requests[count] = wrk.format("GET", nil, {[%(name)s] = value})
+  end
+end
+function request()
+  place = place %% count + 1
+  return requests[place]
+end
+"""
+
 _UPLOAD = """
 local bodies, count, number = {}, 0, 0
 function init(args)
@@ -67,6 +81,11 @@ class Scripts:
         """Ask for `paths` one after the other, and from the beginning again."""
         listed = self._list(paths)
         return self._write(_headers(headers) + _ROUND % {"paths": quoted(str(listed))} + _DONE)
+
+    def callers(self, header: str, values: Sequence[str]) -> Path:
+        """Ask for the path in wrk's URL with each value of the header in turn."""
+        listed = self._list(values)
+        return self._write(_CALLERS % {"values": quoted(str(listed)), "name": quoted(header)} + _DONE)
 
     def uploads(self, prefix: str, bodies: Sequence[Path], headers: Mapping[str, str]) -> Path:
         """PUT the files' bytes in turn, each under a new path: `prefix` and a number."""

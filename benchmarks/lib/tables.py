@@ -12,6 +12,7 @@ from benchmarks.lib.figures import Measurement, median_p99_ms, median_rate, rati
 _TITLES = {
     "read": "Cached images a second (99th percentile in ms)",
     "304": "`304 Not Modified` a second (99th percentile in ms)",
+    "private": "Images that not everybody may see, a second (99th percentile in ms)",
     "upload": "Uploads a second (99th percentile in ms)",
     "nodes": "Images a second through `web`, by the size of the pool (99th percentile in ms)",
     "miss": "Images a second that no cache holds (99th percentile in ms)",
@@ -24,6 +25,9 @@ _KEYS = {
     "new": "new keys",
 }
 _RATIOS = (
+    (targets.TOKEN, targets.PUBLIC),
+    (targets.SESSION, targets.PUBLIC),
+    (targets.TOKENS, targets.PUBLIC),
     (targets.WEB, targets.MEMCACHED),
     (targets.NODE, targets.NGINX),
     (targets.WEB, targets.FLASK),

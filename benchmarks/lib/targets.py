@@ -14,6 +14,7 @@ NGINX = "nginx"
 MEMCACHED = "nginx + memcached"
 FLASK = "Flask"
 PLAIN = "plain files"
+PUBLIC, TOKEN, SESSION, TOKENS = "public", "by token", "by session", "1,000 in turn"
 SEAWEEDFS = "SeaweedFS"
 
 ALL = (WEB, NODE, NGINX, MEMCACHED, FLASK)
@@ -23,6 +24,10 @@ MEANINGS: Mapping[str, str] = {
     NGINX: "nginx, static files, one worker",
     MEMCACHED: "nginx, one worker, in front of memcached",
     FLASK: "images in memory, answered by a Flask view, on the server that this system uses",
+    PUBLIC: "an image that everybody may see, through `web`",
+    TOKEN: "a private one of the same bytes, asked for with a token",
+    SESSION: "the same with the cookie of a session",
+    TOKENS: "the same with each of 1,000 tokens in turn",
     PLAIN: "the same files written and flushed (fsync) by as many threads, and nothing else",
     SEAWEEDFS: "the same files put into a bucket of SeaweedFS's S3 that needs no signature, in the same folder",
 }

@@ -47,6 +47,7 @@ class Accounts:
         limits: LoginLimits | None = None,
     ) -> None:
         self._transactions = Transactions(engine)
+        self._clock = clock
         self._passwords = passwords or Passwords()
         self._attempts = LoginAttempts(self._transactions, clock, limits)
         self.users = Users(self._transactions, self._passwords, clock)
@@ -105,6 +106,11 @@ class Accounts:
     def of_token(self, secret: str) -> Principal | None:
         """The owner of an API token, or None."""
         return self.tokens.find(secret)
+
+    def write_uses(self) -> None:
+        """Write which sessions, tokens and keys this process saw used; it does so by itself while it sees more."""
+        for uses in (self.sessions.uses, self.tokens.uses, self.signing_keys.uses):
+            uses.write(self._clock())
 
     def when_revoked(self, call: Callable[[], object]) -> None:
         """Have `call` called whenever this process has ended sessions, revoked tokens, or changed users."""

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select
 
 from elastic_images.accounts.database import Transactions
 from elastic_images.accounts.digests import digest, new_secret
 from elastic_images.accounts.principal import Principal, scopes_of_role
 from elastic_images.accounts.tables import sessions, users
-from elastic_images.core.errors import NotFound, Unavailable
+from elastic_images.accounts.uses import Uses
+from elastic_images.core.errors import NotFound
 from elastic_images.database.prepared import PreparedQuery
 
-_SEEN_EVERY_SECONDS = 60.0
 _AGENT_CHARACTERS = 255
 _ADDRESS_CHARACTERS = 64
 
@@ -54,6 +53,7 @@ class Sessions:
 
     def __init__(self, transactions: Transactions, clock: Callable[[], float], lifetime_seconds: float) -> None:
         self._transactions = transactions
+        self.uses = Uses(transactions, sessions.c.id, sessions.c.last_seen_at)
         self._by_digest = PreparedQuery(transactions.engine, _BY_DIGEST)
         self._clock = clock
         self._lifetime_seconds = lifetime_seconds
@@ -88,10 +88,7 @@ class Sessions:
         if found is None:
             return None
         row = dict(zip(_BY_DIGEST_NAMES, found, strict=True))
-        if now - row["last_seen_at"] >= _SEEN_EVERY_SECONDS:
-            # For display only: never fail a request over it.
-            with contextlib.suppress(Unavailable), self._transactions.write() as connection:
-                connection.execute(update(sessions).where(sessions.c.id == row["id"]).values(last_seen_at=now))
+        self.uses.note(row["id"], row["last_seen_at"], now)
         return _session(row), Principal(row["user_id"], row["user_name"], scopes_of_role(row["role"]), "session")
 
     def list(self, user_id: int) -> tuple[Session, ...]:

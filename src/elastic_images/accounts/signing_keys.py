@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import hashlib
 import hmac
 import secrets
@@ -18,7 +17,8 @@ from elastic_images.accounts.names import fold_name
 from elastic_images.accounts.principal import Principal, scopes_of_role
 from elastic_images.accounts.tables import signing_keys, users
 from elastic_images.accounts.tokens import check_label, owner_row
-from elastic_images.core.errors import Conflict, NotFound, Unavailable
+from elastic_images.accounts.uses import Uses
+from elastic_images.core.errors import Conflict, NotFound
 from elastic_images.core.signed_links import is_key_id
 from elastic_images.database.prepared import PreparedQuery
 
@@ -27,7 +27,6 @@ OWN_NAME = "links"
 MAX_KEYS = 20
 """Of an account, those not revoked."""
 _KEPT_REVOKED = 50
-_USED_EVERY_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +66,7 @@ class SigningKeys:
 
     def __init__(self, transactions: Transactions, clock: Callable[[], float], secret_key: str) -> None:
         self._transactions = transactions
+        self.uses = Uses(transactions, signing_keys.c.kid, signing_keys.c.last_used_at)
         self._by_kid = PreparedQuery(transactions.engine, _BY_KID)
         self._clock = clock
         self._secret_key = secret_key
@@ -99,12 +99,7 @@ class SigningKeys:
 
     def note_use(self, account: SigningAccount) -> None:
         """Keep when a key opened something. For display only: never fails."""
-        now = self._clock()
-        if account.last_used_at is None or now - account.last_used_at >= _USED_EVERY_SECONDS:
-            with contextlib.suppress(Unavailable), self._transactions.write() as connection:
-                connection.execute(
-                    update(signing_keys).where(signing_keys.c.kid == account.kid).values(last_used_at=now)
-                )
+        self.uses.note(account.kid, account.last_used_at, self._clock())
 
     def own(self, user_name: str) -> SigningAccount:
         """The account with the key that signs the links made here, a new one if there is none.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -15,10 +14,10 @@ from elastic_images.accounts.digests import TOKEN_PREFIX, digest, new_token
 from elastic_images.accounts.names import fold_name
 from elastic_images.accounts.principal import SCOPES, Principal, scopes_of_role, widen
 from elastic_images.accounts.tables import tokens, users
-from elastic_images.core.errors import Conflict, Forbidden, InvalidRequest, NotFound, Unavailable
+from elastic_images.accounts.uses import Uses
+from elastic_images.core.errors import Conflict, Forbidden, InvalidRequest, NotFound
 from elastic_images.database.prepared import PreparedQuery
 
-_USED_EVERY_SECONDS = 60.0
 _LABEL_CHARACTERS = 100
 _MAX_LIFETIME_SECONDS = 100 * 365 * 86_400.0
 
@@ -51,6 +50,7 @@ class Tokens:
 
     def __init__(self, transactions: Transactions, clock: Callable[[], float]) -> None:
         self._transactions = transactions
+        self.uses = Uses(transactions, tokens.c.id, tokens.c.last_used_at)
         self._by_digest = PreparedQuery(transactions.engine, _BY_DIGEST)
         self._clock = clock
 
@@ -104,10 +104,7 @@ class Tokens:
         token = _token(row)
         if not token.is_active(now):
             return None
-        if row["last_used_at"] is None or now - row["last_used_at"] >= _USED_EVERY_SECONDS:
-            # For display only: never fail a request over it.
-            with contextlib.suppress(Unavailable), self._transactions.write() as connection:
-                connection.execute(update(tokens).where(tokens.c.id == row["id"]).values(last_used_at=now))
+        self.uses.note(row["id"], row["last_used_at"], now)
         return Principal(row["user_id"], row["user_name"], token.scopes & scopes_of_role(row["role"]), "token")
 
     def list(self, user_name: str | None = None) -> tuple[Token, ...]:

@@ -58,6 +58,7 @@ class WebService:
             ready=self.ready,
         )
         self._gone_callers = PeriodicLoop("gone-callers", self._storage.gone_callers.look, _LOOK_SECONDS)
+        self._uses = PeriodicLoop("account-uses", self._accounts.write_uses, _LOOK_SECONDS)
         self.reads = self._pool.reads(self._guard.host_allowed)
         self.max_image_bytes = settings.max_image_bytes
         proxies = Proxies(settings.trusted_proxies)
@@ -76,6 +77,7 @@ class WebService:
         """See `server.Service`."""
         self._pool.start()
         self._gone_callers.start()
+        self._uses.start()
 
     def leave(self) -> None:
         """See `server.run`."""
@@ -84,6 +86,7 @@ class WebService:
     def stop(self) -> None:
         """See `server.Service`."""
         self._gone_callers.stop(_STOP_SECONDS)
+        self._uses.stop(_STOP_SECONDS)
         self._pool.stop()
         self._http.close()
         self._accounts.close()

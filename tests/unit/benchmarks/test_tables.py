@@ -52,7 +52,7 @@ def test_pools_are_compared_with_the_smallest() -> None:
 
 def test_every_group_has_a_title_and_every_kind_of_keys_a_name() -> None:
     shown = tables([result(scenario.name, web=1000) for scenario in every_scenario()])
-    assert shown.count("### ") == 5
+    assert shown.count("### ") == 6
 
 
 @pytest.mark.parametrize(("rate", "shown"), [(51_734, "51.7k"), (5_912, "5.9k"), (999.4, "999"), (88.4, "88")])
