@@ -1,7 +1,8 @@
 """Looks for stale and failed reads in a running system, while it resizes and its processes are killed and stopped.
 
 Several writers and readers on several web processes. Bodies carry key and version, and every read is compared with
-what was acknowledged before it began. Prints a report; the exit code is 1 if a read was stale or failed.
+what was acknowledged before it began: the wrong version and the wrong person both count as stale. Images are hidden,
+shown and renamed, and credentials revoked. Prints a report; the exit code is 1 if a read was stale or failed.
 
 With --hosts the system runs on several hosts: network namespaces of this machine (Linux, root), with MariaDB or
 PostgreSQL and S3 on a separate host. Then cables are pulled and packets lost, in one direction or both.
@@ -27,6 +28,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.coherence", description=__doc__)
     parser.add_argument("--seconds", type=float, default=usual.seconds)
     parser.add_argument("--seed", type=int, default=usual.seed, help="the same seed replays resizes and faults")
+    parser.add_argument("--keys", type=int, help="how many; fewer are changed and read more often each")
     parser.add_argument("--hosts", choices=("mariadb", "postgresql"), help="on several hosts, with this database")
     parser.add_argument("--web-processes", type=int, default=usual.web_processes)
     parser.add_argument("--storage-processes", type=int, default=usual.storage_processes)
@@ -46,7 +48,11 @@ def main() -> int:
 def _on_one(given: argparse.Namespace) -> dict[str, Any]:
     pauses = {"resize_pause_seconds": given.resize_pause, "fault_pause_seconds": given.fault_pause}
     names = ("seconds", "seed", "web_processes", "storage_processes", "folder")
-    return check(Options(**{name: getattr(given, name) for name in names}, **pauses), _say)
+    return check(Options(**{name: getattr(given, name) for name in names}, **pauses, **_keys(given)), _say)
+
+
+def _keys(given: argparse.Namespace) -> dict[str, Any]:
+    return {} if given.keys is None else {"keys": given.keys}
 
 
 def _on_several_hosts(given: argparse.Namespace) -> dict[str, Any]:
@@ -64,6 +70,7 @@ def _on_several_hosts(given: argparse.Namespace) -> dict[str, Any]:
         seed=given.seed,
         resize_pause_seconds=given.resize_pause,
         pause_seconds=given.fault_pause,
+        **_keys(given),
     )
     ends = time.monotonic() + given.seconds
     return check_several(options, takewhile(lambda _cut: time.monotonic() < ends, schedule(given.seed)), _say)

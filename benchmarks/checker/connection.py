@@ -15,7 +15,7 @@ _STATUS = re.compile(rb"HTTP/1\.1 (\d{3}) ")
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)\r\n", re.IGNORECASE)
 _CACHE = re.compile(rb"\r\nx-cache: *([^\r]*)\r\n", re.IGNORECASE)
 _CLOSES = re.compile(rb"\r\nconnection: *close\r\n", re.IGNORECASE)
-_NO_BODY = 204
+_NO_BODY = (204, 304)
 _CHUNK_BYTES = 65536
 
 
@@ -25,6 +25,12 @@ class Reply(NamedTuple):
     status: int
     cache: str
     body: bytes
+    head: bytes = b""
+
+    def header(self, name: str) -> str:
+        """A header's value, by its name in lower case; empty if it is not there."""
+        found = re.search(rb"\r\n" + re.escape(name.encode()) + rb": *([^\r]*)\r\n", self.head, re.IGNORECASE)
+        return found[1].decode() if found else ""
 
 
 class Connection:
@@ -70,15 +76,16 @@ class Connection:
             received += _some(connection)
         head = bytes(received[: end + 2])
         status, length = _STATUS.match(head), _LENGTH.search(head)
-        if status is None or (length is None and int(status[1]) != _NO_BODY):
+        if status is None or (length is None and int(status[1]) not in _NO_BODY):
             raise ValueError(f"not an answer with a length: {head!r}")
+        has_body = has_body and int(status[1]) not in _NO_BODY
         stop = end + 4 + (int(length[1]) if length and has_body else 0)
         while len(received) < stop:
             received += _some(connection)
         if _CLOSES.search(head):
             self.close()
         cache = _CACHE.search(head)
-        return Reply(int(status[1]), cache[1].decode() if cache else "", bytes(received[end + 4 : stop]))
+        return Reply(int(status[1]), cache[1].decode() if cache else "", bytes(received[end + 4 : stop]), head)
 
 
 def _some(connection: socket.socket) -> bytes:

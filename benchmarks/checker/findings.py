@@ -11,6 +11,8 @@ class Finding(TypedDict):
     kind: str
     """`read`, `write`, `stale read`, `failed read` or `lost write`."""
     key: int
+    name: NotRequired[str]
+    """The key as it was asked for: renames change it."""
     query: NotRequired[str]
     """What a rendition was asked for by."""
     what: NotRequired[str]
@@ -19,6 +21,8 @@ class Finding(TypedDict):
     body: NotRequired[str]
     acknowledged: NotRequired[int]
     """The newest step that was acknowledged before the read began."""
+    person: NotRequired[str]
+    """Who read."""
     got: NotRequired[str]
     cache: NotRequired[str]
     """The `X-Cache` of the answer."""

@@ -1,51 +1,56 @@
-"""What was acknowledged, shared by all processes of the checker."""
+"""What was done to each key and what was acknowledged, shared by all processes of the checker."""
 
 from __future__ import annotations
 
 import multiprocessing
 from multiprocessing.sharedctypes import RawArray
 
-_BODIES = 64
-"""So many bodies of a key, in the order of their steps, are told apart by their latest restores."""
+from benchmarks.checker.states import State
+
+_STEPS = 64
+"""So many steps of a key are remembered."""
 
 
 class Ledger:
-    """For each key the newest acknowledged step of its one writer, and whether that step was a deletion.
+    """For each key what its steps make of it, the newest step, and the newest that was acknowledged.
 
-    Steps of a key grow by one with each attempt to write or delete it. A key has one writer, which alone sets its
-    step; any number of processes read. A step is one aligned machine word, so no reader sees half of it.
+    Steps of a key grow by one with each attempt to change it. A key has one writer, which alone adds steps, and does
+    not begin one whose outcome depends on another that was not acknowledged; any number of processes read. A state is
+    one aligned machine word, so no reader sees half of it.
     """
 
     def __init__(self, keys: int) -> None:
         self._acknowledged = RawArray("q", keys)
-        self._begun_deletions = RawArray("q", keys)
-        self._begun_restores = RawArray("q", keys * _BODIES)
+        self._begun = RawArray("q", keys)
+        self._states = RawArray("q", [State().pack()] * (keys * _STEPS))
         self.keys = keys
 
     def acknowledged(self, key: int) -> int:
-        """The newest acknowledged step; 0 before the first."""
+        """The newest acknowledged step; 0 before the first, when there is nothing."""
         return int(self._acknowledged[key])
+
+    def begun(self, key: int) -> int:
+        """The newest step that has begun."""
+        return int(self._begun[key])
+
+    def state(self, key: int, step: int) -> State:
+        """What one of the last steps makes of the key."""
+        return State.unpack(self._states[key * _STEPS + step % _STEPS])
+
+    def begin(self, key: int, step: int, state: State) -> None:
+        """`step`, which is about to begin, makes this of the key, if it takes effect."""
+        self._states[key * _STEPS + step % _STEPS] = state.pack()
+        self._begun[key] = step
 
     def acknowledge(self, key: int, step: int) -> None:
         """The system has acknowledged `step`."""
         self._acknowledged[key] = step
 
-    def deleting(self, key: int, step: int) -> None:
-        """`step`, which is about to begin, is a deletion: from now on the key may be missing."""
-        self._begun_deletions[key] = step
-
-    def restoring(self, key: int, step: int, body: int) -> None:
-        """`step`, which is about to begin, brings back the image that step `body` wrote."""
-        self._begun_restores[key * _BODIES + body % _BODIES] = step << 32 | body
-
-    def may_be_restored(self, key: int, seen: int, body: int) -> bool:
-        """Whether the image of step `body` can be right for a read that began when `seen` was acknowledged."""
-        step, restored = divmod(int(self._begun_restores[key * _BODIES + body % _BODIES]), 1 << 32)
-        return body == restored and step >= seen
-
-    def may_be_absent(self, key: int, seen: int) -> bool:
-        """Whether "not found" can be right for a read that began when `seen` was acknowledged."""
-        return seen == 0 or int(self._begun_deletions[key]) >= seen
+    def possible(self, key: int, seen: int) -> list[State] | None:
+        """All that the key can have been since `seen` was acknowledged, the newest. None: it is not known any more."""
+        states = [self.state(key, step) for step in range(seen, self.begun(key) + 1)]
+        # Looked at again: the ring may have come around meanwhile.
+        return states if self.begun(key) - seen < _STEPS else None
 
 
 class Totals:
@@ -54,12 +59,19 @@ class Totals:
     NAMES = (
         "reads",
         "rendition_reads",
+        "conditional_reads",
+        "hidden_reads",
+        "refused_reads",
         "writes",
         "deletes",
         "restores",
+        "visibility_changes",
+        "renames",
+        "revocations",
         "refused_writes",
         "failed_reads",
         "stale_reads",
+        "wrong_people",
         "retried_reads",
         "bypassed",
         "lost_writes",

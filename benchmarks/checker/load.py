@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import queue
+import random
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,7 +16,10 @@ from testing.background import beside
 
 from benchmarks.checker.findings import Finding
 from benchmarks.checker.ledger import Ledger, Totals
-from benchmarks.checker.workers import Plan, start
+from benchmarks.checker.people import People
+from benchmarks.checker.plan import Plan
+from benchmarks.checker.readers import read
+from benchmarks.checker.writers import write
 
 _END_SECONDS = 60.0
 _SHOWN_FINDINGS = 50
@@ -38,7 +43,7 @@ class Load:
     """Load on one system. Used once."""
 
     def __init__(
-        self, options: LoadOptions, places: Sequence[tuple[str, int]], token: str, *, read_seconds: float = 10.0
+        self, options: LoadOptions, places: Sequence[tuple[str, int]], people: People, *, read_seconds: float = 10.0
     ) -> None:
         """`places` are the web processes; an attempt to read takes at most `read_seconds`."""
         self._options = options
@@ -50,7 +55,7 @@ class Load:
         self.findings: list[Finding] = []
         self.plan = Plan(
             tuple(places),
-            token,
+            people,
             Ledger(options.keys),
             self.totals,
             self.stop,
@@ -63,10 +68,15 @@ class Load:
 
     def start(self) -> None:
         """Start the processes, in the network namespace of the caller."""
-        options = self._options
-        self._processes = start(
-            self.plan, readers=options.readers, reader_threads=options.reader_threads, writers=options.writers
-        )
+        options, plan = self._options, self.plan
+        plan.people.make()
+        work = [(write, options.writers), *[(read, options.reader_threads)] * options.readers, (_revoke, 1)]
+        self._processes = [
+            multiprocessing.Process(target=_run, args=(do, plan, number, threads), daemon=True)
+            for number, (do, threads) in enumerate(work)
+        ]
+        for process in self._processes:
+            process.start()
 
     @contextlib.contextmanager
     def beside(self, *works: Callable[[], None]) -> Iterator[None]:
@@ -92,3 +102,15 @@ class Load:
     def report(self) -> dict[str, Any]:
         """The totals, the seed, and the first findings."""
         return {**self.totals.read(), "seed": self._options.seed, "findings": self.findings[:_SHOWN_FINDINGS]}
+
+
+def _run(do: Callable[[Plan, int, int, int], None], plan: Plan, process: int, threads: int) -> None:
+    running = [threading.Thread(target=do, args=(plan, process, number, threads)) for number in range(threads)]
+    for thread in running:
+        thread.start()
+    for thread in running:
+        thread.join()
+
+
+def _revoke(plan: Plan, _process: int, _number: int, _threads: int) -> None:
+    plan.people.revoke(plan.totals, plan.stop, random.Random(f"{plan.seed} revocations"))

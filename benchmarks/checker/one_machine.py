@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from testing.system import System, running
+from testing.system import System, environment, running
 
 from benchmarks.checker.faults import inject, schedule
 from benchmarks.checker.load import Load, LoadOptions
+from benchmarks.checker.people import People
 from elastic_images.core.errors import ElasticImagesError
+from elastic_images.settings import Settings
 
 _SETTLE_SECONDS = 20.0
 
@@ -58,7 +60,9 @@ class _Run:
         self._options = options
         self._say = say
         token = (system.data / "cli-token").read_text().strip()
-        self._load = Load(options, [("127.0.0.1", system.port("web"))], token)
+        settings = Settings.load(environ=environment({**system.settings, "data": system.data})).with_secrets()
+        people = People(settings, token)
+        self._load = Load(options, [("127.0.0.1", system.port("web"))], people)
         self._resizes = 0
         self._faults: list[str] = []
 
@@ -80,6 +84,7 @@ class _Run:
             totals = self._load.totals.read()
             self._say(
                 f"{left:4.0f} s left: {totals['reads']:,} reads, {totals['writes']:,} writes, "
+                f"{totals['renames']} renames, {totals['revocations']} revocations, "
                 f"{self._resizes} resizes, {len(self._faults)} faults, "
                 f"{totals['stale_reads']} stale, {totals['failed_reads']} failed"
             )

@@ -13,14 +13,19 @@ from pathlib import Path
 from typing import Any
 
 from testing.hosts.system import NODES, WEBS, Database, SeveralHosts, several_hosts
+from testing.system import environment
 from testing.waiting import wait_for
 
 from benchmarks.checker.connection import Connection
 from benchmarks.checker.cuts import Cut, inject
 from benchmarks.checker.findings import Finding
 from benchmarks.checker.load import Load, LoadOptions
-from benchmarks.checker.workers import path_of, what_is_wrong
+from benchmarks.checker.people import People
+from benchmarks.checker.plan import key_of
+from benchmarks.checker.readers import got
+from benchmarks.checker.states import what_is_wrong
 from elastic_images.core.errors import ElasticImagesError
+from elastic_images.settings import Settings
 
 RECOVER_SECONDS = 60.0
 
@@ -56,7 +61,9 @@ class _Run:
         self._options = options
         self._say = say
         self._resizes = 0
-        self._load = Load(options, [(system.network.address(host), 5000) for host in WEBS], token, read_seconds=5.0)
+        settings = Settings.load(environ=environment({**system.settings, "data": system.folder / "people"}))
+        places = [(system.network.address(host), 5000) for host in WEBS]
+        self._load = Load(options, places, People(settings, token), read_seconds=5.0)
 
     def carry_out(self, cuts: Iterable[Cut]) -> dict[str, Any]:
         with self._system.network.inside("people"):
@@ -115,11 +122,14 @@ class _Run:
         return findings
 
     def _lost(self, connection: Connection, key: int) -> Finding | None:
-        ledger = self._load.plan.ledger
-        reply = connection.request("GET", f"/images/{path_of(key)}")
+        plan = self._load.plan
+        seen = plan.ledger.acknowledged(key)
+        name = plan.ledger.state(key, seen).name
+        token = {"Authorization": f"Bearer {plan.people.admin.secret}"}
+        reply = connection.request("GET", f"/images/{key_of(key, name)}", None, token)
         wrong = (
             "no answer"
             if reply is None or reply.status not in (200, 404)
-            else what_is_wrong(ledger, key, ledger.acknowledged(key), reply)
+            else what_is_wrong(plan.ledger.possible(key, seen) or [], name, ["admin"], got(reply, key))
         )
         return {"kind": "lost write", "key": key, "what": wrong} if wrong else None

@@ -1,4 +1,7 @@
-"""A short run of the checker of benchmarks/coherence.py: resizes all the time, and a process killed or stopped."""
+"""A short run of the checker of benchmarks/coherence.py: resizes all the time, and a process killed or stopped.
+
+Images are replaced, hidden, renamed, and read by people of all kinds, whose credentials are revoked.
+"""
 
 from __future__ import annotations
 
@@ -14,5 +17,7 @@ def test_no_read_is_stale_and_none_fails() -> None:
     assert report["reads"] >= 200
     assert report["rendition_reads"] >= 20
     assert report["writes"] >= 20
+    assert report["hidden_reads"] >= 100
+    assert min(report[name] for name in ("visibility_changes", "renames", "revocations", "refused_reads")) >= 1
     assert report["resizes"] >= 1
     assert report["faults"] >= 1

@@ -1,30 +1,41 @@
-"""The checker's ledger: which answers can be right."""
+"""The checker's ledger: all that a key can have been since a step was acknowledged."""
 
 from __future__ import annotations
 
+import pytest
 from benchmarks.checker.ledger import Ledger
+from benchmarks.checker.states import State
 
 
-def test_a_restored_body_is_right_until_the_next_write_is_acknowledged() -> None:
+def test_a_key_is_nothing_until_a_step_begins() -> None:
     ledger = Ledger(2)
-    ledger.acknowledge(1, 7)
-    assert not ledger.may_be_restored(1, 7, 5)
-    ledger.restoring(1, 8, 5)
-    assert ledger.may_be_restored(1, 7, 5)
-    assert ledger.may_be_restored(1, 8, 5)
-    assert not ledger.may_be_restored(1, 8, 4)
-    assert not ledger.may_be_restored(1, 9, 5)
-    assert not ledger.may_be_restored(0, 7, 5)
-    # The next restore has begun: whether it has taken effect, nobody knows.
-    ledger.restoring(1, 9, 6)
-    assert ledger.may_be_restored(1, 8, 5)
-    assert ledger.may_be_restored(1, 8, 6)
-    assert not ledger.may_be_restored(1, 9, 5)
+    assert (ledger.acknowledged(1), ledger.possible(1, 0)) == (0, [State()])
 
 
-def test_a_deleted_key_may_be_absent_until_the_next_write_is_acknowledged() -> None:
+def test_every_step_since_the_acknowledged_one_is_possible() -> None:
+    ledger = Ledger(2)
+    public, hidden, moved = State(1), State(1, "private"), State(1, "private", 5, 0)
+    for step, state in enumerate((public, hidden, moved), 1):
+        ledger.begin(1, step, state)
+    assert ledger.possible(1, 0) == [State(), public, hidden, moved]
+    ledger.acknowledge(1, 2)
+    assert ledger.possible(1, ledger.acknowledged(1)) == [hidden, moved]
+    assert ledger.possible(0, 0) == [State()]
+
+
+def test_a_key_with_too_many_steps_meanwhile_is_not_judged() -> None:
     ledger = Ledger(1)
-    assert ledger.may_be_absent(0, 0)
-    ledger.deleting(0, 3)
-    assert ledger.may_be_absent(0, 3)
-    assert not ledger.may_be_absent(0, 4)
+    for step in range(1, 64):
+        ledger.begin(0, step, State(step))
+    assert ledger.possible(0, 0) is not None
+    ledger.begin(0, 64, State(64))
+    assert ledger.possible(0, 0) is None
+    assert ledger.possible(0, 1) is not None
+
+
+@pytest.mark.parametrize(
+    "state", [State(), State(1, "members", 2, 1), State((1 << 24) - 1, "private", (1 << 18) - 1, (1 << 18) - 2)]
+)
+def test_a_state_fits_a_word(state: State) -> None:
+    assert state.pack() < 1 << 63
+    assert State.unpack(state.pack()) == state
