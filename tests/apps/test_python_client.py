@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
@@ -156,6 +157,17 @@ def test_the_trash(client: Client) -> None:
         client.restore("t/none")
     assert client.get("t/1") == A
     assert client.purge_trash("t/") == 1
+
+
+def test_who_may_see_an_image_and_a_link_to_it(client: Client, site: RealSite) -> None:
+    client.upload("secret", photographs(1)[0].body, visibility="private")
+    assert client.info("secret").visibility == "private"
+    with Client(site.url, retries=NO_RETRIES) as visitor, pytest.raises(NotFound):
+        visitor.get("secret")
+    link = client.link("secret", 60, w=400)
+    assert link.url.startswith(f"{site.url}/images/secret?")
+    assert link.expires_at > time.time()
+    assert "&w=400&" in link.url
 
 
 def test_errors_say_what_the_server_said(client: Client, site: RealSite) -> None:

@@ -11,7 +11,6 @@ from testing.photographs import Photograph
 from testing.reading import readers
 from testing.system import System, is_alive, running
 from testing.waiting import wait_for
-from tests.system.conftest import StartSystem
 
 
 @pytest.fixture(scope="module")
@@ -132,12 +131,3 @@ def test_a_killed_web_is_back_soon(pair: System, few: tuple[Photograph, ...]) ->
 
     # Promised within 3 s, on a machine that has nothing else to do.
     wait_for(answers, "web answers again")
-
-
-def test_nothing_survives_the_supervisor(start_system: StartSystem) -> None:
-    system = start_system(nodes=2)
-    assert len(system.processes()) >= 7
-    assert system.process is not None
-    system.process.kill()
-    system.process.wait(60)
-    system.wait_gone()

@@ -14,16 +14,25 @@ from testing.system import COMMAND, System, environment, free_offset
 from tests.system.conftest import StartSystem
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_leaves_no_process(
-    start_system: StartSystem, few: tuple[Photograph, ...], number: signal.Signals
+@pytest.mark.parametrize("ctrl_c", [False, True])
+def test_a_signal_stops_everything_and_leaves_no_process(
+    start_system: StartSystem, few: tuple[Photograph, ...], ctrl_c: bool
 ) -> None:
     system = start_system(nodes=2)
     assert system.admin().put("k1", few[0].body).status == 201
     with socket.create_connection(("127.0.0.1", system.port()), timeout=60) as slow:
         # An upload that never ends must not hold the exit.
         slow.sendall(b"PUT /api/images/slow HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\nhalf")
-        assert system.stop(number) == 0
+        if ctrl_c:
+            assert system.process is not None
+            os.killpg(system.process.pid, signal.SIGINT)  # what a terminal does
+            assert system.process.wait(60) == 0
+            assert system.processes() == []
+        else:
+            assert system.stop() == 0
+    printed = system.log_path.read_text()
+    assert printed.rstrip().endswith("Stopped.")
+    assert "Traceback" not in printed
 
 
 def test_what_was_stored_is_there_after_a_restart(start_system: StartSystem, few: tuple[Photograph, ...]) -> None:
@@ -40,8 +49,8 @@ def test_what_was_stored_is_there_after_a_restart(start_system: StartSystem, few
         assert system.client().get(photograph.name).body == photograph.body
 
 
-def test_two_systems_side_by_side(start_system: StartSystem, few: tuple[Photograph, ...]) -> None:
-    one, other = start_system(), start_system()
+def test_two_systems_side_by_side(system: System, start_system: StartSystem, few: tuple[Photograph, ...]) -> None:
+    one, other = start_system(), system
     assert one.offset != other.offset
     assert one.admin().put("k1", few[0].body).status == 201
     assert other.client().get("k1").status == 404
@@ -78,13 +87,6 @@ def test_a_taken_port_is_named_with_a_free_offset(tmp_path: Path, base: int) -> 
     assert "--port-offset" in message
 
 
-def test_a_data_folder_in_use_is_refused(system: System) -> None:
-    with free_offset() as offset:
-        message = failed_start(system.data, offset)
-    assert str(system.data) in message
-    assert system.client().readyz() == 200
-
-
 def test_a_data_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
     with free_offset() as offset:
@@ -108,10 +110,3 @@ def test_what_cannot_be_used_is_refused_before_anything_starts(
         message = failed_start(tmp_path / "data", offset, **{setting: value})
     assert words in message
     assert "serving on" not in message
-
-
-def test_a_port_that_is_free_again_is_taken_again_at_once(start_system: StartSystem) -> None:
-    system = start_system()
-    for _ in range(2):
-        system.stop()
-        system.start()

@@ -36,37 +36,7 @@ def refused(data: Path, **settings: object) -> tuple[int, str]:
     return done.returncode, done.stderr
 
 
-def test_it_says_where_it_is_and_the_password_once(start_system: StartSystem, few: tuple[Photograph, ...]) -> None:
-    system = start_system()
-    file = system.data / "admin-password"
-    password = file.read_text().strip()
-    wait_for(lambda: "Ctrl-C stops it" in printed(system), "it has said everything")
-    for text in (system.url("web"), system.url("manager"), str(system.data), "administrator: admin", password):
-        assert text in printed(system)
-    assert "WARNING" not in printed(system)
-    for secret in ("admin-password", "cli-token", "internal-token", "secret-key"):
-        assert stat.S_IMODE((system.data / secret).stat().st_mode) == 0o600
-    assert (system.data / "internal-token").read_text().strip() not in printed(system)
-    assert system.admin().put("k1", few[0].body).status == 201
-    system.stop()
-    first = len(printed(system))
-
-    system.start()
-    wait_for(lambda: "Ctrl-C stops it" in printed(system)[first:], "it has said everything")
-    assert password not in printed(system)[first:]
-    assert system.client().get("k1").body == few[0].body
-
-
-def test_the_command_line_finds_it_by_its_data_folder_alone(start_system: StartSystem) -> None:
-    system = start_system()
-    wait_for(lambda: "Ctrl-C stops it" in printed(system), "it has said where it is")
-    assert system.cli("ls", port_offset="").stdout == ""
-    assert "wanted" in system.cli("pool", "status", port_offset="").stdout
-    system.stop()
-    assert not (system.data / "run" / "urls.json").exists()
-
-
-def test_nothing_in_an_open_data_folder_is_for_others_to_read(
+def test_it_says_where_it_is_and_the_password_once(
     start_system: StartSystem, few: tuple[Photograph, ...], tmp_path: Path
 ) -> None:
     data = tmp_path / "system-0" / "data"
@@ -74,19 +44,29 @@ def test_nothing_in_an_open_data_folder_is_for_others_to_read(
     data.chmod(0o755)
     system = start_system()
     assert system.data == data
+    file = data / "admin-password"
+    password = file.read_text().strip()
+    wait_for(lambda: "Ctrl-C stops it" in printed(system), "it has said everything")
+    for text in (system.url("web"), system.url("manager"), str(data), "administrator: admin", password):
+        assert text in printed(system)
+    assert "WARNING" not in printed(system)
+    assert (data / "internal-token").read_text().strip() not in printed(system)
     assert system.admin().put("k1", few[0].body).status == 201
-    others = [str(file) for file in data.rglob("*") if file.stat().st_mode & 0o077]
-    assert others == []
+    # Nothing in an open data folder is for others to read.
+    assert [str(one) for one in data.rglob("*") if one.stat().st_mode & 0o077] == []
+    for secret in ("admin-password", "cli-token", "internal-token", "secret-key"):
+        assert stat.S_IMODE((data / secret).stat().st_mode) == 0o600
+    # The command line finds it by its data folder alone, while it runs.
+    assert system.cli("ls", port_offset="").stdout == "k1\n"
+    assert "wanted" in system.cli("pool", "status", port_offset="").stdout
+    system.stop()
+    assert not (data / "run" / "urls.json").exists()
+    first = len(printed(system))
 
-
-def test_ctrl_c_in_the_terminal_stops_everything_in_order(start_system: StartSystem) -> None:
-    system = start_system(nodes=2)
-    assert system.process is not None
-    os.killpg(system.process.pid, signal.SIGINT)  # what a terminal does
-    assert system.process.wait(60) == 0
-    assert system.processes() == []
-    assert printed(system).rstrip().endswith("Stopped.")
-    assert "Traceback" not in printed(system)
+    system.start()
+    wait_for(lambda: "Ctrl-C stops it" in printed(system)[first:], "it has said everything")
+    assert password not in printed(system)[first:]
+    assert system.client().get("k1").body == few[0].body
 
 
 def test_processes_that_hang_do_not_hold_its_exit(start_system: StartSystem) -> None:
@@ -97,61 +77,62 @@ def test_processes_that_hang_do_not_hold_its_exit(start_system: StartSystem) -> 
     assert "manager did not stop in time; killing it" in printed(system)
 
 
-def test_a_killed_supervisor_leaves_nothing_and_can_be_started_again_at_once(
+def test_a_killed_supervisor_can_be_started_again_at_once_and_leaves_nothing(
     start_system: StartSystem, few: tuple[Photograph, ...]
 ) -> None:
     system = start_system(nodes=2)
     assert system.admin().put("k1", few[0].body).status == 201
+    assert len(system.processes()) >= 7
+    kill_supervisor(system)
+    system.start()
+    assert system.client().get("k1").body == few[0].body
+    kill_supervisor(system)
+    system.wait_gone()
+
+
+def kill_supervisor(system: System) -> None:
     assert system.process is not None
     system.process.kill()
     system.process.wait(60)
-    system.start()
-    assert system.client().get("k1").body == few[0].body
-    system.stop()
 
 
-def test_several_processes_of_web_and_storage(start_system: StartSystem, few: tuple[Photograph, ...]) -> None:
-    system = start_system(web_processes=2, storage_processes=2)
+def test_an_open_system_with_several_processes_and_a_preset_password(
+    start_system: StartSystem, few: tuple[Photograph, ...]
+) -> None:
+    preset = "preset-password-1"
+    system = start_system(admin_password=preset, anonymous="admin", web_processes=2, storage_processes=2)
+    wait_for(lambda: "Ctrl-C stops it" in printed(system), "it has said everything")
+    assert preset not in printed(system)
+    assert not (system.data / "admin-password").exists()
+    for process in system.processes():
+        assert preset not in " ".join(process.cmdline())
+        if "serve" in process.cmdline():
+            assert preset not in str(process.environ())
     assert len(system.find("web")) == len(system.find("storage")) == 2
     for photograph in few:
         assert system.admin().put(photograph.name, photograph.body).status == 201
     for photograph in few:
         assert system.client().get(photograph.name).body == photograph.body
     system.stop()
-
-
-def test_a_preset_password_is_not_printed(start_system: StartSystem) -> None:
-    system = start_system(admin_password="preset-password-1")
-    wait_for(lambda: "Ctrl-C stops it" in printed(system), "it has said everything")
-    assert "preset-password-1" not in printed(system)
-    assert not (system.data / "admin-password").exists()
-    for process in system.processes():
-        assert "preset-password-1" not in " ".join(process.cmdline())
-        if "serve" in process.cmdline():
-            assert "preset-password-1" not in str(process.environ())
-
-
-def test_an_open_system_warns_loudly_on_every_start(start_system: StartSystem) -> None:
-    system = start_system(anonymous="admin")
-    system.stop()
     system.start()
+    # It warns on every start.
     assert len(re.findall(r"^WARNING: .*ANONYMOUS=admin", printed(system), re.MULTILINE)) == 2
 
 
-def test_no_secret_is_an_argument(start_system: StartSystem) -> None:
-    system = start_system()
+def test_no_secret_is_an_argument(system: System) -> None:
     secrets = [(system.data / name).read_text().strip() for name in ("internal-token", "secret-key", "cli-token")]
     for process in system.processes():
         words = " ".join(process.cmdline())
         assert not [secret for secret in secrets if secret in words]
 
 
-def test_a_locked_data_folder_names_who_holds_it(start_system: StartSystem) -> None:
-    system = start_system()
+def test_a_locked_data_folder_names_who_holds_it(system: System) -> None:
     assert system.process is not None
     code, message = refused(system.data)
     assert code == 6
     assert f"process {system.process.pid}" in message
+    assert str(system.data) in message
+    assert system.client().readyz() == 200
 
 
 def test_a_setting_that_makes_no_sense_is_refused_before_anything_is_made(tmp_path: Path) -> None:
