@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -20,7 +21,9 @@ from elastic_images.backup.create import BackupMaker
 from elastic_images.backup.destination import Destination
 from elastic_images.backup.restore import Restorer
 from elastic_images.backup.verify import verify
-from elastic_images.core.errors import BackupDamaged, Conflict
+from elastic_images.core.errors import BackupDamaged, Conflict, LinkUsed
+from elastic_images.core.upload_nonce import UploadNonce
+from elastic_images.core.visibility import VISIBILITIES
 from elastic_images.database.engine import open_engine
 from elastic_images.database.migrate import migrate
 from elastic_images.metrics.backends import LOCAL_FILE
@@ -46,7 +49,7 @@ class System:
         self.engine = engine
         self.parts = Parts(engine, folder)
         for number, key in enumerate(KEYS):
-            self.parts.put(key, picture(seed=number), ANN)
+            self.parts.put(key, picture(seed=number), ANN, visibility=VISIBILITIES[number % 3])
         Accounts(engine, session_seconds=60).users.add("Zoë", PASSWORD)
         PoolStore(engine).set_config({"policy": "RR", "num_nodes": 3})
         self.store = self.parts.store
@@ -108,18 +111,28 @@ def test_a_system_comes_back_as_it_was(system: System, dest: str, fresh: Engine,
     settle(fresh, open_object_store(objects), objects)
     assert [user.name for user in Accounts(fresh, session_seconds=60).users.list()] == ["Zoë"]
     assert PoolStore(fresh).read().config == {"policy": "RR", "num_nodes": 3}
-    assert Catalog(fresh).find("Case1") == Catalog(system.engine).find("Case1")
+    assert [Catalog(fresh).find(key) for key in KEYS] == [Catalog(system.engine).find(key) for key in KEYS]
 
 
 def test_a_restored_system_goes_on_from_there(system: System, tmp_path: Path, fresh: Engine) -> None:
     destination = Destination(str(tmp_path / "backups"))
     before = Catalog(system.engine).find("k001")
+    system.parts.put("hidden", picture(), visibility="private", nonce=UploadNonce("a" * 32, 4_000_000_000))
+    system.parts.delete("hidden")
     record = BackupMaker(system.engine, system.store, destination).create().record
     Restorer(destination, fresh, open_object_store(f"file://{tmp_path}/again/objects")).restore(record)
     parts = Parts(fresh, tmp_path / "again")
-    facts, created = parts.put("k001", picture(seed=900), ANN)
+    for used in (UploadNonce("a" * 32, 4_000_000_000), UploadNonce("b" * 32, 4_000_000_000)):
+        with contextlib.nullcontext() if used.nonce[0] == "b" else pytest.raises(LinkUsed):
+            parts.put("by a link", picture(), nonce=used)
     assert before is not None
-    assert (facts.version, created) == (before.facts.version + 1, False)
+    assert before.facts.visibility == "members"
+    parts.restore(1)
+    private = parts.catalog.find("hidden")
+    assert private is not None
+    assert (private.facts.visibility, private.owner_id) == ("private", 1)
+    facts, created = parts.put("k001", picture(seed=900), ANN)
+    assert (facts.version, facts.visibility, created) == (before.facts.version + 1, "members", False)
     assert parts.bytes_of("k001") == picture(seed=900)
 
 

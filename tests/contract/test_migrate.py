@@ -11,11 +11,12 @@ import pytest
 from sqlalchemy import Engine, func, insert, select, text
 from testing.database_servers import DatabaseServer
 from testing.object_servers import S3Server
-from testing.storage_parts import ANN, Parts, picture
+from testing.storage_parts import ANN, Parts, picture, write_id
 from tests.unit.cli.support import data_folder, run, run_json
 
 from elastic_images.accounts.accounts import Accounts
 from elastic_images.core.errors import Conflict
+from elastic_images.core.visibility import VISIBILITIES
 from elastic_images.database import copying
 from elastic_images.database.engine import open_engine
 from elastic_images.database.migrate import migrate
@@ -42,7 +43,9 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     migrate(engine)
     parts = Parts(engine, folder)
     for number, key in enumerate(KEYS):
-        parts.put(key, picture(seed=number), ANN)
+        parts.put(key, picture(seed=number), ANN, visibility=VISIBILITIES[number % 3])
+    parts.writes.move("k002", "moved", write_id=write_id(), actor=ANN)
+    parts.writes.move("moved", "k002", write_id=write_id(), actor=ANN)
     parts.put("k000", picture(seed=500), ANN)
     parts.delete("k001", ANN)
     settle(engine, parts.store, "the store")
