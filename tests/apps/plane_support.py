@@ -15,6 +15,7 @@ from tests.apps.node_support import LEASE_SECONDS, TOKEN, Node, Storage
 
 from elastic_images.accounts.access import Anonymous, effective
 from elastic_images.accounts.principal import ANONYMOUS, Principal, Role, scopes_of_role
+from elastic_images.accounts.signing_keys import SigningAccount
 from elastic_images.core.assignment import alternating
 from elastic_images.core.cache import ByteCache
 from elastic_images.core.coherent_cache import CoherentCache
@@ -61,7 +62,10 @@ class Web:
         self.people = {"ann": person(1, "ann"), "bob": person(2, "bob"), "root": person(3, "root", "admin")}
         """Who has a session or a token, whose secret is the name."""
         self.identified: list[str] = []
-        self.viewers = Viewers(mode, self._identify, clock=lambda: self.now)
+        self.signers = {"a0000001": "ann", "b0000002": "bob", "c0000003": "root"}
+        """Whose the signing keys are; the secret is `secret` and the id."""
+        self.keys_asked: list[str] = []
+        self.viewers = Viewers(mode, self._identify, self, clock=lambda: self.now)
         self.counters = Counters()
         self.near = self._near(near_bytes) if near_bytes else None
         self.client = LeanClient(TOKEN, answer_seconds=60.0, connect_seconds=60.0)
@@ -83,11 +87,26 @@ class Web:
             storage,
             self.counters,
             self.near,
-            RequestedImages(RULES, lambda environ: self.viewers.find(environ).via),
+            RequestedImages(
+                RULES,
+                lambda environ: self.viewers.find(environ).via,
+                lambda environ: self.viewers.known(environ) is not None,
+            ),
             self.viewers,
             serve_stale_seconds=serve_stale,
             clock=lambda: LATER,
         )
+
+    def find(self, kid: str) -> SigningAccount | None:
+        """As `SigningKeys.find`."""
+        self.keys_asked.append(kid)
+        owner = self.signers.get(kid)
+        if owner is None:
+            return None
+        return SigningAccount(kid, f"secret {kid}", "", replace(self.people[owner], via="link"), None)
+
+    def note_use(self, account: SigningAccount) -> None:
+        """As `SigningKeys.note_use`."""
 
     @contextmanager
     def behind_front(self) -> Iterator[None]:

@@ -77,7 +77,11 @@ class PoolMembership:
             storage,
             counters,
             near,
-            RequestedImages(rendition_rules(settings), lambda environ: viewers.find(environ).via),
+            RequestedImages(
+                rendition_rules(settings),
+                lambda environ: viewers.find(environ).via,
+                lambda environ: viewers.known(environ) is not None,
+            ),
             viewers,
             serve_stale_seconds=settings.serve_stale,
         )

@@ -14,6 +14,9 @@ from werkzeug.routing import BaseConverter
 from elastic_images.core.errors import InvalidKey
 from elastic_images.core.keys import check_key
 
+IMAGES = "/images/"
+"""The path before the key of an image."""
+
 
 class RestConverter(BaseConverter):
     """Matches the rest of a path, whatever it contains: `<rest:...>`. Ignore its value; use `key_in_path`."""

@@ -34,7 +34,7 @@ class WebService:
         self._accounts = open_accounts(settings)
         self._guard = Guard(self._accounts, settings)
         self._storage = StorageClient(self._http, settings.storage_urls)
-        viewers = Viewers(self._guard.mode, self._guard.principal_of)
+        viewers = Viewers(self._guard.mode, self._guard.principal_of, self._accounts.signing_keys)
         self._accounts.when_revoked(viewers.forget)
         counters = Counters()
         self._pool = PoolMembership(settings, self._http, self._storage, counters, viewers)

@@ -12,11 +12,13 @@ from elastic_images.http.answer import Answer
 from elastic_images.web.reads.requested_images import AS_USUAL, RequestedImages
 
 _SAFE: Headers = [("X-Content-Type-Options", "nosniff"), ("Content-Security-Policy", "default-src 'none'; sandbox")]
+_ANY_ORIGIN = ("Access-Control-Allow-Origin", "*")
 # A max-age would let clients show replaced images (I2).
-_OPEN: Headers = [("Cache-Control", "public, no-cache"), *_SAFE, ("Access-Control-Allow-Origin", "*")]
+_OPEN: Headers = [("Cache-Control", "public, no-cache"), *_SAFE, _ANY_ORIGIN]
 _CLOSED: Headers = [("Cache-Control", "private, no-cache"), *_SAFE]
 _IMMUTABLE, _VARIES = ("Cache-Control", "public, max-age=31536000, immutable"), ("Vary", "Accept")
 _OPEN_LINE, _IMMUTABLE_LINE, _VARIES_LINE = head_lines(_OPEN[:1]), head_lines([_IMMUTABLE]), head_lines([_VARIES])
+_ANY_ORIGIN_LINE = head_lines([_ANY_ORIGIN])
 _NEAR = ("X-Cache", "HIT-NEAR")
 
 
@@ -40,8 +42,10 @@ class ClientHeaders:
         """An answer that has `of`, with the headers that its query demands. `original`: the original's SHA-256."""
         if not query:
             return given
-        version, varies = self._requested.presentation(query)
+        version, varies, signed = self._requested.presentation(query)
         headers = [*given.headers, _VARIES] if varies else given.headers
+        if signed and visibility != self._free:
+            headers = [*headers, _ANY_ORIGIN]
         if self._is_immutable(version, original, visibility):
             headers = [_IMMUTABLE if name == _IMMUTABLE[0] else (name, value) for name, value in headers]
         return Answer(given.status, headers, given.body)
@@ -54,6 +58,8 @@ class ClientHeaders:
             return head
         if self._is_immutable(presentation.version, entry.original, entry.visibility):
             head = head.replace(_OPEN_LINE, _IMMUTABLE_LINE)
+        if presentation.signed and entry.visibility != self._free:
+            head += _ANY_ORIGIN_LINE
         return head + _VARIES_LINE if presentation.varies else head
 
     def _is_immutable(self, version: str | None, original: str, visibility: Visibility) -> bool:

@@ -13,7 +13,7 @@ from elastic_images.metrics.counters import Counters
 from elastic_images.web.reads.near_cache import NearCache
 from elastic_images.web.reads.plane import ImagePlane
 from elastic_images.web.reads.relay import Relays
-from elastic_images.web.reads.requested_images import IMAGES
+from elastic_images.web.request_path import IMAGES
 
 
 class WebFrontReads:

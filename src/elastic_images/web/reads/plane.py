@@ -31,9 +31,10 @@ from elastic_images.pool.router import RENDITION_SECONDS, NodeAnswer, NodeReques
 from elastic_images.web.reads.client_headers import ClientHeaders
 from elastic_images.web.reads.near_cache import NearCache
 from elastic_images.web.reads.read_bulkhead import ReadBulkhead
-from elastic_images.web.reads.requested_images import IMAGES, RequestedImages
+from elastic_images.web.reads.requested_images import RequestedImages
 from elastic_images.web.reads.viewers import NO_IMAGE, ImageRead, Viewers
 from elastic_images.web.refusals import Refuse, refuse_plainly
+from elastic_images.web.request_path import IMAGES
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication, WSGIEnvironment

@@ -11,11 +11,11 @@ from elastic_images.core.keys import quote_key
 from elastic_images.core.rendition_bound import RenditionBound, RenditionRules
 from elastic_images.core.rendition_query import RenditionQuery, parse_preset, parse_query
 from elastic_images.core.renditions import PRESETS, rendition_name
+from elastic_images.core.signed_links import parse_signature
 from elastic_images.front.reads import Environ
 from elastic_images.settings import Settings
-from elastic_images.web.request_path import key_in_path
+from elastic_images.web.request_path import IMAGES, key_in_path
 
-IMAGES = "/images/"
 _REMEMBERED_QUERIES = 4096
 
 
@@ -26,6 +26,8 @@ class Presentation(NamedTuple):
     """The version that makes the address immutable, if it is the current one."""
     varies: bool = False
     """The answer depends on `Accept`."""
+    signed: bool = False
+    """The address is a signed link."""
 
 
 AS_USUAL = Presentation()
@@ -42,9 +44,18 @@ class _Judged(NamedTuple):
 class RequestedImages:
     """Reads the paths and queries of requests. Safe to share between threads."""
 
-    def __init__(self, rules: RenditionRules, caller: Callable[[Environ], Via]) -> None:
-        """`caller`: how the caller of a request is known; it may wait for the database, and raise Unauthenticated."""
+    def __init__(
+        self,
+        rules: RenditionRules,
+        caller: Callable[[Environ], Via],
+        is_known: Callable[[Environ], bool] = lambda _environ: False,
+    ) -> None:
+        """`caller`: how the caller of a request is known; it may wait for the database, and raise Unauthenticated.
+
+        `is_known`: whether `caller` would neither wait nor raise.
+        """
         self._rules = rules
+        self._is_known = is_known
         self._caller = caller
         self._judged: dict[str, _Judged] = {}
         """By query: pages repeat them, and reading one takes 20 us."""
@@ -54,9 +65,10 @@ class RequestedImages:
 
         Raises:
             InvalidKey, InvalidRequest: the path or the query is wrong.
-            RenditionNotAllowed: only callers with a token may ask for it, and they get it to the pixel. A session is
-                not enough: authors should see what visitors will see.
+            RenditionNotAllowed: only callers with a token or a signed link may ask for it, and they get it to the
+                pixel. A session is not enough: authors should see what visitors will see.
             Unauthenticated: it is asked for with a token that is not valid.
+            SignatureInvalid, SignatureExpired: it is a signed link that is not right, whatever it asks for.
         """
         found = self._name(environ, self._caller)
         assert found is not None  # noqa: S101 - only a refused one has no name
@@ -75,7 +87,7 @@ class RequestedImages:
         if not ("HTTP_AUTHORIZATION" in environ or "HTTP_COOKIE" in environ):
             return False
         try:
-            return self._caller(environ) != "anonymous"
+            return self._caller(environ) in ("session", "token")
         except ElasticImagesError:
             return False
 
@@ -84,8 +96,13 @@ class RequestedImages:
         query = environ.get("QUERY_STRING")
         if not query:
             return key
-        asked, nearest, is_open, _ = self._judge(query)
-        if nearest is not asked:
+        asked, nearest, is_open, presentation = self._judge(query)
+        if presentation.signed:
+            if caller is not None:
+                caller(environ)
+            elif not self._is_known(environ):
+                return None
+        elif nearest is not asked:
             if is_open and "HTTP_AUTHORIZATION" not in environ:
                 asked = nearest
             elif caller is None:
@@ -103,7 +120,8 @@ class RequestedImages:
             asked = parse_query(query, self._rules.presets)
             bound = self._rules.bound
             nearest = asked if bound is None else bound.nearest(asked)
-            presentation = Presentation(asked.version, asked.auto)
+            is_signed = parse_signature(query) is not None
+            presentation = Presentation(asked.version, asked.auto, is_signed)
             if presentation == AS_USUAL:
                 presentation = AS_USUAL
             is_open = bound is None or bound.allows(asked)
@@ -117,8 +135,9 @@ class RequestedImages:
 def _not_allowed(key: str, nearest: RenditionQuery) -> RenditionNotAllowed:
     return RenditionNotAllowed(
         f"Visitors may not ask for this size or quality. The nearest that they may ask for is "
-        f"{IMAGES}{quote_key(key)}?{nearest.text} . For any other, send an API token ('Authorization: Bearer ...'), or "
-        "add it to RENDITION_WIDTHS, RENDITION_RATIOS, RENDITION_QUALITIES or PRESETS."
+        f"{IMAGES}{quote_key(key)}?{nearest.text} . For any other, sign the address (POST /api/links; "
+        "docs/links.md), send an API token ('Authorization: Bearer ...'), or add it to RENDITION_WIDTHS, "
+        "RENDITION_RATIOS, RENDITION_QUALITIES or PRESETS."
     )
 
 

@@ -6,7 +6,6 @@ read itself.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -17,10 +16,9 @@ from elastic_images.core.image_facts import Actor
 from elastic_images.core.visibility import Visibility, may_see
 from elastic_images.front.reads import Environ
 from elastic_images.pool.lease_clock import lease_clock
+from elastic_images.web.reads.link_viewers import Keys, LinkViewers
+from elastic_images.web.reads.remembered import Remembered
 
-REMEMBERED_SECONDS = 2.0
-"""Counted from before the database was asked: so long somebody sees what they may not see any more."""
-_REMEMBERED = 4096
 _REMEMBERED_CHARACTERS = 2048
 
 NO_IMAGE = "There is no image with this key."
@@ -48,60 +46,61 @@ class Viewers:
         self,
         mode: Anonymous,
         identify: Callable[[Environ], Principal],
+        keys: Keys | None = None,
         *,
         clock: Callable[[], float] = lease_clock,
     ) -> None:
-        """`identify` may wait for the database; it raises Unauthenticated for a token that is not valid."""
+        """`identify` may wait for the database; it raises Unauthenticated for a token that is not valid.
+
+        `keys` sign links; without them, signatures mean nothing.
+        """
         self.free: Visibility | None = "public" if images_are_open(mode) else None
         """What may be shown without knowing who asks."""
         self._identify = identify
-        self._clock = clock
         self.stranger = self._viewer(effective(mode, ANONYMOUS))
-        self._remembered: dict[_Credentials, tuple[Viewer, float]] = {}
-        self._forgotten = 0
-        self._lock = threading.Lock()
+        self._remembered: Remembered[_Credentials, Viewer] = Remembered(clock)
+        self._links = (
+            None
+            if keys is None
+            else LinkViewers(keys, lambda principal: self._viewer(effective(mode, principal)), clock)
+        )
 
     def known(self, environ: Environ) -> Viewer | None:
-        """Who sent this request, without waiting; None if only `find` can tell."""
+        """Who sent this request, without waiting; None if only `find` can tell, or refuses it."""
+        if self._links is not None and (signature := self._links.signature_of(environ)) is not None:
+            return self._links.known(environ, signature)
         authorization, cookie = environ.get("HTTP_AUTHORIZATION"), environ.get("HTTP_COOKIE")
         if authorization is None and cookie is None:
             return self.stranger
-        found = self._remembered.get((authorization, cookie))
-        return found[0] if found is not None and self._clock() < found[1] else None
+        return self._remembered.get((authorization, cookie))
 
     def find(self, environ: Environ) -> Viewer:
         """As `known`, from the database if need be.
 
         Raises:
             Unauthenticated: the request has a token that is not valid.
+            InvalidRequest, SignatureInvalid, SignatureExpired: its address has a signature that is not right.
             Unavailable: the database is not responding.
         """
+        if self._links is not None and (signature := self._links.signature_of(environ)) is not None:
+            return self._links.find(environ, signature)
         viewer = self.known(environ)
         if viewer is not None:
             return viewer
-        until, forgotten = self._clock() + REMEMBERED_SECONDS, self._forgotten
-        viewer = self._viewer(self._identify(environ))
-        if viewer.via != "anonymous":  # or credentials that somebody made up would push out others
-            credentials = environ.get("HTTP_AUTHORIZATION"), environ.get("HTTP_COOKIE")
-            self._remember(credentials, viewer, until, forgotten)
-        return viewer
+        credentials = environ.get("HTTP_AUTHORIZATION"), environ.get("HTTP_COOKIE")
+        is_short = sum(len(text or "") for text in credentials) <= _REMEMBERED_CHARACTERS
+        return self._remembered.look_up(
+            credentials,
+            lambda: self._viewer(self._identify(environ)),
+            # Credentials that somebody made up would push out others.
+            lambda found: is_short and found.via != "anonymous",
+        )
 
     def forget(self) -> None:
         """Forget everybody: a session, token or user of somebody has ended. Look-ups under way are not remembered."""
-        with self._lock:
-            self._forgotten += 1
-            self._remembered.clear()
-
-    def _remember(self, credentials: _Credentials, viewer: Viewer, until: float, forgotten: int) -> None:
-        if sum(len(text or "") for text in credentials) > _REMEMBERED_CHARACTERS:
-            return
-        with self._lock:
-            if forgotten != self._forgotten:
-                return
-            self._remembered.pop(credentials, None)
-            if len(self._remembered) >= _REMEMBERED:
-                del self._remembered[next(iter(self._remembered))]  # the one looked up longest ago
-            self._remembered[credentials] = viewer, until
+        self._remembered.forget()
+        if self._links is not None:
+            self._links.forget()
 
     def _viewer(self, principal: Principal) -> Viewer:
         return Viewer(principal.actor(), principal.via, self.free is not None or "read" in principal.scopes)
