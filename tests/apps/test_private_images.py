@@ -189,3 +189,16 @@ def test_the_export_of_another_user_is_without_it(system: System, tmp_path: Path
     assert BODY in exported["ann"]
     assert BODY not in exported["bob"]
     assert len(exported["ann"]) == len(exported["bob"]) + 1
+
+
+def test_where_visitors_may_see_nothing_they_have_to_log_in_and_users_do_not_see_it(tmp_path: Path) -> None:
+    with whole_web(tmp_path, anonymous="none") as web:
+        hidden = web.ask("ann", "PUT", f"/api/images/{SECRET}", data=BODY, headers={"X-Visibility": "private"})
+        assert hidden.status_code == 201
+        for key in (SECRET, UNKNOWN):
+            led = web.look("visitor", f"/images/{key}")
+            assert (led.status_code, led.headers["Location"]) == (303, f"/login?next=/images/{key}")
+            assert web.ask("visitor", "GET", f"/images/{key}").status_code == 401
+            assert web.ask("bob", "GET", f"/images/{key}").status_code == 404
+            assert "Image not found" in web.look("bob", f"/images/{key}").text
+        assert web.look("ann", f"/images/{SECRET}").data == BODY

@@ -40,9 +40,9 @@ class WholeWeb:
 
 
 @contextmanager
-def whole_web(folder: Path) -> Iterator[WholeWeb]:
-    """A system where visitors may write, so that every route is open to them."""
-    settings = make_settings(data=folder, anonymous="write", max_image_bytes=100_000)
+def whole_web(folder: Path, anonymous: str = "write") -> Iterator[WholeWeb]:
+    """A system where visitors may write, unless said otherwise, so that every route is open to them."""
+    settings = make_settings(data=folder, anonymous=anonymous, max_image_bytes=100_000)
     with served_storage(settings) as (_, storage):
         web = WebService(replace(settings, storage_urls=(f"http://{storage.address}",)))
         accounts = open_accounts(settings)
