@@ -15,7 +15,7 @@ import time
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from benchmarks.elastic.options import QUICK, Options
+from benchmarks.elastic.options import QUICK, RENDITIONS, Options
 from benchmarks.elastic.report import figures_of, report, survival_table, table
 from benchmarks.elastic.run import measure
 from benchmarks.lib.facts import facts
@@ -37,7 +37,8 @@ def main() -> int:
     found = {name: figures_of(run) for name, run in runs.items()}
     for name, figures in found.items():
         print(f"### {'As it is' if name == 'warm' else 'Without the warm step'}\n\n{table(figures)}")
-    print(f"### When a node is lost\n\n{survival_table(runs['warm'].survivals)}")
+    if runs["warm"].survivals:
+        print(f"### When a node is lost\n\n{survival_table(runs['warm'].survivals)}")
     if given.json:
         document = {"facts": known, "options": {**asdict(options), "folder": None}, "runs": report(runs)}
         Path(given.json).write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
@@ -57,6 +58,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int)
     parser.add_argument("--assignment", choices=ASSIGNMENTS)
     parser.add_argument("--warm-rate", type=int, dest="warm_bytes_per_second", metavar="BYTES", help="a second, a node")
+    parser.add_argument("--renditions", action="store_true", help="read renditions, of fewer images; lose no nodes")
     parser.add_argument("--only-warm", action="store_true", help="leave out the run without the warm step")
     parser.add_argument("--folder", type=Path, help="where to work; default: the machine's temporary folder")
     parser.add_argument("--json", metavar="FILE", help="where to write the report")
@@ -66,7 +68,8 @@ def _arguments() -> argparse.Namespace:
 def _options(given: argparse.Namespace) -> Options:
     names = ("images", "requests_per_second", "rest_requests", "before_seconds", "after_seconds", "seed", "assignment")
     changes = {name: getattr(given, name) for name in (*names, "warm_bytes_per_second", "folder")}
-    options = replace(QUICK if given.quick else Options(), **{k: v for k, v in changes.items() if v is not None})
+    usual = QUICK if given.quick else RENDITIONS if given.renditions else Options()
+    options = replace(usual, renditions=given.renditions, **{k: v for k, v in changes.items() if v is not None})
     if given.sizes:
         options = replace(options, sizes=tuple(map(int, given.sizes.split(","))))
     return replace(options, compare_without_warming=False) if given.only_warm else options

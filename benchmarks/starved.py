@@ -11,7 +11,6 @@ import argparse
 import contextlib
 import json
 import os
-import subprocess
 import sys
 import tempfile
 import threading
@@ -24,14 +23,13 @@ from typing import Any
 from testing.client import Client
 from testing.system import System, running
 
+from benchmarks.lib.busy import busy_processes
 from benchmarks.lib.facts import facts
 from benchmarks.lib.images import jpegs
 from benchmarks.lib.stopping import in_order
 
 _NODES, _KEYS = 2, 16
 _READ_PAUSE_SECONDS, _WRITE_PAUSE_SECONDS = 0.05, 0.5
-_BUSY = "import os; parent = os.getppid()\nwhile os.getppid() == parent: sum(range(100_000))"
-"""Computes until its parent is gone, however that ends."""
 _LOSSES = ("node-fenced", "node-dead", "node-died", "node-killed", "fail-over")
 _APPS = ("web", "storage", "autoscaler", "manager", "memcache")
 
@@ -60,7 +58,7 @@ def measure(folder: Path, busy: int, seconds: float) -> dict[str, Any]:
         for number, body in enumerate(bodies):
             assert system.admin().put(f"starved/{number}", body).status == 201
         before, first_event = _pids(system), _newest_event(system)
-        with _traffic(system, bodies) as seen, _busy_processes(busy):
+        with _traffic(system, bodies) as seen, busy_processes(busy):
             time.sleep(seconds)
             load = os.getloadavg()[0]
         system.wait_settled(_NODES)
@@ -87,19 +85,6 @@ def _pids(system: System) -> dict[str, list[int]]:
 
 def _newest_event(system: System) -> int:
     return max((event["id"] for event in system.autoscaler().events(1)), default=0)
-
-
-@contextlib.contextmanager
-def _busy_processes(number: int) -> Iterator[None]:
-    # Each in a session of its own, as our apps: Linux shares the processors among sessions first (autogroup).
-    processes = [subprocess.Popen([sys.executable, "-c", _BUSY], start_new_session=True) for _ in range(number)]
-    try:
-        yield
-    finally:
-        for process in processes:
-            process.kill()
-        for process in processes:
-            process.wait()
 
 
 @contextlib.contextmanager

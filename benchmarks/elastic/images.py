@@ -5,11 +5,14 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 from elastic_images.core.entry import OVERHEAD_BYTES
 from elastic_images.core.partitions import partition_of
+from elastic_images.core.rendition_spec import RenditionSpec
+from elastic_images.core.renditions import rendition_name
+from elastic_images.imaging.rendering import render
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _WIDTH = 256
@@ -24,6 +27,8 @@ class Catalog:
     """What a cache counts for each: key, bytes and overhead."""
     partitions: tuple[int, ...]
     heights: tuple[int, ...]
+    query: str = ""
+    """What is asked for of each image: itself, or a rendition."""
 
     @property
     def total_bytes(self) -> int:
@@ -33,6 +38,16 @@ class Catalog:
     def body(self, number: int) -> bytes:
         """The image; the same at each call."""
         return noise_png(self.heights[number], Random(f"image {number}"))
+
+
+def renditions_of(catalog: Catalog) -> Catalog:
+    """The same images, of which renditions are asked for, a quarter as large."""
+    spec = RenditionSpec(_WIDTH // 2)
+    made = (len(render(catalog.body(number), spec).data) for number in range(len(catalog.keys)))
+    sizes = (
+        len(rendition_name(key, spec)) + size + OVERHEAD_BYTES for key, size in zip(catalog.keys, made, strict=True)
+    )
+    return replace(catalog, sizes_bytes=tuple(sizes), query=f"?w={spec.width}")
 
 
 def make_catalog(count: int, seed: int, *, least_bytes: int = 20_000, most_bytes: int = 200_000) -> Catalog:

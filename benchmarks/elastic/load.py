@@ -112,7 +112,7 @@ class Readers:
         return len(self.reads) - 1
 
     def _read(self, connection: Connection, method: str, place: int, number: int, due_at: float) -> None:
-        reply = connection.request(method, f"/images/{self._catalog.keys[number]}")
+        reply = connection.request(method, f"/images/{self._catalog.keys[number]}{self._catalog.query}")
         seconds = time.monotonic() - due_at
         status, cache = (reply.status, reply.cache) if reply else (0, "")
         self.reads[place] = Read(number, due_at, seconds, status, cache)

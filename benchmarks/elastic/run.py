@@ -12,7 +12,7 @@ from typing import Any
 from testing.system import System, running
 from testing.waiting import wait_for
 
-from benchmarks.elastic.images import Catalog, make_catalog
+from benchmarks.elastic.images import Catalog, make_catalog, renditions_of
 from benchmarks.elastic.load import Readers
 from benchmarks.elastic.options import Options
 from benchmarks.elastic.records import Resize, Run, Survival
@@ -28,6 +28,8 @@ MEGABYTE = 1_000_000
 def measure(options: Options, say: Say) -> dict[str, Run]:
     """The runs by name: `warm`, and `cold` with the warm step switched off. One system after the other."""
     catalog = make_catalog(options.images, options.seed)
+    if options.renditions:
+        catalog = renditions_of(catalog)
     settings = {} if options.warm_bytes_per_second is None else {"warm_bytes_per_second": options.warm_bytes_per_second}
     runs = {"warm": _measure(options, catalog, settings, say)}
     if options.compare_without_warming:

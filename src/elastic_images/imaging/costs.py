@@ -73,8 +73,12 @@ def cost_of(header: Header, size_bytes: int, spec: RenditionSpec | None = None) 
 
 def _made_pixels(header: Header, spec: RenditionSpec) -> int:
     """The pixels of a rendition, at most."""
-    across = spec.width or (spec.height or header.height) * header.width // header.height
-    down = spec.height or (spec.width or header.width) * header.height // header.width
+    wide, high = header.width, header.height
+    across = spec.width or (spec.height or high) * wide // high
+    down = spec.height or (spec.width or wide) * high // wide
     if spec.width and spec.height:
-        across = down = max(across, down)  # it may stand on its side
+        # The image may stand on its side.
+        across = down = max(across, down)
+        if spec.fit == "inside":
+            across, down = (math.ceil(side * across / max(wide, high)) for side in (wide, high))
     return min(header.largest_pixels, across * down)

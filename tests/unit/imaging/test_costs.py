@@ -27,6 +27,11 @@ def test_an_ordinary_photograph_is_light_and_so_is_its_thumb() -> None:
     assert not cost_of(PHOTO, 5_000_000, PRESETS["thumb"]).heavy
 
 
+def test_what_fits_into_a_box_costs_what_it_has_and_not_the_box() -> None:
+    for sides in ((2040, 1356), (1356, 2040)):
+        assert not cost_of(Header("JPEG", *sides, samples=1.5), 400_000, RenditionSpec(512, 512, format="avif")).heavy
+
+
 def test_what_has_to_be_held_whole_is_heavy() -> None:
     progressive = Header("JPEG", 4000, 3000, samples=1.5, progressive=True, scans=10)
     assert cost_of(progressive, 5_000_000).memory_bytes > 2 * 1.5 * 12 * MEGABYTE

@@ -1,0 +1,1 @@
+"""Renditions beside those of other servers: see `benchmarks/renditions.py`."""
