@@ -100,7 +100,7 @@ class Storage:
     def _found(self, key: str, actor: Actor | None) -> Entry:
         found = self.entries.get(key)
         if found is None or (actor is not None and not may_see(actor, found.visibility, found.owner_id)):
-            raise NotFound("There is no image with this key.")
+            raise NotFound(f"There is no image {key!r}.")
         return found
 
     def wait_until_asked(self, times: int) -> None:

@@ -141,6 +141,9 @@ class ImagePlane:
             if not read.may_read:
                 return None
             return find()
+        except NotFound:
+            # In the same words whoever found out: nobody may tell apart what is not there and what is not shown.
+            return self.refuse(NotFound(NO_IMAGE), read.environ)
         except ElasticImagesError as error:
             if error.is_ours:
                 self._count_error()
