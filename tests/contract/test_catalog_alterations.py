@@ -140,6 +140,20 @@ def test_who_may_not_see_an_image_finds_none_and_who_may_not_change_it_is_told(
     catalog.delete("new", write_id(), ANN)
 
 
+def test_a_visitor_may_not_replace_what_visitors_stored_for_others_to_see(catalog: Catalog) -> None:
+    """Nor learn anything of it but that the key is taken."""
+    for visibility in ("members", "private"):
+        facts = put(catalog, visibility, visibility, NOBODY)
+        for conditions in (Conditions(), Conditions.parse(None, "*"), Conditions.parse(facts.etag, None)):
+            with pytest.raises(Forbidden):
+                catalog.put(upload_of(visibility, 1, actor=NOBODY), NOBODY, conditions)
+            with pytest.raises(NotFound):
+                catalog.delete(visibility, write_id(), NOBODY, conditions)
+        catalog.put(upload_of(visibility, 1, actor=ADMIN), ADMIN)
+    put(catalog, "public", "public", NOBODY)
+    put(catalog, "public", "public", NOBODY, seed=1)
+
+
 def test_refused_renames_change_nothing(catalog: Catalog, engine: Engine) -> None:
     put(catalog, "a")
     put(catalog, "hidden", "private", BOB)

@@ -232,6 +232,7 @@ class WritePath:
         return results
 
     def _commit_one(self, operation: Operation, write_id: str, actor: Actor) -> Sequence[Change]:
+        self._require_store()
         key = operation.key
         if operation.to is not None:
             return self._catalog.move(key, operation.to, write_id, actor)
@@ -290,7 +291,7 @@ class WritePath:
             raise TooLarge(f"The upload has {length:,} bytes; the limit is {self._max_bytes:,}.")
         present = self._catalog.find(key)
         if present is not None:
-            check_may_change(actor, present.owner_id, present.facts.owner)
+            check_may_change(actor, present.facts, present.owner_id)
         conditions.check(present.facts.etag if present else None)
 
     def _inspect(self, body: Spooled, write_id: str, actor: Actor) -> Picture:

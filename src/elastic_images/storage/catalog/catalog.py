@@ -555,7 +555,7 @@ def _seen(image: CatalogImage | None, key: str, actor: Actor | None) -> CatalogI
 
 def _check(actor: Actor, conditions: Conditions, old: CatalogImage | None) -> None:
     if old is not None:
-        check_may_change(actor, old.owner_id, old.facts.owner)
+        check_may_change(actor, old.facts, old.owner_id)
     conditions.check(old.facts.etag if old else None)
 
 

@@ -16,7 +16,6 @@ from sqlalchemy import Connection, Engine, Select, and_, delete, exists, func, n
 
 from elastic_images.core.errors import Conflict, NotFound
 from elastic_images.core.image_facts import Actor, ImageFacts, TrashEntry, TrashPage, TrashUsage
-from elastic_images.core.visibility import may_see
 from elastic_images.storage.catalog.listing import Cursor, check_limit, decode_cursor, end_of_prefix, prefix_bytes
 from elastic_images.storage.catalog.permissions import may_change
 from elastic_images.storage.catalog.tables import image_changes, trash
@@ -233,9 +232,8 @@ def _visible(actor: Actor, now: float) -> Select[Any]:
 
 def _is_theirs(actor: Actor, row: Any) -> bool:
     if row.facts is None:
-        return may_change(actor, row.owner_id, None)
-    facts = ImageFacts.from_json(json.loads(row.facts))
-    return may_change(actor, row.owner_id, facts.owner) and may_see(actor, facts.visibility, row.owner_id)
+        return actor.admin or actor.user == row.owner_id
+    return may_change(actor, ImageFacts.from_json(json.loads(row.facts)), row.owner_id)
 
 
 def _trashed(row: Any) -> Trashed:
