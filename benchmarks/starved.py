@@ -8,21 +8,20 @@ Busy processes take the machine from a system of two nodes with light traffic. N
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import os
 import sys
 import tempfile
-import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 
-from testing.client import Client
+from testing.client import Answer
 from testing.system import System, running
 
+from benchmarks.lib.askers import Asker, asking
 from benchmarks.lib.busy import busy_processes
 from benchmarks.lib.facts import facts
 from benchmarks.lib.images import jpegs
@@ -58,7 +57,7 @@ def measure(folder: Path, busy: int, seconds: float) -> dict[str, Any]:
         for number, body in enumerate(bodies):
             assert system.admin().put(f"starved/{number}", body).status == 201
         before, first_event = _pids(system), _newest_event(system)
-        with _traffic(system, bodies) as seen, busy_processes(busy):
+        with asking(_traffic(system, bodies)) as seen, busy_processes(busy):
             time.sleep(seconds)
             load = os.getloadavg()[0]
         system.wait_settled(_NODES)
@@ -74,7 +73,9 @@ def measure(folder: Path, busy: int, seconds: float) -> dict[str, Any]:
             "apps replaced": replaced,
             "called hung": hangs,
             **{kind: lost[kind] for kind in _LOSSES},
-            **{name: seen[name] for name in ("reads", "writes", "not read", "not written", "wrong bytes")},
+            **{who: seen.asked(who) for who in ("reads", "writes")},
+            **{f"failed {who}": len(seen.failed[who]) for who in ("reads", "writes")},
+            "wrong bytes": sum(failure.startswith("200") for failure in seen.failed["reads"]),
         },
     }
 
@@ -87,49 +88,24 @@ def _newest_event(system: System) -> int:
     return max((event["id"] for event in system.autoscaler().events(1)), default=0)
 
 
-@contextlib.contextmanager
-def _traffic(system: System, bodies: list[bytes]) -> Iterator[Counter[str]]:
+def _traffic(system: System, bodies: list[bytes]) -> list[Asker]:
     """One reader and one writer, light."""
-    seen, stop = Counter[str](), threading.Event()
-    reader, writer = system.client(), system.admin()
-    possible = set(bodies)
+    reader, writer, possible = system.client(), system.admin(), set(bodies)
+    reads, writes = count(1), count(1)
 
-    def read() -> None:
-        turn = 0
-        while not stop.wait(_READ_PAUSE_SECONDS):
-            turn += 1
-            _note(seen, "reads", "not read", reader, turn, possible)
+    def write() -> Answer:
+        turn = next(writes)
+        return writer.put(f"starved/{turn % _KEYS}", bodies[(turn * 7) % _KEYS])
 
-    def write() -> None:
-        turn = 0
-        while not stop.wait(_WRITE_PAUSE_SECONDS):
-            turn += 1
-            body = bodies[(turn * 7) % _KEYS]
-            try:
-                good = writer.put(f"starved/{turn % _KEYS}", body).status == 200
-            except OSError:
-                good = False
-            seen["writes" if good else "not written"] += 1
-
-    threads = [threading.Thread(target=work, name=f"traffic-{work.__name__}") for work in (read, write)]
-    for thread in threads:
-        thread.start()
-    try:
-        yield seen
-    finally:
-        stop.set()
-        for thread in threads:
-            thread.join()
-
-
-def _note(seen: Counter[str], good: str, bad: str, reader: Client, turn: int, possible: set[bytes]) -> None:
-    try:
-        answer = reader.get(f"starved/{turn % _KEYS}")
-    except OSError:
-        seen[bad] += 1
-        return
-    seen[good if answer.status == 200 else bad] += 1
-    seen["wrong bytes"] += answer.status == 200 and answer.body not in possible
+    return [
+        Asker(
+            "reads",
+            _READ_PAUSE_SECONDS,
+            lambda: reader.get(f"starved/{next(reads) % _KEYS}"),
+            lambda answer: answer.status == 200 and answer.body in possible,
+        ),
+        Asker("writes", _WRITE_PAUSE_SECONDS, write, lambda answer: answer.status == 200),
+    ]
 
 
 if __name__ == "__main__":

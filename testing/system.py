@@ -195,6 +195,15 @@ class System:
         """A client with the command line's token, which may do everything."""
         return self.client((self.data / "cli-token").read_text().strip())
 
+    def add_user(self, name: str) -> Client:
+        """A client of a user of this name, who is made."""
+        manager = self.client(self.admin().token, app="manager")
+        made = manager.request("POST", "/api/users", body=json.dumps({"name": name}).encode())
+        assert made.status == 201, made.body
+        wish = {"user": name, "label": "test", "scopes": ["write"]}
+        token = manager.request("POST", "/api/tokens", body=json.dumps(wish).encode())
+        return self.client(token.json["secret"])
+
     def autoscaler(self) -> AutoscalerClient:
         """A client of the autoscaler's internal calls."""
         if not self._internal:

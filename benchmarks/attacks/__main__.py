@@ -2,7 +2,8 @@
 
     python -m benchmarks.attacks [--only slow-bodies] [--seconds 20] [--json FILE]
 
-Wanted: no request of theirs fails, their 99th percentile is at most 3 times the quiet one, web stays below 300 MB.
+Wanted: no request of theirs fails, their 99th percentile is at most 3 times the quiet one, web and storage
+stay below 300 MB each.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from testing.system import System, running
 
 from benchmarks.attacks.attack import ATTACKS, HOT, Attack
 from benchmarks.attacks.floods import FLOODS
-from benchmarks.attacks.others import WANTED_RATIO, Others, Seen
+from benchmarks.attacks.others import WANTED_RATIO, Others
+from benchmarks.lib.askers import Seen, asking
 from benchmarks.lib.facts import facts, in_one_line
 from benchmarks.lib.images import jpegs
 from benchmarks.lib.processes import pss_bytes
@@ -28,6 +30,7 @@ from benchmarks.lib.stopping import in_order
 
 _ALL = (*ATTACKS, *FLOODS)
 _WANTED_MB = 300.0
+_WEIGHED = ("web", "storage")
 _SETTLE_SECONDS = 3.0
 
 
@@ -60,8 +63,8 @@ def measure(folder: Path, attacks: list[Attack], seconds: float) -> list[dict[st
             for attack in attacks:
                 quiet, quiet_mb = _phase(system, others, seconds)
                 with attack.begin(system):
-                    seen, web_mb = _phase(system, others, seconds)
-                phases.append(_figures(attack, others, quiet, seen, quiet_mb, web_mb))
+                    seen, mb = _phase(system, others, seconds)
+                phases.append(_figures(attack, others, quiet, seen, quiet_mb, mb))
                 print(f"{attack.name}: measured", file=sys.stderr, flush=True)
                 time.sleep(_SETTLE_SECONDS)
         finally:
@@ -69,27 +72,29 @@ def measure(folder: Path, attacks: list[Attack], seconds: float) -> list[dict[st
     return phases
 
 
-def _phase(system: System, others: Others, seconds: float) -> tuple[Seen, float]:
-    """What the others saw, and the most that web weighed, in MB."""
-    (web,) = system.find("web")
-    most, over = 0.0, threading.Event()
-    with others.asking() as seen:
+def _phase(system: System, others: Others, seconds: float) -> tuple[Seen, list[float]]:
+    """What the others saw, and the most that web and storage weighed, in MB."""
+    weighed = [system.find(app)[0] for app in _WEIGHED]
+    most, over = [0.0 for _ in weighed], threading.Event()
+    with asking(others.askers) as seen:
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
-            most = max(most, pss_bytes([web]) / 1e6)
+            most = [max(before, pss_bytes([app]) / 1e6) for before, app in zip(most, weighed, strict=True)]
             over.wait(min(1.0, seconds / 4))
     return seen, most
 
 
-def _figures(attack: Attack, others: Others, quiet: Seen, seen: Seen, quiet_mb: float, web_mb: float) -> dict[str, Any]:
+def _figures(
+    attack: Attack, others: Others, quiet: Seen, seen: Seen, quiet_mb: list[float], mb: list[float]
+) -> dict[str, Any]:
     return {
         "attack": attack.name,
         "what": attack.what,
-        "web_mb": round(web_mb, 1),
-        "web_mb_quiet": round(quiet_mb, 1),
+        "mb": {app: round(most, 1) for app, most in zip(_WEIGHED, mb, strict=True)},
+        "mb_quiet": {app: round(most, 1) for app, most in zip(_WEIGHED, quiet_mb, strict=True)},
         "others": {
             who: {
-                "asked": len(seen.seconds[who]) + len(seen.failed[who]),
+                "asked": seen.asked(who),
                 "failed": len(seen.failed[who]),
                 "failures": seen.failed[who][:3],
                 "failed_quiet": len(quiet.failed[who]),
@@ -115,10 +120,11 @@ def show(phases: list[dict[str, Any]]) -> list[str]:
                 f"| {phase['attack']} | {who} | {found['asked']} | {found['failed']} | {found['p99_ms']} "
                 f"| {found['p99_ms_quiet']} | {ratio:.1f} | {verdict} |"
             )
-        verdict = "reached" if phase["web_mb"] <= _WANTED_MB else "missed"
-        if verdict == "missed":
-            missed.append(f"{phase['attack']}: memory")
-        print(f"| {phase['attack']} | web, MB | | | {phase['web_mb']} | {phase['web_mb_quiet']} | | {verdict} |")
+        for app, most in phase["mb"].items():
+            verdict = "reached" if most <= _WANTED_MB else "missed"
+            if verdict == "missed":
+                missed.append(f"{phase['attack']}: memory of {app}")
+            print(f"| {phase['attack']} | {app}, MB | | | {most} | {phase['mb_quiet'][app]} | | {verdict} |")
         for who, found in phase["others"].items():
             for failure in found["failures"]:
                 print(f"{phase['attack']}: {who}: {failure}", file=sys.stderr)

@@ -87,7 +87,7 @@ def test_there_and_back_byte_for_byte_and_fact_for_fact(
     check_export(export, before)
 
     second = start_system(nodes=1)
-    ann = add_user(second, "ann")  # Zoë stays unknown there
+    ann = second.add_user("ann")  # Zoë stays unknown there
     told = second.cli_json("import", str(export), "--jobs", "8")
     assert (told["imported"], told["failed"], told["other_facts"]) == (len(before), [], [])
     assert facts_of(second.admin()) == before
@@ -116,19 +116,9 @@ def export_half_way(system: System, export: Path) -> None:
     assert refused.returncode == 6, refused.stderr
 
 
-def add_user(system: System, name: str) -> Client:
-    """A client of a user of this name, who is made."""
-    manager = system.client((system.data / "cli-token").read_text().strip(), app="manager")
-    made = manager.request("POST", "/api/users", body=json.dumps({"name": name}).encode())
-    assert made.status == 201, made.body
-    wish = {"user": name, "label": "test", "scopes": ["write"]}
-    token = manager.request("POST", "/api/tokens", body=json.dumps(wish).encode())
-    return system.client(token.json["secret"])
-
-
 def make_history(system: System, photographs: Sequence[Photograph]) -> None:
     """Odd keys, other owners, versions above 1, a key that was deleted and came back."""
-    ann, zoe, admin = add_user(system, "ann"), add_user(system, "Zoë"), system.admin()
+    ann, zoe, admin = system.add_user("ann"), system.add_user("Zoë"), system.admin()
     for number, key in enumerate(ODD_KEYS):
         owner = (ann, zoe)[number % 2]
         assert owner.put(key, photographs[number].body).status == 201, key
@@ -149,7 +139,7 @@ def check_export(export: Path, facts: dict[str, dict[str, Any]]) -> None:
 
 def check_rights(system: System, ann: Client) -> None:
     """The users of the first system who are users here own their images; others' images are an administrator's."""
-    zoe = add_user(system, "Zoë")  # too late
+    zoe = system.add_user("Zoë")  # too late
     assert ann.delete("a").status == 204
     assert zoe.delete("a/b").problem == (403, "forbidden")
     assert ann.delete("a/b").problem == (403, "forbidden")
@@ -199,7 +189,7 @@ def test_who_is_no_administrator_imports_but_does_not_restore(
     export = tmp_path / "export"
     system.cli("export", str(export), "--prefix", "q/")
     assert system.admin().delete("q/1").status == 204
-    ann = add_user(system, "ann")
+    ann = system.add_user("ann")
     refused = system.cli("import", str(export), "--token", str(ann.token), check=False)
     assert (refused.returncode, "--without-facts" in refused.stderr) == (4, True)
     assert system.admin().metadata("q/1").status == 404
