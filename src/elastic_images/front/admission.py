@@ -13,7 +13,7 @@ from elastic_images.http.answer import Answer
 
 EarlyAnswer = Callable[[Environ, bytes], Answer | None]
 """The answer to a POST with these header fields and this body, a form; None if only the backend knows. Quick."""
-_NEVER_WAIT = frozenset({b"/healthz", b"/readyz", b"/metrics"})
+_SIGNS_OF_LIFE = frozenset({b"/healthz", b"/readyz", b"/metrics"})
 
 
 class Answered(Exception):
@@ -34,13 +34,16 @@ class Admission:
         forwarded_address: Callable[[Environ], str] | None = None,
         early_answers: Mapping[bytes, EarlyAnswer] | None = None,
     ) -> None:
-        """`read_prefixes`: what the data plane bounds by itself. `forwarded_address`: the client's, behind a proxy."""
+        """`read_prefixes` are those of images. `forwarded_address` gives the client's, of a request by a proxy."""
         self._limits = limits
         self._read_prefixes = read_prefixes
         self._forwarded_address = forwarded_address
         self._early_answers = early_answers or {}
         waiting = limits.waiting_of_a_client
-        self._requests = BackendPlaces(limits.requests_for_all, limits.requests_of_a_client, waiting)
+        # Each kind by itself, so that none waits behind another.
+        self._requests, self._images, self._signs_of_life = (
+            BackendPlaces(limits.requests_for_all, limits.requests_of_a_client, waiting) for _ in range(3)
+        )
         self._uploads = BackendPlaces(limits.uploads_for_all, limits.uploads_of_a_client, waiting)
         self.answered = 0
         """How many requests needed no backend."""
@@ -48,12 +51,12 @@ class Admission:
     @property
     def refused(self) -> int:
         """How many requests were refused because others of their client waited."""
-        return self._requests.refused + self._uploads.refused
+        return sum(kind.refused for kind in (self._requests, self._images, self._signs_of_life, self._uploads))
 
     def admit(
         self, frame: RequestFrame, body: bytes | bytearray, address: str, client: str | None, begin: Callable[[], None]
-    ) -> Place | None:
-        """A place for a request (`BackendPlaces.ask`); None if it needs none. `body` is whole if it is a form.
+    ) -> Place:
+        """A place for a request (`BackendPlaces.ask`). `body` is whole if it is a form.
 
         `address` is that of the connection, and `client` whose it is (`places.Placed`).
 
@@ -66,10 +69,14 @@ class Admission:
         if answer is not None:
             self.answered += 1
             raise Answered(answer)
-        if frame.path in _NEVER_WAIT or frame.path.startswith(self._read_prefixes):
-            return None
         if client is None and self._forwarded_address is not None:
             forwarded = self._forwarded_address(frame.environ(address))
             client = client_of(forwarded) if forwarded != address else None
-        is_upload = frame.method == b"PUT" or (frame.length_bytes or 0) > self._limits.form_bytes
-        return (self._uploads if is_upload else self._requests).ask(client, begin)
+        return self._kind_of(frame).ask(client, begin)
+
+    def _kind_of(self, frame: RequestFrame) -> BackendPlaces:
+        if frame.method == b"PUT" or (frame.length_bytes or 0) > self._limits.form_bytes:
+            return self._uploads
+        if frame.path in _SIGNS_OF_LIFE:
+            return self._signs_of_life
+        return self._images if frame.path.startswith(self._read_prefixes) else self._requests

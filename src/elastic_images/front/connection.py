@@ -468,7 +468,7 @@ class Connection:
         if self._open and self._busy:
             self._watch()
 
-    def admit(self, frame: RequestFrame, body: bytes | bytearray, begin: Callable[[], None]) -> Place | None:
+    def admit(self, frame: RequestFrame, body: bytes | bytearray, begin: Callable[[], None]) -> Place:
         """See `passage.PassageClient`."""
         later = partial(self._context.loop.in_next_turn, begin)
         return self._context.admission.admit(frame, body, self._address, self.client, later)

@@ -33,7 +33,8 @@ class Limits:
     collected_bytes: int = 262_144
     """How much of a body is collected before the backend sees the request, and a thread waits for it."""
     requests_for_all: int = 8
-    """How many requests with small bodies the backend may work on at a time before it depends on whose they are."""
+    """How many requests with small bodies the backend may work on at a time before it depends on whose they are. As
+    many images, and as many signs of life, beside them."""
     requests_of_a_client: int = 4
     """How many a client may have under way then; more of its requests wait."""
     uploads_for_all: int = 16

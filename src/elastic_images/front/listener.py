@@ -299,12 +299,15 @@ class Front:
 
     def _tell(self) -> None:
         """Log what the limits did, now and then."""
-        cut_off = self._closed_idle + self.held.cut_off
+        cut_off = self._closed_idle + self.held.cut_off + self.admission.refused + self.admission.answered
         if cut_off > self._told and self.loop.clock - self._told_at > _TOLD_SECONDS:
             _log.warning(
-                "since the start %d idle connections and %d slow readers were cut off; %d connections are open",
+                "since the start %d idle connections and %d slow readers were cut off, %d requests of busy clients "
+                "were refused and %d logins refused again; %d connections are open",
                 self._closed_idle,
                 self.held.cut_off,
+                self.admission.refused,
+                self.admission.answered,
                 len(self._connections),
             )
             self._told, self._told_at = cut_off, self.loop.clock

@@ -35,7 +35,7 @@ class PassageClient(Protocol):
     def passage_over(self, *, close: bool) -> None:
         """The request was answered; `close` says whether to end the connection."""
 
-    def admit(self, frame: RequestFrame, body: bytes | bytearray, begin: Callable[[], None]) -> Place | None:
+    def admit(self, frame: RequestFrame, body: bytes | bytearray, begin: Callable[[], None]) -> Place:
         """See `admission.Admission.admit`; `begin` is called in a later turn."""
 
     def abort(self) -> None:

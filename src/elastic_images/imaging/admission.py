@@ -53,12 +53,14 @@ class Admission:
 
     Args:
         memory_bytes: for all jobs that run, light ones included.
-        places: how many heavy jobs run at once; as many light ones run beside them.
+        places: how many heavy jobs run at once. As many light ones run beside them, and one more that is an upload, if
+            there is memory for it: no upload of a photograph waits for a flood of renditions.
     """
 
     def __init__(self, memory_bytes: int, places: int) -> None:
-        self._places = {True: places, False: max(1, min(places, memory_bytes // 2 // LIGHT_BYTES))}
-        self.heavy_bytes = memory_bytes - self._places[False] * LIGHT_BYTES
+        self._heavy_places = places
+        self._light_places = max(1, min(places + 1, memory_bytes // 2 // LIGHT_BYTES))
+        self.heavy_bytes = memory_bytes - self._light_places * LIGHT_BYTES
         """For all heavy jobs together: what one may take at most."""
         self._waiting: list[Waiting] = []
         self._running: set[Waiting] = set()
@@ -90,18 +92,25 @@ class Admission:
     def start_next(self, now: float) -> Waiting | None:
         """The job that may start now, which counts as running from now on."""
         heavy = [job for job in self._running if job.cost.heavy]
-        free = {True: self._places[True] - len(heavy), False: self._places[False] - (len(self._running) - len(heavy))}
+        light = [job for job in self._running if not job.cost.heavy]
+        light_renditions = sum(job.priority is not Priority.UPLOAD for job in light)
+        has_light_place = len(light) < self._light_places
+        has_heavy_place = len(heavy) < self._heavy_places
         free_bytes = self.heavy_bytes - sum(job.cost.memory_bytes for job in heavy)
         running = Counter((job.client, job.cost.heavy) for job in self._running)
         in_turn = sorted(self._waiting, key=lambda job: (job.priority, running[job.client, job.cost.heavy], job.number))
         for job in in_turn:
-            if not free[job.cost.heavy]:
-                continue
-            if not job.cost.heavy or job.cost.memory_bytes <= free_bytes:
+            if not job.cost.heavy:
+                is_upload = job.priority is Priority.UPLOAD
+                may_start = has_light_place and (is_upload or light_renditions < self._heavy_places)
+            else:
+                may_start = has_heavy_place and job.cost.memory_bytes <= free_bytes
+                if has_heavy_place and not may_start:
+                    job.short_since = now if job.short_since is None else job.short_since
+                    # After a while no other heavy job may pass it any more.
+                    has_heavy_place = now - job.short_since <= _PASS_SECONDS
+            if may_start:
                 self._waiting.remove(job)
                 self._running.add(job)
                 return job
-            job.short_since = now if job.short_since is None else job.short_since
-            if now - job.short_since > _PASS_SECONDS:
-                free[True] = 0  # no other heavy job may pass it any more
         return None

@@ -14,7 +14,7 @@ UPLOAD, MEMBER, STRANGER = Priority
 class Queue:
     """An admission with jobs that are named by their number."""
 
-    def __init__(self, memory_mb: int = 548, places: int = 2) -> None:
+    def __init__(self, memory_mb: int = 572, places: int = 2) -> None:
         self.admission = Admission(memory_mb * MEGABYTE, places)
         self.jobs: list[Waiting] = []
 
@@ -35,7 +35,7 @@ class Queue:
 
 
 def test_uploads_go_first_then_members_then_strangers_and_each_in_turn() -> None:
-    queue = Queue(places=1)
+    queue = Queue(memory_mb=48, places=1)
     for priority in (STRANGER, MEMBER, UPLOAD, STRANGER, MEMBER, UPLOAD):
         queue.add(priority)
     order = []
@@ -73,6 +73,18 @@ def test_one_clients_heavy_jobs_do_not_keep_others_waiting_for_all_of_them() -> 
     assert queue.start() == [2], "uploads still go before renditions"
 
 
+def test_an_upload_has_a_place_beside_light_renditions() -> None:
+    queue = Queue()
+    for priority in (STRANGER, MEMBER, MEMBER, UPLOAD, UPLOAD):
+        queue.add(priority)
+    assert queue.start() == [3, 4, 1]
+    queue.end(3)
+    queue.end(4)
+    assert queue.start() == [2]
+    queue.add()
+    assert queue.start() == [5]
+
+
 def test_memory_is_kept_within() -> None:
     queue = Queue()
     assert queue.admission.heavy_bytes == 500 * MEGABYTE
@@ -106,7 +118,7 @@ def test_small_jobs_pass_a_large_one_for_a_second_and_no_longer() -> None:
 
 
 def test_a_job_that_is_gone_neither_waits_nor_runs() -> None:
-    queue = Queue(places=1)
+    queue = Queue(memory_mb=48, places=1)
     for _ in range(3):
         queue.add()
     assert queue.start() == [0]
@@ -136,7 +148,9 @@ def test_everything_runs_in_the_end_within_the_bounds(
         running += queue.start(now)
         assert queue.admission.admitted_bytes <= memory_mb * MEGABYTE
         assert sum(queue.jobs[one].cost.heavy for one in running) <= places
-        assert sum(not queue.jobs[one].cost.heavy for one in running) <= places
+        light = [queue.jobs[one] for one in running if not queue.jobs[one].cost.heavy]
+        assert len(light) <= places + 1
+        assert sum(job.priority is not UPLOAD for job in light) <= places
         if ends and running:
             done.add(running[0])
             queue.end(running.pop(0))
