@@ -12,6 +12,7 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
+import urllib3
 from testing.fault_proxy import FaultProxy, answering, cutting_off, fault_proxy, losing_the_answer, refusing
 from testing.photographs import photographs
 from tests.apps.real_site import RealSite, real_site
@@ -30,6 +31,7 @@ from elastic_images.client import (
     NotFound,
     PreconditionFailed,
     Retries,
+    SigningKey,
     Unauthenticated,
     Unavailable,
     UnexpectedAnswer,
@@ -159,7 +161,7 @@ def test_the_trash(client: Client) -> None:
     assert client.purge_trash("t/") == 1
 
 
-def test_who_may_see_an_image_and_a_link_to_it(client: Client, site: RealSite) -> None:
+def test_who_may_see_an_image_and_links_that_open_it(client: Client, site: RealSite) -> None:
     client.upload("secret", photographs(1)[0].body, visibility="private")
     assert client.info("secret").visibility == "private"
     with Client(site.url, retries=NO_RETRIES) as visitor, pytest.raises(NotFound):
@@ -167,7 +169,23 @@ def test_who_may_see_an_image_and_a_link_to_it(client: Client, site: RealSite) -
     link = client.link("secret", 60, w=400)
     assert link.url.startswith(f"{site.url}/images/secret?")
     assert link.expires_at > time.time()
-    assert "&w=400&" in link.url
+    made = urllib3.request(
+        "POST",
+        f"{site.url}/api/signing-keys",
+        json={"name": "backend"},
+        headers={"Authorization": f"Bearer {site.token}"},
+    ).json()
+    with Client(site.url, signing_key=SigningKey(made["id"], made["secret"])) as backend:
+        signed = backend.sign_link("secret", 60, w=400)
+    assert opened(link.url) == opened(signed) == client.get("secret", w=400)
+    assert urllib3.request("GET", signed.replace("w=400", "w=480")).status == 403
+
+
+def opened(url: str) -> bytes:
+    """What anybody gets at an address."""
+    answer = urllib3.request("GET", url)
+    assert answer.status == 200, answer.data
+    return answer.data
 
 
 def test_errors_say_what_the_server_said(client: Client, site: RealSite) -> None:
