@@ -241,6 +241,20 @@ def root(manager: Manager) -> FlaskClient:
     return manager.log_in("root")
 
 
+@pytest.fixture(scope="module")
+def unchanged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Manager]:
+    """One for all tests that change nothing."""
+    folder = tmp_path_factory.mktemp("unchanged")
+    with accounts_of(folder, ann="user", root="admin") as accounts:
+        yield Manager(accounts, make_settings(data=folder))
+
+
+@pytest.fixture(scope="module")
+def reader(unchanged: Manager) -> FlaskClient:
+    """The administrator's browser there."""
+    return unchanged.log_in("root")
+
+
 def routes(app: Flask) -> list[tuple[str, str]]:
     """Every route that is for administrators, with something in the place of its variables."""
     found = []
@@ -329,9 +343,9 @@ def test_people_log_in_and_come_back_to_where_they_wanted(manager: Manager) -> N
 
 
 @pytest.mark.parametrize("target", ["https://evil.example/", "//evil.example", "/\\evil.example"])
-def test_a_login_leads_to_no_other_site(manager: Manager, target: str) -> None:
+def test_a_login_leads_to_no_other_site(unchanged: Manager, target: str) -> None:
     form = {"name": "root", "password": PASSWORD, "next": target}
-    assert manager.app.test_client().post("/login", data=form, headers=PAGE).headers["Location"] == "/"
+    assert unchanged.app.test_client().post("/login", data=form, headers=PAGE).headers["Location"] == "/"
 
 
 def test_a_wrong_password_is_refused_and_then_slowed_down(manager: Manager) -> None:
@@ -380,13 +394,13 @@ PAGES = [
 
 
 @pytest.mark.parametrize("path", [*PAGES, "/nowhere"])
-def test_pages_hold_nothing_inline_and_are_not_kept(root: FlaskClient, path: str) -> None:
-    answer = root.get(path, headers=PAGE)
+def test_pages_hold_nothing_inline_and_are_not_kept(reader: FlaskClient, path: str) -> None:
+    answer = reader.get(path, headers=PAGE)
     assert answer.status_code == (404 if path == "/nowhere" else 200)
     assert answer.content_type == "text/html; charset=utf-8"
     assert not re.search(r"<script(?![^>]*\ssrc=)|<style|\son\w+=|\sstyle=|javascript:", answer.text)
     for address in re.findall(r'(?:src|href)="(/assets/[^"#]+)', answer.text):
-        assert root.get(address).status_code == 200, address
+        assert reader.get(address).status_code == 200, address
     policy = answer.headers["Content-Security-Policy"]
     assert "default-src 'none'; script-src 'self'; style-src 'self'" in policy
     assert "unsafe" not in policy
@@ -491,12 +505,12 @@ def test_the_settings_form(manager: Manager, root: FlaskClient) -> None:
     ],
 )
 def test_a_setting_that_makes_no_sense_changes_nothing(
-    manager: Manager, root: FlaskClient, name: str, value: str
+    unchanged: Manager, reader: FlaskClient, name: str, value: str
 ) -> None:
     form = "memory" if name in ("cache_mb", "policy") else "scaling"
-    answer = root.post("/pool/config", data=FORM | {name: value, "form": form}, headers=PAGE)
-    page = shown(root, answer, "/pool")
-    assert manager.pool.settings == ScalingConfig()
+    answer = reader.post("/pool/config", data=FORM | {name: value, "form": form}, headers=PAGE)
+    page = shown(reader, answer, "/pool")
+    assert unchanged.pool.settings == ScalingConfig()
     assert name in page
     # What was typed is still there, and what is wrong with it stands beside it.
     if name not in ("mode", "policy"):
@@ -866,8 +880,8 @@ def test_settings_are_checked_while_they_are_typed(manager: Manager, root: Flask
         "/decisions?limit=x",
     ],
 )
-def test_arguments_that_make_no_sense(root: FlaskClient, path: str) -> None:
-    answer = root.get(path)
+def test_arguments_that_make_no_sense(reader: FlaskClient, path: str) -> None:
+    answer = reader.get(path)
     assert answer.status_code == 400
     assert answer.content_type == "application/problem+json"
 
@@ -948,14 +962,16 @@ def test_users_by_json(manager: Manager) -> None:
         ("DELETE", "/api/tokens/999999", None, 404),
     ],
 )
-def test_what_makes_no_sense_changes_nothing(manager: Manager, method: str, path: str, body: Any, status: int) -> None:
-    client, headers = manager.app.test_client(), manager.token("root", "admin")
-    before = manager.accounts.users.list(), len(manager.accounts.tokens.list())
+def test_what_makes_no_sense_changes_nothing(
+    unchanged: Manager, method: str, path: str, body: Any, status: int
+) -> None:
+    client, headers = unchanged.app.test_client(), unchanged.token("root", "admin")
+    before = unchanged.accounts.users.list(), len(unchanged.accounts.tokens.list())
     answer = client.open(path, method=method, json=body, headers=headers)
     assert answer.status_code == status
     assert answer.content_type == "application/problem+json"
-    assert (manager.accounts.users.list(), len(manager.accounts.tokens.list())) == before
-    assert manager.accounts.log_in("root", PASSWORD)
+    assert (unchanged.accounts.users.list(), len(unchanged.accounts.tokens.list())) == before
+    assert unchanged.accounts.log_in("root", PASSWORD)
 
 
 def test_tokens_by_json(manager: Manager) -> None:
