@@ -50,6 +50,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.elasticity", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="few images and short times, to see that it works")
     parser.add_argument("--images", type=int)
+    parser.add_argument("--share", type=float, dest="node_share", help="of all images' bytes, what a node holds")
     parser.add_argument("--sizes", help="pool sizes between commas, the first to start with")
     parser.add_argument("--rate", type=float, dest="requests_per_second", metavar="REQUESTS", help="a second")
     parser.add_argument("--rest", type=int, dest="rest_requests", metavar="REQUESTS", help="between resizes")
@@ -66,7 +67,16 @@ def _arguments() -> argparse.Namespace:
 
 
 def _options(given: argparse.Namespace) -> Options:
-    names = ("images", "requests_per_second", "rest_requests", "before_seconds", "after_seconds", "seed", "assignment")
+    names = (
+        "images",
+        "node_share",
+        "requests_per_second",
+        "rest_requests",
+        "before_seconds",
+        "after_seconds",
+        "seed",
+        "assignment",
+    )
     changes = {name: getattr(given, name) for name in (*names, "warm_bytes_per_second", "folder")}
     usual = QUICK if given.quick else RENDITIONS if given.renditions else Options()
     options = replace(usual, renditions=given.renditions, **{k: v for k, v in changes.items() if v is not None})
