@@ -10,11 +10,13 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
+from testing.waiting import wait_for
 from tests.apps.web_support import Web, open_web, picture
 
 from elastic_images.accounts.signing_keys import MAX_KEYS, OWN_NAME
 from elastic_images.core.image_facts import Actor
 from elastic_images.core.signed_links import MAX_LINK_SECONDS, check_signature, parse_signature
+from elastic_images.core.upload_links import upload_query
 
 ELSEWHERE = "https://app.example.com"
 
@@ -225,3 +227,140 @@ def test_a_star_means_all_without_cookies(tmp_path: Path) -> None:
         for origin in (ELSEWHERE, "null"):
             assert allowed_origin(web.client().options("/api/images", headers=PREFLIGHT | {"Origin": origin})) == "*"
             assert allowed_origin(web.client().get("/api/images", headers={"Origin": origin} | web.auth())) == "*"
+
+
+# ---- upload links
+
+
+def upload_link(web: Web, headers: dict[str, str] | None = None, **body: Any) -> Any:
+    given = {"expires_in": 60} | (body if "prefix" in body else {"key": "new/cat.png"} | body)
+    answer = web.client().post("/api/upload-links", json=given, headers=headers or web.auth("ann", "write"))
+    return answer.get_json()["url"] if answer.status_code == 200 else answer
+
+
+def use(web: Web, url: str, data: bytes | None = None, headers: dict[str, str] | None = None) -> Any:
+    parts = urlsplit(url)
+    sent = {"Origin": "https://anywhere.example", "Sec-Fetch-Site": "cross-site"} | (headers or {})
+    return web.client().put(f"{parts.path}?{parts.query}", data=data or picture(), headers=sent)
+
+
+def kind(answer: Any) -> tuple[int, str]:
+    return answer.status_code, answer.get_json()["type"].rpartition("/")[2]
+
+
+def test_an_upload_link_stores_one_image_of_its_makers_once(web: Web) -> None:
+    url = upload_link(web, key="once.png", visibility="private")
+    answer = use(web, url, headers={"Cookie": "x=y", "Authorization": "Bearer ei_wrong"})
+    assert answer.status_code == 201, answer.text
+    assert (answer.get_json()["owner"], answer.get_json()["visibility"]) == ("ann", "private")
+    assert allowed_origin(answer) == "*"
+    again = use(web, url, picture(7))
+    assert (kind(again), allowed_origin(again)) == ((409, "link-used"), "*")
+    replaced = use(web, upload_link(web, key="once.png"), picture(7), {"X-Visibility": "public"})
+    assert (replaced.status_code, replaced.get_json()["visibility"]) == (200, "private")
+
+
+def test_a_preflight_of_an_upload_link_is_answered_for_every_origin(web: Web) -> None:
+    parts = urlsplit(upload_link(web))
+    for origin in ("https://anywhere.example", "null"):
+        asked = PREFLIGHT | {"Origin": origin}
+        answer = web.client().options(f"{parts.path}?{parts.query}", headers=asked)
+        assert (answer.status_code, allowed_origin(answer)) == (204, "*")
+        assert allowed_origin(web.client().options(parts.path, headers=asked)) is None
+        other = asked | {"Access-Control-Request-Method": "DELETE"}
+        assert allowed_origin(web.client().options(f"{parts.path}?{parts.query}", headers=other)) is None
+
+
+def test_what_an_upload_link_does_not_allow_is_refused_and_uses_nothing_up(web: Web) -> None:
+    url = upload_link(web, key="limits.png", max_bytes=200)
+    assert len(picture()) < 200
+    assert kind(use(web, url, picture() + b"x" * 200)) == (413, "too-large")
+    assert kind(use(web, url.replace("limits.png", "other.png"))) == (403, "signature-invalid")
+    assert kind(use(web, url.replace("max_bytes=200", "max_bytes=900"))) == (403, "signature-invalid")
+    assert kind(use(web, url + "&visibility=public")) == (403, "signature-invalid")
+    assert kind(use(web, url + "&max_bytes=200")) == (400, "invalid-request")
+    assert kind(use(web, url.partition("&sig")[0] + "&sig=")) == (403, "signature-invalid")
+    assert kind(use(web, url, b"no image at all")) == (415, "not-an-image")
+    reading = make(web).get_json()["url"].replace("/images/", "/api/images/")
+    assert kind(use(web, reading)) == (403, "signature-invalid")
+    parts = urlsplit(url)
+    for method in ("DELETE", "POST", "GET"):
+        assert web.client().open(f"{parts.path}?{parts.query}", method=method).status_code in (401, 405)
+    facts = '{"owner": "bob", "created_at": 1, "updated_at": 1, "version": 9}'
+    forged = use(web, url, headers={"X-Keep-Facts": facts})
+    assert forged.status_code == 403
+    assert use(web, url).status_code == 201
+
+
+def test_a_link_for_a_prefix_stores_one_new_image_below_it(web: Web) -> None:
+    url = upload_link(web, prefix="50% off/inbox ")
+    assert "/api/images/50%25%20off/inbox%20{name}?" in url
+    assert kind(use(web, url.replace("inbox%20{name}", "other"))) == (403, "signature-invalid")
+    web.images.put(
+        "50% off/inbox taken", io.BytesIO(picture()), len(picture()), actor=Actor(None, "anonymous", admin=True)
+    )
+    assert kind(use(web, url.replace("{name}", "taken"))) == (412, "precondition-failed")
+    stored = use(web, url.replace("{name}", "a%2Fb.png"))
+    assert (stored.status_code, stored.get_json()["key"]) == (201, "50% off/inbox a/b.png")
+    assert kind(use(web, url.replace("{name}", "c.png"))) == (409, "link-used")
+
+
+def test_an_upload_link_ends_with_its_time_its_key_and_its_makers_account(web: Web) -> None:
+    url = upload_link(web, expires_in=1)
+    expires_at = int(url.partition("exp=")[2].partition("&")[0])
+    wait_for(lambda: time.time() >= expires_at)
+    assert kind(use(web, url)) == (403, "signature-expired")
+    url = upload_link(web)
+    web.accounts.signing_keys.revoke(url.partition("kid=")[2][:8])
+    assert kind(use(web, url)) == (403, "signature-invalid")
+    web.accounts.users.add("eve", "correct horse battery", "user")
+    url = upload_link(web, web.auth("eve", "write"))
+    web.accounts.users.change("eve", disabled=True)
+    assert kind(use(web, url)) == (403, "signature-invalid")
+
+
+def test_an_upload_link_of_an_administrator_replaces_no_image_of_others(web: Web) -> None:
+    assert use(web, upload_link(web, key="anns.png")).status_code == 201
+    assert kind(use(web, upload_link(web, web.admin, key="anns.png"))) == (403, "forbidden")
+    assert kind(use(web, upload_link(web, web.auth("bob"), key="anns.png"))) == (403, "forbidden")
+
+
+def test_a_key_that_people_know_signs_no_uploads(web: Web) -> None:
+    key, secret = web.accounts.signing_keys.create("ann", "mine")
+    query = upload_query(
+        secret,
+        key.kid,
+        "forged.png",
+        is_prefix=False,
+        nonce="0" * 32,
+        max_bytes=10_000,
+        visibility=None,
+        expires_at=int(time.time()) + 60,
+    )
+    assert kind(use(web, f"/api/images/forged.png?{query}")) == (403, "signature-invalid")
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ({"key": None}, "either key or prefix"),
+        ({"key": "a", "prefix": "b"}, "either key or prefix"),
+        ({"prefix": ""}, "prefix is empty"),
+        ({"prefix": "a//"}, "segment"),
+        ({"prefix": "\ud800"}, "control"),
+        ({"key": "a\u202eb"}, "direction"),
+        ({"max_bytes": 0}, "max_bytes"),
+        ({"max_bytes": 1.5}, "max_bytes"),
+        ({"visibility": "hidden"}, "visibility"),
+        ({"expires_in": MAX_LINK_SECONDS * 2}, "a year"),
+        ({"once": True}, "Unknown name"),
+    ],
+)
+def test_what_makes_no_upload_link_is_told(web: Web, body: dict[str, Any], words: str) -> None:
+    answer = upload_link(web, **body)
+    assert (answer.status_code, words in answer.get_json()["detail"]) == (400, True), answer.text
+
+
+def test_who_may_not_upload_makes_no_upload_link(web: Web) -> None:
+    assert upload_link(web, web.auth("ann", "read")).status_code == 403
+    assert upload_link(web, {"X-Nothing": "1"}).status_code == 401

@@ -38,6 +38,7 @@ CALLS: dict[str, tuple[str, str, str]] = {
     "page restore": ("POST", "/trash/restore", "write"),
     "undo": ("POST", "/trash/undo", "write"),
     "link": ("POST", "/api/links", "link"),
+    "upload link": ("POST", "/api/upload-links", "upload link"),
     "signing keys": ("GET", "/api/signing-keys", "key"),
     "new key": ("POST", "/api/signing-keys", "key"),
     "rotate key": ("POST", "/api/signing-keys/00000000/rotate", "key"),
@@ -59,7 +60,7 @@ OWNERS_ONLY = {"delete", "delete question", "page delete", "page replace", "put"
 OWNERS_ONLY |= {"patch", "page visibility", "page rename"}
 OPEN = {"none": set(), "read": {"image"}, "write": {"image", "read", "write"}}
 OPEN["admin"] = OPEN["write"] | {"admin", "key"}
-NO_COURSE = ("/api/trash", "/api/images/", "/api/links", "/api/signing-keys")
+NO_COURSE = ("/api/trash", "/api/images/", "/api/links", "/api/upload-links", "/api/signing-keys")
 PUBLIC = (
     "/openapi.json",
     "/assets/any/ui/style.css",
@@ -98,6 +99,8 @@ def call(web: Web, name: str, headers: dict[str, str] | None = None) -> TestResp
         more["data"] = picture() if name == "put" else {"key": "mine", "file": (io.BytesIO(picture()), "mine.png")}
     if name == "link":
         more["json"] = {"key": "public", "expires_in": 60}
+    if name == "upload link":
+        more["json"] = {"key": "mine", "expires_in": 60}
     if name == "new key":
         more["json"] = {"name": "backend", "user": "root"}
     if name in ("rotate key", "revoke key"):
@@ -153,11 +156,12 @@ def test_without_credentials(web: Web, name: str) -> None:
 @pytest.mark.parametrize("name", CALLS)
 def test_by_scope(web: Web, name: str) -> None:
     rule = CALLS[name][2]
-    enough = {"image": 0, "read": 0, "link": 0, "write": 1, "admin": 2, "key": 2, "account": 3}
+    enough = {"image": 0, "read": 0, "link": 0, "write": 1, "upload link": 1, "admin": 2, "key": 2, "account": 3}
     for rank, scope in enumerate(("read", "write", "admin")):
         refill(web)
         answer = call(web, name, web.auth("root", scope))
-        allowed = rank >= enough[rule] or rule in OPEN[web.guard.mode]
+        needed = "write" if rule == "upload link" else rule
+        allowed = rank >= enough[rule] or needed in OPEN[web.guard.mode]
         if not allowed:
             assert answer.status_code == 403, (scope, answer.text)
         elif name in OWNERS_ONLY and scope != "admin":

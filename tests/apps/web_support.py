@@ -26,6 +26,7 @@ from elastic_images.core.errors import (
     Forbidden,
     IncompleteBody,
     InvalidRequest,
+    LinkUsed,
     NotAnImage,
     NotFound,
     PreconditionFailed,
@@ -79,6 +80,7 @@ class FakeImages(StorageClient):
 
     def __init__(self) -> None:
         self.stored: dict[str, Stored] = {}
+        self.used: set[UploadNonce | None] = set()
         self.fail: ElasticImagesError | None = None
         self.gate: threading.Event | None = None
         self.waiting = threading.Semaphore(0)
@@ -96,7 +98,7 @@ class FakeImages(StorageClient):
         if_none_match: str | None = None,
         kept: RestoredFacts | None = None,
         visibility: Visibility | None = None,
-        upload_nonce: UploadNonce | None = None,  # noqa: ARG002
+        upload_nonce: UploadNonce | None = None,
         gone: Gone | None = None,  # noqa: ARG002 - as the real one's
     ) -> tuple[bool, ImageMetadata]:
         self._enter()
@@ -104,6 +106,8 @@ class FakeImages(StorageClient):
         if not data.startswith((b"\x89PNG", b"\xff\xd8", b"GIF8")):
             raise NotAnImage("These bytes are no image.")
         with self._lock:
+            if upload_nonce in self.used:
+                raise LinkUsed("This upload link has been used already.")
             old = self.stored.get(key)
             self._check(old, actor, if_match, if_none_match)
             version = old.metadata["version"] + 1 if old else 1
@@ -118,6 +122,8 @@ class FakeImages(StorageClient):
                 "visibility": visibility or (old.metadata["visibility"] if old else "public"),
                 "created_at": 1_790_000_000.5, "updated_at": 1_790_000_000.5 + version,
             }  # fmt: skip
+            if upload_nonce is not None:
+                self.used.add(upload_nonce)
             self.stored[key] = Stored(facts, data, actor.user)
             if kept is not None:
                 facts["owner"], facts["version"] = kept.owner, kept.version

@@ -39,6 +39,7 @@ OPERATIONS = [
     ("POST", "/api/images/batch"),
     ("POST", "/api/images/have"),
     ("POST", "/api/links"),
+    ("POST", "/api/upload-links"),
     ("GET", "/api/signing-keys"),
     ("POST", "/api/signing-keys"),
     ("DELETE", "/api/signing-keys/{kid}"),

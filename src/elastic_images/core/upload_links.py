@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl
 from elastic_images.core.errors import InvalidRequest, SignatureInvalid
 from elastic_images.core.rendition_query import MAX_PARAMETERS, SIGNATURE_PARAMETERS
 from elastic_images.core.signed_links import Signature, canonical, check_text, sign, signature_of
+from elastic_images.core.upload_nonce import UploadNonce
 from elastic_images.core.visibility import Visibility, parse_visibility
 
 _KIND = "v1\nupload\n"
@@ -34,6 +35,11 @@ class UploadLink:
     """It is for any one key that begins so, where there is no image yet. None: it is for one key."""
     visibility: Visibility | None
     """None: the usual one."""
+
+    @property
+    def once(self) -> UploadNonce:
+        """The nonce as storage keeps it."""
+        return UploadNonce(self.nonce, self.signature.expires_at)
 
     def check(self, secret: str | None, key: str, now: float) -> None:
         """Return if it is for this key now. Raises as `signed_links.check_signature`."""

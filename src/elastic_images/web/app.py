@@ -31,7 +31,9 @@ from elastic_images.web.rest.batch import batch_api
 from elastic_images.web.rest.links import LinkMaker, links_api
 from elastic_images.web.rest.signing_keys import signing_keys_api
 from elastic_images.web.rest.trash import trash_api
+from elastic_images.web.rest.upload_links import upload_links_api
 from elastic_images.web.services import Plane
+from elastic_images.web.uploads_by_link import uploader_by_link
 
 _DRAINED_IMAGES = 4
 
@@ -67,7 +69,7 @@ def create_app(services: WebServices, settings: Settings) -> Flask:
     app.config.update(MAX_CONTENT_LENGTH=FORM_BYTES, MAX_FORM_PARTS=100)
     apply_bulkheads(app, services.bulkheads)
     install_cors(app, settings.cors_origins)
-    services.guard.install(app)
+    services.guard.install(app, by_link=uploader_by_link(services.guard.accounts.signing_keys))
     apply_shares(app, services.bulkheads, current_client)
     install_layout(app, services.guard, settings)
     _register(app, services, settings)
@@ -85,6 +87,7 @@ def _register(app: Flask, services: WebServices, settings: Settings) -> None:
         batch_api(images),
         trash_api(images),
         links_api(images, maker),
+        upload_links_api(maker, max_image_bytes),
         signing_keys_api(keys),
         course_api(images, services.pool, plane, max_image_bytes),
         pages.gallery_pages(images, max_image_bytes),

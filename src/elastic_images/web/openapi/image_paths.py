@@ -114,9 +114,10 @@ def _put() -> Json:
             "201": stored | {"description": "The key is new"},
             "200": stored | {"description": "The image was replaced"},
         },
-        (400, 401, 403, 411, 412, 413, 415, 422, 503, 507),
+        (400, 401, 403, 409, 411, 412, 413, 415, 422, 503, 507),
         description="JPEG, PNG, GIF, WebP, AVIF, HEIC, TIFF or BMP, detected by decoding every frame; "
-        "Content-Type is ignored. Content-Length is required and must match the body.",
+        "Content-Type is ignored. Content-Length is required and must match the body. An upload link is such an "
+        "address with parameters, and needs no token: 403 if it is not right, 409 if it was used.",
         parameters=[
             _IF_MATCH,
             parameter("If-None-Match", "header", {"const": "*"}, "Only if there is no such image yet, otherwise 412"),

@@ -7,7 +7,7 @@ from typing import Any
 from elastic_images.accounts.signing_keys import MAX_KEYS
 from elastic_images.core.rendition_query import RENDITION_PARAMETERS
 from elastic_images.core.signed_links import MAX_LINK_SECONDS
-from elastic_images.web.openapi.parts import json_content, ok, operation, parameter, ref
+from elastic_images.web.openapi.parts import PREFIX, json_content, ok, operation, parameter, ref
 
 Json = dict[str, Any]
 
@@ -26,6 +26,13 @@ def link_paths() -> Json:
         "description": "What the address of the image may have",
     }
     link = {"key": ref("Key"), "params": params, "expires_in": _EXPIRES_IN}
+    upload = {
+        "key": ref("Key"),
+        "prefix": PREFIX | {"minLength": 1, "description": "Any one key that begins so, without an image yet"},
+        "max_bytes": {"type": "integer", "minimum": 1, "description": "By default MAX_IMAGE_BYTES, which is the most"},
+        "expires_in": _EXPIRES_IN,
+        "visibility": ref("Visibility"),
+    }
     return {
         "/api/links": {
             "post": _post(
@@ -34,6 +41,18 @@ def link_paths() -> Json:
                 ok("Made", ref("Link")),
                 (400, 401, 403, 404, 413, 503),
                 _object(link, "key", "expires_in"),
+            )
+        },
+        "/api/upload-links": {
+            "post": _post(
+                "makeUploadLink",
+                "A link by which whoever has it stores one image, once, by PUT and without a token",
+                ok("Made", ref("UploadLink")),
+                (400, 401, 403, 413, 503),
+                {
+                    **_object(upload, "expires_in"),
+                    "oneOf": [{"required": ["key"]}, {"required": ["prefix"]}],
+                },
             )
         },
         **_key_paths(),

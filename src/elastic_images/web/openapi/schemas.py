@@ -152,6 +152,13 @@ SCHEMAS: Json = {
             "expires_at": {"type": "integer", "description": "When it ends: seconds since 1970-01-01 UTC"},
         }
     ),
+    "UploadLink": _object(
+        {
+            "url": {"type": "string", "description": "Of a prefix: with `{name}` for the rest of the key"},
+            "expires_at": {"type": "integer", "description": "When it ends: seconds since 1970-01-01 UTC"},
+            "max_bytes": {"type": "integer", "minimum": 1},
+        }
+    ),
     "SigningKeys": _object({"keys": {"type": "array", "items": _object(_SIGNING_KEY)}}),
     "NewSigningKey": _object(
         _SIGNING_KEY | {"secret": {"type": "string", "description": "Signs links; see docs/links.md"}}

@@ -18,6 +18,7 @@ from elastic_images.web.bodies.exact import announced_length, exact_body
 from elastic_images.web.request_path import key_in_path
 from elastic_images.web.rest.restored_facts import FindUser, restored_facts
 from elastic_images.web.services import Plane
+from elastic_images.web.uploads_by_link import current_link
 
 PREFIX = "/api/images/"
 DEFAULT_LIMIT = 100
@@ -36,8 +37,9 @@ def rest_api(images: StorageClient, plane: Plane, find_user: FindUser, max_image
     def put(_path: str) -> Response:
         key = key_in_path(request.environ, PREFIX)
         kept = restored_facts(request, find_user)
-        visibility = given_visibility(request.headers.get(VISIBILITY_HEADER))
-        length = announced_length(request, max_image_bytes)
+        link = current_link()
+        visibility = link.visibility if link else given_visibility(request.headers.get(VISIBILITY_HEADER))
+        length = announced_length(request, min(link.max_bytes, max_image_bytes) if link else max_image_bytes)
         if length == 0:
             raise EmptyBody("The upload is empty.")
         created, metadata = images.put(
@@ -46,9 +48,10 @@ def rest_api(images: StorageClient, plane: Plane, find_user: FindUser, max_image
             length,
             actor=current_principal().actor(),
             if_match=request.headers.get("If-Match"),
-            if_none_match=request.headers.get("If-None-Match"),
+            if_none_match="*" if link and link.prefix is not None else request.headers.get("If-None-Match"),
             kept=kept,
             visibility=visibility,
+            upload_nonce=link.once if link else None,
             gone=gone_of(request.environ),
         )
         answer = _metadata_answer(shown(metadata))
