@@ -141,6 +141,17 @@ def test_a_link_ends_with_its_key_and_follows_its_account(make: Callable[..., We
     assert code(web.get(query=link(ROOTS))) == 404
 
 
+@pytest.mark.parametrize("near_bytes", [0, 1_000_000], ids=["node", "near"])
+def test_a_link_to_a_public_image_ends_with_its_key_too(make: Callable[..., Web], near_bytes: int) -> None:
+    web = make(visibility="public", near_bytes=near_bytes)
+    for _ in range(3):
+        assert code(web.get(query=link(ANNS))) == 200
+    del web.signers[ANNS]
+    web.now += 2.0
+    for _ in range(2):
+        assert problem(web.get(query=link(ANNS))) == (403, "signature-invalid")
+
+
 def test_a_revocation_in_this_process_holds_at_once(make: Callable[..., Web]) -> None:
     web = make()
     assert code(web.get(query=link(ANNS))) == 200

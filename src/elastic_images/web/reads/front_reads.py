@@ -56,7 +56,7 @@ class WebFrontReads:
     def front_hit(self, name: str, environ: Environ, now: float) -> WholeImage | None:
         """See `front.reads.Reads`. A name found in memory is a valid key and needs no check."""
         entry = self._lookup(name)
-        if entry is None or not (entry.visibility == self._free or self._is_seen(entry, environ)):
+        if entry is None or not self._is_seen(entry, environ):
             return None
         self._count_hit()
         query = environ.get("QUERY_STRING")
@@ -67,7 +67,7 @@ class WebFrontReads:
     def front_answer(self, name: str, environ: Environ, now: float) -> Answer | None:
         """See `front.reads.Reads`."""
         entry = self._lookup(name)
-        if entry is None or not (entry.visibility == self._free or self._is_seen(entry, environ)):
+        if entry is None or not self._is_seen(entry, environ):
             return None
         self._count_hit()
         given = answer(entry, environ, now)
@@ -76,5 +76,10 @@ class WebFrontReads:
 
     def _is_seen(self, entry: Entry, environ: Environ) -> bool:
         """Whether the client is known to see it; `respond` finds out about others, and refuses."""
+        if entry.visibility == self._free:
+            query = environ.get("QUERY_STRING")
+            # The front remembers what an address asks for, and not for how long its signature is right.
+            if not query or not self._plane.requested.presentation(query).signed:
+                return True
         viewer = self._known(environ)
         return viewer is not None and viewer.sees(entry.visibility, entry.owner_id)

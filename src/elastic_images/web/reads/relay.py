@@ -107,7 +107,7 @@ class Relays:
         If the near cache wants the image, its fill is registered before the relay is made.
         """
         name, viewers = read.name, self.plane.viewers
-        if viewers.free is None:
+        if viewers.free is None or (read.query and self.plane.requested.presentation(read.query).signed):
             viewer = viewers.known(read.environ())
             if viewer is None or not viewer.may_read:
                 return None
