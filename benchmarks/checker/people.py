@@ -36,8 +36,10 @@ Kind = Literal["none", "token", "session", "link"]
 PLACES: tuple[tuple[Kind, Viewer], ...] = (
     ("token", "member"),
     ("session", "member"),
+    ("link", "member"),
     ("token", "owner"),
     ("session", "owner"),
+    ("link", "owner"),
 )
 """The credentials that are revoked."""
 
@@ -63,7 +65,9 @@ class Person:
         """Path with query, and headers, of a request for `key`."""
         if self.kind == "link":
             kid, _, secret = self.secret.partition(" ")
-            signed = signed_query(secret, kid, key, dict(parse_qsl(query)), int(time.time()) + _LINK_SECONDS)
+            # Rounded: the same link comes again, as one on a page does.
+            ends_at = (int(time.time()) // _LINK_SECONDS + 2) * _LINK_SECONDS
+            signed = signed_query(secret, kid, key, dict(parse_qsl(query)), ends_at)
             return f"{path}?{signed}", {}
         whole = f"{path}?{query}" if query else path
         if self.kind == "token":

@@ -221,4 +221,4 @@ def test_a_revoked_credential_may_work_until_its_allowance_is_over(
     assert not checked(InMemory(), tmp_path, monkeypatch, revoked=True)
     monkeypatch.setattr(people_module, "ALLOWANCE_SECONDS", -1.0)
     found = checked(InMemory(), tmp_path, monkeypatch, revoked=True)
-    assert {one["person"] for one in found} >= {"a revoked member by session", "a revoked owner by token"}
+    assert {one["person"] for one in found} >= {"a revoked member by session", "a revoked owner by link"}
