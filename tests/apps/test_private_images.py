@@ -202,3 +202,15 @@ def test_where_visitors_may_see_nothing_they_have_to_log_in_and_users_do_not_see
             assert web.ask("bob", "GET", f"/images/{key}").status_code == 404
             assert "Image not found" in web.look("bob", f"/images/{key}").text
         assert web.look("ann", f"/images/{SECRET}").data == BODY
+
+
+def test_a_signed_link_that_opens_nothing_has_a_page(system: System) -> None:
+    wanted = {"key": SECRET, "params": {"w": "320"}, "expires_in": 60}
+    link = system.ask("ann", "POST", "/api/links", json=wanted).get_json()["url"]
+    path = link[link.index("/images/") :]
+    assert system.look("visitor", path).mimetype == "image/png"
+    for changed in (path.replace("w=320", "w=640"), path.replace(quote_key(SECRET), quote_key(UNKNOWN))):
+        refused = system.look("visitor", changed)
+        assert (refused.status_code, refused.headers["Cache-Control"]) == (403, "no-store")
+        assert "This link doesn’t work" in refused.text
+        assert system.ask("visitor", "GET", changed).mimetype == "application/problem+json"
