@@ -133,10 +133,11 @@ def test_a_link_that_opens_nothing_says_so(web: Web, error: ElasticImagesError, 
     assert json.loads(document.data)["type"].endswith(error.slug)
 
 
-def test_a_size_that_is_not_offered_leads_to_the_original(web: Web) -> None:
-    web.plane.refusal = RenditionNotAllowed("The nearest is /images/k1?w=320 .")
+def test_a_size_that_is_not_offered_leads_to_the_nearest_and_to_the_original(web: Web) -> None:
+    web.plane.refusal = RenditionNotAllowed("For any other, sign the address.", nearest="/images/a%20b?w=320&fit=cover")
     page = Page(web.client().get("/images/a b?w=321", headers=NAVIGATION))
-    assert "/images/a%20b" in page.all("a", "href")
+    assert {"/images/a%20b?w=320&fit=cover", "/images/a%20b"} <= set(page.all("a", "href"))
+    assert "For any other, sign the address." in page.words
 
 
 def test_what_is_unavailable_can_be_tried_again(web: Web) -> None:

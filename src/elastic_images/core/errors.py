@@ -80,6 +80,11 @@ class CrossSite(Forbidden, slug="cross-site", title="Request from another site")
 class RenditionNotAllowed(Forbidden, slug="rendition-not-allowed"):
     """Strangers may ask for a bounded number of renditions, and this is none of them."""
 
+    def __init__(self, message: str, *, nearest: str = "", retry_after_seconds: int | None = None) -> None:
+        super().__init__(message, retry_after_seconds=retry_after_seconds)
+        self.nearest = nearest
+        """The path of the nearest one that they may ask for, with its query; empty if it is not known."""
+
 
 class SignatureInvalid(Forbidden, slug="signature-invalid", title="Invalid signature"):
     """A link's signature is wrong, or its key is unknown or revoked."""

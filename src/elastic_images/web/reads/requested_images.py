@@ -133,11 +133,12 @@ class RequestedImages:
 
 
 def _not_allowed(key: str, nearest: RenditionQuery) -> RenditionNotAllowed:
+    path = f"{IMAGES}{quote_key(key)}?{nearest.text}"
     return RenditionNotAllowed(
-        f"Visitors may not ask for this size or quality. The nearest that they may ask for is "
-        f"{IMAGES}{quote_key(key)}?{nearest.text} . For any other, sign the address (POST /api/links; "
-        "docs/links.md), send an API token ('Authorization: Bearer ...'), or add it to RENDITION_WIDTHS, "
-        "RENDITION_RATIOS, RENDITION_QUALITIES or PRESETS."
+        f"Visitors may not ask for this size or quality. The nearest that they may ask for is {path} . For any other, "
+        "sign the address (POST /api/links; docs/links.md), send an API token ('Authorization: Bearer ...'), or add it "
+        "to RENDITION_WIDTHS, RENDITION_RATIOS, RENDITION_QUALITIES or PRESETS.",
+        nearest=path,
     )
 
 
