@@ -17,6 +17,7 @@ from elastic_images.cli.errors import Program
 from elastic_images.cli.fsck import fsck
 from elastic_images.cli.images import get, ls, rm, upload
 from elastic_images.cli.imaging import imaging
+from elastic_images.cli.links import link, links
 from elastic_images.cli.migrate import migrate
 from elastic_images.cli.pool import pool
 from elastic_images.cli.prepare import prepare
@@ -64,6 +65,8 @@ for _command in (
     ls,
     mv,
     visibility,
+    link,
+    links,
     rm,
     trash,
     import_,

@@ -42,13 +42,18 @@ def web_options(*, patient: bool = False) -> Callable[[Command], Command]:
 
 def manager_options(command: Command) -> Command:
     """As `web_options`, for the manager. The command gets its `api`."""
+    return _options("manager", "ELASTIC_IMAGES_MANAGER_URL", "api", _api_of)(command)
 
-    def api_of(url: str, token: str | None) -> Any:
-        from elastic_images.client.api import Api
 
-        return Api(url, token, retries=_retries(patient=False))
+def web_api_options(command: Command) -> Command:
+    """As `web_options`, for calls that a `client` does not have. The command gets web's `api`."""
+    return _options("web", "ELASTIC_IMAGES_URL", "api", _api_of)(command)
 
-    return _options("manager", "ELASTIC_IMAGES_MANAGER_URL", "api", api_of)(command)
+
+def _api_of(url: str, token: str | None) -> Any:
+    from elastic_images.client.api import Api
+
+    return Api(url, token, retries=_retries(patient=False))
 
 
 def _options(
