@@ -65,7 +65,7 @@ class Web:
         self.signers = {"a0000001": "ann", "b0000002": "bob", "c0000003": "root"}
         """Whose the signing keys are; the secret is `secret` and the id."""
         self.keys_asked: list[str] = []
-        self.viewers = Viewers(mode, self._identify, self, clock=lambda: self.now)
+        self.viewers = Viewers(mode, self._identify, lambda _: [], self, clock=lambda: self.now)
         self.counters = Counters()
         self.near = self._near(near_bytes) if near_bytes else None
         self.client = LeanClient(TOKEN, answer_seconds=60.0, connect_seconds=60.0)

@@ -314,6 +314,36 @@ def test_the_data_plane_learns_who_asks(accounts: Accounts, tmp_path: Path) -> N
         principal(Authorization="bearer wrong")
 
 
+def test_many_callers_are_found_at_once(accounts: Accounts, tmp_path: Path) -> None:
+    app = make_app(accounts, tmp_path, anonymous="write")
+    guard: Guard = app.extensions["guard"]
+    client = app.test_client()
+    log_in(client, "ann")
+    cookie = client.get_cookie(guard.cookie_name)
+    assert cookie is not None
+    revoked, secret = accounts.tokens.create("root", "test", ["read"])
+    accounts.tokens.revoke(revoked.id)
+    sent: list[dict[str, str]] = [
+        {"Cookie": f"a=b; {cookie.key}={cookie.value}"},
+        bearer(accounts, "root", "read"),
+        {"Cookie": f"{cookie.key}={cookie.value}", **bearer(accounts, "root", "admin")},
+        {"Cookie": f"{cookie.key}=wrong"},
+        {"Authorization": f"Bearer {secret}"},
+        {"Authorization": "Bearer wrong"},
+        {"Authorization": "Basic YTpi"},
+        {},
+    ]
+    environs = [EnvironBuilder(headers=list(headers.items())).get_environ() for headers in sent]
+    found = guard.principals_of(environs)
+    assert [principal and (principal.name, principal.via) for principal in found] == [
+        ("ann", "session"), ("root", "token"), ("root", "token"), None, None, None, None, None,
+    ]  # fmt: skip
+    assert found[:3] == [guard.principal_of(environ) for environ in environs[:3]]
+    assert guard.principals_of(environs[:1] * 1200) == found[:1] * 1200
+    guard.accounts.sessions.end(cookie.value)
+    assert guard.principals_of(environs)[0] is None
+
+
 def test_what_is_behind_a_login_is_not_kept_by_browsers(accounts: Accounts, tmp_path: Path) -> None:
     client = make_app(accounts, tmp_path).test_client()
     log_in(client, "ann")

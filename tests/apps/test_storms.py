@@ -39,7 +39,7 @@ def plane(storage: Storage, client: LeanClient, view: PoolView) -> ImagePlane:
         Counters(),
         None,
         RequestedImages(RULES, lambda _: "anonymous"),
-        Viewers("read", lambda _: ANONYMOUS),
+        Viewers("read", lambda _: ANONYMOUS, lambda _: []),
     )
 
 

@@ -10,14 +10,16 @@ from pathlib import Path
 
 import pytest
 from argon2 import PasswordHasher
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, event, select
 from testing.clock import Clock
 from testing.settings import make_settings
 
 from elastic_images.accounts.accounts import Accounts
 from elastic_images.accounts.bootstrap import ensure_first_administrator
+from elastic_images.accounts.digests import digest
 from elastic_images.accounts.limits import LoginLimits
 from elastic_images.accounts.passwords import Passwords
+from elastic_images.accounts.principal import Credential
 from elastic_images.accounts.signing_keys import MAX_KEYS, OWN_NAME
 from elastic_images.accounts.tables import login_attempts, sessions, signing_keys, tokens, users
 from elastic_images.core.errors import (
@@ -642,3 +644,60 @@ def test_the_last_use_of_a_signing_key_is_noted_lazily(accounts: Accounts, clock
         assert found is not None
         accounts.signing_keys.note_use(found)
         assert accounts.signing_keys.list()[0].last_used_at == noted
+
+
+# --- many at once
+
+
+def test_many_are_found_at_once_and_their_uses_are_written_in_one_transaction(
+    accounts: Accounts, engine: Engine, clock: Clock
+) -> None:
+    accounts.users.add("Ann", PASSWORD, "user")
+    made = [accounts.tokens.create("Ann", "test", ["read"], expires_seconds=50 * (number + 1)) for number in range(3)]
+    session = accounts.sessions.start(accounts.users.get("Ann").id)
+    accounts.tokens.revoke(made[1][0].id)
+    asked = [Credential("token", digest(secret)) for _, secret in made] + [
+        Credential("session", digest(session.secret))
+    ]
+    found = accounts.of_credentials([*asked, Credential("token", "x"), Credential("session", asked[0].digest)])
+    assert set(found) == {asked[0], asked[2], asked[3]}
+    assert found[asked[0]] == accounts.of_token(made[0][1])
+    assert found[asked[3]] == session.principal
+    assert accounts.of_credentials([]) == {}
+
+    clock.now += 60
+    updates: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_more: object) -> None:
+        if statement.startswith("UPDATE"):
+            updates.append(statement)
+
+    event.listen(engine, "before_cursor_execute", note)
+    assert set(accounts.of_credentials(asked * 300)) == {asked[2], asked[3]}
+    clock.now += 1
+    accounts.write_uses()
+    accounts.write_uses()
+    event.remove(engine, "before_cursor_execute", note)
+    assert len(updates) <= 3, "the first of a table at once, the others together"
+    used = {token.id: token.last_used_at for token in accounts.tokens.list()}
+    assert used[made[2][0].id] in (clock.now, clock.now - 1)
+    assert accounts.sessions.list(session.session.user_id)[0].last_seen_at in (clock.now, clock.now - 1)
+
+
+def test_what_takes_rights_away_is_told_once_it_holds(accounts: Accounts) -> None:
+    accounts.users.add("Root", PASSWORD, "admin")
+    accounts.users.add("Ann", PASSWORD, "user")
+    ann = accounts.users.get("Ann")
+    token, secret = accounts.tokens.create("Ann", "test", ["read"])
+    session = accounts.sessions.start(ann.id)
+    key, _ = accounts.signing_keys.create("Ann", "test")
+    told: list[bool] = []
+    accounts.when_revoked(lambda: told.append(accounts.of_token(secret) is None))
+    accounts.sessions.end(session.secret)
+    accounts.sessions.revoke(accounts.sessions.start(ann.id).session.id, ann.id)
+    accounts.signing_keys.revoke(accounts.signing_keys.rotate(key.kid)[0].kid)
+    assert told == [False] * 4
+    accounts.tokens.revoke(token.id)
+    accounts.users.change("Ann", role="user")
+    accounts.users.revoke_all("Ann")
+    assert told == [False] * 4 + [True] * 3

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from sqlalchemy import Engine, select, update
 
@@ -13,7 +13,7 @@ from elastic_images.accounts.hash_places import Place
 from elastic_images.accounts.limits import Attempt, LoginAttempts, LoginLimits, source_of
 from elastic_images.accounts.names import fold_name
 from elastic_images.accounts.passwords import Passwords
-from elastic_images.accounts.principal import Principal
+from elastic_images.accounts.principal import Credential, Principal
 from elastic_images.accounts.sessions import NewSession, Session, Sessions
 from elastic_images.accounts.signing_keys import SigningKeys
 from elastic_images.accounts.tables import users
@@ -106,6 +106,14 @@ class Accounts:
     def of_token(self, secret: str) -> Principal | None:
         """The owner of an API token, or None."""
         return self.tokens.find(secret)
+
+    def of_credentials(self, credentials: Collection[Credential]) -> dict[Credential, Principal]:
+        """The users of many sessions and tokens at once; those of invalid ones are left out."""
+        found: dict[Credential, Principal] = {}
+        for via, find in (("session", self.sessions.find_all), ("token", self.tokens.find_all)):
+            digests = [credential.digest for credential in credentials if credential.via == via]
+            found |= {Credential(principal.via, digest): principal for digest, principal in find(digests).items()}
+        return found
 
     def write_uses(self) -> None:
         """Write which sessions, tokens and keys this process saw used; it does so by itself while it sees more."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Column, Connection, Engine, RowMapping, Select
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -14,6 +14,7 @@ from elastic_images.core.errors import Unavailable
 from elastic_images.database.engine import write_transaction
 from elastic_images.database.prepared import PreparedQuery
 
+_VALUES_AT_ONCE = 500
 _TROUBLE = (OperationalError, InterfaceError, PoolTimeout)
 
 
@@ -42,6 +43,16 @@ class Transactions:
             return query.first(**values)
         except _TROUBLE as error:
             raise Unavailable("The database is not responding.") from error
+
+    def rows_by(self, query: Select[Any], column: Column[Any], values: Sequence[Any]) -> list[RowMapping]:
+        """The rows of `query` in which `column` has one of `values`. Raises Unavailable as `read`."""
+        rows: list[RowMapping] = []
+        if values:
+            with self.read() as connection:
+                for start in range(0, len(values), _VALUES_AT_ONCE):
+                    some = column.in_(values[start : start + _VALUES_AT_ONCE])
+                    rows += connection.execute(query.where(some)).mappings()
+        return rows
 
     @contextmanager
     def write(self) -> Iterator[Connection]:

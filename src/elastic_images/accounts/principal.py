@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from elastic_images.core.image_facts import Actor
 
@@ -26,6 +26,14 @@ def widen(scopes: Iterable[str]) -> frozenset[str]:
 def scopes_of_role(role: str) -> frozenset[str]:
     """All scopes a user with this role can have."""
     return _SCOPES_OF_ROLE.get(role, NO_SCOPES)
+
+
+class Credential(NamedTuple):
+    """What a request proves who sends it by."""
+
+    via: Via
+    digest: str
+    """Of the secret of a session or token."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -88,8 +88,18 @@ class Sessions:
         if found is None:
             return None
         row = dict(zip(_BY_DIGEST_NAMES, found, strict=True))
+        return _session(row), self._principal(row, now)
+
+    def find_all(self, digests: Sequence[str]) -> dict[str, Principal]:
+        """The users of many sessions at once, by the digests of their cookies."""
+        now = self._clock()
+        query = _WITH_ROLE.where(sessions.c.expires_at > now, users.c.disabled.is_(False))
+        rows = self._transactions.rows_by(query, sessions.c.digest, digests)
+        return {row["digest"]: self._principal(row, now) for row in rows}
+
+    def _principal(self, row: Mapping[Any, Any], now: float) -> Principal:
         self.uses.note(row["id"], row["last_seen_at"], now)
-        return _session(row), Principal(row["user_id"], row["user_name"], scopes_of_role(row["role"]), "session")
+        return Principal(row["user_id"], row["user_name"], scopes_of_role(row["role"]), "session")
 
     def list(self, user_id: int) -> tuple[Session, ...]:
         """A user's active sessions, newest first."""
@@ -115,7 +125,8 @@ class Sessions:
 
 _SESSIONS = select(sessions, users.c.name.label("user_name")).join(users, users.c.id == sessions.c.user_id)
 
-_BY_DIGEST = _SESSIONS.add_columns(users.c.role).where(
+_WITH_ROLE = _SESSIONS.add_columns(users.c.role)
+_BY_DIGEST = _WITH_ROLE.where(
     sessions.c.digest == bindparam("digest"), sessions.c.expires_at > bindparam("now"), users.c.disabled.is_(False)
 )
 _BY_DIGEST_NAMES = _BY_DIGEST.selected_columns.keys()

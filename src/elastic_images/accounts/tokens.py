@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -100,7 +100,15 @@ class Tokens:
         found = self._transactions.first(self._by_digest, digest=digest(secret))
         if found is None:
             return None
-        row = dict(zip(_BY_DIGEST_NAMES, found, strict=True))
+        return self._principal(dict(zip(_BY_DIGEST_NAMES, found, strict=True)), now)
+
+    def find_all(self, digests: Sequence[str]) -> dict[str, Principal]:
+        """The owners of many tokens at once, as `find`, by the digests of their secrets."""
+        now = self._clock()
+        rows = self._transactions.rows_by(_WITH_ROLE, tokens.c.digest, digests)
+        return {row["digest"]: principal for row in rows if (principal := self._principal(row, now))}
+
+    def _principal(self, row: Mapping[Any, Any], now: float) -> Principal | None:
         token = _token(row)
         if not token.is_active(now):
             return None
@@ -137,9 +145,8 @@ class Tokens:
 
 _TOKENS = select(tokens, users.c.name.label("user_name")).join(users, users.c.id == tokens.c.user_id)
 # Runs on every request with a token: prepared, it takes 21 us instead of 76 (CPU time, best of 50).
-_BY_DIGEST = _TOKENS.add_columns(users.c.role).where(
-    tokens.c.digest == bindparam("digest"), users.c.disabled.is_(False)
-)
+_WITH_ROLE = _TOKENS.add_columns(users.c.role).where(users.c.disabled.is_(False))
+_BY_DIGEST = _WITH_ROLE.where(tokens.c.digest == bindparam("digest"))
 _BY_DIGEST_NAMES = _BY_DIGEST.selected_columns.keys()
 
 

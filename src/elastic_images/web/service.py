@@ -23,6 +23,7 @@ from elastic_images.web.reads.viewers import Viewers
 from elastic_images.web.refusals import refuse_by
 
 _LOOK_SECONDS = 1.0
+_REFRESH_SECONDS = 0.5
 _STOP_SECONDS = 1.0
 
 
@@ -34,10 +35,12 @@ class WebService:
         self._accounts = open_accounts(settings)
         self._guard = Guard(self._accounts, settings)
         self._storage = StorageClient(self._http, settings.storage_urls)
-        viewers = Viewers(self._guard.mode, self._guard.principal_of, self._accounts.signing_keys)
-        self._accounts.when_revoked(viewers.forget)
+        self._viewers = Viewers(
+            self._guard.mode, self._guard.principal_of, self._guard.principals_of, self._accounts.signing_keys
+        )
+        self._accounts.when_revoked(self._viewers.forget)
         counters = Counters()
-        self._pool = PoolMembership(settings, self._http, self._storage, counters, viewers)
+        self._pool = PoolMembership(settings, self._http, self._storage, counters, self._viewers)
         readiness = WebReadiness(
             self._storage,
             self._accounts.check_database,
@@ -58,7 +61,7 @@ class WebService:
             ready=self.ready,
         )
         self._gone_callers = PeriodicLoop("gone-callers", self._storage.gone_callers.look, _LOOK_SECONDS)
-        self._uses = PeriodicLoop("account-uses", self._accounts.write_uses, _LOOK_SECONDS)
+        self._people = PeriodicLoop("people", self._follow_people, _REFRESH_SECONDS)
         self.reads = self._pool.reads(self._guard.host_allowed)
         self.max_image_bytes = settings.max_image_bytes
         proxies = Proxies(settings.trusted_proxies)
@@ -77,7 +80,7 @@ class WebService:
         """See `server.Service`."""
         self._pool.start()
         self._gone_callers.start()
-        self._uses.start()
+        self._people.start()
 
     def leave(self) -> None:
         """See `server.run`."""
@@ -86,10 +89,14 @@ class WebService:
     def stop(self) -> None:
         """See `server.Service`."""
         self._gone_callers.stop(_STOP_SECONDS)
-        self._uses.stop(_STOP_SECONDS)
+        self._people.stop(_STOP_SECONDS)
         self._pool.stop()
         self._http.close()
         self._accounts.close()
+
+    def _follow_people(self) -> None:
+        self._viewers.refresh()
+        self._accounts.write_uses()
 
 
 def build(settings: Settings) -> WebService:

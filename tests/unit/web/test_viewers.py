@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import pytest
 
@@ -19,9 +19,10 @@ class Accounts:
     def __init__(self) -> None:
         self.now = 0.0
         self.asked = 0
+        self.batches: list[int] = []
         self.takes_seconds = 0.0
         self.down = False
-        self.viewers = Viewers("read", self.identify, clock=lambda: self.now)
+        self.viewers = Viewers("read", self.identify, self.identify_all, clock=lambda: self.now)
         self.on_ask: Callable[[], None] = lambda: None
 
     def identify(self, environ: Mapping[str, str]) -> Principal:
@@ -34,6 +35,11 @@ class Accounts:
         if sent and not sent.startswith("ann"):
             raise Unauthenticated("Invalid, expired or revoked token.")
         return ANN if sent else ANONYMOUS
+
+    def identify_all(self, environs: Sequence[Mapping[str, str]]) -> list[Principal | None]:
+        self.batches.append(len(environs))
+        self.on_ask()
+        return [ANN if environ.get("HTTP_AUTHORIZATION", "")[:3] == "ann" else None for environ in environs]
 
 
 def of(token: str) -> dict[str, str]:
@@ -95,3 +101,42 @@ def test_a_read_without_the_database_is_refused_unless_everybody_may_have_it() -
     ImageRead(accounts.viewers, of("ann")).check("public", None)
     with pytest.raises(Unavailable):
         ImageRead(accounts.viewers, of("ann")).check("members", None)
+
+
+def test_those_who_go_on_asking_are_looked_up_again_all_at_once() -> None:
+    accounts = Accounts()
+    viewers = accounts.viewers
+    for number in range(600):
+        viewers.find(of(f"ann{number}"))
+    viewers.find({"HTTP_COOKIE": "a", "HTTP_AUTHORIZATION": "ann"})
+    accounts.now = 1.5
+    for number in range(500):
+        assert viewers.known(of(f"ann{number}")) is not None
+    viewers.refresh()
+    viewers.refresh()
+    assert (accounts.batches, accounts.asked) == ([500], 601)
+    accounts.now = 3.4
+    assert viewers.known(of("ann499")) is not None
+    assert viewers.known(of("ann500")) is None
+    accounts.now = 3.5
+    assert viewers.known(of("ann499")) is None, "two seconds, from before it was looked up again"
+
+
+def test_who_is_not_valid_any_more_is_forgotten_when_looked_up_again() -> None:
+    accounts = Accounts()
+    accounts.viewers._identify_all = lambda environs: [None for _ in environs]
+    accounts.viewers.find(of("ann"))
+    accounts.now = 1.5
+    assert accounts.viewers.known(of("ann")) is not None
+    accounts.viewers.refresh()
+    assert accounts.viewers.known(of("ann")) is None
+
+
+def test_a_refresh_that_was_overtaken_by_a_revocation_is_not_remembered() -> None:
+    accounts = Accounts()
+    accounts.viewers.find(of("ann"))
+    accounts.now = 1.5
+    accounts.viewers.known(of("ann"))
+    accounts.on_ask = accounts.viewers.forget
+    accounts.viewers.refresh()
+    assert accounts.viewers.known(of("ann")) is None

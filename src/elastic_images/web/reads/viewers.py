@@ -6,7 +6,7 @@ read itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from elastic_images.accounts.access import Anonymous, effective, images_are_open
@@ -23,6 +23,7 @@ _REMEMBERED_CHARACTERS = 2048
 
 NO_IMAGE = "There is no image with this key."
 
+_SENT_AS = ("HTTP_AUTHORIZATION", "HTTP_COOKIE")
 _Credentials = tuple[str | None, str | None]
 
 
@@ -46,19 +47,21 @@ class Viewers:
         self,
         mode: Anonymous,
         identify: Callable[[Environ], Principal],
+        identify_all: Callable[[Sequence[Environ]], Sequence[Principal | None]],
         keys: Keys | None = None,
         *,
         clock: Callable[[], float] = lease_clock,
     ) -> None:
         """`identify` may wait for the database; it raises Unauthenticated for a token that is not valid.
 
-        `keys` sign links; without them, signatures mean nothing.
+        `identify_all` does the same for many at once, and gives None for those who are not valid. `keys` sign links;
+        without them, signatures mean nothing.
         """
         self.free: Visibility | None = "public" if images_are_open(mode) else None
         """What may be shown without knowing who asks."""
-        self._identify = identify
+        self._identify, self._identify_all = identify, identify_all
         self.stranger = self._viewer(effective(mode, ANONYMOUS))
-        self._remembered: Remembered[_Credentials, Viewer] = Remembered(clock)
+        self._remembered: Remembered[_Credentials, Viewer] = Remembered(clock, refreshes=True)
         self._links = (
             None
             if keys is None
@@ -95,6 +98,17 @@ class Viewers:
             # Credentials that somebody made up would push out others.
             lambda found: is_short and found.via != "anonymous",
         )
+
+    def refresh(self) -> None:
+        """Look up again those who go on asking. To be called twice a second, on one thread. Raises Unavailable."""
+        self._remembered.refresh(self._find_all)
+
+    def _find_all(self, asked: Sequence[_Credentials]) -> list[Viewer | None]:
+        environs = [
+            {name: text for name, text in zip(_SENT_AS, credentials, strict=True) if text is not None}
+            for credentials in asked
+        ]
+        return [None if one is None else self._viewer(one) for one in self._identify_all(environs)]
 
     def forget(self) -> None:
         """Forget everybody: a session, token or user of somebody has ended. Look-ups under way are not remembered."""
