@@ -95,7 +95,9 @@ def test_of_many_uploads_by_one_link_at_once_exactly_one_is_stored(system: Syste
     assert problem(call(url.replace("inbox/{name}", "elsewhere.jpg"), "PUT", PHOTO)) == (403, "signature-invalid")
     headers = {"Origin": "https://anywhere.example", "Sec-Fetch-Site": "cross-site"}
     with ThreadPoolExecutor(6) as pool:
-        results = list(pool.map(lambda n: call(url.replace("{name}", f"{n}.jpg"), "PUT", PHOTO, headers), range(6)))
+        results = list(
+            pool.map(lambda n: call(url.replace("{name}", f"{n}.jpg"), "PUT", PHOTO, headers=headers), range(6))
+        )
     assert sorted(one.status for one in results) == [201, *[409] * 5]
     assert {problem(one) for one in results if one.status == 409} == {(409, "link-used")}
     assert {one.headers["Access-Control-Allow-Origin"] for one in results} == {"*"}
