@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import io
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -115,6 +117,24 @@ def test_who_has_no_account_or_may_not_read_makes_no_link(web: Web, tmp_path: Pa
         assert (answer.status_code, "Name the key's owner" in answer.text) == (400, True)
 
 
+def test_the_image_page_makes_a_link_with_a_time_for_any_size(web: Web) -> None:
+    browser = web.browser("ann")
+    assert 'action="/sign/cat.jpg#sign"' in browser.get("/view/cat.jpg").text
+    page = browser.post("/sign/cat.jpg", data={"w": "333", "format": "webp", "seconds": "86400"})
+    assert page.status_code == 200, page.text
+    (url,) = re.findall(r'id="signed-link" class="mono" value="([^"]*)"', page.text)
+    parts = urlsplit(html.unescape(url))
+    signature = parse_signature(parts.query)
+    assert signature is not None
+    assert "format=webp" in parts.query
+    assert "w=333" in parts.query
+    assert 86_300 < signature.expires_at - time.time() < 86_402
+    for wrong in ({"seconds": "86400", "w": "0"}, {"seconds": "5"}, {}, {"seconds": "86400", "format": "bmp"}):
+        refused = browser.post("/sign/cat.jpg", data=wrong)
+        assert (refused.status_code, "signed-link" in refused.text) == (400, False)
+    assert browser.post("/sign/unknown", data={"seconds": "86400"}).status_code == 404
+
+
 # ---- signing keys
 
 
@@ -165,6 +185,24 @@ def test_keys_are_their_owners_business_and_the_administrators(web: Web) -> None
     assert unknown.status_code == 404
     assert web.client().delete(f"/api/signing-keys/{kid}", headers=admin).status_code == 204
     assert web.client().delete("/api/signing-keys/%00", headers=admin).status_code == 404
+
+
+def test_a_key_is_made_on_the_account_page_and_shown_once(web: Web) -> None:
+    browser = web.browser("bob")
+    assert browser.post("/account/keys", data={"name": "page"}).headers["Location"] == "/account#new-key"
+    (key,) = [one for one in web.accounts.signing_keys.list("bob") if one.name == "page"]
+    account = web.accounts.signing_keys.find(key.kid)
+    assert account is not None
+    assert account.secret in browser.get("/account").text
+    assert account.secret not in browser.get("/account").text
+    assert browser.post(f"/account/keys/{key.kid}/rotate").status_code == 303
+    assert web.accounts.signing_keys.find(key.kid) is None
+    assert "Copy its secret now" in browser.get("/account").text
+    (new,) = [one for one in web.accounts.signing_keys.list("bob") if one.name == "page" and not one.revoked_at]
+    assert web.browser("ann").post(f"/account/keys/{new.kid}/revoke").status_code == 404
+    assert browser.post(f"/account/keys/{new.kid}/revoke").status_code == 303
+    assert web.accounts.signing_keys.find(new.kid) is None
+    assert browser.post("/account/keys", data={"name": " "}).status_code == 400
 
 
 def test_the_number_of_keys_is_bounded(web: Web) -> None:

@@ -38,6 +38,7 @@ CALLS: dict[str, tuple[str, str, str]] = {
     "page restore": ("POST", "/trash/restore", "write"),
     "undo": ("POST", "/trash/undo", "write"),
     "link": ("POST", "/api/links", "link"),
+    "page link": ("POST", "/sign/public", "link"),
     "upload link": ("POST", "/api/upload-links", "upload link"),
     "signing keys": ("GET", "/api/signing-keys", "key"),
     "new key": ("POST", "/api/signing-keys", "key"),
@@ -55,6 +56,7 @@ CALLS: dict[str, tuple[str, str, str]] = {
     "delete_all": ("POST", "/api/delete_all/", "admin"),
     "account": ("GET", "/account", "account"),
     "new token": ("POST", "/account/tokens", "account"),
+    "page key": ("POST", "/account/keys", "account"),
 }
 OWNERS_ONLY = {"delete", "delete question", "page delete", "page replace", "put", "page upload", "upload"}
 OWNERS_ONLY |= {"patch", "page visibility", "page rename"}
@@ -101,6 +103,8 @@ def call(web: Web, name: str, headers: dict[str, str] | None = None) -> TestResp
         more["json"] = {"key": "public", "expires_in": 60}
     if name == "upload link":
         more["json"] = {"key": "mine", "expires_in": 60}
+    if name == "page link":
+        more["data"] = {"w": "333", "seconds": "3600"}
     if name == "new key":
         more["json"] = {"name": "backend", "user": "root"}
     if name in ("rotate key", "revoke key"):
@@ -134,6 +138,7 @@ def test_every_route_is_tested_here(web: Web) -> None:
     public = {"healthz", "readyz", "metrics", "static", "ui.static", "openapi"}
     public |= {"login.form", "login.log_in", "login.log_out", "docs.docs"}
     tested_below = {"account.change_password", "account.revoke_token", "account.end_session"}
+    tested_below |= {"account.rotate_key", "account.revoke_key"}
     assert tested | public | tested_below == set(web.app.view_functions)
 
 

@@ -92,7 +92,7 @@ def _register(app: Flask, services: WebServices, settings: Settings) -> None:
         course_api(images, services.pool, plane, max_image_bytes),
         pages.gallery_pages(images, max_image_bytes),
         pages.upload_pages(images, max_image_bytes, settings.default_visibility),
-        pages.image_pages(images, plane, max_image_bytes, settings.rendition_widths),
+        pages.image_pages(images, plane, maker, max_image_bytes, settings.rendition_widths),
         pages.trash_pages(images),
         login_pages(
             guard,

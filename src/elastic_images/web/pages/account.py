@@ -1,4 +1,4 @@
-"""The account page: password, API tokens and sessions."""
+"""The account page: password, API tokens, signing keys and sessions."""
 
 from __future__ import annotations
 
@@ -27,10 +27,11 @@ def account_pages(guard: Guard) -> Blueprint:
     @pages.get("/account")
     @rule("account")
     def account() -> Response:
-        kept = _kept_token(guard)
-        response = make_response(_page(guard, new_token=kept))
-        if kept:
-            set_cookie(response, _cookie(guard), "", max_age=0, path=_PATH, samesite="Strict")
+        token, key = (_kept_secret(guard, kind) for kind in ("token", "key"))
+        response = make_response(_page(guard, new_token=token, new_key=key))
+        for kind, kept in (("token", token), ("key", key)):
+            if kept:
+                set_cookie(response, _cookie(guard, kind), "", max_age=0, path=_PATH, samesite="Strict")
         return response
 
     @pages.post("/account/password")
@@ -61,17 +62,34 @@ def account_pages(guard: Guard) -> Blueprint:
             )
         except ElasticImagesError as error:
             return _page(guard, token_error=error), error.status
-        response = redirect("/account#new-token", 303)
-        # The next page shows the secret once. It must not be in a URL, and a reload must not create another token.
-        value = json.dumps([token.label, secret])
-        set_cookie(response, _cookie(guard), value, max_age=_SHOWN_WITHIN_SECONDS, path=_PATH, samesite="Strict")
-        return response
+        return _shown_once(guard, "token", token.label, secret)
 
     @pages.post("/account/tokens/<int:token_id>/revoke")
     @rule("account")
     def revoke_token(token_id: int) -> Response:
         accounts.tokens.revoke(token_id, user_id=current_principal().user_id)
         return redirect("/account?done=revoked", 303)
+
+    @pages.post("/account/keys")
+    @rule("account")
+    def create_key() -> Response | tuple[str, int]:
+        try:
+            key, secret = accounts.signing_keys.create(current_principal().name, request.form.get("name", ""))
+        except ElasticImagesError as error:
+            return _page(guard, key_error=error), error.status
+        return _shown_once(guard, "key", key.kid, secret)
+
+    @pages.post("/account/keys/<kid>/rotate")
+    @rule("account")
+    def rotate_key(kid: str) -> Response:
+        key, secret = accounts.signing_keys.rotate(kid, user_id=current_principal().user_id)
+        return _shown_once(guard, "key", key.kid, secret)
+
+    @pages.post("/account/keys/<kid>/revoke")
+    @rule("account")
+    def revoke_key(kid: str) -> Response:
+        accounts.signing_keys.revoke(kid, user_id=current_principal().user_id)
+        return redirect("/account?done=key-revoked", 303)
 
     @pages.post("/account/sessions/<int:session_id>/end")
     @rule("account")
@@ -90,20 +108,29 @@ def _page(guard: Guard, **extra: Any) -> str:
         role=role,
         scopes=[scope for scope in SCOPES if scope in scopes_of_role(role)],
         tokens=[token for token in accounts.tokens.list(me.name) if token.is_active(now)],
+        keys=[key for key in accounts.signing_keys.list(me.name) if key.revoked_at is None],
         sessions=accounts.sessions.list(g.session.user_id),
         this_session=g.session.id,
         **extra,
     )
 
 
-def _cookie(guard: Guard) -> str:
-    return f"{guard.cookie_name}_token"
+def _cookie(guard: Guard, kind: str) -> str:
+    return f"{guard.cookie_name}_{kind}"
 
 
-def _kept_token(guard: Guard) -> tuple[str, str] | None:
-    """Label and secret of the token just created; None if there is none."""
+def _shown_once(guard: Guard, kind: str, label: str, secret: str) -> Response:
+    """The next page shows the secret. It must not be in a URL, and a reload must not create another one."""
+    response = redirect(f"/account#new-{kind}", 303)
+    value, name = json.dumps([label, secret]), _cookie(guard, kind)
+    set_cookie(response, name, value, max_age=_SHOWN_WITHIN_SECONDS, path=_PATH, samesite="Strict")
+    return response
+
+
+def _kept_secret(guard: Guard, kind: str) -> tuple[str, str] | None:
+    """Label and secret of the token or key just created; None if there is none."""
     try:
-        label, secret = json.loads(request.cookies.get(_cookie(guard), ""))
+        label, secret = json.loads(request.cookies.get(_cookie(guard, kind), ""))
     except (ValueError, TypeError):
         return None
     return str(label), str(secret)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Collection
+from typing import Any
 from urllib.parse import urlencode
 
 from flask import Blueprint, redirect, render_template, request
@@ -18,16 +19,26 @@ from elastic_images.http.gone_callers import gone_of
 from elastic_images.storage.client import StorageClient
 from elastic_images.web.bodies import multipart
 from elastic_images.web.pages.listing import Listing
-from elastic_images.web.pages.share import SHARE_FORMATS, ShareChoice, cache_answer, share_texts
+from elastic_images.web.pages.share import (
+    LASTING,
+    SHARE_FORMATS,
+    ShareChoice,
+    cache_answer,
+    lasting_seconds,
+    share_texts,
+)
 from elastic_images.web.request_path import key_in_path
 from elastic_images.web.rest.api import with_place
+from elastic_images.web.rest.links import LinkMaker
 from elastic_images.web.services import Plane
 
 _MAX_FORM_OVERHEAD_BYTES = 64 * 1024
 _CHANGED = "Someone else has replaced or deleted this image. Reload the page."
 
 
-def image_pages(images: StorageClient, plane: Plane, max_image_bytes: int, widths: Collection[int]) -> Blueprint:
+def image_pages(
+    images: StorageClient, plane: Plane, maker: LinkMaker, max_image_bytes: int, widths: Collection[int]
+) -> Blueprint:
     """The routes. `widths`: those that visitors may ask for."""
     pages = Blueprint("image", __name__)
 
@@ -36,7 +47,7 @@ def image_pages(images: StorageClient, plane: Plane, max_image_bytes: int, width
     def view(_path: str) -> str:
         return page(key_in_path(request.environ, "/view/"))
 
-    def page(key: str, **extra: str) -> str:
+    def page(key: str, **extra: Any) -> str:
         actor = current_principal().actor()
         image = with_place(images.metadata(key, actor=actor), plane)
         listing = Listing.of(request.args)
@@ -53,9 +64,22 @@ def image_pages(images: StorageClient, plane: Plane, max_image_bytes: int, width
             share=share_texts(image, choice),
             choice=choice,
             share_formats=SHARE_FORMATS,
+            lasting=LASTING,
             max_image_bytes=max_image_bytes,
             **extra,
         )
+
+    @pages.post("/sign/<rest:_path>")
+    @rule("read")
+    def sign(_path: str) -> str | tuple[str, int]:
+        key, form = key_in_path(request.environ, "/sign/"), request.form
+        images.metadata(key, actor=current_principal().actor())
+        parameters = {name: form[name] for name in ("w", "format") if form.get(name)}
+        try:
+            made = maker.link(key, parameters, lasting_seconds(form))
+        except InvalidRequest as error:
+            return page(key, signing=form, sign_error=str(error)), error.status
+        return page(key, signing=form, signed_link=made["url"])
 
     @pages.post("/visibility/<rest:_path>")
     @rule("write")

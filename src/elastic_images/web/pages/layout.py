@@ -26,6 +26,7 @@ _NOTICES = {
     "uploaded": "All images uploaded.",
     "password": "Password changed. Your other sessions have been signed out.",
     "revoked": "Token revoked.",
+    "key-revoked": "Signing key revoked.",
     "ended": "Session signed out.",
     "logged-out": "You have logged out.",
 }

@@ -29,6 +29,8 @@ SHARE_FORMATS = {
     "avif": "AVIF",
 }
 """The formats on offer, with their names for people."""
+LASTING = {"3600": "an hour", "86400": "a day", "604800": "a week", "2592000": "30 days", "31536000": "a year"}
+"""How long a signed link works: seconds, and the same for people."""
 _LADDER = (320, 640, 960, 1280, 1920, 2560, 3840)
 _UNKNOWN = ("bad", "Unknown", "The image can’t be read right now.")
 
@@ -86,6 +88,14 @@ class ShareChoice:
         return urlencode({"w": width} if width else {}) + (
             f"{'&' if width else ''}format={self.format}" if self.format else ""
         )
+
+
+def lasting_seconds(form: Mapping[str, str]) -> int:
+    """How long a signed link is wanted. Raises InvalidRequest."""
+    found = form.get("seconds", "")
+    if found not in LASTING:
+        raise InvalidRequest(f"seconds must be one of {', '.join(LASTING)}.")
+    return int(found)
 
 
 def share_texts(image: PlacedImage, choice: ShareChoice) -> list[tuple[str, str]]:
