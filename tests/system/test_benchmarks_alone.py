@@ -55,18 +55,18 @@ def test_what_a_starved_system_loses_is_counted(tmp_path: Path) -> None:
 
 
 def test_a_backup_is_measured(tmp_path: Path) -> None:
-    options = ["--images", "60", "--changes", "5", "--kills", "1"]
-    figures, shown = figures_of("backup", tmp_path / "report.json", *options, codes=(0, 1))  # 60 are too few to gain
+    options = ["--images", "30", "--changes", "5", "--kills", "1"]
+    figures, shown = figures_of("backup", tmp_path / "report.json", *options, codes=(0, 1))  # 30 are too few to gain
     assert "| first set is of one moment | True |" in shown
     right = {name for name, value in figures.items() if value is True}
     assert right >= {"sets_are_whole", "second_set_is_right", "set_after_kills_is_right", "restored_system_serves"}
 
 
 def test_odd_files_are_counted(tmp_path: Path) -> None:
-    figures, shown = figures_of("odd_images", tmp_path / "report.json", "--files", "150", codes=(0, 1))
+    figures, shown = figures_of("odd_images", tmp_path / "report.json", "--files", "60", codes=(0, 1))
     assert "| answers that are neither stored nor refused | 0 | reached |" in shown
     assert "| objects left behind, damaged or lost | 0 | reached |" in shown
-    assert figures["answers"]["refused"] > 50  # type: ignore[index]
+    assert figures["answers"]["refused"] > 15  # type: ignore[index]
 
 
 def test_what_others_notice_of_an_attack_is_measured(tmp_path: Path) -> None:

@@ -139,7 +139,7 @@ def test_no_read_is_older_than_the_last_acknowledged_write(start_system: StartSy
     with contextlib.ExitStack() as stack:
         clients = [stack.enter_context(contextlib.closing(Client(system.url(), token))) for _ in range(4)]
         seen = stack.enter_context(traffic(clients))
-        for nodes in (3, 8, 2):
+        for nodes in (3, 5, 2):
             system.scale(nodes)
             seen.wait_for_more()
         system.kill(system.node(1))

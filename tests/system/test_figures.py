@@ -7,7 +7,6 @@ from collections import defaultdict
 
 from prometheus_client.parser import text_string_to_metric_families
 from testing.photographs import Photograph
-from testing.storage_parts import picture
 from testing.system import System
 from testing.waiting import wait_for
 from tests.system.conftest import StartSystem
@@ -28,16 +27,12 @@ def figures(system: System, app: str) -> dict[str, float]:
     return {name: shown[one.exposed] for name, one in DEFINITIONS.items() if one.exposed in shown}
 
 
-def test_every_figure_is_shown_by_some_app(start_system: StartSystem) -> None:
+def test_every_figure_is_shown_and_storage_counts_what_it_does(
+    start_system: StartSystem, few: tuple[Photograph, ...]
+) -> None:
     system = start_system(nodes=1)
-    assert system.admin().put("k1", picture()).status == 201  # imaging's are by outcome, so that there must be one
-    assert set().union(*(figures(system, app) for app in APPS)) == set(DEFINITIONS)
-    own = {name: text for name, text in DEFINITIONS.items() if "storage" in text.family}
-    assert set(own) <= set(figures(system, "storage")), "counted from the start, not from the first time"
-
-
-def test_storage_counts_what_it_does(start_system: StartSystem, few: tuple[Photograph, ...]) -> None:
-    system = start_system(nodes=1)
+    own = {name for name, text in DEFINITIONS.items() if "storage" in text.family}
+    assert own <= set(figures(system, "storage")), "counted from the start, not from the first time"
     admin = system.admin()
     for key, photograph in enumerate(few[:3]):
         assert admin.put(str(key), photograph.body).status == 201
@@ -46,6 +41,8 @@ def test_storage_counts_what_it_does(start_system: StartSystem, few: tuple[Photo
     assert [admin.get("1").status for _ in range(4)] == [200] * 4
     assert admin.delete("2").status == 204
     found = figures(system, "storage")
+    # Imaging's are by outcome, so that there must have been one.
+    assert set().union(*(figures(system, app) for app in APPS)) == set(DEFINITIONS)
     assert {name: found[name] for name in ("uploads", "refused_uploads", "deletes", "reads")} == {
         "uploads": 4,
         "refused_uploads": 1,

@@ -1,4 +1,4 @@
-"""500 photographs imported, exported, and imported into an empty system; interrupted and gone on with."""
+"""150 photographs imported, exported, and imported into an empty system; interrupted and gone on with."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from testing.client import Client
-from testing.photographs import Photograph
+from testing.photographs import Photograph, photographs
 from testing.system import COMMAND, System, environment
 from testing.waiting import wait_for
 from tests.system.conftest import StartSystem
@@ -25,11 +25,20 @@ MANIFEST = "elastic-images-manifest.jsonl"
 ODD_KEYS = ("a", "a/b", "A", "con", "dot.", "space ", "ü/图 😀.png", "x" * 255, "a\\b:c*?", ".hidden/..x")
 
 
+COUNT = 150
+"""Enough for a command to be interrupted half way; tests/system/test_five_hundred.py has more."""
+
+
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory, five_hundred: tuple[Photograph, ...]) -> Path:
-    """The 500 photographs as files, in folders, beside what is none."""
+def many() -> tuple[Photograph, ...]:
+    return photographs(COUNT)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, many: tuple[Photograph, ...]) -> Path:
+    """The photographs as files, in folders, beside what is none."""
     folder = tmp_path_factory.mktemp("photographs")
-    for photograph in five_hundred:
+    for photograph in many:
         file = folder / photograph.name
         file.parent.mkdir(exist_ok=True)
         file.write_bytes(photograph.body)
@@ -62,20 +71,20 @@ def interrupt(system: System, *words: str, when: Any) -> None:
 
 
 def test_there_and_back_byte_for_byte_and_fact_for_fact(
-    start_system: StartSystem, folder: Path, five_hundred: tuple[Photograph, ...], tmp_path: Path
+    start_system: StartSystem, folder: Path, many: tuple[Photograph, ...], tmp_path: Path
 ) -> None:
     first, export = start_system(nodes=1), tmp_path / "export"
     admin = first.admin()
     import_half_way(first, folder)
     told = first.cli_json("import", str(folder))
-    assert told["imported"] + told["same"] == 500
+    assert told["imported"] + told["same"] == COUNT
     assert told["imported"] > 0
     assert told["same"] > 0
     assert told["not_images"] == ["notes.txt"]
     assert told["failed"] == told["conflicts"] == []
-    make_history(first, five_hundred)
+    make_history(first, many)
     before = facts_of(admin)
-    assert len(before) == 500 + len(ODD_KEYS)
+    assert len(before) == COUNT + len(ODD_KEYS)
     assert {image["owner"] for image in before.values()} == {"admin", "ann", "Zoë"}
     assert len({image["version"] for image in before.values()}) > 2
 
@@ -103,7 +112,7 @@ def import_half_way(system: System, folder: Path) -> None:
         return len(facts_of(system.admin())) > 20
 
     interrupt(system, "import", str(folder), "--jobs", "1", when=is_half_way)
-    assert 20 < len(facts_of(system.admin())) < 500
+    assert 20 < len(facts_of(system.admin())) < COUNT
 
 
 def export_half_way(system: System, export: Path) -> None:
@@ -116,15 +125,15 @@ def export_half_way(system: System, export: Path) -> None:
     assert refused.returncode == 6, refused.stderr
 
 
-def make_history(system: System, photographs: Sequence[Photograph]) -> None:
+def make_history(system: System, bodies: Sequence[Photograph]) -> None:
     """Odd keys, other owners, versions above 1, a key that was deleted and came back."""
     ann, zoe, admin = system.add_user("ann"), system.add_user("Zoë"), system.admin()
     for number, key in enumerate(ODD_KEYS):
         owner = (ann, zoe)[number % 2]
-        assert owner.put(key, photographs[number].body).status == 201, key
-    assert admin.put("a", photographs[42].body).json["version"] == 2
+        assert owner.put(key, bodies[number].body).status == 201, key
+    assert admin.put("a", bodies[42].body).json["version"] == 2
     assert zoe.delete("a/b").status == 204
-    assert zoe.put("a/b", photographs[43].body).json["version"] == 3
+    assert zoe.put("a/b", bodies[43].body).json["version"] == 3
 
 
 def check_export(export: Path, facts: dict[str, dict[str, Any]]) -> None:
