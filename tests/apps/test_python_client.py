@@ -22,15 +22,18 @@ from elastic_images.client import (
     NO_RETRIES,
     Client,
     Conflict,
+    Delete,
     ElasticImagesError,
     Forbidden,
     Image,
     InvalidRequest,
+    Move,
     NoAnswer,
     NotConnected,
     NotFound,
     PreconditionFailed,
     Retries,
+    SetVisibility,
     SigningKey,
     Unauthenticated,
     Unavailable,
@@ -179,6 +182,48 @@ def test_who_may_see_an_image_and_links_that_open_it(client: Client, site: RealS
         signed = backend.sign_link("secret", 60, w=400)
     assert opened(link.url) == opened(signed) == client.get("secret", w=400)
     assert urllib3.request("GET", signed.replace("w=400", "w=480")).status == 403
+
+
+def test_images_get_other_keys_and_viewers(client: Client, patient: Client, proxy: FaultProxy) -> None:
+    stored = client.upload("m/1", A)
+    moved = client.move("m/1", "m/2")
+    assert (moved.key, moved.sha256, moved.created_at) == ("m/2", stored.sha256, stored.created_at)
+    client.upload("m/1", B)
+    with pytest.raises(Conflict):
+        client.move("m/1", "m/2")
+    with pytest.raises(NotFound):
+        client.move("m/none", "m/3")
+    proxy.put_in_the_way("PATCH", losing_the_answer)
+    assert patient.move("m/1", "m/3").key == "m/3"
+    proxy.put_in_the_way("PATCH", losing_the_answer)
+    assert patient.set_visibility("m/3", "members").visibility == "members"
+    assert [image.key for image in client.iterate("m/", visibility="members")] == ["m/3"]
+
+
+def test_many_changes_at_once(client: Client) -> None:
+    for number in range(3):
+        client.upload(f"n/{number}", picture(50 + number))
+    results = client.batch(
+        [Move("n/0", "n/9"), SetVisibility("n/1", "private"), Delete("n/none"), Move("n/9", "n/8"), Delete("n/2")]
+    )
+    assert [type(result.error) for result in results] == [type(None), type(None), NotFound, type(None), type(None)]
+    assert results[2].operation == Delete("n/none")
+    assert [(image.key, image.visibility) for image in client.iterate("n/")] == [("n/1", "private"), ("n/8", "public")]
+    digests = [hashlib.sha256(picture(50 + number)).hexdigest() for number in range(3)]
+    assert client.have(digests) == {digests[0]: "n/8", digests[1]: "n/1"}
+    assert client.batch([]) == []
+    assert client.have([]) == {}
+
+
+def test_an_upload_link_takes_one_image_from_anybody(client: Client) -> None:
+    link = client.upload_link(key="from/outside", max_bytes=10_000, expires_in=60, visibility="private")
+    assert urllib3.request("PUT", link.url, body=A).status == 201
+    assert urllib3.request("PUT", link.url, body=A).status == 409
+    stored = client.info("from/outside")
+    assert (stored.visibility, stored.owner) == ("private", "admin")
+    below = client.upload_link(prefix="inbox/", expires_in=60)
+    assert urllib3.request("PUT", below.url.replace("{name}", "a"), body=A).status == 201
+    assert client.get("inbox/a") == A
 
 
 def opened(url: str) -> bytes:

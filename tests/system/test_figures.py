@@ -42,7 +42,7 @@ def test_every_figure_is_shown_and_storage_counts_what_it_does(
     assert admin.delete("2").status == 204
     found = figures(system, "storage")
     # Imaging's are by outcome, so that there must have been one.
-    assert set().union(*(figures(system, app) for app in APPS)) == set(DEFINITIONS)
+    wait_for(lambda: set().union(*(figures(system, app) for app in APPS)) == set(DEFINITIONS), "every figure is shown")
     assert {name: found[name] for name in ("uploads", "refused_uploads", "deletes", "reads")} == {
         "uploads": 4,
         "refused_uploads": 1,

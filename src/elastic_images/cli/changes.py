@@ -41,6 +41,9 @@ def mv(key: str, new_key: str, as_json: bool, client: Client) -> None:
         raise click.UsageError("To rename all images below a prefix, end both with a slash: old/ new/.")
     if key.endswith("/"):
         moves = [Move(image.key, new_key + image.key.removeprefix(key)) for image in client.iterate(key)]
+        if new_key.startswith(key) or key.startswith(new_key):
+            # An image may be in another one's way: the ends of such chains go first.
+            moves.sort(key=lambda move: len(move.key), reverse=len(new_key) > len(key))
         outcomes = _carried_out(client, moves, "Renaming")
     else:
         subject = {"key": key, "to": new_key}

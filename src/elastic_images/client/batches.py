@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,3 +58,18 @@ class BatchResult:
     operation: Operation
     error: ElasticImagesError | None = None
     """Why it was not carried out."""
+
+
+def requests_of(operations: Iterable[Operation]) -> Iterator[Sequence[Operation]]:
+    """The operations of each request, in order: up to 1,000, with no key twice, old or new."""
+    part: list[Operation] = []
+    keys: set[str] = set()
+    for operation in operations:
+        named = {operation.key, operation.to} if isinstance(operation, Move) else {operation.key}
+        if len(part) == MAX_OPERATIONS or named & keys:
+            yield part
+            part, keys = [], set()
+        part.append(operation)
+        keys |= named
+    if part:
+        yield part

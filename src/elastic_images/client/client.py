@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from elastic_images.client.api import Api, decoded
-from elastic_images.client.batches import MAX_OPERATIONS, BatchResult, Operation
+from elastic_images.client.batches import BatchResult, Operation, requests_of
 from elastic_images.client.downloads import Download
 from elastic_images.client.errors import error_of_status
 from elastic_images.client.sources import Sent, Source, opened
@@ -233,13 +233,11 @@ class Client:
     def batch(self, operations: Iterable[Operation]) -> Sequence[BatchResult]:
         """Carry out `Delete`, `Move` and `SetVisibility`, each by itself, and give their results in order.
 
-        Requests have up to 1,000 operations. One that may have been carried out in part is not repeated: look at what
-        is there, then give the rest of them.
+        A request has up to 1,000 operations and each key once: what comes again goes into the next one. A request that
+        may have been carried out in part is not repeated: look at what is there, then give the rest of them.
         """
-        given = builtins.list(operations)
         results: builtins.list[BatchResult] = []
-        for start in range(0, len(given), MAX_OPERATIONS):
-            part = given[start : start + MAX_OPERATIONS]
+        for part in requests_of(operations):
             value = {"operations": [operation.to_json() for operation in part]}
             answer = self._api.json("POST", "/api/images/batch", value, only_unsent=True)
             results += [
@@ -280,19 +278,19 @@ class Client:
         *,
         key: str | None = None,
         prefix: str | None = None,
-        max_bytes: int,
         expires_in: float,
+        max_bytes: int | None = None,
         visibility: Visibility | None = None,
     ) -> Link:
-        """An address to which one image of up to `max_bytes` may be PUT once, without a token.
+        """An address to which one image of up to `max_bytes` may be PUT once, without a token, as yours.
 
-        It is for `key`, or for any free key that begins with `prefix`.
+        It is for `key`, or for any one free key that begins with `prefix`: its `{name}` stands for the rest of the key.
         """
         wanted = {
             "key": key,
             "prefix": prefix,
-            "max_bytes": max_bytes,
             "expires_in": expires_in,
+            "max_bytes": max_bytes,
             "visibility": visibility,
         }
         given = {name: value for name, value in wanted.items() if value is not None}

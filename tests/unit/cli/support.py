@@ -141,6 +141,9 @@ class FakeSystem:
 
     def _batch(self, operations: list[dict[str, Any]]) -> list[dict[str, Any]]:
         results = []
+        named = [key for one in operations for key in (one["key"], one.get("to")) if key is not None]
+        if len(set(named)) < len(named):
+            raise errors.InvalidRequest("A key appears twice.")
         for operation in operations:
             key, result = operation["key"], {"key": operation["key"], "status": 200}
             changes = {"key": operation.get("to"), "visibility": operation.get("visibility")}

@@ -45,9 +45,13 @@ def test_all_images_below_a_prefix_get_other_keys(web: FakeSystem) -> None:
     assert sorted(web.images) == ["a/2", "a/b/3", "ab", "new/1", "new/2"]
 
 
-def test_a_prefix_may_move_below_itself(web: FakeSystem) -> None:
-    assert run("mv", "a/", "a/b/").stdout.splitlines() == ["a/1 -> a/b/1", "a/2 -> a/b/2", "a/b/3 -> a/b/b/3"]
-    assert sorted(web.images) == ["a/b/1", "a/b/2", "a/b/b/3", "ab"]
+def test_a_prefix_may_move_below_itself_and_back(web: FakeSystem) -> None:
+    web.images["a/b/1"] = b"5"
+    before = dict(web.images)
+    assert run("mv", "a/", "a/b/").exit_code == 0
+    assert web.images == {"a/b/1": b"1", "a/b/2": b"2", "a/b/b/3": b"3", "a/b/b/1": b"5", "ab": b"4"}
+    assert len(run_json("mv", "a/b/", "a/")["moved"]) == 4
+    assert web.images == before
 
 
 @pytest.mark.parametrize("words", [("a/", "new"), ("ab", "new/")])
