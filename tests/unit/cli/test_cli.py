@@ -71,6 +71,7 @@ def test_the_commands_are_those_that_were_promised() -> None:
         *("token create", "token ls", "token revoke"),
         *("backup create", "backup verify", "backup ls", "restore"),
         *("store adopt", "store status"),
+        *("links key create", "links key list", "links key rotate", "links key revoke"),
         *("trash ls", "trash restore", "trash purge"),
         *("aws alarms", "aws dashboard", "aws nodes", "aws push", "aws terminate-nodes"),
     }
