@@ -80,7 +80,7 @@ def goals(nodes: Sequence[int] = (1, 8)) -> list[Goal]:
         Goal("miss/walk/10KB/16", f"{node}, a second", _rate(node), 2000, 2000),
         *(
             Goal("private/hot/10KB/16", f"{who} / {targets.PUBLIC}", _ratio(who, targets.PUBLIC), 0.7, 0.9)
-            for who in (targets.TOKEN, targets.SESSION, targets.TOKENS)
+            for who in (targets.TOKEN, targets.SESSION, targets.LINK, targets.TOKENS)
         ),
         Goal("upload/new/100KB/16", f"{web} / {targets.PLAIN}", _ratio(web, targets.PLAIN), 0.5, 0.5),
         Goal("upload/new/100KB/16", f"{web} / {targets.SEAWEEDFS}", _ratio(web, targets.SEAWEEDFS), 0.3, 0.3),

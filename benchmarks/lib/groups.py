@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from benchmarks.lib.plain_files import write_files
 from benchmarks.lib.scenarios import Scenario
 from benchmarks.lib.targets import Target, path_of
 from benchmarks.lib.wrk import Load, LoadFailed, run
+from elastic_images.core.signed_links import signed_query
 
 _WARM_UP = 2
 _CALLERS = 1000
@@ -53,11 +55,14 @@ def private(bench: Bench, scenarios: Sequence[Scenario]) -> Iterator[Result]:
     for scenario in scenarios:
         body = bench.bodies[scenario.size][0]
         shown = path_of(system.upload(f"private/{scenario.size}/shown", body, "public"))
-        hidden = path_of(system.upload(f"private/{scenario.size}/hidden", body, "private"))
+        key = system.upload(f"private/{scenario.size}/hidden", body, "private")
+        hidden = path_of(key)
+        link = f"{hidden}?{signed_query(callers.link_secret, callers.link_id, key, {}, int(time.time()) + 86_400)}"
         scripts = {
             targets.PUBLIC: (shown, bench.scripts.one({})),
             targets.TOKEN: (hidden, bench.scripts.one({"Authorization": callers.tokens[0]})),
             targets.SESSION: (hidden, bench.scripts.one({"Cookie": callers.session})),
+            targets.LINK: (link, bench.scripts.one({})),
             targets.TOKENS: (hidden, bench.scripts.callers("Authorization", callers.tokens)),
         }
         cells = {name: _by_callers(web, scenario, *asked) for name, asked in scripts.items()}

@@ -32,12 +32,15 @@ _MISSING_MB = 1
 
 
 class Callers(NamedTuple):
-    """Header values by which web knows somebody."""
+    """By what web knows somebody."""
 
     session: str
     """For `Cookie`."""
     tokens: list[str]
     """For `Authorization`."""
+    link_id: str
+    link_secret: str
+    """A signing key's."""
 
 
 class MeasuredSystem:
@@ -116,17 +119,18 @@ class MeasuredSystem:
         return key
 
     def callers(self, count: int) -> Callers:
-        """A session of the administrator, and so many tokens of theirs."""
+        """A session of the administrator, so many tokens of theirs, and a signing key."""
         settings = Settings.load({}, {"ELASTIC_IMAGES_DATA": str(self._system.data)})
         settings = replace(settings, secret_key=(self._system.data / "secret-key").read_text().strip())
         accounts = open_accounts(settings)
         try:
             started = accounts.sessions.start(accounts.users.get("admin").id)
             tokens = [accounts.tokens.create("admin", f"{number}", ["admin"])[1] for number in range(count)]
+            key, secret = accounts.signing_keys.create("admin", "benchmark")
             cookie = f"{Guard(accounts, settings).cookie_name}={started.secret}"
         finally:
             accounts.close()
-        return Callers(cookie, [f"Bearer {token}" for token in tokens])
+        return Callers(cookie, [f"Bearer {token}" for token in tokens], key.kid, secret)
 
     # ---- Caches ----
 

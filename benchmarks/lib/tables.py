@@ -27,6 +27,7 @@ _KEYS = {
 _RATIOS = (
     (targets.TOKEN, targets.PUBLIC),
     (targets.SESSION, targets.PUBLIC),
+    (targets.LINK, targets.PUBLIC),
     (targets.TOKENS, targets.PUBLIC),
     (targets.WEB, targets.MEMCACHED),
     (targets.NODE, targets.NGINX),

@@ -14,7 +14,7 @@ NGINX = "nginx"
 MEMCACHED = "nginx + memcached"
 FLASK = "Flask"
 PLAIN = "plain files"
-PUBLIC, TOKEN, SESSION, TOKENS = "public", "by token", "by session", "1,000 in turn"
+PUBLIC, TOKEN, SESSION, LINK, TOKENS = "public", "by token", "by session", "by link", "1,000 in turn"
 SEAWEEDFS = "SeaweedFS"
 
 ALL = (WEB, NODE, NGINX, MEMCACHED, FLASK)
@@ -27,6 +27,7 @@ MEANINGS: Mapping[str, str] = {
     PUBLIC: "an image that everybody may see, through `web`",
     TOKEN: "a private one of the same bytes, asked for with a token",
     SESSION: "the same with the cookie of a session",
+    LINK: "the same by a signed link",
     TOKENS: "the same with each of 1,000 tokens in turn",
     PLAIN: "the same files written and flushed (fsync) by as many threads, and nothing else",
     SEAWEEDFS: "the same files put into a bucket of SeaweedFS's S3 that needs no signature, in the same folder",

@@ -56,10 +56,12 @@ class WebFrontReads:
     def front_hit(self, name: str, environ: Environ, now: float) -> WholeImage | None:
         """See `front.reads.Reads`. A name found in memory is a valid key and needs no check."""
         entry = self._lookup(name)
-        if entry is None or not self._is_seen(entry, environ):
+        if entry is None:
+            return None
+        query = environ.get("QUERY_STRING")
+        if (query or entry.visibility != self._free) and not self._is_seen(entry, environ):
             return None
         self._count_hit()
-        query = environ.get("QUERY_STRING")
         if query:
             return self._plane.headers.presented_head(entry, query, now), entry.body
         return entry.head_at(now), entry.body
