@@ -84,7 +84,7 @@ def user_ls(as_json: bool, settings: Settings) -> None:
 @json_option
 @_database_options
 def user_disable(name: str, as_json: bool, settings: Settings) -> None:
-    """Disable the user NAME: end their sessions and revoke their tokens. Their images stay.
+    """Disable the user NAME: end their sessions, revoke their tokens and signing keys. Their images stay.
 
     JSON: {"id", "name", "role", "disabled", "created_at"}
     """
