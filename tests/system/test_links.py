@@ -1,4 +1,4 @@
-"""Signed links and upload links on a whole system with two web processes, as people and their programs use them."""
+"""Signed links, upload links and private images on a whole system with two web processes, as people use them."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from testing.photographs import photographs
 from testing.system import System, running
 from testing.waiting import wait_for
 from tests.unit.docs.test_links import NODE, PHP, made_by, snippet
+
+from elastic_images.core.keys import quote_key
 
 PHOTO = photographs(1)[0].body
 KEY = "50% off/café 1.jpg"
@@ -109,3 +111,24 @@ def test_of_many_uploads_by_one_link_at_once_exactly_one_is_stored(system: Syste
 def test_a_link_that_stores_an_image_opens_none(system: System) -> None:
     url = upload_link(system, key=KEY)
     assert problem(call(url.replace("/api/images/", "/images/"))) == (403, "signature-invalid")
+
+
+def test_what_is_private_stays_so_on_every_web_process_and_ends_with_its_token(system: System) -> None:
+    admin, key = system.admin(), "shown, then hidden.jpg"
+    assert admin.put(key, PHOTO, {"X-Visibility": "public"}).status == 201
+    made = system.cli_json("token", "create", "--name", "reader", "--scope", "read")
+    bearer = {"Authorization": f"Bearer {made['token']}"}
+    url = system.url() + "/images/" + quote_key(key)
+    etag = call(url).headers["ETag"]
+    for _ in range(12):  # it comes near in both processes
+        assert call(url, headers={"If-None-Match": etag}).status == 304
+    assert admin.request("PATCH", f"/api/images/{quote_key(key)}", body=b'{"visibility": "private"}').status == 200
+    conditions: list[dict[str, str]] = [{}, {"If-None-Match": etag}, {"Range": "bytes=0-9"}]
+    for _ in range(12):
+        for asked in conditions:
+            assert call(url, headers=asked).status == 404
+            assert call(url, headers={**asked, **bearer}).status in (200, 206, 304)
+        assert call(url + "?w=320").status == 404
+    system.cli("token", "revoke", str(made["id"]))
+    time.sleep(2.0)  # no longer, however slow everything is
+    assert {call(url, headers=bearer).status for _ in range(12)} == {404}
