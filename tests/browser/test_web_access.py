@@ -202,7 +202,7 @@ def test_everything_without_a_script(visiting: Visiting, system: System) -> None
         page.get_by_role("link", name="First page").click()
         expect(page.locator(".tile")).to_have_count(48)
         page.get_by_role("link", name="admin").click()
-        page.get_by_label("Name", exact=True).fill("a script")
+        page.locator("#new-token").get_by_label("Name", exact=True).fill("a script")
         page.get_by_role("button", name="Create token").click()
         expect(page.locator("#secret")).to_contain_text("ei_")
         page.reload()

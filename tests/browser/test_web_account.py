@@ -78,7 +78,7 @@ def test_tokens_are_made_used_and_revoked(visiting: Visiting, system: System) ->
         one.context.grant_permissions(["clipboard-read", "clipboard-write"])
         one.log_in("admin", NEW_PASSWORD)
         page = one.go("/account")
-        page.get_by_label("Name", exact=True).fill("<b>backup</b>")
+        page.locator("#new-token").get_by_label("Name", exact=True).fill("<b>backup</b>")
         page.get_by_role("button", name="Create token").click()
         page.get_by_role("button", name="Copy").click()
         secret = page.locator("#secret").inner_text()

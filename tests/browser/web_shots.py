@@ -79,7 +79,7 @@ def tiles_are_there(page: Page) -> None:
 
 def new_token(page: Page) -> None:
     """A token that was just made."""
-    page.get_by_label("Name", exact=True).fill("Nightly backup")
+    page.locator("#new-token").get_by_label("Name", exact=True).fill("Nightly backup")
     page.get_by_role("button", name="Create token").click()
     page.locator("#secret").wait_for()
 
