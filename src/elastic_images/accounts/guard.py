@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeVar, cast
 from urllib.parse import quote
 
 from flask import Flask, Response, current_app, g, redirect, request
-from werkzeug.http import parse_cookie
+from werkzeug.sansio.http import parse_cookie
 from werkzeug.wrappers import Response as BaseResponse
 
 from elastic_images.accounts.access import Anonymous, Rule, authorise, effective, images_are_open
@@ -267,6 +267,7 @@ class Guard:
         return Credential("session", digest(self._session_secret(environ)))
 
     def _session_secret(self, environ: Mapping[str, Any]) -> str:
+        # Read as Flask reads it: for `werkzeug.http.parse_cookie`, bytes that are no UTF-8 are an error.
         cookie = environ.get("HTTP_COOKIE")
         return parse_cookie(str(cookie)).get(self.cookie_name) or "" if cookie else ""
 
