@@ -181,6 +181,14 @@ def test_made_up_keys_are_not_remembered(make: Callable[..., Web]) -> None:
     assert web.keys_asked == [ANNS, *(f"{number:08x}" for number in (0, 0, 1, 1, 2, 2))]
 
 
+def test_right_links_that_somebody_made_longer_are_not_remembered(make: Callable[..., Web]) -> None:
+    web = make()
+    for _ in range(2):
+        assert code(web.get(query=f"{link(ANNS)}&utm_source={'x' * 5_000}")) == 200
+    assert web.viewers._links is not None
+    assert not web.viewers._links._right
+
+
 def test_a_name_that_is_no_key_is_told_as_such(make: Callable[..., Web]) -> None:
     with pytest.raises(NotFound):
         make().storage.metadata("unknown")

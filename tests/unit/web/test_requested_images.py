@@ -96,3 +96,5 @@ def test_remembered_queries_are_bounded() -> None:
     for number in range(5_000):
         name(images, f"w=400&x={number}")
     assert len(images._judged) <= 4096
+    assert name(images, f"w=400&x={'x' * 5_000}") == name(images, "w=400")
+    assert max(map(len, images._judged)) < 2_000

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from elastic_images.web.reads.viewers import Viewer
 
 _RIGHT = 4096
+_RIGHT_CHARACTERS = 2048
+"""Of path and query: parameters that mean nothing can make an address as long as anybody likes."""
 
 
 class Keys(Protocol):
@@ -101,8 +103,9 @@ class LinkViewers:
         address = environ.get("PATH_INFO", ""), environ.get("QUERY_STRING", "")
         if signer is None or self._right.get(address) != (signature, secret) or self._now() >= signature.expires_at:
             check_signature(secret, signature, key_in_path(environ, IMAGES), self._now())
-            if len(self._right) >= _RIGHT:
-                self._right = {}
-            self._right[address] = signature, str(secret)
+            if sum(map(len, address)) <= _RIGHT_CHARACTERS:
+                if len(self._right) >= _RIGHT:
+                    self._right = {}
+                self._right[address] = signature, str(secret)
         assert signer is not None  # noqa: S101 - without a secret, no signature is right
         return signer.viewer

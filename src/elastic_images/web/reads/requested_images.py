@@ -17,6 +17,8 @@ from elastic_images.settings import Settings
 from elastic_images.web.request_path import IMAGES, key_in_path
 
 _REMEMBERED_QUERIES = 4096
+_REMEMBERED_CHARACTERS = 1024
+"""Of a query: the parameters that mean nothing may be longer."""
 
 
 class Presentation(NamedTuple):
@@ -126,9 +128,10 @@ class RequestedImages:
                 presentation = AS_USUAL
             is_open = bound is None or bound.allows(asked)
             judged = _Judged(asked, asked if nearest == asked else nearest, is_open, presentation)
-            if len(self._judged) >= _REMEMBERED_QUERIES:
-                self._judged = {}
-            self._judged[query] = judged
+            if len(query) <= _REMEMBERED_CHARACTERS:
+                if len(self._judged) >= _REMEMBERED_QUERIES:
+                    self._judged = {}
+                self._judged[query] = judged
         return judged
 
 
