@@ -17,7 +17,7 @@ done
 root=$(CDPATH='' cd -- "$(dirname -- "$self")" && pwd -P) || exit 1
 cd "$root" || exit 1
 
-services="chromium curl iproute2 mariadb-server nodejs php-cli postgresql pgbouncer nginx memcached systemd wrk"
+services="chromium curl iproute2 mariadb-server postgresql nodejs php-cli pgbouncer nginx memcached systemd wrk"
 few_files=30
 
 install_services() {

@@ -75,13 +75,16 @@ def seaweedfs(
 
     Its data is in a folder made in `place`, by default in memory. `open_to_all`: requests need no signature.
     """
-    with tempfile.TemporaryDirectory(prefix="eis3-", dir=place or _fast_place()) as name:
-        folder = Path(name)
+    with (
+        tempfile.TemporaryDirectory(prefix="eis3-", dir=place or _fast_place()) as data,
+        tempfile.TemporaryDirectory(prefix="eis3-", dir=_fast_place()) as name,
+    ):
+        folder = Path(name)  # with the sockets, whose paths must be short
         (folder / "s3.json").write_text(json.dumps(_identities(open_to_all=open_to_all)))
         # It does not support port 0, so another process may take a port first: then try other ports.
         for attempt in range(_ATTEMPTS):
             port, *others = _free_ports(8)
-            command = _weed_command(folder, address, port, others)
+            command = _weed_command(folder, Path(data), address, port, others)
             log, last = folder / "log", attempt == _ATTEMPTS - 1
             with _running(command, log, (address, port), "/healthz", last=last) as process_id:
                 if process_id:
@@ -113,15 +116,14 @@ def _identities(*, open_to_all: bool) -> dict[str, Any]:
     return {"identities": [identity("writer", WRITER, "Admin"), identity("reader", READER, "Read", "List"), *anybody]}
 
 
-def _weed_command(folder: Path, address: str, port: int, others: list[int]) -> list[str]:
-    (folder / "data").mkdir(exist_ok=True)
+def _weed_command(folder: Path, data: Path, address: str, port: int, others: list[int]) -> list[str]:
     names = ("s3.port.grpc", "master.port", "master.port.grpc", "volume.port", "volume.port.grpc", "filer.port")
     ports = [f"-{name}={number}" for name, number in zip((*names, "filer.port.grpc"), others, strict=True)]
     return [
         str(Path(sys.executable).with_name("weed")),
         "server",
         "-s3",
-        f"-dir={folder / 'data'}",
+        f"-dir={data}",
         f"-ip={address}",
         f"-ip.bind={address}",
         "-master.telemetry=false",

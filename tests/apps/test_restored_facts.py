@@ -102,8 +102,7 @@ def test_bad_facts_are_refused(web: Web, changes: dict[str, Any]) -> None:
 
 
 def test_the_header_does_not_open_what_is_closed_otherwise(web: Web) -> None:
-    headers = web.admin | {"Sec-Fetch-Site": "cross-site"}
-    assert put(web, headers).status_code == 403
+    assert put(web, {"Sec-Fetch-Site": "cross-site"}).status_code == 403
     too_large = web.client().put(
         "/api/images/k1", data=bytes(LIMIT + 1), headers=web.admin | {"X-Keep-Facts": json.dumps(GOOD)}
     )

@@ -75,7 +75,7 @@ def test_the_examples_of_the_api(system: System, folder: Path) -> None:
     assert system.admin().put("k1", (folder / "photo.jpg").read_bytes()).status in (200, 201)
     # The first example fetches what the second one uploads, and a later one renames an image.
     for key in ("holidays/photo.jpg", "holidays/beach.jpg"):
-        assert system.admin().put(key, (folder / "photo.jpg").read_bytes()).status == 201
+        assert system.admin().put(key, (folder / "photo.jpg").read_bytes()).status in (200, 201)
     for example in examples:
         printed = run(system, folder, given + example)
         assert '"success":"false"' not in printed.replace(" ", ""), (example, printed)

@@ -42,12 +42,20 @@ def test_no_other_site_changes_anything_even_where_everything_is_open(
     assert system.client().put("own", few[1].body).status == 200
 
 
-def test_a_token_does_not_help_another_site(system: System, few: tuple[Photograph, ...]) -> None:
-    check_refused(system, few[0], system.admin().token)
+def test_another_site_needs_a_token_and_browsers_ask_before_they_send_one(
+    system: System, few: tuple[Photograph, ...]
+) -> None:
+    check_refused(system, few[0], None)
+    for headers in (CROSS_SITE, FOREIGN):
+        theirs = system.admin().request("PUT", "/api/images/theirs", body=few[1].body, headers=headers)
+        assert theirs.status in (200, 201)
+        asks = {"Access-Control-Request-Method": "PUT", "Access-Control-Request-Headers": "authorization"}
+        told = system.client().request("OPTIONS", "/api/images/theirs", headers=FOREIGN | headers | asks)
+        assert "Access-Control-Allow-Origin" not in told.headers, "its origin is none of CORS_ORIGINS"
 
 
 def test_the_manager_refuses_other_sites_too(system: System) -> None:
-    manager = system.client(system.admin().token, app="manager")
+    manager = system.client(app="manager")
     before = system.autoscaler().config()
     for headers in (CROSS_SITE, FOREIGN):
         for method, path in (("PATCH", "/api/config"), ("POST", "/api/clear"), ("POST", "/api/users")):

@@ -40,8 +40,9 @@ class Limits:
     uploads_for_all: int = 16
     """The same for uploads."""
     uploads_of_a_client: int = 4
-    waiting_of_a_client: int = 64
-    """How many of a client's requests may wait for the backend, of each kind; further ones are refused."""
+    waiting_of_a_client: int = 256
+    """How many of a client's requests may wait for the backend, of each kind; further ones are refused. It may have as
+    many connections."""
     waiting_seconds: float = 20.0
     """How long each may wait."""
     early_answer_seconds: float = 1.0
