@@ -94,11 +94,10 @@ class BotoClients:
         return answer
 
     def close(self) -> None:
-        """Close the connections. Later calls open new ones."""
+        """Close the connections. Later calls open new ones, and so may calls that are being made: close them again."""
         with self._lock:
             for client in self._clients.values():
                 client.close()
-            self._clients.clear()
 
     def _open_session(self) -> Any:
         if self._session is None:
