@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -19,7 +16,7 @@ from elastic_images.accounts.tables import signing_keys, users
 from elastic_images.accounts.tokens import check_label, owner_row
 from elastic_images.accounts.uses import Uses
 from elastic_images.core.errors import Conflict, NotFound
-from elastic_images.core.signed_links import is_key_id
+from elastic_images.core.signed_links import is_key_id, sign
 from elastic_images.database.prepared import PreparedQuery
 
 OWN_NAME = "links"
@@ -176,9 +173,7 @@ class SigningKeys:
     def _secret(self, kind: str, row: Mapping[str, Any]) -> str:
         if not self._secret_key:
             raise ValueError("signing keys need the installation's secret key")
-        text = f"{kind}:{row['kid']}:{row['salt']}"
-        made = hmac.digest(self._secret_key.encode(), text.encode(), hashlib.sha256)
-        return base64.urlsafe_b64encode(made).rstrip(b"=").decode()
+        return sign(self._secret_key, f"{kind}:{row['kid']}:{row['salt']}")
 
 
 _KEYS = select(signing_keys, users.c.name.label("user_name")).join(users, users.c.id == signing_keys.c.user_id)

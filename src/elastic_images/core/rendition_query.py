@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, replace
 from typing import cast
 from urllib.parse import parse_qsl, urlencode
@@ -178,15 +178,24 @@ def our_parameters(query: str) -> dict[str, str]:
     Raises:
         InvalidRequest: one is given twice, is another service's, or there are too many.
     """
+    return chosen_parameters(query, _OURS, _OTHERS)
+
+
+def chosen_parameters(query: str, ours: Container[str], others: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Those of a query's parameters that are `ours`, decoded. `others` are wrong ones, with what to use instead.
+
+    Raises:
+        InvalidRequest: one of ours is given twice, one is among `others`, or there are too many.
+    """
     try:
         pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=MAX_PARAMETERS)
     except ValueError:
         raise InvalidRequest(f"A query may have at most {MAX_PARAMETERS} parameters.") from None
     given: dict[str, str] = {}
     for name, value in pairs:
-        if name in _OTHERS:
-            raise InvalidRequest(f"There is no parameter {name!r}: use {_OTHERS[name]}.")
-        if name in _OURS:
+        if others and name in others:
+            raise InvalidRequest(f"There is no parameter {name!r}: use {others[name]}.")
+        if name in ours:
             if name in given:
                 raise InvalidRequest(f"{name} is given twice.")
             given[name] = value

@@ -7,12 +7,10 @@ other's work. A link for a prefix has an empty key there, and the parameter `pre
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import parse_qsl
 
-from elastic_images.core.errors import InvalidRequest, SignatureInvalid
-from elastic_images.core.rendition_query import MAX_PARAMETERS, SIGNATURE_PARAMETERS
+from elastic_images.core.errors import SignatureInvalid
+from elastic_images.core.rendition_query import SIGNATURE_PARAMETERS, chosen_parameters
 from elastic_images.core.signed_links import Signature, canonical, check_text, sign, signature_of
 from elastic_images.core.upload_nonce import UploadNonce
 from elastic_images.core.visibility import Visibility, parse_visibility
@@ -77,7 +75,7 @@ def parse_upload_link(query: str) -> UploadLink | None:
         InvalidRequest: a part of the signature is missing or given twice, or there is no such visibility.
         SignatureInvalid: `kid` or `sig` has another form, or it is a link to an image.
     """
-    given = _given(query)
+    given = chosen_parameters(query, _OURS)
     signature = signature_of(given)
     if signature is None:
         return None
@@ -85,16 +83,3 @@ def parse_upload_link(query: str) -> UploadLink | None:
         raise SignatureInvalid("This is not a whole upload link: a link that opens an image stores none.")
     visibility = parse_visibility(given["visibility"]) if "visibility" in given else None
     return UploadLink(signature, given["nonce"], int(given["max_bytes"]), given.get("prefix"), visibility)
-
-
-def _given(query: str) -> Mapping[str, str]:
-    try:
-        pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=MAX_PARAMETERS)
-    except ValueError:
-        raise InvalidRequest(f"A query may have at most {MAX_PARAMETERS} parameters.") from None
-    given: dict[str, str] = {}
-    for name, value in pairs:
-        if name in given and name in _OURS:
-            raise InvalidRequest(f"{name} is given twice.")
-        given[name] = value
-    return {name: value for name, value in given.items() if name in _OURS}

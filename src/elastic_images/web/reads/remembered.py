@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Hashable, Iterable, Sequence
+from math import inf
 from typing import Generic, TypeVar
 
 Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
 
 REMEMBERED_SECONDS = 2.0
-"""Counted from before the database was asked: so long somebody sees what they may not see any more."""
+"""Counted from before the database was asked: how long a right that was taken away may still be granted."""
 _REFRESHED_SECONDS = 1.0
-"""What is asked for so shortly before it would be forgotten is looked up again before that."""
+"""What is asked for in the last second before it would be forgotten is looked up again."""
 _REMEMBERED = 4096
 
 
@@ -22,7 +23,7 @@ class Remembered(Generic[Key, Value]):
     def __init__(self, clock: Callable[[], float], *, refreshes: bool = False) -> None:
         """`refreshes`: whether `refresh` is called about twice a second."""
         self._clock = clock
-        self._refreshed_seconds = _REFRESHED_SECONDS if refreshes else 0.0
+        self._refreshed_seconds = _REFRESHED_SECONDS if refreshes else -inf  # or nobody would empty `_wanted`
         self._wanted: set[Key] = set()
         self._kept: dict[Key, tuple[Value, float]] = {}
         self._forgotten = 0
