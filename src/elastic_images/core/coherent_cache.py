@@ -195,10 +195,11 @@ class CoherentCache:
         with self._lock:
             return self._cache.order.local_rank(shared, self._clock()) if policy == self._cache.policy else UNKNOWN
 
-    def shared_rank(self, rank: float) -> float:
-        """A rank as another cache understands it now."""
+    def shared_ranks(self, ranks: Iterable[float]) -> list[float]:
+        """Ranks as another cache understands them now."""
         with self._lock:
-            return self._cache.order.shared_rank(rank, self._clock())
+            order, now = self._cache.order, self._clock()
+        return [order.shared_rank(rank, now) for rank in ranks]
 
     @property
     def policy(self) -> str:

@@ -61,6 +61,7 @@ def create_app(services: NodeServices, settings: Settings, slot: int) -> Flask:
     def keys() -> ResponseReturnValue:
         limit, cursor = _number("limit", 1000, 1, MAX_KEYS), _number("cursor", 0, 0, 1 << 62)
         found = cache.entries(_partitions())[cursor : cursor + limit]
+        ranks = cache.shared_ranks(rank for _, rank in found)
         more = len(found) == limit
         # Not to nodes of protocol 1: they would keep renditions that they do not find at an invalidation.
         renditions = "renditions" in request.args
@@ -69,9 +70,8 @@ def create_app(services: NodeServices, settings: Settings, slot: int) -> Flask:
                 "keys": [
                     # Before protocol 3 nodes look for the age, which only LRU has.
                     {"key": entry.key, "size_bytes": entry.size_bytes, "rank": rank, "age_seconds": max(0.0, -rank)}
-                    for entry, local in found
+                    for (entry, _), rank in zip(found, ranks, strict=True)
                     if renditions or not is_rendition(entry.key)
-                    for rank in (cache.shared_rank(local),)
                 ],
                 "policy": cache.policy,
                 "next": cursor + limit if more else None,

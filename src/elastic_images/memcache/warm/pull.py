@@ -95,8 +95,9 @@ class Pull:
         """Demote, here and at the sources, what is colder than everything that is wanted."""
         self._cache.demote(plan.demoted)
         if plan.cut is not None and self._cache.ranks:
+            [cut] = self._cache.shared_ranks([plan.cut])
             for source in self._sources.values():
-                source.decline(self._cache.shared_rank(plan.cut), self._cache.policy)
+                source.decline(cut, self._cache.policy)
 
     def _is_over(self) -> bool:
         """Whether it was stopped, or the map has moved on and the previous owners no longer serve the rest."""
